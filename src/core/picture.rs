@@ -1,0 +1,84 @@
+//! A decoded picture as the thinking part sees it: planes, never a media library's buffer.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use super::time::{FrameRef, Span};
+
+/// What a luma value means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LumaRange {
+    /// 16 is black, 235 is white (broadcast; what most video carries).
+    Limited,
+    /// 0 is black, 255 is white.
+    Full,
+}
+
+/// One plane of 8-bit samples.
+#[derive(Clone, Copy)]
+pub struct Plane<'a> {
+    /// The samples, row by row; row `y` starts at `y * stride`.
+    pub data: &'a [u8],
+    /// Bytes from one row to the next.
+    pub stride: usize,
+}
+
+/// The colour of a picture, at half the luma's resolution both ways.
+#[derive(Clone, Copy)]
+pub enum Chroma<'a> {
+    /// Separate planes (I420).
+    Planar {
+        /// Blue difference.
+        u: Plane<'a>,
+        /// Red difference.
+        v: Plane<'a>,
+    },
+    /// One plane, u and v by turns (NV12).
+    Interleaved(Plane<'a>),
+}
+
+/// A picture's planes, borrowed.
+#[derive(Clone, Copy)]
+pub struct PictureView<'a> {
+    /// Width in luma samples.
+    pub width: usize,
+    /// Height in luma samples.
+    pub height: usize,
+    /// Brightness.
+    pub luma: Plane<'a>,
+    /// Colour.
+    pub chroma: Chroma<'a>,
+    /// How luma is to be read.
+    pub range: LumaRange,
+    /// Whether the colour matrix is BT.709 (else BT.601).
+    pub bt709: bool,
+}
+
+/// A decoded picture, whoever owns its memory.
+pub trait Picture: Any + Send + Sync {
+    /// The picture's planes.
+    fn view(&self) -> PictureView<'_>;
+    /// Memory held, in bytes.
+    fn byte_size(&self) -> usize;
+    /// The owner as `Any`, so that the sink can get its own buffer back without a copy.
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+}
+
+/// A decoded source frame on its way.
+#[derive(Clone)]
+pub struct Frame {
+    /// Which frame it is.
+    pub id: FrameRef,
+    /// How long it is shown, where the source says so.
+    pub span: Option<Span>,
+    /// Its picture.
+    pub picture: Arc<dyn Picture>,
+}
+
+impl std::fmt::Debug for Frame {
+    // Pixels are left out: a frame in a log is its identity and shape.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let view = self.picture.view();
+        write!(f, "Frame({:?}, {}x{})", self.id, view.width, view.height)
+    }
+}

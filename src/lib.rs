@@ -1,0 +1,3 @@
+//! Who is speaking in this video, right now, and what the model looked at.
+
+pub mod core;

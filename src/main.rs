@@ -1,0 +1,3 @@
+//! The `locutor` program.
+
+fn main() {}
