@@ -1,0 +1,6 @@
+//! The way of a frame, one folder a stage:
+//! source → sync → detect → track → features → score → explain → overlay → sink.
+
+pub mod sink;
+pub mod source;
+pub mod sync;
