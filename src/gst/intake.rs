@@ -14,13 +14,15 @@ use gstreamer_video as gst_video;
 use super::elements::{ElementError, broken, chain, make};
 use super::picture;
 
-/// Decoded pictures that wait in the source; beyond that the demuxer waits.
-const PICTURES_WAITING: u32 = 4;
+/// Buffers that wait in each outlet; beyond that the demuxer waits.
+const BUFFERS_WAITING: u32 = 4;
+/// Bytes of stored stream that may wait for another stream's first or next buffer.
+const STORED_WAITING_BYTES: u32 = 64 << 20;
 /// Bytes of model sound (16 kHz, 16 bit) that may wait: 30 minutes, as some containers store
 /// sound and picture far apart.
-const SOUND_WAITING_BYTES: u64 = 30 * 60 * 32_000;
+const SOUND_WAITING_BYTES: u32 = 30 * 60 * 32_000;
 /// Bytes of stored sound that may wait.
-const PACKETS_WAITING_BYTES: u64 = 64 << 20;
+const PACKETS_WAITING_BYTES: u32 = 64 << 20;
 
 /// The places where a file's streams come out.
 #[derive(Clone)]
@@ -67,21 +69,29 @@ pub fn build(location: &str, audio_track: u32) -> Result<Graph, ElementError> {
     let source = make("filesrc")?;
     source.set_property("location", location);
     let parse = make("parsebin")?;
+    let streams = make("multiqueue")?;
+    // One buffer at least and growing by itself: a stream that is stored ahead of the other waits
+    // here until the other has something to show, up to a bound.
+    streams.set_property("max-size-buffers", 4_u32);
+    streams.set_property("max-size-bytes", STORED_WAITING_BYTES);
+    streams.set_property("max-size-time", 0_u64);
     chain(&pipeline, &[&source, &parse])?;
+    chain(&pipeline, &[&streams])?;
     let outlets = Outlets {
-        pictures: app_sink("pictures", PICTURES_WAITING, 0)?,
-        sound: app_sink("sound", 0, SOUND_WAITING_BYTES)?,
-        packets: app_sink("packets", 0, PACKETS_WAITING_BYTES)?,
+        pictures: app_sink("pictures")?,
+        sound: app_sink("sound")?,
+        packets: app_sink("packets")?,
     };
     let found = Arc::new(Mutex::new(Found::default()));
     parse.connect_pad_added({
         let (pipeline, outlets) = (pipeline.downgrade(), outlets.clone());
         let found = Arc::clone(&found);
         move |_, pad| {
-            let Some(pipeline) = pipeline.upgrade() else {
-                return;
-            };
-            let result = route(&pipeline, &outlets, &found, pad, audio_track);
+            let Some(pipeline) = pipeline.upgrade() else { return };
+            let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
+            let name = caps.structure(0).map(|s| s.name().to_string()).unwrap_or_default();
+            let result = through(&streams, pad)
+                .and_then(|pad| route(&pipeline, &outlets, &found, (&name, &pad), audio_track));
             if let Err(e) = result {
                 let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
                 found.error.get_or_insert(e.to_string());
@@ -104,35 +114,46 @@ pub fn build(location: &str, audio_track: u32) -> Result<Graph, ElementError> {
     })
 }
 
-fn app_sink(name: &str, buffers: u32, bytes: u64) -> Result<gst_app::AppSink, ElementError> {
+/// Leads a demuxed stream through the queue for all streams; without it the first stream to preroll
+/// would hold up the demuxer.
+fn through(streams: &gst::Element, pad: &gst::Pad) -> Result<gst::Pad, ElementError> {
+    let refused = || broken("multiqueue", "it gives no pad");
+    let into = streams.request_pad_simple("sink_%u").ok_or_else(refused)?;
+    pad.link(&into).map_err(|e| broken("multiqueue", e))?;
+    into.iterate_internal_links().next().ok().flatten().ok_or_else(refused)
+}
+
+fn app_sink(name: &str) -> Result<gst_app::AppSink, ElementError> {
     if !super::elements::is_installed("appsink") {
         return Err(ElementError::Missing {
             element: "appsink".into(),
         });
     }
-    let sink = gst_app::AppSink::builder()
+    Ok(gst_app::AppSink::builder()
         .name(name)
         .sync(false)
-        .max_buffers(buffers)
+        .max_buffers(BUFFERS_WAITING)
         .enable_last_sample(false)
         .wait_on_eos(false)
-        .build();
-    sink.set_property("max-bytes", bytes);
-    Ok(sink)
+        .build())
+}
+
+/// A queue that is bounded by bytes alone.
+fn byte_queue(bytes: u32) -> Result<gst::Element, ElementError> {
+    let queue = make("queue")?;
+    queue.set_property("max-size-bytes", bytes);
+    queue.set_property("max-size-buffers", 0_u32);
+    queue.set_property("max-size-time", 0_u64);
+    Ok(queue)
 }
 
 fn route(
     pipeline: &gst::Pipeline,
     outlets: &Outlets,
     found: &Mutex<Found>,
-    pad: &gst::Pad,
+    (name, pad): (&str, &gst::Pad),
     audio_track: u32,
 ) -> Result<(), ElementError> {
-    let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
-    let name = caps
-        .structure(0)
-        .map(|s| s.name().to_string())
-        .unwrap_or_default();
     let mut seen = found.lock().unwrap_or_else(PoisonError::into_inner);
     if name.starts_with("video/") || name.starts_with("image/") {
         seen.pictures += 1;
@@ -143,7 +164,7 @@ fn route(
     } else if name.starts_with("audio/") {
         seen.sounds += 1;
         if seen.sounds == audio_track {
-            seen.codec = Some(name);
+            seen.codec = Some(name.to_owned());
             drop(seen);
             return sound_branch(pipeline, outlets, pad);
         }
@@ -221,7 +242,8 @@ fn sound_branch(
     pad: &gst::Pad,
 ) -> Result<(), ElementError> {
     let tee = make("tee")?;
-    let (to_model, to_sink) = (make("queue")?, make("queue")?);
+    let (to_model, to_sink) = (make("queue")?, byte_queue(PACKETS_WAITING_BYTES)?);
+    let decoded = byte_queue(SOUND_WAITING_BYTES)?;
     let decode = make("decodebin")?;
     let convert = make("audioconvert")?;
     let resample = make("audioresample")?;
@@ -238,12 +260,11 @@ fn sound_branch(
     chain(pipeline, &[&tee, &to_sink, packets])?;
     chain(pipeline, &[&to_model, &decode])?;
     tee.link(&to_model).map_err(|e| broken("tee", e))?;
-    chain(pipeline, &[&convert, &resample, &fixed, sound])?;
+    chain(pipeline, &[&convert, &resample, &fixed, &decoded, sound])?;
     join_when_decoded(&decode, &convert);
-    let parts = [
-        sound, &fixed, &resample, &convert, &decode, &to_model, packets, &to_sink, &tee,
-    ];
-    start(&parts)?;
+    let model_arm = [sound, &decoded, &fixed, &resample, &convert, &decode, &to_model];
+    start(&model_arm)?;
+    start(&[packets, &to_sink, &tee])?;
     link(pad, &tee)
 }
 

@@ -200,8 +200,13 @@ fn preroll(
         if found.complete && found.pictures == 0 {
             return Err(without_picture(path, bus, &found));
         }
-        if state.is_ok_and(|s| s != gst::StateChangeSuccess::Async) {
+        // While the demuxer still looks, the pipeline has no sinks and counts as ready.
+        let ready = state.is_ok_and(|s| s != gst::StateChangeSuccess::Async);
+        if ready && found.complete && has_caps(&graph.outlets.pictures) {
             return shape(path, graph, bus, &found, audio_track);
+        }
+        if ready {
+            std::thread::sleep(Duration::from_millis(5));
         }
         if Instant::now() > deadline {
             return Err(SourceError::Broken {
@@ -210,6 +215,10 @@ fn preroll(
             });
         }
     }
+}
+
+fn has_caps(sink: &gst_app::AppSink) -> bool {
+    sink.static_pad("sink").is_some_and(|p| p.has_current_caps())
 }
 
 fn without_picture(path: &Path, bus: &BusListener, found: &Found) -> SourceError {

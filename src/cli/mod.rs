@@ -1,0 +1,165 @@
+//! The command line: what the user can type. Parsing only; the work is elsewhere.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::stages::explain::Mode;
+
+/// Who is speaking in this video, and what the model looked at.
+#[derive(Debug, Parser)]
+#[command(name = "locutor", version, about, long_about = None, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// How much to tell: a level, or RUST_LOG syntax such as `locutor=debug`.
+    #[arg(long, global = true, env = "LOCUTOR_LOG", default_value = "warn", value_name = "FILTER")]
+    pub log: String,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Annotate a recording: boxes, who speaks, heatmaps; the sound stays in sync.
+    Annotate(Box<AnnotateArgs>),
+    /// Run a pipeline from its TOML file.
+    Run(RunArgs),
+    /// Tell what is installed, what is missing, and the command that mends it.
+    Doctor(DoctorArgs),
+    /// Import, list and verify model packages.
+    #[command(subcommand)]
+    Models(ModelsCommand),
+}
+
+/// `locutor annotate`.
+#[derive(Debug, Args)]
+pub struct AnnotateArgs {
+    /// The recording.
+    pub input: PathBuf,
+    /// The annotated film (.mp4, .mov, .mkv or .webm). Without it only the records are written.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// One JSON object a frame (see docs/records.md).
+    #[arg(long, value_name = "FILE")]
+    pub events: Option<PathBuf>,
+    /// Turns as RTTM, for diarisation tools.
+    #[arg(long, value_name = "FILE")]
+    pub rttm: Option<PathBuf>,
+    /// Boxes and scores in AVA-ActiveSpeaker form.
+    #[arg(long, value_name = "FILE")]
+    pub ava_csv: Option<PathBuf>,
+    /// Turns as WebVTT captions with voice tags.
+    #[arg(long, value_name = "FILE")]
+    pub vtt: Option<PathBuf>,
+    /// Which sound track to listen to, counted from 1.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub audio_track: u32,
+    /// The speaker model: a package's name or directory.
+    #[arg(long, value_name = "PACKAGE")]
+    pub package: Option<String>,
+    /// The face detector: a package's name or directory.
+    #[arg(long, value_name = "PACKAGE")]
+    pub detector: Option<String>,
+    /// Where inference runs: auto, cpu, cuda[:N] or tensorrt[:N].
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub device: String,
+    /// How heatmaps are made; the package's own choice by default.
+    #[arg(long, value_name = "MODE")]
+    pub explain: Option<Mode>,
+    /// The video encoder: auto or an element's name.
+    #[arg(long, value_name = "ELEMENT", default_value = "auto")]
+    pub encoder: String,
+    /// Constant quality of the film, 0 (best) to 51.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u8).range(0..=51))]
+    pub crf: u8,
+    /// Encoding speed in x264's words.
+    #[arg(long, value_name = "WORD", default_value = "veryfast")]
+    pub preset: Preset,
+    /// Memory that decoded pictures may take while they wait for their scores, in MiB; above it
+    /// the recording is read twice.
+    #[arg(long, value_name = "MIB", default_value_t = 192)]
+    pub picture_budget_mib: usize,
+    /// Who-has-the-floor timing: on-delay, hold and least dwell in milliseconds.
+    #[arg(long, value_name = "ON,HOLD,DWELL", default_value = "300,500,1000")]
+    pub floor: String,
+    /// Replace outputs that are already there.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Print the summary as JSON on standard output.
+    #[arg(long)]
+    pub json: bool,
+    /// Print CPU seconds by stage at the end.
+    #[arg(long)]
+    pub stats: bool,
+}
+
+/// x264's presets.
+#[derive(Clone, Copy, Debug, ValueEnum, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the words are x264's own")]
+pub enum Preset {
+    Ultrafast,
+    Superfast,
+    Veryfast,
+    Faster,
+    Fast,
+    Medium,
+    Slow,
+    Slower,
+    Veryslow,
+}
+
+impl Preset {
+    /// The word that encoders know.
+    pub fn word(self) -> String {
+        self.to_possible_value().map(|v| v.get_name().to_owned()).unwrap_or_default()
+    }
+}
+
+/// `locutor run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The pipeline's TOML file.
+    pub pipeline: PathBuf,
+    /// Print the summary as JSON on standard output.
+    #[arg(long)]
+    pub json: bool,
+    /// Print CPU seconds by stage at the end.
+    #[arg(long)]
+    pub stats: bool,
+}
+
+/// `locutor doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Print the findings as JSON on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `locutor models`.
+#[derive(Debug, Subcommand)]
+pub enum ModelsCommand {
+    /// Make a package from the upstream project's own files.
+    Import {
+        /// What the files are.
+        kind: String,
+        /// The upstream files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// The package's directory; `models/<kind>` in the data directory by default.
+        #[arg(long, value_name = "DIR")]
+        into: Option<PathBuf>,
+    },
+    /// List the packages that are here.
+    List {
+        /// Print as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check every package's files against its manifest, and the graphs against it too.
+    Verify {
+        /// Packages by name or directory; all where none is named.
+        packages: Vec<String>,
+    },
+}
