@@ -2,3 +2,5 @@
 
 pub mod core;
 pub mod models;
+#[cfg(feature = "onnx")]
+pub mod onnx;

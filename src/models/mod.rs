@@ -19,6 +19,7 @@ pub mod import;
 pub mod manifest;
 pub mod package;
 pub mod tensor;
+pub mod tiny;
 
 pub use error::ModelError;
 pub use manifest::{DetectorManifest, Manifest, SpeakerManifest};

@@ -6,7 +6,7 @@ use std::io::Read as _;
 use zip::ZipArchive;
 use zip::result::ZipError;
 
-use super::pickle::Storage;
+use super::view::Storage;
 
 /// Bounds far above the networks imported here (4 MB), so that no file can ask for all memory.
 const MOST_PICKLE_BYTES: u64 = 8 << 20;

@@ -10,6 +10,7 @@
 
 mod archive;
 mod pickle;
+mod view;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 use super::ModelError;
 use super::tensor::Tensor;
 use archive::Archive;
-use pickle::{Element, TensorView};
+use view::{Element, TensorView};
 
 /// The tensors of a checkpoint, by name.
 pub struct Checkpoint {

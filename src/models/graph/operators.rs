@@ -78,6 +78,16 @@ impl GraphBuilder {
         )
     }
 
+    /// Mean over square windows that touch each other.
+    pub(crate) fn average_pool(&mut self, x: &Edge, size: i64) -> Edge {
+        let window = [size; 2];
+        self.op(
+            "AveragePool",
+            &[x],
+            &[("kernel_shape", Ints(&window)), ("strides", Ints(&window))],
+        )
+    }
+
     pub(crate) fn relu(&mut self, x: &Edge) -> Edge {
         self.op("Relu", &[x], &[])
     }
@@ -96,6 +106,35 @@ impl GraphBuilder {
         let sum = self.add(&erf, &one);
         let product = self.mul(x, &sum);
         self.mul(&product, &half)
+    }
+
+    /// Values below `least` raised to it, those above `most` lowered.
+    pub(crate) fn clip(&mut self, x: &Edge, least: f32, most: f32) -> Edge {
+        let (least, most) = (self.scalar(least), self.scalar(most));
+        self.op("Clip", &[x, &least, &most], &[])
+    }
+
+    pub(crate) fn abs(&mut self, x: &Edge) -> Edge {
+        self.op("Abs", &[x], &[])
+    }
+
+    pub(crate) fn sqrt(&mut self, x: &Edge) -> Edge {
+        self.op("Sqrt", &[x], &[])
+    }
+
+    pub(crate) fn log(&mut self, x: &Edge) -> Edge {
+        self.op("Log", &[x], &[])
+    }
+
+    pub(crate) fn div(&mut self, a: &Edge, b: &Edge) -> Edge {
+        self.op("Div", &[a, b], &[])
+    }
+
+    /// `x · factor + term`.
+    pub(crate) fn affine(&mut self, x: &Edge, factor: f32, term: f32) -> Edge {
+        let (factor, term) = (self.scalar(factor), self.scalar(term));
+        let scaled = self.mul(x, &factor);
+        self.add(&scaled, &term)
     }
 
     pub(crate) fn add(&mut self, a: &Edge, b: &Edge) -> Edge {

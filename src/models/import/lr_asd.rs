@@ -13,8 +13,8 @@ use super::weights::Weights;
 use crate::models::ModelError;
 use crate::models::graph::Edge;
 
-/// Output channels of the three blocks.
-const WIDTHS: [usize; 3] = [32, 64, 128];
+/// Output channels of the three blocks in the released network.
+pub(super) const WIDTHS: [usize; 3] = [32, 64, 128];
 /// Taps of the two temporal convolutions of a block, in order; also its spatial kernels.
 const TAPS: [usize; 2] = [5, 3];
 /// Delay at the last temporal convolution: two whole blocks and the third's first one.
@@ -22,11 +22,14 @@ const HISTORY_TICKS: usize = 3 + 3 + 2;
 /// Ticks on each side that a sound embedding depends on: ±24 rows around its own first.
 const AUDIO_REACH_TICKS: usize = 6;
 
-/// Builds the graphs.
-pub(super) fn graphs(weights: &mut dyn Weights) -> Result<SpeakerGraphs, ModelError> {
-    let width = WIDTHS[2];
+/// Builds the graphs; `widths` are the blocks' output channels.
+pub(crate) fn graphs(
+    weights: &mut dyn Weights,
+    widths: [usize; 3],
+) -> Result<SpeakerGraphs, ModelError> {
+    let width = widths[2];
     let (mut face, mut x) = FaceBuilder::new(HISTORY_TICKS);
-    for (index, channels) in WIDTHS.into_iter().enumerate() {
+    for (index, channels) in widths.into_iter().enumerate() {
         let block = format!("model.visualEncoder.block{}", index + 1);
         let layer = |part: &str| (format!("{block}.{part}"), format!("{block}.{}", norm(part)));
         for (number, (size, out)) in TAPS.into_iter().zip([channels / 2, channels]).enumerate() {
@@ -65,7 +68,7 @@ pub(super) fn graphs(weights: &mut dyn Weights) -> Result<SpeakerGraphs, ModelEr
         face,
         states,
         delay_ticks,
-        audio: audio_graph(weights)?,
+        audio: audio_graph(weights, widths)?,
         audio_reach_ticks: AUDIO_REACH_TICKS,
         head: head_graph(weights, width)?,
         width,
@@ -81,11 +84,11 @@ fn norm(part: &str) -> String {
     part.replace('_', "_norm_")
 }
 
-fn audio_graph(weights: &mut dyn Weights) -> Result<Vec<u8>, ModelError> {
-    audio::build(WIDTHS[2], "LR-ASD audio encoder", &mut |graph, x, index| {
+fn audio_graph(weights: &mut dyn Weights, widths: [usize; 3]) -> Result<Vec<u8>, ModelError> {
+    audio::build(widths[2], "LR-ASD audio encoder", &mut |graph, x, index| {
         let block = format!("model.audioEncoder.block{}", index + 1);
-        let width = WIDTHS[index];
-        let before = if index == 0 { 1 } else { WIDTHS[index - 1] };
+        let width = widths[index];
+        let before = if index == 0 { 1 } else { widths[index - 1] };
         let [long, short] = TAPS;
         let parts = [
             ("m_1", [width / 2, before, long, 1]),

@@ -13,7 +13,7 @@ mod audio;
 mod face;
 mod head;
 pub(crate) mod light_asd;
-mod lr_asd;
+pub(crate) mod lr_asd;
 pub(crate) mod random;
 pub(crate) mod speaker;
 pub(crate) mod weights;
@@ -115,7 +115,7 @@ pub fn import(kind: ImportKind, files: &[PathBuf], out_dir: &Path) -> Result<Pac
     let mut weights = CheckpointWeights::new(Checkpoint::open(file)?, wanted);
     let graphs: SpeakerGraphs = match kind {
         ImportKind::LightAsd => light_asd::graphs(&mut weights, light_asd::WIDTHS)?,
-        ImportKind::LrAsd | ImportKind::YuNet => lr_asd::graphs(&mut weights)?,
+        ImportKind::LrAsd | ImportKind::YuNet => lr_asd::graphs(&mut weights, lr_asd::WIDTHS)?,
     };
     // The face-only classifier, which only training uses.
     weights.finish(&["lossV.FC.weight", "lossV.FC.bias"])?;

@@ -114,7 +114,7 @@ pub(crate) fn write(
 }
 
 /// Sums the files, writes the sums into the manifest, and both into `dir`.
-pub(super) fn finish<M: serde::Serialize>(
+pub(crate) fn finish<M: serde::Serialize>(
     dir: &Path,
     mut manifest: M,
     files: Vec<(&str, Vec<u8>)>,

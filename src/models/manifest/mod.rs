@@ -11,6 +11,7 @@ mod check;
 mod detector;
 pub(crate) mod raw;
 mod speaker;
+mod speaker_check;
 
 use std::collections::BTreeMap;
 use std::path::Path;
