@@ -14,7 +14,7 @@ pub mod checkpoint;
 pub mod contract;
 pub mod device;
 pub mod error;
-pub mod graph;
+pub(crate) mod graph;
 pub mod import;
 pub mod manifest;
 pub mod package;

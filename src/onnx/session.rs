@@ -205,6 +205,9 @@ fn configure(builder: SessionBuilder, options: &SessionOptions) -> ort::Result<S
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(options.intra_threads.max(1))?
         .with_inter_threads(1)?
+        // Numbers of tracks and ticks change from run to run: a pattern for each would only keep
+        // memory (50 MB at four tracks), not time.
+        .with_memory_pattern(false)?
         .with_intra_op_spinning(false)?
         .with_inter_op_spinning(false)?)
 }

@@ -7,8 +7,7 @@ use crate::models::contract::{Signature, TensorFound};
 
 /// The inputs and outputs of an ONNX file, or what is wrong with its bytes.
 pub(crate) fn signature(bytes: &[u8]) -> Result<Signature, String> {
-    let model =
-        ModelProto::decode(bytes).map_err(|error| format!("it is no ONNX file ({error})"))?;
+    let model = ModelProto::decode(bytes).map_err(|_| "it is no ONNX file")?;
     let graph = model
         .graph
         .ok_or("it is no ONNX file (it holds no graph)")?;

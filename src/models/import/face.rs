@@ -9,10 +9,18 @@
 //!
 //! Layout: spatial convolutions on `[N·T,C,H,W]`, temporal ones as k×1 on `[N,C,T,H·W]`, with one
 //! transposition between, and both branches added before going back. Measured with ONNX Runtime
-//! 1.32 on one thread of an AVX-512 core, Light-ASD, ms per frame at T = 1, 5, 12, 25:
-//! this layout 4.6, 4.1, 4.1, 4.2; k×1 with a transposition per branch 5.5, 4.5, 4.7, 4.6;
-//! 1×1 over k concatenated shifted channels 5.5, 5.2, 5.4, 5.8; the same by a gather 5.7, 5.2,
-//! 5.1, 5.1; as a matrix product 5.6, 5.2, 5.7, 5.8; a sum of k 1×1 convolutions 5.7, 4.9, 5.1, 5.3.
+//! 1.32, one thread of a Zen 4 core, Light-ASD, best ms per frame at T = 1, 5, 12, 25:
+//!
+//! | temporal convolution as | 1 | 5 | 12 | 25 |
+//! |---|---|---|---|---|
+//! | this layout | 4.6 | 4.1 | 4.1 | 4.2 |
+//! | k×1, transposed back before adding | 5.5 | 4.5 | 4.7 | 4.6 |
+//! | 1×1 over k concatenated shifted channels | 5.5 | 5.2 | 5.4 | 5.8 |
+//! | the same, shifted by one gather | 5.7 | 5.2 | 5.1 | 5.1 |
+//! | the same, as a matrix product | 5.6 | 5.2 | 5.7 | 5.8 |
+//! | a sum of k 1×1 convolutions | 5.7 | 4.9 | 5.1 | 5.3 |
+//!
+//! 3.7 ms of the 4.1 are convolutions at about 109 GFLOP/s, which is what such a core can do.
 
 use crate::models::graph::{Axis, Conv, Edge, GraphBuilder};
 use crate::models::manifest::raw::RawState;
