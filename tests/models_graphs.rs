@@ -226,39 +226,40 @@ fn sound_reaches_as_far_as_the_manifest_says() {
     }
 }
 
+/// What is replaced in the manifest, by what, and a part of what either side then says.
+const MISMATCHES: [(&str, &str, &str, &str); 4] = [
+    (
+        "shape = [4]",
+        "shape = [5]",
+        "input `valid_state` float32[N,5]",
+        "input `valid_state` float32[free,4]",
+    ),
+    (
+        "name = \"map\"",
+        "name = \"maps\"",
+        "output `maps` float32[N,T,8,14,14]",
+        "outputs `valid_state_next`, ",
+    ),
+    (
+        "channels = 8",
+        "channels = 9",
+        "output `embedding` float32[N,T,9]",
+        "[free,free,8]",
+    ),
+    (
+        "[[face.states]]\ninput = \"block1_t_3_state\"\noutput = \"block1_t_3_state_next\"\n\
+             shape = [4, 3, 3136]\n",
+        "",
+        "inputs `frames`, ",
+        "a further input `block1_t_3_state` float32[free,4,3,3136]",
+    ),
+];
 #[test]
 fn a_graph_that_differs_from_its_manifest_is_refused_with_both_sides() {
     let (_folder, package) = tiny_speaker(TinyNetwork::LightAsd);
-    let table = [
-        (
-            "shape = [4]",
-            "shape = [5]",
-            "input `valid_state` float32[N,5]",
-            "input `valid_state` float32[free,4]",
-        ),
-        (
-            "name = \"map\"",
-            "name = \"maps\"",
-            "output `maps` float32[N,T,8,14,14]",
-            "outputs `valid_state_next`, ",
-        ),
-        (
-            "channels = 8",
-            "channels = 9",
-            "output `embedding` float32[N,T,9]",
-            "[free,free,8]",
-        ),
-        (
-            "[[face.states]]\ninput = \"block1_t_3_state\"\noutput = \"block1_t_3_state_next\"\n\
-             shape = [4, 3, 3136]\n",
-            "",
-            "inputs `frames`, ",
-            "a further input `block1_t_3_state` float32[free,4,3,3136]",
-        ),
-    ];
     let path = package.dir().join("model.toml");
     let good = std::fs::read_to_string(&path).expect("the manifest");
-    for (from, to, ours, theirs) in table {
+    for (from, to, ours, theirs) in MISMATCHES {
         let text = good.replacen(from, to, 1);
         assert_ne!(text, good, "{from:?} is in the manifest");
         // A map of 9 channels must be told to the embedding, or the manifest contradicts itself.

@@ -34,113 +34,112 @@ fn check_table(good: &str, table: &[(&str, &str, &str)]) {
     }
 }
 
-#[test]
-fn a_wrong_speaker_manifest_is_refused_with_file_key_and_advice() {
-    check_table(
-        &speaker_text(TinyNetwork::LightAsd),
-        &[
-            (
-                "kind = \"speaker-streaming\"",
-                "kind = \"speaker-clip\"",
-                "p/model.toml: `kind` is \"speaker-clip\"; \
+const WRONG_SPEAKERS: &[(&str, &str, &str)] = &[
+    (
+        "kind = \"speaker-streaming\"",
+        "kind = \"speaker-clip\"",
+        "p/model.toml: `kind` is \"speaker-clip\"; \
                  it must be \"speaker-streaming\" or \"face-detector\"",
-            ),
-            (
-                "kind = \"speaker-streaming\"",
-                "",
-                "p/model.toml: `kind` is \"\"; \
+    ),
+    (
+        "kind = \"speaker-streaming\"",
+        "",
+        "p/model.toml: `kind` is \"\"; \
                  it must be \"speaker-streaming\" or \"face-detector\"",
-            ),
-            (
-                "delay_ticks = 6",
-                "delay_tick = 6",
-                "p/model.toml line 24: unknown field `delay_tick`, expected one of `file`, \
+    ),
+    (
+        "delay_ticks = 6",
+        "delay_tick = 6",
+        "p/model.toml line 24: unknown field `delay_tick`, expected one of `file`, \
                  `frames`, `valid`, `delay_ticks`, `gate`, `embedding`, `map`, `states`; \
                  correct it, or import the package again",
-            ),
-            (
-                "delay_ticks = 6",
-                "",
-                "p/model.toml line 20: missing field `delay_ticks`; \
+    ),
+    (
+        "delay_ticks = 6",
+        "",
+        "p/model.toml line 20: missing field `delay_ticks`; \
                  correct it, or import the package again",
-            ),
-            (
-                "delay_ticks = 6",
-                "delay_ticks = -1",
-                "p/model.toml: `face.delay_ticks` is -1; \
+    ),
+    (
+        "delay_ticks = 6",
+        "delay_ticks = -1",
+        "p/model.toml: `face.delay_ticks` is -1; \
                  it must be a whole number from 0 to 1048576",
-            ),
-            (
-                "threshold = 0.5",
-                "threshold = 1.5",
-                "p/model.toml: `decision.threshold` is 1.5; it must be a probability from 0 to 1",
-            ),
-            (
-                "threshold = 0.5",
-                "threshold = nan",
-                "p/model.toml: `decision.threshold` is NaN; it must be a probability from 0 to 1",
-            ),
-            (
-                "smoothing_ticks = 1",
-                "smoothing_ticks = 4",
-                "p/model.toml: `decision.smoothing_ticks` is 4; \
+    ),
+    (
+        "threshold = 0.5",
+        "threshold = 1.5",
+        "p/model.toml: `decision.threshold` is 1.5; it must be a probability from 0 to 1",
+    ),
+    (
+        "threshold = 0.5",
+        "threshold = nan",
+        "p/model.toml: `decision.threshold` is NaN; it must be a probability from 0 to 1",
+    ),
+    (
+        "smoothing_ticks = 1",
+        "smoothing_ticks = 4",
+        "p/model.toml: `decision.smoothing_ticks` is 4; \
                  it must be odd, so that the mean has a middle",
-            ),
-            (
-                "crop_size_px = 112",
-                "crop_size_px = 96",
-                "p/model.toml: `features.crop_size_px` is 96; \
+    ),
+    (
+        "crop_size_px = 112",
+        "crop_size_px = 96",
+        "p/model.toml: `features.crop_size_px` is 96; \
                  the recipe \"light-asd-112-grey\" gives 112",
-            ),
-            (
-                "audio = \"mfcc-13\"",
-                "audio = \"mfcc\"",
-                "p/model.toml: `features.audio` is \"mfcc\"; \
+    ),
+    (
+        "audio = \"mfcc-13\"",
+        "audio = \"mfcc\"",
+        "p/model.toml: `features.audio` is \"mfcc\"; \
                  it must be \"mfcc-13\" or \"log-mel-40\"",
-            ),
-            (
-                "file = \"face.onnx\"",
-                "file = \"../face.onnx\"",
-                "p/model.toml: `face.file` is \"../face.onnx\"; it must be a plain file name \
+    ),
+    (
+        "file = \"face.onnx\"",
+        "file = \"../face.onnx\"",
+        "p/model.toml: `face.file` is \"../face.onnx\"; it must be a plain file name \
                  (letters, digits, `.`, `_`, `-`) of a file beside model.toml",
-            ),
-            (
-                "file = \"face.onnx\"",
-                "file = \"other.onnx\"",
-                "p/model.toml: `files.\"other.onnx\"` is missing, \
+    ),
+    (
+        "file = \"face.onnx\"",
+        "file = \"other.onnx\"",
+        "p/model.toml: `files.\"other.onnx\"` is missing, \
                  but a graph is read from that file",
-            ),
-            (
-                "gate = \"gate\"",
-                "",
-                "p/model.toml: `explain.default_mode` needs a gate, but neither `face.gate` nor \
+    ),
+    (
+        "gate = \"gate\"",
+        "",
+        "p/model.toml: `explain.default_mode` needs a gate, but neither `face.gate` nor \
                  `head.gate` names one; name one, or use \"ablation\" or \"none\"",
-            ),
-            (
-                "default_mode = \"gate-activation\"",
-                "default_mode = \"grad-cam\"",
-                "p/model.toml: `explain.default_mode` is \"grad-cam\"; it must be \"paper\" or \
+    ),
+    (
+        "default_mode = \"gate-activation\"",
+        "default_mode = \"grad-cam\"",
+        "p/model.toml: `explain.default_mode` is \"grad-cam\"; it must be \"paper\" or \
                  \"gate-activation\" or \"ablation\" or \"none\"",
-            ),
-            (
-                "shape = [4]",
-                "shape = [0]",
-                "p/model.toml: `face.states[0].shape` is 0; \
+    ),
+    (
+        "shape = [4]",
+        "shape = [0]",
+        "p/model.toml: `face.states[0].shape` is 0; \
                  it must be a whole number from 1 to 1048576",
-            ),
-            (
-                "licence = \"MIT OR Apache-2.0\"",
-                "licence = \" \"",
-                "p/model.toml: `package.licence` is empty; write something there",
-            ),
-            (
-                "[package]",
-                "[package",
-                "p/model.toml line 3: unclosed table, expected `]`; \
+    ),
+    (
+        "licence = \"MIT OR Apache-2.0\"",
+        "licence = \" \"",
+        "p/model.toml: `package.licence` is empty; write something there",
+    ),
+    (
+        "[package]",
+        "[package",
+        "p/model.toml line 3: unclosed table, expected `]`; \
                  correct it, or import the package again",
-            ),
-        ],
-    );
+    ),
+];
+
+#[test]
+fn a_wrong_speaker_manifest_is_refused_with_file_key_and_advice() {
+    check_table(&speaker_text(TinyNetwork::LightAsd), WRONG_SPEAKERS);
 }
 
 #[test]

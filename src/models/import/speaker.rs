@@ -52,6 +52,7 @@ pub(crate) fn write(
         width: graphs.width as i64,
     };
     let side = graphs.map_side as i64;
+    let head = raw_head(&graphs);
     let manifest = RawSpeaker {
         kind: SPEAKER_KIND.into(),
         package: texts.package,
@@ -83,22 +84,7 @@ pub(crate) fn write(
             embedding: width(audio::EMBEDDING),
             reach_ticks: graphs.audio_reach_ticks as i64,
         },
-        head: RawHead {
-            file: HEAD_FILE.into(),
-            audio: head::AUDIO.into(),
-            face: head::FACE.into(),
-            forward_state: RawWidth {
-                name: head::FORWARD_STATE.into(),
-                width: graphs.forward_state as i64,
-            },
-            forward_states: head::FORWARD_STATES.into(),
-            score: head::SCORE.into(),
-            gate: graphs.head_gate.then(|| RawGate {
-                name: head::GATE.into(),
-                channels: 2 * graphs.width as i64,
-                layout: "audio-face".into(),
-            }),
-        },
+        head,
         decision: texts.decision,
         explain: texts.explain,
         lookahead_ticks: texts.lookahead_ticks,
@@ -111,6 +97,25 @@ pub(crate) fn write(
     finish(dir, manifest, files.into(), |manifest, sums| {
         manifest.files = sums
     })
+}
+
+fn raw_head(graphs: &SpeakerGraphs) -> RawHead {
+    RawHead {
+        file: HEAD_FILE.into(),
+        audio: head::AUDIO.into(),
+        face: head::FACE.into(),
+        forward_state: RawWidth {
+            name: head::FORWARD_STATE.into(),
+            width: graphs.forward_state as i64,
+        },
+        forward_states: head::FORWARD_STATES.into(),
+        score: head::SCORE.into(),
+        gate: graphs.head_gate.then(|| RawGate {
+            name: head::GATE.into(),
+            channels: 2 * graphs.width as i64,
+            layout: "audio-face".into(),
+        }),
+    }
 }
 
 /// Sums the files, writes the sums into the manifest, and both into `dir`.
