@@ -1,0 +1,194 @@
+//! Light-ASD (Liao et al., CVPR 2023), re-expressed as three streaming graphs.
+//!
+//! Every block runs two branches side by side (spatial 3×3 then 3 taps in time; 5×5 then 5 taps),
+//! adds them and mixes channels. The shorter branch is delayed by a tick so that both meet. The
+//! head adds both embeddings and stacks two recurrences, GELU after each.
+//!
+//! The network has no gate. An SE block is put in as identity: squeeze of the map per frame (mean
+//! and maximum), two layers, 2·sigmoid; the second layer is zero, so every gate is exactly 1. It
+//! scales the embedding, which equals scaling the map, as the embedding is the map's maximum.
+
+use super::audio;
+use super::face::{self, FaceBuilder, Spatial, Temporal, TemporalConv};
+use super::head::{GruWeights, HeadBuilder};
+use super::speaker::SpeakerGraphs;
+use super::weights::Weights;
+use crate::models::ModelError;
+use crate::models::graph::Edge;
+use crate::models::tensor::Tensor;
+
+/// Output channels of the three blocks in the released network.
+pub(super) const WIDTHS: [usize; 3] = [32, 64, 128];
+/// What each block adds to the delay: the reach of its 5-tap branch.
+const BLOCK_DELAY_TICKS: usize = 2;
+/// Ticks on each side that a sound embedding depends on: ±17 rows around its own first.
+const AUDIO_REACH_TICKS: usize = 5;
+/// Channels of the map to one hidden unit of the SE block.
+const SE_REDUCTION: usize = 8;
+
+/// Builds the graphs; `widths` are the blocks' output channels.
+pub(crate) fn graphs(
+    weights: &mut dyn Weights,
+    widths: [usize; 3],
+) -> Result<SpeakerGraphs, ModelError> {
+    let (face, states, delay_ticks) = face_graph(weights, widths)?;
+    Ok(SpeakerGraphs {
+        face,
+        states,
+        delay_ticks,
+        audio: audio_graph(weights, widths)?,
+        audio_reach_ticks: AUDIO_REACH_TICKS,
+        head: head_graph(weights, widths[2])?,
+        width: widths[2],
+        map_side: face::CROP_PX / 8,
+        forward_state: widths[2],
+        face_gate: true,
+        head_gate: false,
+    })
+}
+
+type FaceFile = (Vec<u8>, Vec<crate::models::manifest::raw::RawState>, usize);
+
+fn face_graph(weights: &mut dyn Weights, widths: [usize; 3]) -> Result<FaceFile, ModelError> {
+    let (mut face, mut x) = FaceBuilder::new(2 * BLOCK_DELAY_TICKS);
+    for (index, width) in widths.into_iter().enumerate() {
+        let block = format!("model.visualEncoder.block{}", index + 1);
+        let y = face_block(
+            &mut face,
+            weights,
+            &block,
+            &x,
+            width,
+            if index == 0 { 2 } else { 1 },
+        )?;
+        if index < 2 {
+            let frames = face.leave(&y);
+            x = face.pool(&frames);
+            continue;
+        }
+        let (map, peak) = face.finish_map(&y);
+        let gate = identity_se(&mut face, &map, &peak, width);
+        let embedding = face.graph.mul(&peak, &gate);
+        face.output(&gate, face::GATE, width);
+        face.output(&embedding, face::EMBEDDING, width);
+    }
+    Ok(face.finish("Light-ASD face encoder, streaming"))
+}
+
+fn face_block(
+    face: &mut FaceBuilder,
+    weights: &mut dyn Weights,
+    block: &str,
+    x: &Spatial,
+    width: usize,
+    stride: usize,
+) -> Result<Temporal, ModelError> {
+    let mut branches = Vec::new();
+    for size in [3, 5] {
+        let layer = |part: &str| {
+            (
+                format!("{block}.{part}_{size}"),
+                format!("{block}.bn_{part}_{size}"),
+            )
+        };
+        let (conv, norm) = layer("s");
+        let (kernel, bias) = weights.folded(&conv, &norm, &[width, x.channels, 1, size, size])?;
+        let kernel = reshaped(kernel, &[width, x.channels, size, size]);
+        let seen = face.spatial(x, &(kernel, bias), stride);
+        let seen = face.enter(&seen);
+        let (conv, norm) = layer("t");
+        let (kernel, bias) = weights.folded(&conv, &norm, &[width, width, size, 1, 1])?;
+        let kernel = reshaped(kernel, &[width, width, size, 1]);
+        let conv = TemporalConv {
+            kernel,
+            bias,
+            delay: BLOCK_DELAY_TICKS,
+        };
+        let name = format!("{}_t_{size}", block.rsplit('.').next().unwrap_or(block));
+        branches.push(face.temporal(&seen, &name, &conv));
+    }
+    face.late(BLOCK_DELAY_TICKS);
+    let sum = face.graph.add(&branches[0].edge, &branches[1].edge);
+    let (kernel, bias) = weights.folded(
+        &format!("{block}.last"),
+        &format!("{block}.bn_last"),
+        &[width, width, 1, 1, 1],
+    )?;
+    let kernel = reshaped(kernel, &[width, width, 1, 1]);
+    let edge = audio::conv_relu(&mut face.graph, &sum, &(kernel, bias));
+    Ok(Temporal {
+        edge,
+        channels: width,
+        side: branches[0].side,
+    })
+}
+
+/// A gate that is 1 everywhere, of real layers that training can wake up.
+fn identity_se(face: &mut FaceBuilder, map: &Edge, peak: &Edge, width: usize) -> Edge {
+    let graph = &mut face.graph;
+    let mean = graph.reduce_mean(map, &[3]);
+    let squeezed = graph.concat(&[&mean, peak], 2);
+    let hidden = (width / SE_REDUCTION).max(1);
+    // Only the second layer is zero: were both, neither would ever get a gradient.
+    let first = super::random::Random::new(0).he_normal(&[hidden, 2 * width], 2 * width);
+    let second = Tensor::from_fn(&[width, hidden], |_| 0.0);
+    let zeros = |n: usize| Tensor::from_fn(&[n], |_| 0.0);
+    let excited = graph.linear(&squeezed, &first, &zeros(hidden));
+    let excited = graph.relu(&excited);
+    let gate = graph.linear(&excited, &second, &zeros(width));
+    let gate = graph.sigmoid(&gate);
+    let two = graph.scalar(2.0);
+    graph.mul(&gate, &two)
+}
+
+fn audio_graph(weights: &mut dyn Weights, widths: [usize; 3]) -> Result<Vec<u8>, ModelError> {
+    audio::build(
+        widths[2],
+        "Light-ASD audio encoder",
+        &mut |graph, x, index| {
+            let block = format!("model.audioEncoder.block{}", index + 1);
+            let width = widths[index];
+            let before = if index == 0 { 1 } else { widths[index - 1] };
+            let mut branches = Vec::new();
+            for size in [3, 5] {
+                let parts = [
+                    ("m", [width, before, size, 1]),
+                    ("t", [width, width, 1, size]),
+                ];
+                let mut y = x.clone();
+                for (part, dims) in parts {
+                    let (conv, norm) = (
+                        format!("{block}.{part}_{size}"),
+                        format!("{block}.bn_{part}_{size}"),
+                    );
+                    y = audio::conv_relu(graph, &y, &weights.folded(&conv, &norm, &dims)?);
+                }
+                branches.push(y);
+            }
+            let sum = graph.add(&branches[0], &branches[1]);
+            let (conv, norm) = (format!("{block}.last"), format!("{block}.bn_last"));
+            let last = weights.folded(&conv, &norm, &[width, width, 1, 1])?;
+            Ok(audio::conv_relu(graph, &sum, &last))
+        },
+    )
+}
+
+fn head_graph(weights: &mut dyn Weights, width: usize) -> Result<Vec<u8>, ModelError> {
+    let mut head = HeadBuilder::new(width, width);
+    let (audio, face) = (head.audio.clone(), head.face.clone());
+    let sum = head.graph.add(&audio, &face);
+    let forward = GruWeights::read(weights, "model.GRU.gru_forward", width, width)?;
+    let backward = GruWeights::read(weights, "model.GRU.gru_backward", width, width)?;
+    let first = head.forward(&sum, &forward);
+    let first = head.graph.gelu(&first);
+    let second = head.backward(&first, &backward);
+    let second = head.graph.gelu(&second);
+    head.finish(&second, width, weights, "Light-ASD temporal head")
+}
+
+/// A kernel without its dimension of size 1.
+pub(super) fn reshaped(kernel: Tensor, dims: &[usize]) -> Tensor {
+    kernel
+        .reshaped(dims)
+        .expect("only dimensions of size 1 are left out")
+}

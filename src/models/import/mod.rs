@@ -1,0 +1,162 @@
+//! Making packages of upstream files, in Rust alone.
+//!
+//! Takes a checkpoint (Light-ASD, LR-ASD) or an ONNX file (YuNet) as the upstream repository has
+//! it; gives a package in a directory, or an error that says what is wrong with the file. The
+//! networks are written down here anew, layer by layer, and filled with the checkpoint's weights;
+//! a checkpoint with other tensors, or with further ones, is refused.
+//!
+//! Promises that nothing half-written stays behind, and that the graphs equal the released code on
+//! whole tracks to float precision. Does not ship any weights: the user fetches them, under their
+//! own licence, which the manifest names.
+
+mod audio;
+mod face;
+mod head;
+pub(crate) mod light_asd;
+pub(crate) mod lr_asd;
+pub(crate) mod random;
+pub(crate) mod speaker;
+pub(crate) mod weights;
+pub(crate) mod yunet;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use super::ModelError;
+use super::checkpoint::Checkpoint;
+use super::manifest::Sha256;
+use super::manifest::raw::{RawDecision, RawExplain, RawLookahead, RawPackage};
+use super::package::Package;
+use speaker::{SpeakerGraphs, SpeakerTexts};
+use weights::CheckpointWeights;
+
+/// What can be imported.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ImportKind {
+    /// Light-ASD checkpoints.
+    LightAsd,
+    /// LR-ASD checkpoints.
+    LrAsd,
+    /// YuNet ONNX files.
+    YuNet,
+}
+
+impl ImportKind {
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::LightAsd, Self::LrAsd, Self::YuNet];
+
+    /// The kind's name, which is also the usual name of its package's directory.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::LightAsd => "light-asd",
+            Self::LrAsd => "lr-asd",
+            Self::YuNet => "yunet",
+        }
+    }
+
+    /// The file to fetch, and where from.
+    pub const fn wanted_file(self) -> &'static str {
+        match self {
+            Self::LightAsd => "weight/pretrain_AVA_CVPR.model of github.com/Junhua-Liao/Light-ASD",
+            Self::LrAsd => "weight/pretrain_AVA.model of github.com/Junhua-Liao/LR-ASD",
+            Self::YuNet => "onnx/yunet_n_dynamic.onnx of github.com/ShiqiYu/libfacedetection.train",
+        }
+    }
+}
+
+impl fmt::Display for ImportKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A text that names no kind of import.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("`{0}` cannot be imported; use light-asd, lr-asd or yunet")]
+pub struct NoImportKind(String);
+
+impl FromStr for ImportKind {
+    type Err = NoImportKind;
+
+    fn from_str(text: &str) -> Result<Self, NoImportKind> {
+        let found = Self::ALL.into_iter().find(|kind| kind.name() == text);
+        found.ok_or_else(|| NoImportKind(text.to_owned()))
+    }
+}
+
+/// Makes a package of an upstream file. `out_dir` is created; an older package there is replaced.
+///
+/// # Errors
+/// A wrong, damaged or cut-off file; a directory that holds something else; a disk that refuses.
+/// Nothing is left behind then.
+pub fn import(kind: ImportKind, files: &[PathBuf], out_dir: &Path) -> Result<Package, ModelError> {
+    let [file] = files else {
+        let wanted = kind.wanted_file();
+        return Err(ModelError::FileCount {
+            kind: kind.name(),
+            wanted,
+            given: files.len(),
+        });
+    };
+    let (wanted, origin, notes) = match kind {
+        ImportKind::YuNet => return yunet::import(file, out_dir),
+        ImportKind::LightAsd => (
+            "a Light-ASD checkpoint",
+            "github.com/Junhua-Liao/Light-ASD",
+            LIGHT_ASD_NOTES,
+        ),
+        ImportKind::LrAsd => (
+            "an LR-ASD checkpoint",
+            "github.com/Junhua-Liao/LR-ASD",
+            LR_ASD_NOTES,
+        ),
+    };
+    let mut weights = CheckpointWeights::new(Checkpoint::open(file)?, wanted);
+    let graphs: SpeakerGraphs = match kind {
+        ImportKind::LightAsd => light_asd::graphs(&mut weights, light_asd::WIDTHS)?,
+        ImportKind::LrAsd | ImportKind::YuNet => lr_asd::graphs(&mut weights, lr_asd::WIDTHS)?,
+    };
+    // The face-only classifier, which only training uses.
+    weights.finish(&["lossV.FC.weight", "lossV.FC.bias"])?;
+    let package = RawPackage {
+        name: kind.name().into(),
+        licence: "MIT".into(),
+        origin: origin_of(origin, file),
+        notes: notes.into(),
+    };
+    speaker::write(out_dir, graphs, texts(package))
+}
+
+const LIGHT_ASD_NOTES: &str = "Looks, but hardly hears: another person's voice over moving lips is \
+    called speaking in most frames. The gate is an SE block inserted as identity.";
+const LR_ASD_NOTES: &str = "Looks, but hardly hears: another person's voice over moving lips is \
+    called speaking in most frames. The gate is the network's own, over audio and face channels.";
+
+/// Defaults of every imported speaker package.
+pub(crate) fn texts(package: RawPackage) -> SpeakerTexts {
+    SpeakerTexts {
+        package,
+        decision: RawDecision {
+            threshold: 0.5,
+            smoothing_ticks: 1,
+            why: "to be chosen on the labelled composites".into(),
+        },
+        explain: RawExplain {
+            default_mode: "gate-activation".into(),
+            why: "ranks channels by gate times activation, which costs nothing and is more \
+                  faithful than ranking by the gate alone"
+                .into(),
+        },
+        lookahead_ticks: RawLookahead { file: 50, live: 12 },
+    }
+}
+
+/// Where a package comes from, with the sum of the very file.
+fn origin_of(repository: &str, file: &Path) -> String {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    match std::fs::read(file) {
+        Ok(bytes) => format!("{repository}, {name}, sha256 {}", Sha256::of(&bytes)),
+        Err(_) => format!("{repository}, {name}"),
+    }
+}

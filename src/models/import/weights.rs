@@ -1,0 +1,117 @@
+//! Where a network's numbers come from, and batch normalisation folded into the layer before it.
+
+use std::collections::BTreeSet;
+
+use crate::models::ModelError;
+use crate::models::checkpoint::Checkpoint;
+use crate::models::tensor::Tensor;
+
+/// The epsilon of every batch normalisation in both networks.
+const BATCH_NORM_EPSILON: f64 = 1e-3;
+
+/// Gives the layers of a network by their names in its checkpoint.
+pub(crate) trait Weights {
+    /// The tensor called `name`, of shape `dims`.
+    fn tensor(&mut self, name: &str, dims: &[usize]) -> Result<Tensor, ModelError>;
+
+    /// Kernel and bias of a layer without bias that is followed by a batch normalisation. The
+    /// kernel's first dimension is the output channel.
+    fn folded(
+        &mut self,
+        layer: &str,
+        norm: &str,
+        dims: &[usize],
+    ) -> Result<(Tensor, Tensor), ModelError>;
+}
+
+/// A checkpoint that must hold exactly the tensors that a network asks for.
+pub(super) struct CheckpointWeights {
+    checkpoint: Checkpoint,
+    wanted: &'static str,
+    used: BTreeSet<String>,
+}
+
+impl CheckpointWeights {
+    /// `wanted` is the network's name with its article, for errors.
+    pub(super) fn new(checkpoint: Checkpoint, wanted: &'static str) -> Self {
+        Self {
+            checkpoint,
+            wanted,
+            used: BTreeSet::new(),
+        }
+    }
+
+    fn wrong(&self, problem: String) -> ModelError {
+        ModelError::WrongNetwork {
+            file: self.checkpoint.file().into(),
+            wanted: self.wanted,
+            problem,
+        }
+    }
+
+    /// Checks that nothing but `ignored` names is left over: a network with further layers would
+    /// be imported without them, and score wrongly without a word.
+    pub(super) fn finish(self, ignored: &[&str]) -> Result<(), ModelError> {
+        let left = self.checkpoint.names().find(|name| {
+            let counter = name.ends_with(".num_batches_tracked");
+            !counter && !self.used.contains(*name) && !ignored.contains(name)
+        });
+        match left {
+            None => Ok(()),
+            Some(name) => Err(self.wrong(format!(
+                "its tensor `{name}` belongs to no layer of that network; \
+                 is it another network or a changed one?"
+            ))),
+        }
+    }
+}
+
+impl Weights for CheckpointWeights {
+    fn tensor(&mut self, name: &str, dims: &[usize]) -> Result<Tensor, ModelError> {
+        match self.checkpoint.dims(name) {
+            None => {
+                return Err(self.wrong(format!(
+                    "it has no tensor `{name}`; is it the checkpoint of another network?"
+                )));
+            }
+            Some(found) if found != dims => {
+                return Err(self.wrong(format!("`{name}` has shape {found:?}, not {dims:?}")));
+            }
+            Some(_) => {}
+        }
+        let tensor = self.checkpoint.tensor(name);
+        self.used.insert(name.to_owned());
+        let file = self.checkpoint.file();
+        tensor.map_err(|problem| ModelError::Checkpoint {
+            file: file.into(),
+            problem,
+        })
+    }
+
+    fn folded(
+        &mut self,
+        layer: &str,
+        norm: &str,
+        dims: &[usize],
+    ) -> Result<(Tensor, Tensor), ModelError> {
+        let kernel = self.tensor(&format!("{layer}.weight"), dims)?;
+        let mut row = |part: &str| self.tensor(&format!("{norm}.{part}"), &dims[..1]);
+        let (scale, shift) = (row("weight")?, row("bias")?);
+        let (mean, variance) = (row("running_mean")?, row("running_var")?);
+        // In double precision: the scale may be large where the variance is small.
+        let factors: Vec<f64> = scale
+            .values()
+            .iter()
+            .zip(variance.values())
+            .map(|(&s, &v)| f64::from(s) / (f64::from(v) + BATCH_NORM_EPSILON).sqrt())
+            .collect();
+        let per_channel = kernel.values().len() / dims[0];
+        let folded = Tensor::from_fn(dims, |i| {
+            (f64::from(kernel.values()[i]) * factors[i / per_channel]) as f32
+        });
+        let bias = Tensor::from_fn(&dims[..1], |c| {
+            (f64::from(shift.values()[c]) - f64::from(mean.values()[c]) * factors[c]) as f32
+        });
+        Ok((folded, bias))
+    }
+}

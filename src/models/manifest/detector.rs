@@ -1,0 +1,120 @@
+//! The part of a manifest that describes a face detector.
+
+use super::check::{Checker, FileName, TensorName};
+use super::raw::RawDetectorGraph;
+use crate::core::evidence::Probability;
+use crate::models::ModelError;
+use crate::models::contract::{Dim, GraphContract, TensorContract};
+
+/// How a detector's outputs are to be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DetectorFamily {
+    /// YuNet: per stride s `cls_s`, `obj_s`, `bbox_s`, `kps_s`; picture `[B,3,H,W]` BGR 0..255.
+    YuNet,
+}
+
+/// The picture sizes that a detector takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum InputSize {
+    /// Any whose sides are multiples of the largest stride, and any number of pictures at a time.
+    Free,
+    /// One size only, one picture at a time.
+    Fixed {
+        /// Pixels across.
+        width_px: usize,
+        /// Pixels down.
+        height_px: usize,
+    },
+}
+
+/// A face detector.
+#[derive(Clone, PartialEq, Debug)]
+pub struct DetectorManifest {
+    /// How its outputs are to be read.
+    pub family: DetectorFamily,
+    /// The graph.
+    pub file: FileName,
+    /// The picture input.
+    pub input: TensorName,
+    /// The picture sizes it takes.
+    pub input_size: InputSize,
+    /// Pixels between two cells of each output level, rising.
+    pub strides: Vec<usize>,
+    /// Boxes that score less are dropped.
+    pub score_threshold: Probability,
+    /// Of two boxes that overlap by more than this (IoU, 0..=1), the weaker is dropped.
+    pub nms_iou: Probability,
+}
+
+/// The outputs of each stride, and the numbers that each gives for a cell.
+const YUNET_OUTPUTS: [(&str, usize); 4] = [("cls", 1), ("obj", 1), ("bbox", 4), ("kps", 10)];
+
+impl DetectorManifest {
+    pub(super) fn check(raw: &RawDetectorGraph, check: &Checker<'_>) -> Result<Self, ModelError> {
+        let input_size = match raw.input_size_px {
+            None => InputSize::Free,
+            Some(size) => InputSize::Fixed {
+                width_px: check.count("detector.input_size_px.width", size.width, 1)?,
+                height_px: check.count("detector.input_size_px.height", size.height, 1)?,
+            },
+        };
+        let strides = raw
+            .strides
+            .iter()
+            .map(|&s| check.count("detector.strides", s, 1));
+        let strides = strides.collect::<Result<Vec<_>, _>>()?;
+        if strides.is_empty() || !strides.is_sorted_by(|a, b| a < b) {
+            let problem = format!("is {strides:?}; it must name rising strides, as [8, 16, 32]");
+            return Err(check.wrong("detector.strides", problem));
+        }
+        let families = [("yunet", DetectorFamily::YuNet)];
+        Ok(Self {
+            family: check.word("detector.family", &raw.family, &families)?,
+            file: check.file_name("detector.file", &raw.file)?,
+            input: check.tensor("detector.input", &raw.input)?,
+            input_size,
+            strides,
+            score_threshold: check.probability("detector.score_threshold", raw.score_threshold)?,
+            nms_iou: check.probability("detector.nms_iou", raw.nms_iou)?,
+        })
+    }
+
+    /// What the graph must look like.
+    pub fn contract(&self) -> GraphContract {
+        let dims = match self.input_size {
+            InputSize::Free => {
+                vec![
+                    Dim::Free("B"),
+                    Dim::Fixed(3),
+                    Dim::Free("H"),
+                    Dim::Free("W"),
+                ]
+            }
+            InputSize::Fixed {
+                width_px,
+                height_px,
+            } => {
+                vec![
+                    Dim::Fixed(1),
+                    Dim::Fixed(3),
+                    Dim::Fixed(height_px),
+                    Dim::Fixed(width_px),
+                ]
+            }
+        };
+        let outputs = self.strides.iter().flat_map(|stride| {
+            YUNET_OUTPUTS.map(|(role, width)| TensorContract {
+                name: format!("{role}_{stride}"),
+                dims: vec![Dim::Any, Dim::Any, Dim::Fixed(width)],
+            })
+        });
+        GraphContract {
+            file: self.file.clone(),
+            inputs: vec![TensorContract {
+                name: self.input.as_str().to_owned(),
+                dims,
+            }],
+            outputs: outputs.collect(),
+        }
+    }
+}

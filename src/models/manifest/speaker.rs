@@ -1,0 +1,344 @@
+//! The part of a manifest that describes a streaming speaker model.
+//!
+//! N is the number of tracks in a run and T the number of ticks; both are free in every run. All
+//! tensors are float32.
+
+use super::check::{FileName, TensorName};
+use crate::core::evidence::Probability;
+use crate::models::contract::{Dim, GraphContract, TensorContract};
+
+/// How a face becomes the picture that the face encoder takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CropRecipe {
+    /// The crop of the released Light-ASD demo: grey 0..255, full range, 112×112 px.
+    LightAsd112Grey,
+}
+
+impl CropRecipe {
+    /// Pixels across and down.
+    pub const fn size_px(self) -> usize {
+        match self {
+            Self::LightAsd112Grey => 112,
+        }
+    }
+}
+
+/// How sound becomes the rows that the audio encoder takes: 16 kHz mono, framing of
+/// python_speech_features (25 ms window, 10 ms step).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AudioRecipe {
+    /// 13 MFCC, int16 scale, energy in place of the first one.
+    Mfcc13,
+    /// 40 log-mel energies.
+    LogMel40,
+}
+
+impl AudioRecipe {
+    /// Rows of features for one tick of 40 ms.
+    pub const ROWS_PER_TICK: usize = 4;
+
+    /// Numbers in a row.
+    pub const fn row_width(self) -> usize {
+        match self {
+            Self::Mfcc13 => 13,
+            Self::LogMel40 => 40,
+        }
+    }
+}
+
+/// What the encoders are fed, at 25 ticks a second.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Features {
+    /// The picture.
+    pub crop: CropRecipe,
+    /// The sound.
+    pub audio: AudioRecipe,
+}
+
+/// A tensor whose last dimension is `width`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WidthTensor {
+    /// Its name.
+    pub name: TensorName,
+    /// Numbers in it for each track and tick.
+    pub width: usize,
+}
+
+/// The feature map output, `[N,T,channels,height,width]`: post-ReLU, before any gate.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MapOutput {
+    /// Its name.
+    pub name: TensorName,
+    /// Channels; the gate and the embedding have one number for each.
+    pub channels: usize,
+    /// Cells down.
+    pub height: usize,
+    /// Cells across.
+    pub width: usize,
+}
+
+/// Memory of the face encoder: `output` of one run is `input` of the next; zeros for a new track.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct State {
+    /// The graph's input.
+    pub input: TensorName,
+    /// The graph's output.
+    pub output: TensorName,
+    /// Its shape for one track, without N.
+    pub shape: Vec<usize>,
+}
+
+/// The face encoder: causal, with its memory as explicit states.
+///
+/// Output t of a run belongs to the frame that went in `delay_ticks` earlier; the first
+/// `delay_ticks` outputs of a track mean nothing. At a track's true end the caller feeds
+/// `delay_ticks` more frames with `valid` 0. What comes out then equals one pass over the whole
+/// track, zero padding at both ends included.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FaceGraph {
+    /// The graph.
+    pub file: FileName,
+    /// Crops `[N,T,size,size]`, grey 0..255.
+    pub frames: TensorName,
+    /// `[N,T]`: 1 for a real frame, 0 for one beyond the true end of the track.
+    pub valid: TensorName,
+    /// Ticks between a frame and its output.
+    pub delay_ticks: usize,
+    /// The SE vector `[N,T,channels]`, already multiplied into the embedding.
+    pub gate: Option<TensorName>,
+    /// `[N,T,width]`.
+    pub embedding: WidthTensor,
+    /// What heatmaps are made of.
+    pub map: MapOutput,
+    /// Its memory.
+    pub states: Vec<State>,
+}
+
+/// The audio encoder: rows `[N,4T,row width]` to `[N,T,width]`, without memory.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AudioGraph {
+    /// The graph.
+    pub file: FileName,
+    /// The rows.
+    pub rows: TensorName,
+    /// The embedding.
+    pub embedding: WidthTensor,
+    /// Ticks of context needed on each side, for an output to equal that of the whole track.
+    pub reach_ticks: usize,
+}
+
+/// The head's own gate, `[N,T,channels]`: the audio channels first, then those of the face.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HeadGate {
+    /// Its name.
+    pub name: TensorName,
+    /// Audio and face channels together.
+    pub channels: usize,
+}
+
+/// The temporal head: embeddings of a window to two logits a tick.
+///
+/// The forward recurrence starts from `forward_state` (zeros at a track's start) and
+/// `forward_states` gives its state after each tick, to be carried; the backward recurrence
+/// starts from zero at the window's end.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HeadGraph {
+    /// The graph.
+    pub file: FileName,
+    /// Audio embeddings `[N,T,width]`.
+    pub audio: TensorName,
+    /// Face embeddings `[N,T,width]`.
+    pub face: TensorName,
+    /// `[N,width]`: the forward recurrence's state before the window.
+    pub forward_state: WidthTensor,
+    /// `[N,T,width]`: its state after every tick.
+    pub forward_states: TensorName,
+    /// `[N,T,2]`: logits of not speaking and speaking.
+    pub score: TensorName,
+    /// The gate, where the head has one.
+    pub gate: Option<HeadGate>,
+}
+
+/// An odd number of ticks, so that a smoothing window has a middle.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OddTicks(usize);
+
+impl OddTicks {
+    /// `ticks`, or `None` where it is even.
+    pub const fn new(ticks: usize) -> Option<Self> {
+        if ticks % 2 == 1 {
+            Some(Self(ticks))
+        } else {
+            None
+        }
+    }
+
+    /// The number.
+    pub const fn get(self) -> usize {
+        self.0
+    }
+}
+
+/// When a score counts as speaking.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Decision {
+    /// Smoothed scores above it are speaking.
+    pub threshold: Probability,
+    /// Length of the centred mean over scores; 1 is no smoothing.
+    pub smoothing_ticks: OddTicks,
+    /// Where these figures come from.
+    pub why: String,
+}
+
+/// How a heatmap is made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ExplainMode {
+    /// The paper's rule: channels whose gate lies above mean + 1.282 std.
+    Paper,
+    /// Channels by gate × pooled activation.
+    GateActivation,
+    /// Signed effect of removing each channel.
+    Ablation,
+    /// No heatmap.
+    None,
+}
+
+impl ExplainMode {
+    /// The modes by the names that manifests and options use.
+    pub const NAMES: [(&'static str, Self); 4] = [
+        ("paper", Self::Paper),
+        ("gate-activation", Self::GateActivation),
+        ("ablation", Self::Ablation),
+        ("none", Self::None),
+    ];
+
+    /// The mode's name.
+    pub fn name(self) -> &'static str {
+        let named = Self::NAMES.iter().find(|(_, mode)| *mode == self);
+        named.expect("every mode is in the table").0
+    }
+}
+
+/// Which heatmap a package is best shown with.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Explain {
+    /// The mode.
+    pub default_mode: ExplainMode,
+    /// Where the choice comes from.
+    pub why: String,
+}
+
+/// Ticks after the scored one that the head is given. The encoders' own reach comes on top.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lookahead {
+    /// When reading a file.
+    pub file: usize,
+    /// When following a camera.
+    pub live: usize,
+}
+
+/// A streaming speaker model.
+#[derive(Clone, PartialEq, Debug)]
+pub struct SpeakerManifest {
+    /// What the encoders are fed.
+    pub features: Features,
+    /// The face encoder.
+    pub face: FaceGraph,
+    /// The audio encoder.
+    pub audio: AudioGraph,
+    /// The temporal head.
+    pub head: HeadGraph,
+    /// When a score counts as speaking.
+    pub decision: Decision,
+    /// Which heatmap is the default.
+    pub explain: Explain,
+    /// How far the head looks ahead.
+    pub lookahead_ticks: Lookahead,
+}
+
+impl SpeakerManifest {
+    /// What the three graphs must look like: face, audio, head.
+    pub fn contracts(&self) -> Vec<GraphContract> {
+        vec![
+            self.face_contract(),
+            self.audio_contract(),
+            self.head_contract(),
+        ]
+    }
+
+    /// What the face encoder must look like.
+    pub fn face_contract(&self) -> GraphContract {
+        let size = self.features.crop.size_px();
+        let face = &self.face;
+        let mut inputs = vec![ticks(&face.frames, &[size, size]), ticks(&face.valid, &[])];
+        let map = &face.map;
+        let mut outputs = vec![
+            ticks(&face.embedding.name, &[face.embedding.width]),
+            ticks(&map.name, &[map.channels, map.height, map.width]),
+        ];
+        outputs.extend(face.gate.iter().map(|gate| ticks(gate, &[map.channels])));
+        for state in &face.states {
+            inputs.push(tracks(&state.input, &state.shape));
+            outputs.push(tracks(&state.output, &state.shape));
+        }
+        GraphContract {
+            file: face.file.clone(),
+            inputs,
+            outputs,
+        }
+    }
+
+    /// What the audio encoder must look like.
+    pub fn audio_contract(&self) -> GraphContract {
+        let audio = &self.audio;
+        GraphContract {
+            file: audio.file.clone(),
+            inputs: vec![ticks(&audio.rows, &[self.features.audio.row_width()])],
+            outputs: vec![ticks(&audio.embedding.name, &[audio.embedding.width])],
+        }
+    }
+
+    /// What the temporal head must look like.
+    pub fn head_contract(&self) -> GraphContract {
+        let head = &self.head;
+        let state = head.forward_state.width;
+        let mut outputs = vec![
+            ticks(&head.score, &[2]),
+            ticks(&head.forward_states, &[state]),
+        ];
+        outputs.extend(
+            head.gate
+                .iter()
+                .map(|gate| ticks(&gate.name, &[gate.channels])),
+        );
+        GraphContract {
+            file: head.file.clone(),
+            inputs: vec![
+                ticks(&head.audio, &[self.audio.embedding.width]),
+                ticks(&head.face, &[self.face.embedding.width]),
+                tracks(&head.forward_state.name, &[state]),
+            ],
+            outputs,
+        }
+    }
+}
+
+/// A tensor `[N,T,…]`.
+fn ticks(name: &TensorName, rest: &[usize]) -> TensorContract {
+    let mut dims = vec![Dim::Free("N"), Dim::Free("T")];
+    dims.extend(rest.iter().map(|&n| Dim::Fixed(n)));
+    TensorContract {
+        name: name.as_str().to_owned(),
+        dims,
+    }
+}
+
+/// A tensor `[N,…]`.
+fn tracks(name: &TensorName, rest: &[usize]) -> TensorContract {
+    let mut dims = vec![Dim::Free("N")];
+    dims.extend(rest.iter().map(|&n| Dim::Fixed(n)));
+    TensorContract {
+        name: name.as_str().to_owned(),
+        dims,
+    }
+}

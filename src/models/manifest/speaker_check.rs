@@ -1,0 +1,170 @@
+//! From a speaker's raw manifest to the checked one, key by key.
+
+use super::check::Checker;
+use super::raw::{RawAudio, RawFace, RawFeatures, RawHead, RawSpeaker, RawWidth};
+use super::speaker::{
+    AudioGraph, AudioRecipe, CropRecipe, Decision, Explain, ExplainMode, FaceGraph, Features,
+    HeadGate, HeadGraph, Lookahead, MapOutput, OddTicks, SpeakerManifest, State, WidthTensor,
+};
+use crate::core::time::Tick;
+use crate::models::ModelError;
+
+impl SpeakerManifest {
+    pub(super) fn check(raw: &RawSpeaker, check: &Checker<'_>) -> Result<Self, ModelError> {
+        let face = face(&raw.face, check)?;
+        let audio = audio(&raw.audio, check)?;
+        let head = head(&raw.head, check)?;
+        let smoothing = check.count("decision.smoothing_ticks", raw.decision.smoothing_ticks, 1)?;
+        let smoothing_ticks = OddTicks::new(smoothing).ok_or_else(|| {
+            let problem = format!("is {smoothing}; it must be odd, so that the mean has a middle");
+            check.wrong("decision.smoothing_ticks", problem)
+        })?;
+        let modes = &ExplainMode::NAMES;
+        let default_mode = check.word("explain.default_mode", &raw.explain.default_mode, modes)?;
+        let gated = face.gate.is_some() || head.gate.is_some();
+        if !gated
+            && matches!(
+                default_mode,
+                ExplainMode::Paper | ExplainMode::GateActivation
+            )
+        {
+            let problem = "needs a gate, but neither `face.gate` nor `head.gate` names one; \
+                           name one, or use \"ablation\" or \"none\"";
+            return Err(check.wrong("explain.default_mode", problem));
+        }
+        let both = face.embedding.width + audio.embedding.width;
+        if let Some(gate) = head.gate.as_ref().filter(|gate| gate.channels != both) {
+            let problem = format!(
+                "is {}; it must be audio and face embedding together, {both}",
+                gate.channels
+            );
+            return Err(check.wrong("head.gate.channels", problem));
+        }
+        Ok(Self {
+            features: features(&raw.features, check)?,
+            face,
+            audio,
+            head,
+            decision: Decision {
+                threshold: check.probability("decision.threshold", raw.decision.threshold)?,
+                smoothing_ticks,
+                why: check.text("decision.why", &raw.decision.why)?,
+            },
+            explain: Explain {
+                default_mode,
+                why: check.text("explain.why", &raw.explain.why)?,
+            },
+            lookahead_ticks: Lookahead {
+                file: check.count("lookahead_ticks.file", raw.lookahead_ticks.file, 0)?,
+                live: check.count("lookahead_ticks.live", raw.lookahead_ticks.live, 0)?,
+            },
+        })
+    }
+}
+
+fn features(raw: &RawFeatures, check: &Checker<'_>) -> Result<Features, ModelError> {
+    let crops = [("light-asd-112-grey", CropRecipe::LightAsd112Grey)];
+    let crop = check.word("features.crop", &raw.crop, &crops)?;
+    let rows = [
+        ("mfcc-13", AudioRecipe::Mfcc13),
+        ("log-mel-40", AudioRecipe::LogMel40),
+    ];
+    let audio = check.word("features.audio", &raw.audio, &rows)?;
+    let fixed = [
+        (
+            "features.crop_size_px",
+            raw.crop_size_px,
+            crop.size_px() as i64,
+        ),
+        (
+            "features.ticks_per_second",
+            raw.ticks_per_second,
+            Tick::PER_SECOND,
+        ),
+    ];
+    for (key, value, needed) in fixed {
+        if value != needed {
+            let problem = format!("is {value}; the recipe \"{}\" gives {needed}", raw.crop);
+            return Err(check.wrong(key, problem));
+        }
+    }
+    Ok(Features { crop, audio })
+}
+
+fn width(key: &str, raw: &RawWidth, check: &Checker<'_>) -> Result<WidthTensor, ModelError> {
+    Ok(WidthTensor {
+        name: check.tensor(&format!("{key}.name"), &raw.name)?,
+        width: check.count(&format!("{key}.width"), raw.width, 1)?,
+    })
+}
+
+fn face(raw: &RawFace, check: &Checker<'_>) -> Result<FaceGraph, ModelError> {
+    let map = MapOutput {
+        name: check.tensor("face.map.name", &raw.map.name)?,
+        channels: check.count("face.map.channels", raw.map.channels, 1)?,
+        height: check.count("face.map.height", raw.map.height, 1)?,
+        width: check.count("face.map.width", raw.map.width, 1)?,
+    };
+    let embedding = width("face.embedding", &raw.embedding, check)?;
+    if embedding.width != map.channels {
+        let problem = format!(
+            "is {}; it must be `face.map.channels`, {}: the embedding is the map's maximum",
+            embedding.width, map.channels
+        );
+        return Err(check.wrong("face.embedding.width", problem));
+    }
+    let states = raw.states.iter().enumerate().map(|(i, state)| {
+        let key = |name: &str| format!("face.states[{i}].{name}");
+        let shape = state
+            .shape
+            .iter()
+            .map(|&n| check.count(&key("shape"), n, 1));
+        Ok(State {
+            input: check.tensor(&key("input"), &state.input)?,
+            output: check.tensor(&key("output"), &state.output)?,
+            shape: shape.collect::<Result<_, ModelError>>()?,
+        })
+    });
+    Ok(FaceGraph {
+        file: check.file_name("face.file", &raw.file)?,
+        frames: check.tensor("face.frames", &raw.frames)?,
+        valid: check.tensor("face.valid", &raw.valid)?,
+        delay_ticks: check.count("face.delay_ticks", raw.delay_ticks, 0)?,
+        gate: raw
+            .gate
+            .as_deref()
+            .map(|gate| check.tensor("face.gate", gate))
+            .transpose()?,
+        embedding,
+        map,
+        states: states.collect::<Result<_, ModelError>>()?,
+    })
+}
+
+fn audio(raw: &RawAudio, check: &Checker<'_>) -> Result<AudioGraph, ModelError> {
+    Ok(AudioGraph {
+        file: check.file_name("audio.file", &raw.file)?,
+        rows: check.tensor("audio.rows", &raw.rows)?,
+        embedding: width("audio.embedding", &raw.embedding, check)?,
+        reach_ticks: check.count("audio.reach_ticks", raw.reach_ticks, 0)?,
+    })
+}
+
+fn head(raw: &RawHead, check: &Checker<'_>) -> Result<HeadGraph, ModelError> {
+    let gate = raw.gate.as_ref().map(|gate| {
+        check.word("head.gate.layout", &gate.layout, &[("audio-face", ())])?;
+        Ok(HeadGate {
+            name: check.tensor("head.gate.name", &gate.name)?,
+            channels: check.count("head.gate.channels", gate.channels, 1)?,
+        })
+    });
+    Ok(HeadGraph {
+        file: check.file_name("head.file", &raw.file)?,
+        audio: check.tensor("head.audio", &raw.audio)?,
+        face: check.tensor("head.face", &raw.face)?,
+        forward_state: width("head.forward_state", &raw.forward_state, check)?,
+        forward_states: check.tensor("head.forward_states", &raw.forward_states)?,
+        score: check.tensor("head.score", &raw.score)?,
+        gate: gate.transpose()?,
+    })
+}

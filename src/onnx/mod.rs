@@ -1,0 +1,7 @@
+//! ONNX Runtime: finding the library, and opening graphs that are what their manifest says.
+//!
+//! Only here, and in files called `onnx.rs`, is the runtime's crate named. Everything behind the
+//! cargo feature `onnx`; the library itself is loaded when the program runs.
+
+pub mod runtime;
+pub mod session;

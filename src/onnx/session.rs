@@ -1,0 +1,297 @@
+//! Opening a package's graph on a device, proven against its manifest.
+//!
+//! Takes a checked [`Package`], one of its files and [`SessionOptions`]; gives an [`OpenGraph`]
+//! whose inputs and outputs are the ones that the manifest says, and the provider that it runs on.
+//! Threads do not spin: idle cores belong to decoding and encoding. A provider that was asked for
+//! and cannot be had is an error; only `auto` may choose the CPU, and the provider in use is told.
+//!
+//! A session is run by one owner (`&mut self`); there is no lock here and none is needed.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use ort::ep::{self, ExecutionProvider as _, ExecutionProviderDispatch};
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
+use ort::session::{Session, SessionInputValue};
+use ort::value::{Outlet, TensorElementType, TensorRef};
+use thiserror::Error;
+
+use super::runtime::{self, RuntimeError};
+use crate::models::contract::{self, Signature, TensorFound};
+use crate::models::device::Device;
+use crate::models::manifest::FileName;
+use crate::models::tensor::Tensor;
+use crate::models::{ModelError, Package};
+
+/// How a graph is to be run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SessionOptions {
+    /// Where.
+    pub device: Device,
+    /// Threads that share one operator on the CPU; 0 is taken as 1.
+    pub intra_threads: usize,
+}
+
+/// What a graph runs on.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Provider {
+    /// ONNX Runtime's own kernels.
+    Cpu,
+    /// CUDA on the GPU of this number.
+    Cuda(u16),
+    /// TensorRT on the GPU of this number; CUDA for what TensorRT cannot do.
+    TensorRt(u16),
+}
+
+impl fmt::Display for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(n) => write!(f, "cuda:{n}"),
+            Self::TensorRt(n) => write!(f, "tensorrt:{n}"),
+        }
+    }
+}
+
+/// Why a graph cannot be opened or run.
+#[derive(Debug, Error)]
+pub enum SessionError {
+    /// There is no ONNX Runtime.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// The graph is not what its manifest says.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A device that was asked for cannot be had.
+    #[error(
+        "device {device} cannot be used: {problem}; \
+         use --device cpu, or an ONNX Runtime and driver that have it"
+    )]
+    Device {
+        /// The device.
+        device: Device,
+        /// What stands in the way.
+        problem: String,
+    },
+    /// The runtime refuses the graph.
+    #[error("{file} cannot be opened: {problem}", file = .file.display())]
+    Open {
+        /// The graph.
+        file: PathBuf,
+        /// The runtime's word on it.
+        problem: String,
+    },
+    /// A run failed.
+    #[error("{file} failed: {problem}", file = .file.display())]
+    Run {
+        /// The graph.
+        file: PathBuf,
+        /// The runtime's word on it.
+        problem: String,
+    },
+}
+
+/// A float input of a run: its name, its shape and its values, last dimension fastest.
+pub type Input<'a> = (&'a str, &'a [usize], &'a [f32]);
+
+/// A graph that is open, proven and ready to run.
+#[derive(Debug)]
+pub struct OpenGraph {
+    /// The runtime's session, for callers that want to keep values on the device.
+    pub session: Session,
+    /// What it runs on.
+    pub provider: Provider,
+    file: PathBuf,
+}
+
+/// Opens a graph of a package.
+///
+/// # Errors
+/// No runtime, a device that cannot be had, a graph that the runtime refuses, or one that differs
+/// from its manifest: that error names both sides.
+pub fn open(
+    package: &Package,
+    file: &FileName,
+    options: &SessionOptions,
+) -> Result<OpenGraph, SessionError> {
+    let contract = package
+        .manifest()
+        .model
+        .contracts()
+        .into_iter()
+        .find(|contract| contract.file == *file);
+    let path = package.path(file);
+    let graph = open_file(&path, options)?;
+    if let Some(contract) = contract {
+        contract::prove(&contract, &signature(&graph.session)).map_err(|mismatch| {
+            ModelError::Contract {
+                file: path,
+                mismatch,
+            }
+        })?;
+    }
+    Ok(graph)
+}
+
+/// Opens a graph without a manifest to prove it against.
+fn open_file(file: &Path, options: &SessionOptions) -> Result<OpenGraph, SessionError> {
+    let (provider, automatic) = match options.device {
+        Device::Cpu => (Provider::Cpu, false),
+        Device::Cuda(n) => (Provider::Cuda(n), false),
+        Device::TensorRt(n) => (Provider::TensorRt(n), false),
+        Device::Auto => {
+            runtime::environment()?;
+            let cuda = ep::CUDA::is_available().unwrap_or(false);
+            (
+                if cuda {
+                    Provider::Cuda(0)
+                } else {
+                    Provider::Cpu
+                },
+                cuda,
+            )
+        }
+    };
+    match open_on(file, provider, options) {
+        Err(SessionError::Device { problem, .. }) if automatic => {
+            tracing::warn!("no GPU can be used ({problem}); running on the CPU");
+            open_on(file, Provider::Cpu, options)
+        }
+        other => other,
+    }
+}
+
+fn open_on(
+    file: &Path,
+    provider: Provider,
+    options: &SessionOptions,
+) -> Result<OpenGraph, SessionError> {
+    let (environment, _) = runtime::environment()?;
+    let refused = |problem: String| SessionError::Open {
+        file: file.into(),
+        problem,
+    };
+    let builder = configure(
+        Session::builder(&environment).map_err(|e| refused(e.to_string()))?,
+        options,
+    )
+    .map_err(|e| refused(e.to_string()))?;
+    let providers = providers(provider);
+    let unusable = |error: &dyn fmt::Display| SessionError::Device {
+        device: options.device,
+        problem: error.to_string(),
+    };
+    let mut builder = builder
+        .with_execution_providers(&providers)
+        .map_err(|e| unusable(&e))?;
+    let session = builder.commit_from_file(file).map_err(|error| {
+        // A GPU that is missing is found only now. A graph that is at fault itself would not open
+        // on the CPU either.
+        if provider != Provider::Cpu && open_on(file, Provider::Cpu, options).is_ok() {
+            unusable(&error)
+        } else {
+            refused(error.to_string())
+        }
+    })?;
+    Ok(OpenGraph {
+        session,
+        provider,
+        file: file.into(),
+    })
+}
+
+fn configure(builder: SessionBuilder, options: &SessionOptions) -> ort::Result<SessionBuilder> {
+    Ok(builder
+        .with_optimization_level(GraphOptimizationLevel::All)?
+        .with_intra_threads(options.intra_threads.max(1))?
+        .with_inter_threads(1)?
+        // Numbers of tracks and ticks change from run to run: a pattern for each would only keep
+        // memory (50 MB at four tracks), not time.
+        .with_memory_pattern(false)?
+        .with_intra_op_spinning(false)?
+        .with_inter_op_spinning(false)?)
+}
+
+fn providers(provider: Provider) -> Vec<ExecutionProviderDispatch> {
+    let cuda = |n: u16| {
+        ep::CUDA::default()
+            .with_device_id(n.into())
+            .build()
+            .error_on_failure()
+    };
+    match provider {
+        Provider::Cpu => vec![],
+        Provider::Cuda(n) => vec![cuda(n)],
+        Provider::TensorRt(n) => {
+            let tensorrt = ep::TensorRT::default().with_device_id(n.into());
+            vec![tensorrt.build().error_on_failure(), cuda(n)]
+        }
+    }
+}
+
+/// What a session says of its own inputs and outputs.
+fn signature(session: &Session) -> Signature {
+    let found = |outlet: &Outlet| {
+        let element = match outlet.dtype().tensor_type() {
+            Some(TensorElementType::Float32) => "float32".to_owned(),
+            Some(other) => other.to_string(),
+            None => outlet.dtype().to_string(),
+        };
+        let dims = outlet
+            .dtype()
+            .tensor_shape()
+            .map(|shape| shape.iter().map(|&d| usize::try_from(d).ok()).collect());
+        TensorFound {
+            name: outlet.name().to_owned(),
+            element,
+            dims: dims.unwrap_or_default(),
+        }
+    };
+    Signature {
+        inputs: session.inputs().iter().map(found).collect(),
+        outputs: session.outputs().iter().map(found).collect(),
+    }
+}
+
+impl OpenGraph {
+    /// Runs the graph and copies out the outputs of these names, in their order.
+    ///
+    /// # Errors
+    /// [`SessionError::Run`] where a shape does not fit its values or the graph.
+    pub fn run(
+        &mut self,
+        inputs: &[Input<'_>],
+        outputs: &[&str],
+    ) -> Result<Vec<Tensor>, SessionError> {
+        let file = &self.file;
+        let failed = |problem: String| SessionError::Run {
+            file: file.clone(),
+            problem,
+        };
+        let mut values: Vec<(&str, SessionInputValue<'_>)> = Vec::with_capacity(inputs.len());
+        for &(name, shape, data) in inputs {
+            let value = TensorRef::from_array_view((shape, data));
+            let value = value.map_err(|e| failed(format!("input `{name}`: {e}")))?;
+            values.push((name, value.into()));
+        }
+        let results = self
+            .session
+            .run(values)
+            .map_err(|e| failed(e.to_string()))?;
+        let copy = |name: &&str| {
+            let value = results
+                .get(name)
+                .ok_or_else(|| failed(format!("no output `{name}`")))?;
+            let (shape, data) = value
+                .try_extract_tensor::<f32>()
+                .map_err(|e| failed(e.to_string()))?;
+            let dims: Vec<_> = shape
+                .iter()
+                .map(|&d| usize::try_from(d).unwrap_or(0))
+                .collect();
+            Tensor::new(&dims, data.to_vec())
+                .ok_or_else(|| failed(format!("output `{name}` does not fit its shape")))
+        };
+        outputs.iter().map(copy).collect()
+    }
+}
