@@ -1,0 +1,3 @@
+//! The stages that a frame passes, one folder each, in the field's own words.
+
+pub mod track;
