@@ -1,3 +1,4 @@
 //! The stages that a frame passes, one folder each, in the field's own words.
 
+pub mod sink;
 pub mod track;

@@ -1,0 +1,3 @@
+//! Where results leave the program: files and records.
+
+pub mod atomic_file;
