@@ -1,4 +1,6 @@
 //! Who is speaking in this video, right now, and what the model looked at.
 
 pub mod core;
+#[cfg(feature = "gst")]
+pub mod gst;
 pub mod stages;

@@ -2,6 +2,7 @@
 
 pub mod edge;
 pub mod evidence;
+pub mod exit;
 pub mod geometry;
 pub mod meter;
 pub mod picture;

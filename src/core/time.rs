@@ -49,6 +49,20 @@ impl Span {
     }
 }
 
+impl Add for Span {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+}
+
+impl Sub for Span {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        Self(self.0 - other.0)
+    }
+}
+
 impl fmt::Debug for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.6}s", self.seconds())
@@ -144,7 +158,11 @@ pub struct Rate {
 impl Rate {
     /// `num`/`den` frames a second, or `None` where either is zero.
     pub const fn new(num: u32, den: u32) -> Option<Self> {
-        if num == 0 || den == 0 { None } else { Some(Self { num, den }) }
+        if num == 0 || den == 0 {
+            None
+        } else {
+            Some(Self { num, den })
+        }
     }
 
     /// Frames a second, for display only.
@@ -201,6 +219,9 @@ mod tests {
     fn a_rate_with_a_zero_in_it_is_no_rate() {
         assert!(Rate::new(0, 1).is_none());
         assert!(Rate::new(25, 0).is_none());
-        assert_eq!(Rate::new(30000, 1001).map(Rate::frame_span), Some(Span::from_ns(33_366_666)));
+        assert_eq!(
+            Rate::new(30000, 1001).map(Rate::frame_span),
+            Some(Span::from_ns(33_366_666))
+        );
     }
 }

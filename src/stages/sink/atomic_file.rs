@@ -322,6 +322,7 @@ mod tests {
         let gone = AtomicFile::create(dir.path().join("no/such/x.csv")).expect_err("no directory");
         assert!(matches!(&gone, FileError::NoDirectory { dir, .. } if dir.ends_with("no/such")));
         assert!(gone.to_string().contains("x.csv"), "{gone}");
+        assert_eq!(gone.exit(), crate::core::exit::Exit::CannotCreate);
         let is_dir = AtomicFile::create(dir.path()).expect_err("a directory");
         assert!(matches!(is_dir, FileError::IsDirectory(_)));
         let device = AtomicPath::create("/dev/null").expect_err("a device");

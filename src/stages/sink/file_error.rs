@@ -3,6 +3,8 @@
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use crate::core::exit::Exit;
+
 /// Why an output file cannot be had. Every message names the file and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
@@ -61,6 +63,17 @@ impl FileError {
             }
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::NoSpace { path, reason },
             _ => Self::Other { path, reason },
+        }
+    }
+
+    /// How a program ends that could not write this file.
+    pub const fn exit(&self) -> Exit {
+        match self {
+            Self::NoDirectory { .. } | Self::IsDirectory(_) | Self::NotRegular(_) => {
+                Exit::CannotCreate
+            }
+            Self::NotPermitted { .. } => Exit::NoPermission,
+            Self::NoSpace { .. } | Self::Other { .. } => Exit::InputOutput,
         }
     }
 

@@ -1,5 +1,7 @@
-//! Where results leave the program: files and records.
+//! Sink: annotated pictures and sound become a film, results become records.
 
 pub mod atomic_file;
 mod file_error;
+#[cfg(feature = "gst")]
+pub mod gst;
 pub mod records;

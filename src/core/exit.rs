@@ -1,0 +1,67 @@
+//! Exit codes after sysexits.h, so that a shell or systemd can tell what kind of trouble it was.
+
+use std::process::ExitCode;
+
+/// How the program ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Exit {
+    /// All done.
+    Done,
+    /// The command line is wrong (clap uses the same number).
+    Usage,
+    /// The input is not what it should be.
+    BadData,
+    /// The input is not there.
+    NoInput,
+    /// Something the program needs is missing: a plugin, a library, a model, a device.
+    Unavailable,
+    /// A fault in the program itself.
+    Internal,
+    /// The output cannot be created.
+    CannotCreate,
+    /// Writing or reading failed on the way.
+    InputOutput,
+    /// Finished, but not with all of it: what was lost is in the report.
+    Degraded,
+    /// Not permitted.
+    NoPermission,
+    /// A configuration file is wrong.
+    Config,
+    /// Stopped by Ctrl-C, as shells report it.
+    Interrupted,
+}
+
+impl Exit {
+    /// The number.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Usage => 2,
+            Self::BadData => 65,
+            Self::NoInput => 66,
+            Self::Unavailable => 69,
+            Self::Internal => 70,
+            Self::CannotCreate => 73,
+            Self::InputOutput => 74,
+            Self::Degraded => 75,
+            Self::NoPermission => 77,
+            Self::Config => 78,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// The kind of trouble that an I/O error on an input file is.
+    pub fn from_input_error(error: &std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::NotFound => Self::NoInput,
+            std::io::ErrorKind::PermissionDenied => Self::NoPermission,
+            _ => Self::InputOutput,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}

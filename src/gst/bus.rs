@@ -1,0 +1,139 @@
+//! The pipeline's bus, read as it is written: errors, damage and missing plugins are noted where
+//! any thread can look them up, so that no thread has to run a main loop.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_pbutils as pbutils;
+
+/// What a pipeline has said so far.
+#[derive(Clone, Debug, Default)]
+pub struct Spoken {
+    /// The first error: what ended the pipeline.
+    pub error: Option<Fault>,
+    /// Warnings, the first few, and how many there were.
+    pub warnings: Vec<Fault>,
+    /// How many warnings were posted.
+    pub warning_count: u64,
+    /// Plugins that the pipeline asked for and did not find, in the library's words.
+    pub missing: Vec<String>,
+}
+
+/// One error or warning of an element.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    /// The element that spoke.
+    pub element: String,
+    /// What it said, with the library's debug text where that adds something.
+    pub text: String,
+    /// Whether the library counts it as "this is not a media stream that I know".
+    pub unknown_type: bool,
+    /// Whether there was no space left to write to.
+    pub no_space: bool,
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.element, self.text)
+    }
+}
+
+/// Warnings kept word for word; the rest are only counted.
+const WARNINGS_KEPT: usize = 8;
+
+/// A listener on one pipeline's bus.
+#[derive(Clone, Default)]
+pub struct BusListener {
+    spoken: Arc<Mutex<Spoken>>,
+}
+
+impl BusListener {
+    /// Listens to `pipeline` from now on.
+    pub fn attach(pipeline: &gst::Pipeline) -> Self {
+        let listener = Self::default();
+        let Some(bus) = pipeline.bus() else {
+            return listener;
+        };
+        let spoken = Arc::clone(&listener.spoken);
+        bus.set_sync_handler(move |_, message| {
+            note(
+                &mut spoken.lock().unwrap_or_else(PoisonError::into_inner),
+                message,
+            );
+            gst::BusSyncReply::Pass
+        });
+        listener
+    }
+
+    /// What was said up to now.
+    pub fn spoken(&self) -> Spoken {
+        self.spoken
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Whether an error ended the pipeline.
+    pub fn failed(&self) -> bool {
+        self.spoken
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .error
+            .is_some()
+    }
+}
+
+fn note(spoken: &mut Spoken, message: &gst::Message) {
+    let element = message
+        .src()
+        .map(|s| s.name().to_string())
+        .unwrap_or_default();
+    match message.view() {
+        gst::MessageView::Error(e) => {
+            let debug = e.debug().map(|d| d.to_string());
+            let fault = fault(element, &e.error(), debug);
+            tracing::debug!(%fault, "pipeline error");
+            spoken.error.get_or_insert(fault);
+        }
+        gst::MessageView::Warning(w) => {
+            spoken.warning_count += 1;
+            let debug = w.debug().map(|d| d.to_string());
+            let fault = fault(element, &w.error(), debug);
+            tracing::debug!(%fault, "pipeline warning");
+            if spoken.warnings.len() < WARNINGS_KEPT {
+                spoken.warnings.push(fault);
+            }
+        }
+        gst::MessageView::Element(_) => {
+            if let Ok(missing) = pbutils::MissingPluginMessage::parse(message) {
+                spoken.missing.push(missing.description().to_string());
+            }
+        }
+        _ => {}
+    }
+}
+
+fn fault(element: String, error: &gst::glib::Error, debug: Option<String>) -> Fault {
+    let unknown_type = matches!(
+        error.kind::<gst::StreamError>(),
+        Some(gst::StreamError::TypeNotFound | gst::StreamError::WrongType)
+    );
+    let no_space = error.kind::<gst::ResourceError>() == Some(gst::ResourceError::NoSpaceLeft);
+    // The debug text starts with file and line of the library's source; what follows is the reason.
+    let reason = debug
+        .as_deref()
+        .and_then(|d| d.split_once(":\n"))
+        .map(|(_, reason)| reason.trim().to_owned())
+        .filter(|r| !r.is_empty());
+    let text = match reason {
+        Some(reason) => format!("{} ({reason})", error.message()),
+        None => error.message().to_owned(),
+    };
+    Fault {
+        element,
+        text,
+        unknown_type,
+        no_space,
+    }
+}

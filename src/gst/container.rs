@@ -1,0 +1,145 @@
+//! Containers by file extension: muxer, codecs, and whether stored sound fits as it is.
+
+use std::path::Path;
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+use super::elements::{ElementError, broken, make};
+use super::encoder::VideoCodec;
+
+/// A container that the program writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Container {
+    /// `.mp4`, `.m4v`
+    Mp4,
+    /// `.mov`
+    Mov,
+    /// `.mkv`
+    Mkv,
+    /// `.webm`
+    Webm,
+}
+
+/// The extension names no container that the program writes.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{name}: cannot tell the container from the name; end it in .mp4, .mov, .mkv or .webm")]
+pub struct UnknownContainer {
+    name: String,
+}
+
+impl Container {
+    /// The container that `path` asks for by its extension.
+    ///
+    /// # Errors
+    /// Where the extension is none of those written.
+    pub fn from_path(path: &Path) -> Result<Self, UnknownContainer> {
+        let extension = path
+            .extension()
+            .and_then(|e| e.to_str())
+            .map(str::to_ascii_lowercase);
+        match extension.as_deref() {
+            Some("mp4" | "m4v") => Ok(Self::Mp4),
+            Some("mov") => Ok(Self::Mov),
+            Some("mkv") => Ok(Self::Mkv),
+            Some("webm") => Ok(Self::Webm),
+            _ => Err(UnknownContainer {
+                name: path.display().to_string(),
+            }),
+        }
+    }
+
+    /// The muxer's element name.
+    pub const fn muxer(self) -> &'static str {
+        match self {
+            Self::Mp4 => "mp4mux",
+            Self::Mov => "qtmux",
+            Self::Mkv => "matroskamux",
+            Self::Webm => "webmmux",
+        }
+    }
+
+    /// The codec of its pictures.
+    pub const fn video_codec(self) -> VideoCodec {
+        match self {
+            Self::Webm => VideoCodec::Vp9,
+            _ => VideoCodec::H264,
+        }
+    }
+
+    /// Whether sound stored as `caps` goes into this container unchanged.
+    pub fn keeps(self, caps: &gst::Caps) -> bool {
+        let Some(factory) = gst::ElementFactory::find(self.muxer()) else {
+            return false;
+        };
+        factory
+            .static_pad_templates()
+            .iter()
+            .any(|t| t.name_template().starts_with("audio_") && t.caps().can_intersect(caps))
+    }
+
+    /// The encoder for sound that cannot be kept, with its caps filter's content.
+    ///
+    /// # Errors
+    /// Where it is not installed.
+    pub fn sound_encoder(self) -> Result<gst::Element, ElementError> {
+        if self == Self::Webm {
+            return make("opusenc");
+        }
+        let encoder = make("avenc_aac")?;
+        encoder.set_property("bitrate", 160_000_i32);
+        Ok(encoder)
+    }
+
+    /// The muxer, and its two request pads by role.
+    ///
+    /// # Errors
+    /// Where it is not installed or refuses a pad.
+    pub fn muxer_with_pads(self, sound: bool) -> Result<MuxerPads, ElementError> {
+        let muxer = make(self.muxer())?;
+        let pad = |template| {
+            muxer
+                .request_pad_simple(template)
+                .ok_or_else(|| broken(self.muxer(), format!("it gives no pad {template}")))
+        };
+        let pictures = pad("video_%u")?;
+        let sound = sound.then(|| pad("audio_%u")).transpose()?;
+        Ok(MuxerPads {
+            muxer,
+            pictures,
+            sound,
+        })
+    }
+}
+
+/// A muxer ready to be linked.
+pub struct MuxerPads {
+    /// The muxer itself.
+    pub muxer: gst::Element,
+    /// Where pictures go in.
+    pub pictures: gst::Pad,
+    /// Where sound goes in.
+    pub sound: Option<gst::Pad>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_extension_decides_and_an_unknown_one_says_what_to_do() {
+        assert_eq!(
+            Container::from_path(Path::new("a/b.MP4")).ok(),
+            Some(Container::Mp4)
+        );
+        assert_eq!(
+            Container::from_path(Path::new("x.webm")).ok(),
+            Some(Container::Webm)
+        );
+        let error = Container::from_path(Path::new("x.flv")).expect_err("no such container");
+        assert_eq!(
+            error.to_string(),
+            "x.flv: cannot tell the container from the name; end it in .mp4, .mov, .mkv or .webm"
+        );
+    }
+}

@@ -1,0 +1,128 @@
+//! Video encoders: which are here, which one is taken, and how it is set up.
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+use super::elements::{ElementError, is_installed, make};
+
+/// The user's wishes, independent of any one encoder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncoderWishes {
+    /// `None` picks the first that is installed.
+    pub element: Option<String>,
+    /// Constant quality: lower is better and larger (x264's scale, 0..=51).
+    pub crf: u8,
+    /// Speed against size, in x264's words, e.g. `veryfast`.
+    pub preset: String,
+}
+
+/// x264's presets from the fastest to the slowest; the other encoders are set by the same words.
+pub const PRESETS: [&str; 10] = [
+    "ultrafast",
+    "superfast",
+    "veryfast",
+    "faster",
+    "fast",
+    "medium",
+    "slow",
+    "slower",
+    "veryslow",
+    "placebo",
+];
+
+/// A video codec that a container can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VideoCodec {
+    /// H.264, for mp4, mov and mkv.
+    H264,
+    /// VP9, for webm.
+    Vp9,
+}
+
+impl VideoCodec {
+    /// Encoders for this codec, best first. Software comes first: a file is encoded once and kept,
+    /// and x264 gives the better picture at the same size.
+    pub const fn encoders(self) -> &'static [&'static str] {
+        match self {
+            Self::H264 => &[
+                "x264enc",
+                "nvh264enc",
+                "vah264enc",
+                "vaapih264enc",
+                "v4l2h264enc",
+                "openh264enc",
+            ],
+            Self::Vp9 => &["vp9enc"],
+        }
+    }
+
+    /// The encoder that will be used, given the wishes.
+    ///
+    /// # Errors
+    /// Where the one asked for is not installed, or none is.
+    pub fn choose(self, wishes: &EncoderWishes) -> Result<&str, ElementError> {
+        let missing = |element: &str| ElementError::Missing {
+            element: element.to_owned(),
+        };
+        match &wishes.element {
+            Some(wanted) => self
+                .encoders()
+                .iter()
+                .copied()
+                .find(|e| e == wanted && is_installed(e))
+                .ok_or_else(|| missing(wanted)),
+            None => self
+                .encoders()
+                .iter()
+                .copied()
+                .find(|e| is_installed(e))
+                .ok_or_else(|| missing(self.encoders()[0])),
+        }
+    }
+
+    /// Makes the encoder, set up for a file.
+    ///
+    /// # Errors
+    /// As [`Self::choose`], and where the element cannot be made.
+    pub fn make(self, wishes: &EncoderWishes) -> Result<gst::Element, ElementError> {
+        let name = self.choose(wishes)?;
+        let encoder = make(name)?;
+        match name {
+            "x264enc" => {
+                encoder.set_property_from_str("pass", "qual");
+                encoder.set_property("quantizer", u32::from(wishes.crf));
+                encoder.set_property_from_str("speed-preset", &wishes.preset);
+                // Two seconds at 25 fps: players can seek without waiting.
+                encoder.set_property("key-int-max", 50_u32);
+            }
+            "vp9enc" => set_up_vp9(&encoder, wishes),
+            _ => {}
+        }
+        Ok(encoder)
+    }
+}
+
+fn set_up_vp9(encoder: &gst::Element, wishes: &EncoderWishes) {
+    encoder.set_property_from_str("end-usage", "cq");
+    // VP9's scale is 0..=63 where x264's is 0..=51; about the same quality lies a fifth higher.
+    encoder.set_property("cq-level", i32::from(wishes.crf) * 6 / 5);
+    encoder.set_property("deadline", 1_i64);
+    let speed = PRESETS
+        .iter()
+        .position(|p| *p == wishes.preset)
+        .unwrap_or(2);
+    encoder.set_property("cpu-used", 8_i32 - i32::try_from(speed).unwrap_or(2).min(8));
+    encoder.set_property("row-mt", true);
+    encoder.set_property("threads", 4_i32);
+    encoder.set_property("keyframe-max-dist", 50_i32);
+}
+
+/// A short description of what an installed encoder is.
+pub fn describe(element: &str) -> &'static str {
+    match element {
+        "nvh264enc" => "NVIDIA GPU",
+        "vah264enc" | "vaapih264enc" => "VA-API GPU",
+        "v4l2h264enc" => "V4L2 hardware",
+        _ => "CPU",
+    }
+}

@@ -1,0 +1,35 @@
+//! What every GStreamer stage shares: start-up, element look-up, buffers as pictures, the bus.
+//!
+//! Together with the files called `gst.rs` in the stages this is the only place that names
+//! GStreamer; the thinking part builds and tests without it.
+
+pub mod bus;
+pub mod container;
+pub mod elements;
+pub mod encoder;
+pub mod intake;
+pub mod picture;
+
+use std::sync::OnceLock;
+
+/// GStreamer could not be started.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("GStreamer does not start: {0}; install it with: apt-get install libgstreamer1.0-0")]
+pub struct StartError(String);
+
+/// Starts GStreamer once for the process.
+///
+/// # Errors
+/// Where the library refuses to start; the same error every time after that.
+pub fn start() -> Result<(), StartError> {
+    static STARTED: OnceLock<Result<(), StartError>> = OnceLock::new();
+    STARTED
+        .get_or_init(|| gstreamer::init().map_err(|e| StartError(e.to_string())))
+        .clone()
+}
+
+/// The library's version, e.g. `1.22.0`.
+pub fn version() -> String {
+    let (major, minor, micro, _) = gstreamer::version();
+    format!("{major}.{minor}.{micro}")
+}

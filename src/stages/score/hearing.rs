@@ -1,0 +1,153 @@
+//! The stream's ear: sound rows become one embedding a tick, once per stream, whatever the number
+//! of faces.
+//!
+//! The encoder sees real sound on both sides of every tick it is asked about, except at the true
+//! ends of a stretch of sound. No window spans a gap, so a hole never passes for silence.
+
+use std::collections::VecDeque;
+
+use super::model::{ModelFault, SpeakerModel};
+use crate::core::evidence::Unknown;
+use crate::core::time::{Pts, Tick};
+use crate::stages::features::audio_line::AudioLine;
+
+/// Ticks encoded at once: enough that the context on both sides is a small part of the work.
+const CHUNK_TICKS: i64 = 25;
+
+/// What is known of the sound at a tick.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Heard<'a> {
+    /// Its embedding.
+    Sound(&'a [f32]),
+    /// There is none, and why.
+    Nothing(Unknown),
+    /// It has not been encoded yet.
+    NotYet,
+}
+
+/// Sound in, embeddings out.
+pub struct Hearing {
+    line: Option<AudioLine>,
+    ended: bool,
+    base: Tick,
+    next: Tick,
+    embedded: VecDeque<Option<Vec<f32>>>,
+    run_start: Tick,
+}
+
+impl Hearing {
+    /// The ear of a stream with sound, or without (`line` is `None`).
+    pub fn new(line: Option<AudioLine>, first: Tick) -> Self {
+        Self {
+            line,
+            ended: false,
+            base: first,
+            next: first,
+            embedded: VecDeque::new(),
+            run_start: first,
+        }
+    }
+
+    /// Takes a stretch of sound.
+    pub fn push(&mut self, pts: Option<Pts>, samples: &[i16]) {
+        if let Some(line) = &mut self.line {
+            line.push(pts, samples);
+        }
+    }
+
+    /// The sound has ended.
+    pub fn end(&mut self) {
+        self.ended = true;
+        if let Some(line) = &mut self.line {
+            line.finish();
+        }
+    }
+
+    /// Gives up waiting for sound before `tick`: it counts as a gap.
+    pub fn give_up_before(&mut self, tick: Tick) {
+        if let Some(line) = &mut self.line {
+            line.skip_to(tick);
+        }
+    }
+
+    /// The first tick about which nothing is known yet.
+    pub const fn known_until(&self) -> Tick {
+        self.next
+    }
+
+    /// What is known of `tick`.
+    pub fn at(&self, tick: Tick) -> Heard<'_> {
+        if self.line.is_none() {
+            return Heard::Nothing(Unknown::NoSound);
+        }
+        if tick >= self.next {
+            return if self.ended { Heard::Nothing(Unknown::SoundGap) } else { Heard::NotYet };
+        }
+        let index = usize::try_from(tick.0 - self.base.0).ok();
+        match index.and_then(|i| self.embedded.get(i)) {
+            Some(Some(embedding)) => Heard::Sound(embedding),
+            Some(None) | None => Heard::Nothing(Unknown::SoundGap),
+        }
+    }
+
+    /// Encodes what can be encoded by now.
+    ///
+    /// # Errors
+    /// Where the model fails.
+    pub fn advance(&mut self, model: &mut dyn SpeakerModel) -> Result<(), ModelFault> {
+        let Some(line) = &mut self.line else { return Ok(()) };
+        let ready = line.ready_until();
+        let reach = i64::try_from(model.shape().audio_reach_ticks).unwrap_or(0);
+        while self.next < ready {
+            if line.gap(self.next) {
+                self.embedded.push_back(None);
+                self.next = self.next.offset(1);
+                self.run_start = self.next;
+                continue;
+            }
+            let limit = self.next.offset(CHUNK_TICKS + reach);
+            let end = run_end(line, self.next, ready.min(limit));
+            let closed = end < limit && (end < ready || self.ended);
+            let until = if closed { end } else { end.offset(-reach) };
+            if until <= self.next || (!closed && until.0 - self.next.0 < CHUNK_TICKS) {
+                break;
+            }
+            let from = self.next.offset(-reach).max(self.run_start);
+            encode(line, model, from, end, self.next..until, &mut self.embedded)?;
+            self.next = until;
+        }
+        line.forget_before(self.next.offset(-reach).max(self.run_start));
+        Ok(())
+    }
+
+    /// Forgets everything before `tick`.
+    pub fn forget_before(&mut self, tick: Tick) {
+        while self.base < tick && self.embedded.pop_front().is_some() {
+            self.base = self.base.offset(1);
+        }
+    }
+}
+
+/// The end of the stretch without gaps that starts at `from`, at most `limit`.
+fn run_end(line: &AudioLine, from: Tick, limit: Tick) -> Tick {
+    (from.0..limit.0).map(Tick).find(|t| line.gap(*t)).unwrap_or(limit)
+}
+
+fn encode(
+    line: &AudioLine,
+    model: &mut dyn SpeakerModel,
+    from: Tick,
+    end: Tick,
+    keep: std::ops::Range<Tick>,
+    into: &mut VecDeque<Option<Vec<f32>>>,
+) -> Result<(), ModelFault> {
+    let ticks = usize::try_from(end.0 - from.0).unwrap_or(0);
+    let mut rows = Vec::new();
+    line.copy_rows(from..end, &mut rows);
+    let embeddings = model.encode_sound(rows, ticks)?;
+    let width = model.shape().embedding;
+    let skip = usize::try_from(keep.start.0 - from.0).unwrap_or(0);
+    let take = usize::try_from(keep.end.0 - keep.start.0).unwrap_or(0);
+    into.extend(embeddings.chunks_exact(width).skip(skip).take(take).map(|e| Some(e.to_vec())));
+    Ok(())
+}

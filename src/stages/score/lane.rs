@@ -1,0 +1,223 @@
+//! One track on its way through the face encoder.
+//!
+//! Takes the track's box and picture at every tick; gives an embedding, a place and evidence for
+//! every tick, in order. Boxes are smoothed before cropping, so crops lag by the smoother's reach;
+//! the encoder lags by its own delay and is flushed at the track's true end, so that its zero
+//! padding is exactly that of a pass over the whole track.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::model::{FaceFeatures, FaceJob, FaceState, GateSource, ModelShape};
+use crate::core::evidence::TrackId;
+use crate::core::geometry::Rect;
+use crate::core::picture::Picture;
+use crate::core::time::Tick;
+use crate::stages::explain::{FeatureMap, Mode, raw_map};
+use crate::stages::features::crop::{CropRect, crop_grey};
+use crate::stages::features::smooth::BoxSmoother;
+
+/// What is left of the feature map of one tick.
+#[derive(Debug)]
+pub enum Evidence {
+    /// Nothing: no heatmap was asked for.
+    None,
+    /// The map itself (h × w, raw units): the mode needs no more than face and gate.
+    Raw(Vec<f32>),
+    /// The feature map, as the mode still needs what the head will say.
+    Held(Vec<f32>),
+}
+
+/// One encoded tick.
+#[derive(Debug)]
+pub struct Encoded {
+    /// What the head reads.
+    pub embedding: Vec<f32>,
+    /// Where the crop lay in the picture.
+    pub over: Rect,
+    /// What the map can tell.
+    pub evidence: Evidence,
+}
+
+/// A track's boxes, crops and embeddings.
+pub struct Lane {
+    /// Whose.
+    pub track: TrackId,
+    /// The track's first tick.
+    pub first: Tick,
+    smoother: BoxSmoother,
+    held: VecDeque<Arc<dyn Picture>>,
+    crops: Vec<u8>,
+    crop_len: usize,
+    crop_px: usize,
+    places: VecDeque<Rect>,
+    state: Option<FaceState>,
+    discard: usize,
+    flush: usize,
+    ended: bool,
+    encoded: VecDeque<Encoded>,
+    /// The tick of the first entry of `encoded`.
+    base: Tick,
+    seen: i64,
+}
+
+impl Lane {
+    /// A lane for a track that starts at `first`.
+    pub fn new(track: TrackId, first: Tick, shape: &ModelShape) -> Self {
+        Self {
+            track,
+            first,
+            smoother: BoxSmoother::new(),
+            held: VecDeque::new(),
+            crops: Vec::new(),
+            crop_len: shape.crop_len(),
+            crop_px: shape.crop_px,
+            places: VecDeque::new(),
+            state: Some(shape.fresh_face_state()),
+            discard: shape.face_delay_ticks,
+            flush: shape.face_delay_ticks,
+            ended: false,
+            encoded: VecDeque::new(),
+            base: first,
+            seen: 0,
+        }
+    }
+
+    /// The tick after the last one pushed.
+    pub const fn next(&self) -> Tick {
+        self.first.offset(self.seen)
+    }
+
+    /// Whether the track has ended.
+    pub const fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// The next tick's box and picture.
+    pub fn push(&mut self, rect: Rect, picture: Arc<dyn Picture>) {
+        self.seen += 1;
+        self.held.push_back(picture);
+        if let Some(smooth) = self.smoother.push(rect) {
+            self.crop(smooth);
+        }
+    }
+
+    /// The track ends with the last tick pushed.
+    pub fn end(&mut self) {
+        if self.ended {
+            return;
+        }
+        self.ended = true;
+        for smooth in self.smoother.finish() {
+            self.crop(smooth);
+        }
+    }
+
+    fn crop(&mut self, place: CropRect) {
+        let Some(picture) = self.held.pop_front() else { return };
+        let at = self.crops.len();
+        self.crops.resize(at + self.crop_len, 0);
+        crop_grey(&picture.view(), &place, self.crop_px, &mut self.crops[at..]);
+        self.places.push_back(place.rect());
+    }
+
+    /// Crops that wait for the encoder, flushing included once the track has ended.
+    pub fn waiting(&self) -> usize {
+        self.crops.len() / self.crop_len + if self.ended { self.flush } else { 0 }
+    }
+
+    /// The next job of at most `most` ticks; `None` where nothing waits.
+    pub fn take_job(&mut self, most: usize) -> Option<FaceJob> {
+        let real = (self.crops.len() / self.crop_len).min(most);
+        let rest = if self.ended && real * self.crop_len == self.crops.len() {
+            self.flush.min(most - real)
+        } else {
+            0
+        };
+        if real + rest == 0 {
+            return None;
+        }
+        let mut crops: Vec<u8> = self.crops.drain(..real * self.crop_len).collect();
+        crops.resize((real + rest) * self.crop_len, 0);
+        self.flush -= rest;
+        let valid = [vec![1.0; real], vec![0.0; rest]].concat();
+        Some(FaceJob { state: self.state.take()?, crops, valid })
+    }
+
+    /// Takes the answer to the last job.
+    pub fn put(&mut self, features: FaceFeatures, shape: &ModelShape, mode: Mode) {
+        let FaceFeatures { state, embeddings, maps, gates } = features;
+        self.state = Some(state);
+        let map_len = shape.map_len();
+        for (i, embedding) in embeddings.chunks_exact(shape.embedding).enumerate() {
+            // What lies before the track's start is padding.
+            if self.discard > 0 {
+                self.discard -= 1;
+                continue;
+            }
+            let Some(over) = self.places.pop_front() else { break };
+            let map = &maps[i * map_len..(i + 1) * map_len];
+            let gate = gates.as_ref().map(|g| &g[i * shape.map_channels..][..shape.map_channels]);
+            let evidence = evidence(shape, mode, map, gate);
+            self.encoded.push_back(Encoded { embedding: embedding.to_vec(), over, evidence });
+        }
+    }
+
+    /// The ticks that are encoded and not yet forgotten.
+    pub fn encoded_until(&self) -> Tick {
+        self.base.offset(i64::try_from(self.encoded.len()).unwrap_or(0))
+    }
+
+    /// Whether nothing more will be encoded.
+    pub fn complete(&self) -> bool {
+        self.ended && self.encoded_until() >= self.next()
+    }
+
+    /// The encoded tick, where it is here.
+    pub fn at(&self, tick: Tick) -> Option<&Encoded> {
+        self.encoded.get(usize::try_from(tick.0 - self.base.0).ok()?)
+    }
+
+    /// Takes the first encoded tick out.
+    pub fn pop(&mut self) -> Option<Encoded> {
+        let first = self.encoded.pop_front()?;
+        self.base = self.base.offset(1);
+        Some(first)
+    }
+}
+
+/// What to keep of a map: where the gate is known already, the heatmap itself is a five-hundredth
+/// of the memory.
+fn evidence(shape: &ModelShape, mode: Mode, map: &[f32], gate: Option<&[f32]>) -> Evidence {
+    let early = match (mode, shape.gate) {
+        (Mode::None, _) => return Evidence::None,
+        (Mode::Paper | Mode::GateActivation, GateSource::Face | GateSource::None) => true,
+        _ => false,
+    };
+    if !early {
+        return Evidence::Held(map.to_vec());
+    }
+    let ones;
+    let gate = match gate {
+        Some(gate) => gate,
+        None => {
+            ones = vec![1.0; shape.map_channels];
+            &ones
+        }
+    };
+    raw(shape, mode, map, gate, None).map_or(Evidence::None, Evidence::Raw)
+}
+
+/// The raw evidence map; `None` where sizes do not fit, which the session's check rules out.
+pub fn raw(
+    shape: &ModelShape,
+    mode: Mode,
+    map: &[f32],
+    gate: &[f32],
+    effects: Option<&[f32]>,
+) -> Option<Vec<f32>> {
+    let map = FeatureMap::new(map, shape.map_channels, shape.map_height, shape.map_width)?;
+    let mut out = vec![0.0; map.cells()];
+    raw_map(mode, &map, gate, effects, &mut out).ok()?;
+    Some(out)
+}

@@ -1,0 +1,166 @@
+//! What the scorer asks of a speaker model, whoever runs it.
+//!
+//! Streaming kind: a face encoder that is given every frame once and carries its own state, a
+//! sound encoder over windows of rows, and a head over windows of embeddings whose forward state
+//! is carried. Shapes are row-major; T is ticks of the 25 fps grid, N independent rows of a batch.
+
+/// Sizes and reaches of a model: what its package's manifest says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelShape {
+    /// Side of the grey crop in pixels.
+    pub crop_px: usize,
+    /// Values of one embedding, face and sound alike.
+    pub embedding: usize,
+    /// Channels of the face encoder's last map.
+    pub map_channels: usize,
+    /// Cells down of that map.
+    pub map_height: usize,
+    /// Cells across of that map.
+    pub map_width: usize,
+    /// Ticks by which the face encoder's output lags its input.
+    pub face_delay_ticks: usize,
+    /// Ticks of sound that the sound encoder needs on either side.
+    pub audio_reach_ticks: usize,
+    /// Values of one sound row.
+    pub row_width: usize,
+    /// Sound rows a tick.
+    pub rows_per_tick: usize,
+    /// Values of each of the face encoder's states, for one track.
+    pub face_states: Vec<usize>,
+    /// Values of the head's forward state.
+    pub forward_state: usize,
+    /// Where the SE vector comes from.
+    pub gate: GateSource,
+}
+
+impl ModelShape {
+    /// Pixels of one crop.
+    pub const fn crop_len(&self) -> usize {
+        self.crop_px * self.crop_px
+    }
+
+    /// Values of one feature map.
+    pub const fn map_len(&self) -> usize {
+        self.map_channels * self.map_height * self.map_width
+    }
+
+    /// A new track's face state: zeros, which is also what lies before a track's start.
+    pub fn fresh_face_state(&self) -> FaceState {
+        FaceState(self.face_states.iter().map(|n| vec![0.0; *n]).collect())
+    }
+
+    /// A new track's forward state.
+    pub fn fresh_forward_state(&self) -> Vec<f32> {
+        vec![0.0; self.forward_state]
+    }
+}
+
+/// Which graph gives the SE vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GateSource {
+    /// The face encoder, with the map it scales.
+    Face,
+    /// The head, over audio|face channels: the face's are the last `map_channels`.
+    Head,
+    /// Neither: all channels count alike.
+    None,
+}
+
+/// What the face encoder remembers of one track.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FaceState(pub Vec<Vec<f32>>);
+
+/// New frames of one track for the face encoder.
+#[derive(Debug)]
+pub struct FaceJob {
+    /// What it remembers; comes back updated.
+    pub state: FaceState,
+    /// T crops, grey 0..=255. Rows after the track's true end hold anything.
+    pub crops: Vec<u8>,
+    /// T flags: 1 for a frame of the track, 0 for one after its true end.
+    pub valid: Vec<f32>,
+}
+
+/// What the face encoder says of T ticks; the first belongs to the job's first frame minus the
+/// encoder's delay.
+#[derive(Debug)]
+pub struct FaceFeatures {
+    /// The state for the next job.
+    pub state: FaceState,
+    /// T × embedding.
+    pub embeddings: Vec<f32>,
+    /// T × C × h × w, after the last activation, before the gate.
+    pub maps: Vec<f32>,
+    /// T × C, where the gate comes from the face encoder.
+    pub gates: Option<Vec<f32>>,
+}
+
+/// Windows for the head, all of T ticks.
+#[derive(Debug)]
+pub struct HeadJob {
+    /// N, how many windows.
+    pub rows: usize,
+    /// T, ticks of each.
+    pub ticks: usize,
+    /// N × T × embedding.
+    pub audio: Vec<f32>,
+    /// N × T × embedding.
+    pub face: Vec<f32>,
+    /// N × forward state.
+    pub forward: Vec<f32>,
+}
+
+/// What the head says.
+#[derive(Debug)]
+pub struct HeadResult {
+    /// N × T × 2.
+    pub logits: Vec<f32>,
+    /// N × T × forward state: the state after each tick.
+    pub forward: Vec<f32>,
+    /// N × T × G, where the gate comes from the head.
+    pub gates: Option<Vec<f32>>,
+}
+
+impl HeadResult {
+    /// z = z1 − z0 of window `row` at `tick`.
+    pub fn z(&self, row: usize, tick: usize, ticks: usize) -> f32 {
+        let at = (row * ticks + tick) * 2;
+        self.logits[at + 1] - self.logits[at]
+    }
+}
+
+/// The model could not be run.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the model {package} failed in its {graph} graph: {reason}")]
+pub struct ModelFault {
+    /// The package's name.
+    pub package: String,
+    /// Which graph.
+    pub graph: &'static str,
+    /// The runtime's reason.
+    pub reason: String,
+}
+
+/// A speaker model that can be run.
+pub trait SpeakerModel: Send {
+    /// Its sizes.
+    fn shape(&self) -> &ModelShape;
+
+    /// Encodes new frames of several tracks at once.
+    ///
+    /// # Errors
+    /// Where the runtime fails.
+    fn encode_faces(&mut self, jobs: Vec<FaceJob>) -> Result<Vec<FaceFeatures>, ModelFault>;
+
+    /// Encodes `rows` (`ticks` × `rows_per_tick` × `row_width`) into `ticks` × embedding.
+    ///
+    /// # Errors
+    /// Where the runtime fails.
+    fn encode_sound(&mut self, rows: Vec<f32>, ticks: usize) -> Result<Vec<f32>, ModelFault>;
+
+    /// Runs the head.
+    ///
+    /// # Errors
+    /// Where the runtime fails.
+    fn judge(&mut self, job: HeadJob) -> Result<HeadResult, ModelFault>;
+}

@@ -1,0 +1,206 @@
+//! The scorer: tracked frames and sound in, verdicts a tick for every track out.
+//!
+//! Takes frames with their tracked faces in order, and sound as it comes; gives each track's
+//! verdicts in order of time. Holds the pictures that wait for smoothing, nothing older. Runs the
+//! model whenever enough has come together, so a caller pushes, then calls [`Scorer::advance`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::hearing::Hearing;
+use super::judge::{Judge, TickVerdict, Window};
+use super::lane::Lane;
+use super::model::{FaceJob, ModelFault, SpeakerModel};
+use crate::core::evidence::TrackId;
+use crate::core::picture::{Frame, Picture};
+use crate::core::time::{Epoch, Span, Tick};
+use crate::stages::explain::Mode;
+use crate::stages::explain::scale::ScaleRule;
+use crate::stages::sync::grid::Grid;
+use crate::stages::track::{TrackedFace, TrackedFrame};
+
+/// How the scorer works.
+#[derive(Clone, Copy, Debug)]
+pub struct ScorerSettings {
+    /// The head's window.
+    pub window: Window,
+    /// Ticks that go through the face encoder at once.
+    pub face_chunk: usize,
+    /// How heatmaps are made.
+    pub mode: Mode,
+    /// How they are scaled.
+    pub scale: ScaleRule,
+}
+
+/// A track between its first box and its last verdict.
+struct Open {
+    lane: Lane,
+    judge: Judge,
+}
+
+/// The news of one track.
+#[derive(Debug)]
+pub struct TrackNews {
+    /// Whose.
+    pub track: TrackId,
+    /// New verdicts, in order of time, without a hole.
+    pub verdicts: Vec<TickVerdict>,
+    /// Whether these were the last.
+    pub complete: bool,
+}
+
+/// Scores every face of one stream.
+pub struct Scorer {
+    model: Box<dyn SpeakerModel>,
+    settings: ScorerSettings,
+    hearing: Hearing,
+    has_sound: bool,
+    grid: Grid,
+    epoch: Epoch,
+    previous: Option<(Arc<dyn Picture>, Vec<TrackedFace>)>,
+    /// No track can start before this tick any more.
+    at: Tick,
+    open: BTreeMap<TrackId, Open>,
+}
+
+impl Scorer {
+    /// A scorer for a stream with the ear `hearing`.
+    pub fn new(
+        model: Box<dyn SpeakerModel>,
+        settings: ScorerSettings,
+        hearing: Hearing,
+        has_sound: bool,
+    ) -> Self {
+        Self {
+            model,
+            settings,
+            hearing,
+            has_sound,
+            grid: Grid::default(),
+            epoch: Epoch::default(),
+            previous: None,
+            at: Tick(i64::MIN),
+            open: BTreeMap::new(),
+        }
+    }
+
+    /// The ear, for pushing sound.
+    pub const fn hearing(&mut self) -> &mut Hearing {
+        &mut self.hearing
+    }
+
+    /// Whether the stream has sound at all.
+    pub const fn has_sound(&self) -> bool {
+        self.has_sound
+    }
+
+    /// Takes the next frame.
+    pub fn push(&mut self, frame: &Frame, tracked: &TrackedFrame) {
+        if frame.id.epoch != self.epoch {
+            self.end_epoch();
+            self.epoch = frame.id.epoch;
+        }
+        if let Some(ticks) = self.grid.push(frame.id.pts) {
+            self.stand_for(ticks);
+        }
+        for track in &tracked.ended {
+            if let Some(open) = self.open.get_mut(track) {
+                open.lane.end();
+            }
+        }
+        self.at = Tick::nearest(frame.id.pts).offset(-1);
+        self.previous = Some((Arc::clone(&frame.picture), tracked.faces.clone()));
+    }
+
+    /// No frame comes after the last one pushed, in this epoch; every track ends.
+    pub fn end_epoch(&mut self) {
+        if let Some(ticks) = self.grid.finish(Span::from_ms(40)) {
+            self.stand_for(ticks);
+        }
+        self.grid = Grid::default();
+        self.previous = None;
+        for open in self.open.values_mut() {
+            open.lane.end();
+        }
+    }
+
+    /// The previous frame stands for `ticks`.
+    fn stand_for(&mut self, ticks: std::ops::Range<i64>) {
+        let Some((picture, faces)) = &self.previous else { return };
+        // Without sound there is nothing to score: no crop is cut.
+        if !self.has_sound {
+            return;
+        }
+        for tick in ticks.map(Tick) {
+            for face in faces {
+                let open = self.open.entry(face.track).or_insert_with(|| {
+                    let shape = self.model.shape();
+                    Open {
+                        lane: Lane::new(face.track, tick, shape),
+                        judge: Judge::new(shape, tick, self.settings.scale),
+                    }
+                });
+                // A hole shorter than the tracker's patience: the face stood still meanwhile.
+                while open.lane.next() <= tick {
+                    open.lane.push(face.rect, Arc::clone(picture));
+                }
+            }
+        }
+    }
+
+    /// Runs the model as far as it can go and returns what is new.
+    ///
+    /// # Errors
+    /// Where the model fails.
+    pub fn advance(&mut self) -> Result<Vec<TrackNews>, ModelFault> {
+        self.hearing.advance(self.model.as_mut())?;
+        while self.encode()? {}
+        let mut news = Vec::new();
+        let how = (self.settings.window, self.settings.mode);
+        for (track, open) in &mut self.open {
+            let mut verdicts = Vec::new();
+            let (lane, model) = (&mut open.lane, self.model.as_mut());
+            open.judge.advance(lane, &self.hearing, model, how, &mut verdicts)?;
+            let complete = lane.complete() && open.judge.next() >= lane.next();
+            if complete || !verdicts.is_empty() {
+                news.push(TrackNews { track: *track, verdicts, complete });
+            }
+        }
+        self.open.retain(|_, o| !(o.lane.complete() && o.judge.next() >= o.lane.next()));
+        self.forget();
+        Ok(news)
+    }
+
+    /// One run of the face encoder over all tracks that have a chunk of the same length waiting;
+    /// `false` where none has.
+    fn encode(&mut self) -> Result<bool, ModelFault> {
+        let chunk = self.settings.face_chunk;
+        let mut by_length: BTreeMap<usize, Vec<TrackId>> = BTreeMap::new();
+        for (track, open) in &self.open {
+            let waiting = open.lane.waiting();
+            if waiting >= chunk || (open.lane.ended() && waiting > 0) {
+                by_length.entry(waiting.min(chunk)).or_default().push(*track);
+            }
+        }
+        let Some((length, tracks)) = by_length.pop_last() else { return Ok(false) };
+        let mut jobs: Vec<FaceJob> = Vec::with_capacity(tracks.len());
+        let mut taken = Vec::with_capacity(tracks.len());
+        for track in tracks {
+            let job = self.open.get_mut(&track).and_then(|o| o.lane.take_job(length));
+            jobs.extend(job);
+            taken.push(track);
+        }
+        let answers = self.model.encode_faces(jobs)?;
+        for (track, features) in taken.into_iter().zip(answers) {
+            if let Some(open) = self.open.get_mut(&track) {
+                open.lane.put(features, self.model.shape(), self.settings.mode);
+            }
+        }
+        Ok(true)
+    }
+
+    fn forget(&mut self) {
+        let oldest = self.open.values().map(|o| o.judge.next()).min();
+        self.hearing.forget_before(oldest.map_or(self.at, |tick| tick.min(self.at)));
+    }
+}

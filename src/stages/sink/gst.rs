@@ -1,0 +1,333 @@
+//! The annotated film: pictures encoded, the original sound beside them, into one file.
+//!
+//! Takes pictures and stored sound packets in time order, each from its own thread; gives a file
+//! at the path it was told. Writes under that path only: the caller passes a temporary name and
+//! renames. Sound is kept as it was stored where the container allows it, else encoded anew.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_app as gst_app;
+
+use crate::core::exit::Exit;
+use crate::core::time::{Pts, Span};
+use crate::gst::bus::BusListener;
+use crate::gst::container::{Container, MuxerPads};
+use crate::gst::elements::{ElementError, broken, chain, make};
+use crate::gst::encoder::EncoderWishes;
+
+/// Pictures that may wait for the encoder.
+const PICTURES_WAITING: u64 = 3;
+/// Bytes of stored sound that may wait for pictures to catch up in the muxer.
+const PACKETS_WAITING_BYTES: u64 = 64 << 20;
+/// How often the end is looked for.
+const LOOK_EVERY: gst::ClockTime = gst::ClockTime::from_mseconds(100);
+/// How long a finished film may take to reach the disk without any progress.
+const FINISH_DEADLINE_LOOKS: u32 = 600;
+
+/// What went wrong while writing.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum FilmError {
+    /// The pipeline cannot be built.
+    #[error("{0}")]
+    Element(#[from] ElementError),
+    /// The disk is full.
+    #[error("{}: no space left on the disk; free some, or write elsewhere with -o", path.display())]
+    NoSpace {
+        /// The file being written.
+        path: PathBuf,
+    },
+    /// Encoding or writing failed.
+    #[error("{}: writing the film failed: {reason}", path.display())]
+    Failed {
+        /// The file being written.
+        path: PathBuf,
+        /// The library's reason.
+        reason: String,
+    },
+}
+
+impl FilmError {
+    /// The exit code this error ends the program with.
+    pub const fn exit(&self) -> Exit {
+        match self {
+            Self::Element(_) => Exit::Unavailable,
+            Self::NoSpace { .. } | Self::Failed { .. } => Exit::InputOutput,
+        }
+    }
+}
+
+/// How a film is to be written.
+#[derive(Clone, Debug)]
+pub struct FilmPlan {
+    /// Where the bytes go (a temporary name; the caller renames).
+    pub path: PathBuf,
+    /// The container.
+    pub container: Container,
+    /// The encoder's wishes.
+    pub encoder: EncoderWishes,
+    /// Caps of the raw pictures.
+    pub pictures: gst::Caps,
+    /// Caps of the stored sound.
+    pub packets: Option<gst::Caps>,
+}
+
+/// A film being written. Dropping it without [`Film::finish`] abandons the file.
+pub struct Film {
+    pipeline: gst::Pipeline,
+    bus: BusListener,
+    path: PathBuf,
+    pictures: gst_app::AppSrc,
+    packets: Option<gst_app::AppSrc>,
+    sound_kept: bool,
+    late_packets: AtomicU64,
+}
+
+impl Film {
+    /// Builds and starts the writer.
+    ///
+    /// # Errors
+    /// Where an element is missing or the file cannot be opened for writing.
+    pub fn create(plan: FilmPlan) -> Result<Self, FilmError> {
+        let pipeline = gst::Pipeline::with_name("film");
+        let MuxerPads {
+            muxer,
+            pictures: into_pictures,
+            sound: into_sound,
+        } = plan.container.muxer_with_pads(plan.packets.is_some())?;
+        let sink = make("filesink")?;
+        sink.set_property("location", plan.path.to_string_lossy().as_ref());
+        chain(&pipeline, &[&muxer, &sink])?;
+        let pictures = picture_branch(&pipeline, &plan, &into_pictures)?;
+        let mut sound_kept = false;
+        let packets = match (&plan.packets, &into_sound) {
+            (Some(caps), Some(pad)) => {
+                sound_kept = plan.container.keeps(caps);
+                Some(sound_branch(
+                    &pipeline,
+                    plan.container,
+                    caps,
+                    sound_kept,
+                    pad,
+                )?)
+            }
+            _ => None,
+        };
+        let bus = BusListener::attach(&pipeline);
+        let film = Self {
+            pipeline,
+            bus,
+            path: plan.path,
+            pictures,
+            packets,
+            sound_kept,
+            late_packets: AtomicU64::new(0),
+        };
+        match film.pipeline.set_state(gst::State::Playing) {
+            Ok(_) => Ok(film),
+            Err(e) => Err(film.why(&e.to_string())),
+        }
+    }
+
+    /// Whether the sound goes into the file as it was stored.
+    pub const fn sound_kept(&self) -> bool {
+        self.sound_kept
+    }
+
+    /// Hands over one picture; waits while the encoder is behind.
+    ///
+    /// # Errors
+    /// Where the writer has failed.
+    pub fn push_picture(
+        &self,
+        mut buffer: gst::Buffer,
+        pts: Pts,
+        span: Option<Span>,
+    ) -> Result<(), FilmError> {
+        let meta = buffer.make_mut();
+        meta.set_pts(clock_time(pts.ns()));
+        meta.set_dts(gst::ClockTime::NONE);
+        meta.set_duration(span.and_then(|s| clock_time(s.ns())));
+        self.pictures
+            .push_buffer(buffer)
+            .map(drop)
+            .map_err(|e| self.why(&e.to_string()))
+    }
+
+    /// Hands over one stored sound packet; waits while the muxer is far behind.
+    ///
+    /// # Errors
+    /// Where the writer has failed.
+    pub fn push_packet(&self, sample: &gst::Sample) -> Result<(), FilmError> {
+        let Some(source) = &self.packets else {
+            return Ok(());
+        };
+        let Some(mut buffer) = sample.buffer_owned() else {
+            return Ok(());
+        };
+        let running = |t: Option<gst::ClockTime>| {
+            let segment = sample.segment()?.downcast_ref::<gst::ClockTime>()?;
+            segment.to_running_time_full(t?)
+        };
+        // Priming lies before zero; containers that could say so are rarer than players that
+        // would get it wrong, so it is left out. What follows keeps its exact time.
+        let Some(gst::Signed::Positive(pts)) = running(buffer.pts()) else {
+            self.late_packets.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
+        };
+        let dts = running(buffer.dts()).and_then(gst::Signed::positive);
+        let meta = buffer.make_mut();
+        meta.set_pts(pts);
+        meta.set_dts(dts);
+        source
+            .push_buffer(buffer)
+            .map(drop)
+            .map_err(|e| self.why(&e.to_string()))
+    }
+
+    /// Says that no more sound comes.
+    pub fn end_packets(&self) {
+        if let Some(source) = &self.packets {
+            let _ = source.end_of_stream();
+        }
+    }
+
+    /// Ends the film and waits until the file is whole on disk.
+    ///
+    /// # Errors
+    /// Where encoding or writing failed, or the end does not come.
+    pub fn finish(self) -> Result<(), FilmError> {
+        let _ = self.pictures.end_of_stream();
+        self.end_packets();
+        let bus = self
+            .pipeline
+            .bus()
+            .ok_or_else(|| self.why("the pipeline lost its bus"))?;
+        let wanted = [gst::MessageType::Eos, gst::MessageType::Error];
+        for _ in 0..FINISH_DEADLINE_LOOKS {
+            match bus.timed_pop_filtered(LOOK_EVERY, &wanted) {
+                Some(m) if m.type_() == gst::MessageType::Eos => return Ok(()),
+                Some(_) => return Err(self.why("an element failed")),
+                None if self.bus.failed() => return Err(self.why("an element failed")),
+                None => {}
+            }
+        }
+        Err(self.why("the end of the film did not reach the disk within a minute"))
+    }
+
+    fn why(&self, fallback: &str) -> FilmError {
+        why(&self.bus, &self.path, fallback)
+    }
+}
+
+impl Drop for Film {
+    fn drop(&mut self) {
+        let _ = self.pipeline.set_state(gst::State::Null);
+    }
+}
+
+fn why(bus: &BusListener, path: &Path, fallback: &str) -> FilmError {
+    let path = path.to_owned();
+    match bus.spoken().error {
+        Some(fault) if fault.no_space => FilmError::NoSpace { path },
+        Some(fault) => FilmError::Failed {
+            path,
+            reason: fault.to_string(),
+        },
+        None => FilmError::Failed {
+            path,
+            reason: fallback.to_owned(),
+        },
+    }
+}
+
+fn clock_time(ns: i64) -> Option<gst::ClockTime> {
+    u64::try_from(ns).ok().map(gst::ClockTime::from_nseconds)
+}
+
+fn picture_branch(
+    pipeline: &gst::Pipeline,
+    plan: &FilmPlan,
+    into: &gst::Pad,
+) -> Result<gst_app::AppSrc, ElementError> {
+    let source = gst_app::AppSrc::builder()
+        .name("pictures")
+        .caps(&plan.pictures)
+        .format(gst::Format::Time)
+        .block(true)
+        .max_buffers(PICTURES_WAITING)
+        .max_bytes(0)
+        .build();
+    let codec = plan.container.video_codec();
+    let encoder = codec.make(&plan.encoder)?;
+    let queue = make("queue")?;
+    let from: &gst::Element = source.upcast_ref();
+    let mut row = vec![from, &encoder];
+    let parse = match codec {
+        crate::gst::encoder::VideoCodec::H264 => Some(make("h264parse")?),
+        crate::gst::encoder::VideoCodec::Vp9 => None,
+    };
+    row.extend(&parse);
+    row.push(&queue);
+    chain(pipeline, &row)?;
+    link_to(&queue, into)?;
+    Ok(source)
+}
+
+fn sound_branch(
+    pipeline: &gst::Pipeline,
+    container: Container,
+    caps: &gst::Caps,
+    kept: bool,
+    into: &gst::Pad,
+) -> Result<gst_app::AppSrc, ElementError> {
+    let source = gst_app::AppSrc::builder()
+        .name("packets")
+        .caps(caps)
+        .format(gst::Format::Time)
+        .block(true)
+        .max_bytes(PACKETS_WAITING_BYTES)
+        .build();
+    let from: &gst::Element = source.upcast_ref();
+    let queue = make("queue")?;
+    if kept {
+        chain(pipeline, &[from, &queue])?;
+        link_to(&queue, into)?;
+        return Ok(source);
+    }
+    let decode = make("decodebin")?;
+    let (convert, resample) = (make("audioconvert")?, make("audioresample")?);
+    let encoder = container.sound_encoder()?;
+    chain(pipeline, &[from, &decode])?;
+    chain(pipeline, &[&convert, &resample, &encoder, &queue])?;
+    link_to(&queue, into)?;
+    let next = convert.downgrade();
+    decode.connect_pad_added(move |_, pad| {
+        let Some(sink) = next.upgrade().and_then(|n| n.static_pad("sink")) else {
+            return;
+        };
+        if let Err(e) = pad.link(&sink) {
+            tracing::debug!("decoded sound not taken: {e}");
+        }
+    });
+    Ok(source)
+}
+
+/// The link into the muxer, guarded: a buffer without a time makes muxers stop for good.
+fn link_to(element: &gst::Element, into: &gst::Pad) -> Result<(), ElementError> {
+    let pad = element
+        .static_pad("src")
+        .ok_or_else(|| broken(&element.name(), "it has no pad called src"))?;
+    pad.add_probe(gst::PadProbeType::BUFFER, |pad, info| match info.buffer() {
+        Some(buffer) if buffer.pts().is_none() => {
+            tracing::warn!(pad = %pad.name(), "a buffer without a time was kept from the muxer");
+            gst::PadProbeReturn::Drop
+        }
+        _ => gst::PadProbeReturn::Ok,
+    });
+    pad.link(into)
+        .map(drop)
+        .map_err(|e| broken(&element.name(), e))
+}

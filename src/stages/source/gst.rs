@@ -1,0 +1,422 @@
+//! A recording opened by GStreamer: checks the file, prerolls, and hands out its readers.
+
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_app as gst_app;
+use gstreamer_video as gst_video;
+
+use super::{SoundBlock, SoundShape, SourceError, SourceShape, VideoShape};
+use crate::core::picture::Picture;
+use crate::core::time::{Pts, Rate, Span};
+use crate::gst::bus::BusListener;
+use crate::gst::intake::{Found, Graph, build};
+use crate::gst::picture::GstPicture;
+
+/// How long a file may take to show its first picture.
+const OPEN_DEADLINE: Duration = Duration::from_secs(30);
+/// How often a waiting reader looks whether the pipeline has failed.
+const LOOK_EVERY: gst::ClockTime = gst::ClockTime::from_mseconds(100);
+
+/// An opened recording. Dropping it stops the pipeline.
+pub struct Recording {
+    graph: Graph,
+    bus: BusListener,
+    shape: SourceShape,
+}
+
+/// A decoded picture as the source gives it: nothing about its time is checked yet.
+pub struct RawPicture {
+    /// Running time; `None` where the source does not say.
+    pub pts: Option<Pts>,
+    /// How long it is shown, where the source says so.
+    pub span: Option<Span>,
+    /// The picture.
+    pub picture: Arc<dyn Picture>,
+    /// Whether the decoder says that parts of it are damaged.
+    pub damaged: bool,
+}
+
+impl Recording {
+    /// Opens the file at `path` and waits for its first picture.
+    ///
+    /// # Errors
+    /// A [`SourceError`] that names the file and what to do.
+    pub fn open(path: &Path, audio_track: u32) -> Result<Self, SourceError> {
+        check_file(path)?;
+        crate::gst::start().map_err(|e| SourceError::Library(e.to_string()))?;
+        // GStreamer takes file names as UTF-8 only.
+        let location = path.to_str().ok_or_else(|| SourceError::Unreadable {
+            path: path.to_owned(),
+            reason: "its name is not UTF-8".into(),
+        })?;
+        let graph =
+            build(location, audio_track).map_err(|e| SourceError::Library(e.to_string()))?;
+        let bus = BusListener::attach(&graph.pipeline);
+        let opened = preroll(path, &graph, &bus, audio_track);
+        match opened {
+            Ok(shape) => Ok(Self { graph, bus, shape }),
+            Err(e) => {
+                // A pipeline that is dropped while running complains loudly.
+                let _ = graph.pipeline.set_state(gst::State::Null);
+                Err(e)
+            }
+        }
+    }
+
+    /// What the file holds.
+    pub const fn shape(&self) -> &SourceShape {
+        &self.shape
+    }
+
+    /// The caps of the decoded pictures, for the encoder.
+    pub fn picture_caps(&self) -> Option<gst::Caps> {
+        self.graph
+            .outlets
+            .pictures
+            .static_pad("sink")
+            .and_then(|p| p.current_caps())
+    }
+
+    /// The caps of the stored sound, for the muxer; `None` where there is no sound.
+    pub fn packet_caps(&self) -> Option<gst::Caps> {
+        self.shape.sound.as_ref()?;
+        self.graph
+            .outlets
+            .packets
+            .static_pad("sink")
+            .and_then(|p| p.current_caps())
+    }
+
+    /// The reader of pictures.
+    pub fn pictures(&self) -> PictureReader {
+        PictureReader {
+            pull: Pull::new(&self.graph.outlets.pictures, &self.bus),
+        }
+    }
+
+    /// The reader of sound for the model; `None` where there is no sound.
+    pub fn sound(&self) -> Option<SoundReader> {
+        self.shape.sound.as_ref()?;
+        Some(SoundReader {
+            pull: Pull::new(&self.graph.outlets.sound, &self.bus),
+        })
+    }
+
+    /// The reader of sound as it was stored; `None` where there is no sound.
+    pub fn packets(&self) -> Option<PacketReader> {
+        self.shape.sound.as_ref()?;
+        Some(PacketReader {
+            pull: Pull::new(&self.graph.outlets.packets, &self.bus),
+        })
+    }
+
+    /// Lets the readers flow. Without it they hold the first buffers only.
+    ///
+    /// # Errors
+    /// Where the pipeline cannot be started.
+    pub fn play(&self) -> Result<(), SourceError> {
+        self.graph
+            .pipeline
+            .set_state(gst::State::Playing)
+            .map(drop)
+            .map_err(|e| SourceError::Library(format!("the source pipeline does not start: {e}")))
+    }
+
+    /// Stops the source; its readers end.
+    pub fn stop(&self) {
+        let _ = self.graph.pipeline.set_state(gst::State::Null);
+    }
+
+    /// What went wrong on the way, in words for the report.
+    pub fn damage(&self) -> Vec<String> {
+        let spoken = self.bus.spoken();
+        let mut notes: Vec<String> = spoken
+            .error
+            .iter()
+            .map(|e| format!("the source ended early: {e}"))
+            .collect();
+        let unheard = spoken
+            .warning_count
+            .saturating_sub(spoken.warnings.len() as u64);
+        notes.extend(spoken.warnings.iter().map(ToString::to_string));
+        if unheard > 0 {
+            notes.push(format!("and {unheard} more warnings from the source"));
+        }
+        notes
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn check_file(path: &Path) -> Result<(), SourceError> {
+    let owned = || path.to_owned();
+    let by_kind = |e: std::io::Error| match e.kind() {
+        std::io::ErrorKind::NotFound => SourceError::NotFound { path: owned() },
+        std::io::ErrorKind::PermissionDenied => SourceError::NoPermission { path: owned() },
+        _ => SourceError::Unreadable {
+            path: owned(),
+            reason: e.to_string(),
+        },
+    };
+    let meta = std::fs::metadata(path).map_err(by_kind)?;
+    if !meta.is_file() {
+        return Err(SourceError::NotAFile { path: owned() });
+    }
+    if meta.len() == 0 {
+        return Err(SourceError::Empty { path: owned() });
+    }
+    std::fs::File::open(path).map(drop).map_err(by_kind)
+}
+
+fn preroll(
+    path: &Path,
+    graph: &Graph,
+    bus: &BusListener,
+    audio_track: u32,
+) -> Result<SourceShape, SourceError> {
+    let _ = graph.pipeline.set_state(gst::State::Paused);
+    let deadline = Instant::now() + OPEN_DEADLINE;
+    loop {
+        let (state, ..) = graph.pipeline.state(LOOK_EVERY);
+        let found = graph
+            .found
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        if let Some(reason) = found.error {
+            return Err(SourceError::Library(reason));
+        }
+        if bus.failed() {
+            return Err(why_it_failed(path, bus, &found));
+        }
+        if found.complete && found.pictures == 0 {
+            return Err(without_picture(path, bus, &found));
+        }
+        if state.is_ok_and(|s| s != gst::StateChangeSuccess::Async) {
+            return shape(path, graph, bus, &found, audio_track);
+        }
+        if Instant::now() > deadline {
+            return Err(SourceError::Broken {
+                path: path.to_owned(),
+                reason: format!("no picture came within {} s", OPEN_DEADLINE.as_secs()),
+            });
+        }
+    }
+}
+
+fn without_picture(path: &Path, bus: &BusListener, found: &Found) -> SourceError {
+    let missing = bus.spoken().missing;
+    if !missing.is_empty() {
+        return SourceError::MissingPlugin {
+            path: path.to_owned(),
+            what: missing.join(", "),
+        };
+    }
+    if found.sounds > 0 {
+        return SourceError::NoPicture {
+            path: path.to_owned(),
+        };
+    }
+    SourceError::NotMedia {
+        path: path.to_owned(),
+        reason: "no picture and no sound in it".into(),
+    }
+}
+
+fn why_it_failed(path: &Path, bus: &BusListener, found: &Found) -> SourceError {
+    let spoken = bus.spoken();
+    let path = path.to_owned();
+    if !spoken.missing.is_empty() {
+        return SourceError::MissingPlugin {
+            path,
+            what: spoken.missing.join(", "),
+        };
+    }
+    let Some(fault) = spoken.error else {
+        return SourceError::Broken {
+            path,
+            reason: "no reason given".into(),
+        };
+    };
+    if fault.unknown_type {
+        SourceError::NotMedia {
+            path,
+            reason: fault.text,
+        }
+    } else if found.complete && found.pictures == 0 && found.sounds > 0 {
+        SourceError::NoPicture { path }
+    } else {
+        SourceError::Broken {
+            path,
+            reason: fault.to_string(),
+        }
+    }
+}
+
+fn shape(
+    path: &Path,
+    graph: &Graph,
+    bus: &BusListener,
+    found: &Found,
+    audio_track: u32,
+) -> Result<SourceShape, SourceError> {
+    if found.sounds > 0 && audio_track > found.sounds || audio_track == 0 {
+        return Err(SourceError::NoSuchTrack {
+            path: path.to_owned(),
+            wanted: audio_track,
+            tracks: found.sounds,
+        });
+    }
+    let caps = graph
+        .outlets
+        .pictures
+        .static_pad("sink")
+        .and_then(|p| p.current_caps());
+    let info = caps
+        .and_then(|c| gst_video::VideoInfo::from_caps(&c).ok())
+        .ok_or_else(|| {
+            let missing = bus.spoken().missing;
+            if missing.is_empty() {
+                let reason = "no picture in it could be decoded".into();
+                SourceError::Broken {
+                    path: path.to_owned(),
+                    reason,
+                }
+            } else {
+                SourceError::MissingPlugin {
+                    path: path.to_owned(),
+                    what: missing.join(", "),
+                }
+            }
+        })?;
+    let rate = info.fps();
+    let whole = |n: i32| u32::try_from(n).unwrap_or(0);
+    let duration = graph.pipeline.query_duration::<gst::ClockTime>();
+    Ok(SourceShape {
+        video: VideoShape {
+            width: info.width(),
+            height: info.height(),
+            rate: Rate::new(whole(rate.numer()), whole(rate.denom())),
+            picture_bytes: info.size(),
+        },
+        sound: found.codec.clone().map(|codec| SoundShape {
+            codec,
+            track: audio_track,
+            tracks: found.sounds,
+        }),
+        duration: duration.map(span),
+    })
+}
+
+fn span(time: gst::ClockTime) -> Span {
+    Span::from_ns(i64::try_from(time.nseconds()).unwrap_or(i64::MAX))
+}
+
+/// A buffer's running time, which may lie before zero (encoder priming).
+fn running_time(sample: &gst::SampleRef) -> Option<Pts> {
+    let pts = sample.buffer()?.pts()?;
+    let segment = sample.segment()?.downcast_ref::<gst::ClockTime>()?;
+    match segment.to_running_time_full(pts)? {
+        gst::Signed::Positive(t) => Some(Pts::from_ns(span(t).ns())),
+        gst::Signed::Negative(t) => Some(Pts::from_ns(-span(t).ns())),
+    }
+}
+
+/// Pulls samples until the stream ends or the pipeline fails.
+struct Pull {
+    sink: gst_app::AppSink,
+    bus: BusListener,
+}
+
+impl Pull {
+    fn new(sink: &gst_app::AppSink, bus: &BusListener) -> Self {
+        Self {
+            sink: sink.clone(),
+            bus: bus.clone(),
+        }
+    }
+
+    fn next(&self) -> Option<gst::Sample> {
+        loop {
+            if let Some(sample) = self.sink.try_pull_sample(LOOK_EVERY) {
+                return Some(sample);
+            }
+            // What was decoded before a failure has been drained by the pull above.
+            let stopped = self.sink.current_state() == gst::State::Null;
+            if self.sink.is_eos() || self.bus.failed() || stopped {
+                return None;
+            }
+        }
+    }
+}
+
+/// Pictures, one at a time. Blocks; ends with the stream.
+pub struct PictureReader {
+    pull: Pull,
+}
+
+impl Iterator for PictureReader {
+    type Item = RawPicture;
+
+    fn next(&mut self) -> Option<RawPicture> {
+        loop {
+            let sample = self.pull.next()?;
+            let (buffer, caps) = (sample.buffer_owned()?, sample.caps()?);
+            let info = gst_video::VideoInfo::from_caps(caps).ok()?;
+            let pts = running_time(&sample);
+            let span = buffer.duration().map(span);
+            let damaged = buffer.flags().contains(gst::BufferFlags::CORRUPTED);
+            drop(sample);
+            // A buffer that cannot be mapped is one lost picture, not the end of the film.
+            if let Some(picture) = GstPicture::map(buffer, &info) {
+                return Some(RawPicture {
+                    pts,
+                    span,
+                    picture: Arc::new(picture),
+                    damaged,
+                });
+            }
+        }
+    }
+}
+
+/// Sound for the model, block by block. Blocks; ends with the stream.
+pub struct SoundReader {
+    pull: Pull,
+}
+
+impl Iterator for SoundReader {
+    type Item = SoundBlock;
+
+    fn next(&mut self) -> Option<SoundBlock> {
+        let sample = self.pull.next()?;
+        let pts = running_time(&sample);
+        let map = sample.buffer()?.map_readable().ok()?;
+        let (pairs, _) = map.as_slice().as_chunks::<2>();
+        Some(SoundBlock {
+            pts,
+            samples: pairs.iter().map(|b| i16::from_le_bytes(*b)).collect(),
+        })
+    }
+}
+
+/// Sound as it was stored, packet by packet, with caps and times. Blocks; ends with the stream.
+pub struct PacketReader {
+    pull: Pull,
+}
+
+impl Iterator for PacketReader {
+    type Item = gst::Sample;
+
+    fn next(&mut self) -> Option<gst::Sample> {
+        self.pull.next()
+    }
+}

@@ -1,0 +1,163 @@
+//! The only maker of [`FrameRef`]s: turns what a source says about time into what the rest of the
+//! program may rely on.
+//!
+//! Promises: inside an epoch times strictly increase; a missing time is the previous one plus a
+//! frame; small steps back are straightened out; a jump beyond the policy opens a new epoch.
+//! Does not promise: that frames are evenly spaced; real cameras and variable rates are not.
+
+use crate::core::time::{Epoch, FrameRef, Pts, Rate, Span};
+
+/// What counts as a jump.
+#[derive(Clone, Copy, Debug)]
+pub struct JumpPolicy {
+    /// A step forward longer than this opens a new epoch.
+    pub forward: Span,
+    /// A step back longer than this opens a new epoch; a shorter one is straightened out.
+    pub back: Span,
+}
+
+impl Default for JumpPolicy {
+    /// Two seconds forward: longer holes than that would have the tracker join what it cannot
+    /// know. Half a second back: more than any reordering.
+    fn default() -> Self {
+        Self {
+            forward: Span::from_ms(2_000),
+            back: Span::from_ms(500),
+        }
+    }
+}
+
+/// What happened to the times of the source so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TimelineCounts {
+    /// Frames whose time was missing.
+    pub missing: u64,
+    /// Frames whose time did not advance.
+    pub straightened: u64,
+    /// Jumps that opened a new epoch.
+    pub jumps: u64,
+}
+
+/// Gives frames their places.
+#[derive(Debug)]
+pub struct Timeline {
+    policy: JumpPolicy,
+    frame_span: Span,
+    epoch: Epoch,
+    next_seq: u64,
+    last: Option<Pts>,
+    counts: TimelineCounts,
+}
+
+/// The frame time used where a source states neither times nor a rate.
+const FALLBACK_SPAN: Span = Span::from_ms(40);
+/// The least step that keeps times strictly increasing: one tick of a 90 kHz clock, rounded up.
+const LEAST_STEP: Span = Span::from_ns(11_112);
+
+impl Timeline {
+    /// A timeline for a source of about this `rate`.
+    pub fn new(policy: JumpPolicy, rate: Option<Rate>) -> Self {
+        Self {
+            policy,
+            frame_span: rate.map_or(FALLBACK_SPAN, Rate::frame_span),
+            epoch: Epoch::default(),
+            next_seq: 0,
+            last: None,
+            counts: TimelineCounts::default(),
+        }
+    }
+
+    /// The place of the next frame, which says it is shown at `stated`.
+    pub fn advance_to(&mut self, stated: Option<Pts>) -> FrameRef {
+        let pts = match (stated, self.last) {
+            (Some(pts), None) => pts,
+            (None, None) => {
+                self.counts.missing += 1;
+                Pts::ZERO
+            }
+            (None, Some(last)) => {
+                self.counts.missing += 1;
+                last + self.frame_span
+            }
+            (Some(pts), Some(last)) => self.step(last, pts),
+        };
+        let frame = FrameRef {
+            epoch: self.epoch,
+            seq: self.next_seq,
+            pts,
+        };
+        self.next_seq += 1;
+        self.last = Some(pts);
+        frame
+    }
+
+    fn step(&mut self, last: Pts, stated: Pts) -> Pts {
+        let step = stated - last;
+        if step > self.policy.forward || step < Span::ZERO - self.policy.back {
+            self.counts.jumps += 1;
+            self.epoch = self.epoch.next();
+            return stated;
+        }
+        if step >= LEAST_STEP {
+            return stated;
+        }
+        self.counts.straightened += 1;
+        last + LEAST_STEP
+    }
+
+    /// What happened so far.
+    pub const fn counts(&self) -> TimelineCounts {
+        self.counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn ms(ms: i64) -> Pts {
+        Pts::from_ns(ms * 1_000_000)
+    }
+
+    #[test]
+    fn missing_times_follow_the_stated_rate() {
+        let mut timeline = Timeline::new(JumpPolicy::default(), Rate::new(50, 1));
+        assert_eq!(timeline.advance_to(Some(ms(100))).pts, ms(100));
+        assert_eq!(timeline.advance_to(None).pts, ms(120));
+        assert_eq!(timeline.advance_to(Some(ms(140))).pts, ms(140));
+        assert_eq!(timeline.counts().missing, 1);
+    }
+
+    #[test]
+    fn a_jump_opens_an_epoch_and_a_stumble_does_not() {
+        let mut timeline = Timeline::new(JumpPolicy::default(), Rate::new(25, 1));
+        timeline.advance_to(Some(ms(0)));
+        let stumble = timeline.advance_to(Some(ms(-10)));
+        assert_eq!((stumble.epoch, stumble.pts > ms(0)), (Epoch(0), true));
+        assert_eq!(timeline.advance_to(Some(ms(5_000))).epoch, Epoch(1));
+        assert_eq!(timeline.advance_to(Some(ms(40))).epoch, Epoch(2));
+        assert_eq!(timeline.counts().jumps, 2);
+    }
+
+    proptest! {
+        #[test]
+        fn times_strictly_increase_inside_an_epoch(
+            steps in prop::collection::vec(prop::option::of(-3_000_i64..3_000), 1..200)
+        ) {
+            let mut timeline = Timeline::new(JumpPolicy::default(), None);
+            let mut stated = 0_i64;
+            let mut before: Option<FrameRef> = None;
+            for (seq, step) in steps.into_iter().enumerate() {
+                let at = step.map(|s| { stated += s; ms(stated) });
+                let frame = timeline.advance_to(at);
+                prop_assert_eq!(frame.seq, seq as u64);
+                if let Some(before) = before {
+                    prop_assert!(frame.epoch > before.epoch
+                        || (frame.epoch == before.epoch && frame.pts > before.pts));
+                }
+                before = Some(frame);
+            }
+        }
+    }
+}
