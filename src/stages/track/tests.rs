@@ -1,5 +1,6 @@
 //! What the tracker promises, on made-up scenes; `random` holds it to that on any.
 
+mod golden;
 mod random;
 
 use super::*;
