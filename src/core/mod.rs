@@ -1,7 +1,9 @@
-//! Words that every stage uses: time, geometry, pictures, evidence. Nothing here does any work.
+//! Words that every stage uses: time, geometry, pictures, evidence, and the edges between stages.
 
+pub mod edge;
 pub mod evidence;
 pub mod exit;
 pub mod geometry;
+pub mod meter;
 pub mod picture;
 pub mod time;

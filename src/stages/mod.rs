@@ -1,6 +1,8 @@
 //! The way of a frame, one folder a stage:
 //! source → sync → detect → track → features → score → explain → overlay → sink.
 
+pub mod score;
 pub mod sink;
 pub mod source;
 pub mod sync;
+pub mod track;

@@ -1,4 +1,7 @@
 //! Sink: annotated pictures and sound become a film, results become records.
 
+pub mod atomic_file;
+mod file_error;
 #[cfg(feature = "gst")]
 pub mod gst;
+pub mod records;

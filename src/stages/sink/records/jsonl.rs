@@ -1,0 +1,155 @@
+//! JSON Lines: one line per source frame, and one per event.
+//!
+//! Takes evidence and events. Gives `locutor.frame/1` and `locutor.event/1` lines in the order in
+//! which things happened; a change of the floor becomes a `turn` line before its frame's line.
+//! Every frame has a line, those without a face, too. The schema is `docs/records.schema.json`.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::core::evidence::{FaceEvidence, FrameEvidence, TrackId, Verdict};
+
+use super::event::{EVENT_SCHEMA, Event};
+use super::{Ending, PictureSize, Record, RecordContext, RecordError, RecordFile, person};
+
+/// The schema that frame lines name. The number goes up where a reader could break.
+pub const FRAME_SCHEMA: &str = "locutor.frame/1";
+
+#[derive(Serialize)]
+struct FrameLine<'a> {
+    schema: &'static str,
+    stream: &'a str,
+    epoch: u32,
+    seq: u64,
+    pts_ns: i64,
+    faces: Vec<FaceLine>,
+    floor: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct FaceLine {
+    track: u32,
+    person: String,
+    #[serde(rename = "box")]
+    corners: [f64; 4],
+    landmarks: [[f64; 2]; 5],
+    detected: bool,
+    score: Option<f32>,
+    unknown: Option<&'static str>,
+    speaking: Option<bool>,
+    audio_share: Option<f32>,
+    face_share: Option<f32>,
+}
+
+impl FaceLine {
+    fn new(face: &FaceEvidence, picture: PictureSize) -> Self {
+        let (unknown, speaking, shares) = match face.verdict {
+            Verdict::Unknown(why) => (Some(why.reason()), None, None),
+            Verdict::Scored {
+                speaking, shares, ..
+            } => (None, Some(speaking), shares),
+        };
+        Self {
+            track: face.track.0,
+            person: person(face.track),
+            corners: picture.box_fractions(face.rect),
+            landmarks: face.landmarks.map(|p| picture.fractions(p.x, p.y)),
+            detected: face.detected,
+            score: face.verdict.p(),
+            unknown,
+            speaking,
+            audio_share: shares.map(|s| s.audio),
+            face_share: shares.map(|s| s.face),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct EventLine<'a> {
+    schema: &'static str,
+    stream: &'a str,
+    #[serde(flatten)]
+    event: &'a Event,
+}
+
+/// Writes the JSON Lines record.
+pub struct Jsonl {
+    out: RecordFile,
+    stream: String,
+    picture: PictureSize,
+    floor: Option<TrackId>,
+}
+
+impl Jsonl {
+    /// Begins the record that shall be called `path`.
+    ///
+    /// # Errors
+    /// Where the file cannot be made.
+    pub fn create(path: &Path, context: &RecordContext) -> Result<Self, RecordError> {
+        Ok(Self {
+            out: RecordFile::create(path)?,
+            stream: context.stream.clone(),
+            picture: context.picture,
+            floor: None,
+        })
+    }
+
+    fn event_line(&mut self, event: &Event) -> Result<(), RecordError> {
+        let line = EventLine {
+            schema: EVENT_SCHEMA,
+            stream: &self.stream,
+            event,
+        };
+        write_line(&mut self.out, &line)
+    }
+}
+
+fn write_line(out: &mut RecordFile, line: &impl Serialize) -> Result<(), RecordError> {
+    let outcome = serde_json::to_writer(&mut out.0, line).map_err(std::io::Error::from);
+    let outcome = outcome.and_then(|()| out.0.write_all(b"\n"));
+    out.check(outcome)
+}
+
+impl Record for Jsonl {
+    fn write(&mut self, evidence: &FrameEvidence) -> Result<(), RecordError> {
+        let frame = evidence.frame;
+        if evidence.floor != self.floor {
+            let previous = std::mem::replace(&mut self.floor, evidence.floor);
+            self.event_line(&Event::Turn {
+                epoch: frame.epoch.0,
+                seq: frame.seq,
+                pts_ns: frame.pts.ns(),
+                track: evidence.floor.map(|t| t.0),
+                person: evidence.floor.map(person),
+                previous: previous.map(|t| t.0),
+            })?;
+        }
+        let line = FrameLine {
+            schema: FRAME_SCHEMA,
+            stream: &self.stream,
+            epoch: frame.epoch.0,
+            seq: frame.seq,
+            pts_ns: frame.pts.ns(),
+            faces: evidence
+                .faces
+                .iter()
+                .map(|f| FaceLine::new(f, self.picture))
+                .collect(),
+            floor: evidence.floor.map(|t| t.0),
+        };
+        write_line(&mut self.out, &line)
+    }
+
+    fn event(&mut self, event: &Event) -> Result<(), RecordError> {
+        if let Event::Epoch { width, height, .. } = *event {
+            self.picture = PictureSize { width, height };
+        }
+        self.event_line(event)
+    }
+
+    fn close(self: Box<Self>, ending: Ending) -> Result<PathBuf, RecordError> {
+        self.out.close(ending)
+    }
+}

@@ -1,0 +1,308 @@
+//! The run in figures: who talked for how long, and what was not as it should be.
+//!
+//! Takes the evidence of every frame. Gives talk time per person (the time that frames in which
+//! they speak are shown), shares, turns (how often the floor came to them), overlap, and the time
+//! for which a face was seen but not scored. One `Summary` is both what `--json` prints and what
+//! the table at the end is made from.
+
+use std::collections::BTreeMap;
+
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
+
+use crate::core::evidence::{FrameEvidence, TrackId, Verdict};
+use crate::core::time::Span;
+
+use super::clock::RunClock;
+use super::person;
+
+/// The table names no more people than this; the rest shares a line.
+const TABLE_ROWS: usize = 20;
+
+/// One person's part in a run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PersonSummary {
+    /// The person's label.
+    pub person: String,
+    /// The person's track.
+    pub track: u32,
+    /// Seconds in which the person speaks.
+    pub talk_seconds: f64,
+    /// The part of all talk time that is this person's, 0..=1; 0 where nobody talks.
+    pub share: f64,
+    /// How often the floor came to this person.
+    pub turns: u32,
+    /// Seconds in which the person is seen.
+    pub seen_seconds: f64,
+    /// Seconds in which the person is seen, and whether they speak is unknown.
+    pub unknown_seconds: f64,
+}
+
+/// A run in figures. Field names are part of `locutor.event/1`.
+#[derive(Clone, Debug, PartialEq, Serialize, Default)]
+pub struct Summary {
+    /// Source frames seen.
+    pub frames: u64,
+    /// Seconds of video.
+    pub seconds: f64,
+    /// Everyone seen, by track.
+    pub people: Vec<PersonSummary>,
+    /// Seconds in which somebody speaks.
+    pub speech_seconds: f64,
+    /// Seconds in which two or more speak at once.
+    pub overlap_seconds: f64,
+    /// How often somebody took the floor.
+    pub turns: u32,
+    /// What could not be done as asked, in words; empty where all was well.
+    pub degraded: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Times {
+    talk_ns: i64,
+    seen_ns: i64,
+    unknown_ns: i64,
+    turns: u32,
+}
+
+/// Adds a run up, frame by frame.
+#[derive(Debug, Default)]
+pub struct Tally {
+    clock: RunClock,
+    frames: u64,
+    total_ns: i64,
+    speech_ns: i64,
+    overlap_ns: i64,
+    turns: u32,
+    people: BTreeMap<TrackId, Times>,
+    floor: Option<TrackId>,
+    /// The frame before, which counts for as long as it is shown.
+    previous: Vec<(TrackId, Verdict)>,
+    degraded: Vec<String>,
+}
+
+impl Tally {
+    /// Nothing seen yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next frame.
+    pub fn push(&mut self, evidence: &FrameEvidence) {
+        if let Some(lasted) = self.clock.next(evidence.frame).previous_lasted {
+            self.count(lasted);
+        }
+        self.frames += 1;
+        self.previous.clear();
+        self.previous
+            .extend(evidence.faces.iter().map(|f| (f.track, f.verdict)));
+        if evidence.floor != self.floor {
+            self.floor = evidence.floor;
+            if let Some(track) = evidence.floor {
+                self.turns += 1;
+                self.people.entry(track).or_default().turns += 1;
+            }
+        }
+    }
+
+    /// Says that something could not be done as asked; the same words are kept once.
+    pub fn degraded(&mut self, what: impl Into<String>) {
+        let what = what.into();
+        if !self.degraded.contains(&what) {
+            self.degraded.push(what);
+        }
+    }
+
+    /// The run in figures, as it ends here.
+    pub fn finish(mut self) -> Summary {
+        if self.frames > 0 {
+            self.count(self.clock.last_lasts());
+        }
+        let talk: f64 = self.people.values().map(|t| seconds(t.talk_ns)).sum();
+        let people = self.people.iter().map(|(track, t)| PersonSummary {
+            person: person(*track),
+            track: track.0,
+            talk_seconds: seconds(t.talk_ns),
+            share: if talk > 0.0 {
+                seconds(t.talk_ns) / talk
+            } else {
+                0.0
+            },
+            turns: t.turns,
+            seen_seconds: seconds(t.seen_ns),
+            unknown_seconds: seconds(t.unknown_ns),
+        });
+        Summary {
+            frames: self.frames,
+            seconds: seconds(self.total_ns),
+            people: people.collect(),
+            speech_seconds: seconds(self.speech_ns),
+            overlap_seconds: seconds(self.overlap_ns),
+            turns: self.turns,
+            degraded: self.degraded,
+        }
+    }
+
+    /// Counts the previous frame for as long as it was shown.
+    fn count(&mut self, lasted: Span) {
+        let lasted_ns = lasted.ns();
+        self.total_ns += lasted_ns;
+        let mut speaking = 0;
+        for (track, verdict) in &self.previous {
+            let times = self.people.entry(*track).or_default();
+            times.seen_ns += lasted_ns;
+            match verdict {
+                Verdict::Scored { speaking: true, .. } => {
+                    times.talk_ns += lasted_ns;
+                    speaking += 1;
+                }
+                Verdict::Scored { .. } => {}
+                Verdict::Unknown(_) => times.unknown_ns += lasted_ns,
+            }
+        }
+        if speaking > 0 {
+            self.speech_ns += lasted_ns;
+        }
+        if speaking > 1 {
+            self.overlap_ns += lasted_ns;
+        }
+    }
+}
+
+impl Summary {
+    /// The summary as people read it: a table, those who talk most first, and what was degraded.
+    pub fn to_table(&self) -> String {
+        let mut people: Vec<&PersonSummary> = self.people.iter().collect();
+        people.sort_by(|a, b| {
+            b.talk_seconds
+                .total_cmp(&a.talk_seconds)
+                .then(a.track.cmp(&b.track))
+        });
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+        table.set_header(["person", "talk", "share", "turns", "seen", "unknown"]);
+        for p in people.iter().take(TABLE_ROWS) {
+            table.add_row([
+                p.person.clone(),
+                clock_time(p.talk_seconds),
+                format!("{:.0} %", p.share * 100.0),
+                p.turns.to_string(),
+                clock_time(p.seen_seconds),
+                clock_time(p.unknown_seconds),
+            ]);
+        }
+        for column in table.column_iter_mut().skip(1) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        let mut text = if people.is_empty() {
+            "no faces seen".to_owned()
+        } else {
+            table.trim_fmt()
+        };
+        if let Some(rest) = people.get(TABLE_ROWS..).filter(|r| !r.is_empty()) {
+            let talk: f64 = rest.iter().map(|p| p.talk_seconds).sum();
+            text += &format!(
+                "\nand {} more, who talk for {}",
+                rest.len(),
+                clock_time(talk)
+            );
+        }
+        text += &format!(
+            "\nspeech {} of {}, overlap {}",
+            clock_time(self.speech_seconds),
+            clock_time(self.seconds),
+            clock_time(self.overlap_seconds)
+        );
+        for what in &self.degraded {
+            text += &format!("\ndegraded: {what}");
+        }
+        text
+    }
+}
+
+fn seconds(ns: i64) -> f64 {
+    Span::from_ns(ns).seconds()
+}
+
+/// `1:02:05.0`, `2:05.0` or `5.0`: as long as it has to be.
+fn clock_time(seconds: f64) -> String {
+    let tenths = (seconds.max(0.0) * 10.0).round() as u64;
+    let (s, tenth) = (tenths / 10, tenths % 10);
+    match (s / 3600, s / 60 % 60, s % 60) {
+        (0, 0, s) => format!("{s}.{tenth} s"),
+        (0, m, s) => format!("{m}:{s:02}.{tenth}"),
+        (h, m, s) => format!("{h}:{m:02}:{s:02}.{tenth}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scene::{evidence, scored, unknown};
+    use super::*;
+
+    fn run() -> Summary {
+        let mut tally = Tally::new();
+        for n in 0..100 {
+            let faces = vec![
+                scored(1, 0.9, n < 50),
+                scored(2, 0.4, (40..60).contains(&n)),
+                unknown(3),
+            ];
+            let mut e = evidence(n, faces);
+            e.floor = match n {
+                5..50 => Some(TrackId(1)),
+                50..60 => Some(TrackId(2)),
+                70..80 => Some(TrackId(1)),
+                _ => None,
+            };
+            tally.push(&e);
+        }
+        tally.degraded("heatmaps at half rate");
+        tally.degraded("heatmaps at half rate");
+        tally.finish()
+    }
+
+    #[test]
+    fn talk_time_is_the_time_that_speaking_frames_are_shown() {
+        let s = run();
+        assert_eq!((s.frames, s.seconds), (100, 4.0));
+        let talk: Vec<f64> = s.people.iter().map(|p| p.talk_seconds).collect();
+        assert_eq!(talk, [2.0, 0.8, 0.0]);
+        assert_eq!(
+            s.people.iter().map(|p| p.turns).collect::<Vec<_>>(),
+            [2, 1, 0]
+        );
+        assert!((s.people[0].share - 2.0 / 2.8).abs() < 1e-9);
+        assert_eq!(
+            (s.speech_seconds, s.overlap_seconds, s.turns),
+            (2.4, 0.4, 3)
+        );
+        assert_eq!(
+            (s.people[2].unknown_seconds, s.people[1].unknown_seconds),
+            (4.0, 0.0)
+        );
+        assert_eq!(s.degraded.len(), 1);
+    }
+
+    #[test]
+    fn the_table_names_everyone_and_what_was_degraded() {
+        let text = run().to_table();
+        for want in [
+            "Person 1",
+            "71 %",
+            "Person 3",
+            "overlap 0.4 s",
+            "degraded: heatmaps",
+        ] {
+            assert!(text.contains(want), "{want} is missing:\n{text}");
+        }
+        let crowd = Summary {
+            people: vec![run().people[0].clone(); 30],
+            ..run()
+        };
+        assert!(crowd.to_table().contains("and 10 more"));
+        assert!(Tally::new().finish().to_table().contains("no faces"));
+        assert_eq!(clock_time(3725.04), "1:02:05.0");
+        assert_eq!(clock_time(59.96), "1:00.0");
+    }
+}

@@ -1,0 +1,201 @@
+//! Who spoke from when to when: runs of speaking frames, per person.
+//!
+//! Takes the evidence of every frame. Gives turns, sorted by their start, each as soon as no
+//! earlier one can still come. A turn goes over pauses shorter than `merge_gap`; a turn shorter
+//! than `min_duration` is left out. Two people may speak at once: turns of different people overlap.
+//!
+//! A turn here is speech. Who has the floor, one person at most, is in `FrameEvidence::floor`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::core::evidence::{FrameEvidence, TrackId};
+use crate::core::time::{Pts, Span};
+
+use super::clock::RunClock;
+
+/// What counts as one turn.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TurnRules {
+    /// Pauses shorter than this do not end a turn, in seconds.
+    pub merge_gap_seconds: f64,
+    /// Turns shorter than this are left out, in seconds.
+    pub min_duration_seconds: f64,
+}
+
+impl Default for TurnRules {
+    /// 0.2 s, which is shorter than the pause between two speakers mostly is, and 0.1 s, which no
+    /// spoken word is shorter than.
+    fn default() -> Self {
+        Self {
+            merge_gap_seconds: 0.2,
+            min_duration_seconds: 0.1,
+        }
+    }
+}
+
+/// One person's speech without a pause worth the name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Turn {
+    /// Who speaks.
+    pub track: TrackId,
+    /// From when on, on the run's clock; never below zero.
+    pub start: Pts,
+    /// Until when.
+    pub end: Pts,
+}
+
+/// Collects turns from frames.
+#[derive(Debug)]
+pub struct Turns {
+    merge_gap: Span,
+    min_duration: Span,
+    clock: RunClock,
+    /// The frame before: when it was, and who spoke in it.
+    previous: Option<(Pts, Vec<TrackId>)>,
+    open: BTreeMap<TrackId, Turn>,
+    /// Closed, and waiting for a turn that began earlier and still goes on.
+    closed: Vec<Turn>,
+}
+
+impl Turns {
+    /// Nobody has spoken yet.
+    pub fn new(rules: TurnRules) -> Self {
+        Self {
+            merge_gap: Span::from_seconds(rules.merge_gap_seconds),
+            min_duration: Span::from_seconds(rules.min_duration_seconds),
+            clock: RunClock::default(),
+            previous: None,
+            open: BTreeMap::new(),
+            closed: Vec::new(),
+        }
+    }
+
+    /// Takes the next frame; gives the turns that are now certain.
+    pub fn push(&mut self, evidence: &FrameEvidence) -> Vec<Turn> {
+        let moment = self.clock.next(evidence.frame);
+        self.extend(moment.previous_lasted.unwrap_or_default());
+        let speaking = evidence
+            .faces
+            .iter()
+            .filter(|f| f.verdict.speaking())
+            .map(|f| f.track);
+        self.previous = Some((moment.at, speaking.collect()));
+        let over = |t: &Turn| moment.at - t.end >= self.merge_gap;
+        let closed: Vec<Turn> = self.open.values().filter(|t| over(t)).copied().collect();
+        for turn in closed {
+            self.open.remove(&turn.track);
+            self.close(turn);
+        }
+        let earliest = self.open.values().map(|t| t.start).min();
+        self.take_closed(earliest)
+    }
+
+    /// Gives the turns that are still open, as the run ends here.
+    pub fn finish(&mut self) -> Vec<Turn> {
+        self.extend(self.clock.last_lasts());
+        self.previous = None;
+        for turn in std::mem::take(&mut self.open).into_values() {
+            self.close(turn);
+        }
+        self.take_closed(None)
+    }
+
+    /// Lets those who spoke in the previous frame speak for as long as it was shown.
+    fn extend(&mut self, lasted: Span) {
+        let Some((at, speaking)) = self.previous.take() else {
+            return;
+        };
+        let end = at + lasted;
+        for track in speaking {
+            let going_on = self
+                .open
+                .get(&track)
+                .filter(|t| at - t.end < self.merge_gap)
+                .copied();
+            match going_on {
+                Some(turn) => {
+                    self.open.insert(track, Turn { end, ..turn });
+                }
+                None => {
+                    let start = at.max(Pts::ZERO);
+                    if let Some(before) = self.open.insert(track, Turn { track, start, end }) {
+                        self.close(before);
+                    }
+                }
+            }
+        }
+    }
+
+    fn close(&mut self, turn: Turn) {
+        if turn.end > turn.start && turn.end - turn.start >= self.min_duration {
+            self.closed.push(turn);
+        }
+    }
+
+    /// The closed turns that began before `earliest`, sorted.
+    fn take_closed(&mut self, earliest: Option<Pts>) -> Vec<Turn> {
+        let certain = |t: &mut Turn| earliest.is_none_or(|e| t.start < e);
+        let mut out: Vec<Turn> = self.closed.extract_if(.., certain).collect();
+        out.sort_by_key(|t| (t.start, t.track));
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scene::{evidence, scored};
+    use super::*;
+
+    fn turns_of(rules: TurnRules, speaking: &[&[u32]]) -> Vec<(u32, i64, i64)> {
+        let mut turns = Turns::new(rules);
+        let mut out = Vec::new();
+        for (n, who) in speaking.iter().enumerate() {
+            let faces = (1..=3).map(|t| scored(t, 0.5, who.contains(&t))).collect();
+            out.extend(turns.push(&evidence(n as u64, faces)));
+        }
+        out.extend(turns.finish());
+        assert!(out.is_sorted_by_key(|t| t.start));
+        out.iter()
+            .map(|t| (t.track.0, t.start.ns() / 1_000_000, t.end.ns() / 1_000_000))
+            .collect()
+    }
+
+    #[test]
+    fn short_pauses_are_bridged_and_long_ones_are_not() {
+        let mut frames: Vec<&[u32]> = vec![&[1]; 5];
+        frames.extend(vec![&[][..]; 4]); // 160 ms
+        frames.extend(vec![&[1][..]; 5]);
+        frames.extend(vec![&[][..]; 5]); // 200 ms
+        frames.extend(vec![&[1][..]; 5]);
+        let got = turns_of(TurnRules::default(), &frames);
+        assert_eq!(got, [(1, 0, 560), (1, 760, 960)]);
+    }
+
+    #[test]
+    fn a_flicker_is_no_turn() {
+        let rules = TurnRules::default();
+        assert_eq!(turns_of(rules, &[&[], &[2], &[2], &[], &[]]), []);
+        assert_eq!(
+            turns_of(rules, &[&[], &[2], &[2], &[2], &[]]),
+            [(2, 40, 160)]
+        );
+        let all = TurnRules {
+            min_duration_seconds: 0.0,
+            ..rules
+        };
+        assert_eq!(turns_of(all, &[&[], &[2], &[], &[], &[]]), [(2, 40, 80)]);
+    }
+
+    #[test]
+    fn turns_come_by_start_even_where_the_first_lasts_longest() {
+        let mut frames: Vec<&[u32]> = vec![&[3]; 2];
+        frames.extend(vec![&[1, 3][..]; 5]);
+        frames.extend(vec![&[3][..]; 10]);
+        frames.extend(vec![&[2, 3][..]; 5]);
+        let got = turns_of(TurnRules::default(), &frames);
+        assert_eq!(got, [(3, 0, 880), (1, 80, 280), (2, 680, 880)]);
+    }
+}

@@ -1,0 +1,131 @@
+//! Which detection belongs to which track: the assignment with the highest total likeness.
+//!
+//! Likeness adds overlap, nearness of the middles and nearness of the landmarks, all relative to
+//! the faces' size, against where each track is expected at that moment. Pairs too far apart are
+//! gated out. The assignment is optimal (Kuhn–Munkres) and not greedy: in a crowd, a greedy choice
+//! takes the one box that a neighbour needed, and two people change numbers.
+
+use pathfinding::kuhn_munkres::kuhn_munkres;
+use pathfinding::matrix::Matrix;
+
+use crate::core::geometry::{FaceBox, Landmarks, Point, Rect};
+
+use super::motion::size;
+
+/// Boxes that overlap by this much may be the same face.
+const MIN_IOU: f32 = 0.2;
+/// So may boxes whose middles are nearer than this share of their size ...
+const MAX_DISTANCE: f32 = 0.5;
+/// ... where neither is larger than the other by this factor.
+const MAX_SIZE_RATIO: f32 = 1.6;
+/// Every allowed pair counts for this much, so that two fair pairs beat one excellent pair.
+const PAIR_BONUS: f32 = 0.5;
+/// Likeness as whole numbers, for the solver.
+const SCALE: f32 = 1e6;
+
+/// A track as it is expected to be seen.
+pub struct Expected {
+    /// Where its box should be.
+    pub rect: Rect,
+    /// Where its landmarks should be.
+    pub landmarks: Landmarks,
+}
+
+/// For each expected track the index of its detection, or `None`.
+pub fn assign(expected: &[Expected], seen: &[FaceBox]) -> Vec<Option<usize>> {
+    if expected.is_empty() || seen.is_empty() {
+        return vec![None; expected.len()];
+    }
+    let weight = |t: usize, d: usize| (likeness(&expected[t], &seen[d]) * SCALE) as i64;
+    let mut found = vec![None; expected.len()];
+    // The solver wants no more rows than columns.
+    if expected.len() <= seen.len() {
+        let w = Matrix::from_fn(expected.len(), seen.len(), |(t, d)| weight(t, d));
+        for (t, d) in kuhn_munkres(&w).1.into_iter().enumerate() {
+            found[t] = (w[(t, d)] > 0).then_some(d);
+        }
+    } else {
+        let w = Matrix::from_fn(seen.len(), expected.len(), |(d, t)| weight(t, d));
+        for (d, t) in kuhn_munkres(&w).1.into_iter().enumerate() {
+            if w[(d, t)] > 0 {
+                found[t] = Some(d);
+            }
+        }
+    }
+    found
+}
+
+/// How alike a track and a detection are: 0 where they cannot be the same face, else above 0.
+fn likeness(track: &Expected, face: &FaceBox) -> f32 {
+    let (a, b) = (size(track.rect), size(face.rect));
+    if a <= 0.0 || b <= 0.0 {
+        return 0.0;
+    }
+    let iou = track.rect.iou(face.rect);
+    let mean_size = (a + b) / 2.0;
+    let apart = distance(track.rect.center(), face.rect.center()) / mean_size;
+    let near = apart < MAX_DISTANCE && a.max(b) / a.min(b) < MAX_SIZE_RATIO;
+    if iou < MIN_IOU && !near {
+        return 0.0;
+    }
+    let marks: f32 = track
+        .landmarks
+        .iter()
+        .zip(&face.landmarks)
+        .map(|(p, q)| distance(*p, *q))
+        .sum();
+    let marks_apart = marks / track.landmarks.len() as f32 / mean_size;
+    PAIR_BONUS + iou + closeness(apart) + closeness(marks_apart)
+}
+
+/// 1 for no distance at all, falling to 0 at a whole face's size.
+fn closeness(apart: f32) -> f32 {
+    (1.0 - apart).clamp(0.0, 1.0)
+}
+
+fn distance(a: Point, b: Point) -> f32 {
+    (a.x - b.x).hypot(a.y - b.y)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn face(x: f32, s: f32) -> FaceBox {
+        FaceBox {
+            rect: Rect::new(x, 0.0, x + s, s),
+            confidence: 0.8,
+            landmarks: [Point {
+                x: x + s / 2.0,
+                y: s / 2.0,
+            }; 5],
+        }
+    }
+
+    fn at(x: f32, s: f32) -> Expected {
+        let f = face(x, s);
+        Expected {
+            rect: f.rect,
+            landmarks: f.landmarks,
+        }
+    }
+
+    #[test]
+    fn the_best_total_wins_over_the_best_first_pair() {
+        // Track 0 lies nearest to detection 0, but track 1 can only be detection 0.
+        let tracks = [at(10.0, 100.0), at(-45.0, 100.0)];
+        let seen = [face(5.0, 100.0), face(70.0, 100.0)];
+        assert_eq!(assign(&tracks, &seen), [Some(1), Some(0)]);
+    }
+
+    #[test]
+    fn too_far_or_too_different_is_nobody() {
+        assert_eq!(assign(&[at(0.0, 100.0)], &[face(90.0, 100.0)]), [None]);
+        assert_eq!(assign(&[at(0.0, 100.0)], &[face(30.0, 40.0)]), [None]);
+        assert_eq!(
+            assign(&[at(0.0, 100.0), at(500.0, 100.0)], &[face(501.0, 99.0)]),
+            [None, Some(0)]
+        );
+        assert_eq!(assign(&[at(0.0, 10.0)], &[]), [None]);
+    }
+}
