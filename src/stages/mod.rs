@@ -1,0 +1,3 @@
+//! The stages a frame passes, one folder each, in the field's own words.
+
+pub mod explain;
