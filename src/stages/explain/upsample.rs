@@ -34,13 +34,26 @@ impl Bicubic {
     /// Weights from maps of `from` to maps of `to`, each (width, height) in cells; `None` where one
     /// of the four is zero.
     pub fn new(from: (usize, usize), to: (usize, usize)) -> Option<Self> {
-        if from.0 == 0 || from.1 == 0 || to.0 == 0 || to.1 == 0 {
+        Self::of_part(from, ((0.0, from.0 as f64), (0.0, from.1 as f64)), to)
+    }
+
+    /// As [`Bicubic::new`], but only the part of the map from `across.0` to `across.1` and from
+    /// `down.0` to `down.1`, in cells, is enlarged; beyond the map its edge is replicated. `None`
+    /// where a size is zero or a bound is no finite number.
+    pub fn of_part(
+        from: (usize, usize),
+        (across, down): ((f64, f64), (f64, f64)),
+        to: (usize, usize),
+    ) -> Option<Self> {
+        let sides = [from.0, from.1, to.0, to.1];
+        let bounds = [across.0, across.1, down.0, down.1];
+        if sides.contains(&0) || bounds.iter().any(|b| !b.is_finite()) {
             return None;
         }
         Some(Self {
             from,
-            across: taps(from.0, to.0),
-            down: taps(from.1, to.1),
+            across: taps(from.0, across, to.0),
+            down: taps(from.1, down, to.1),
             clamped: Vec::new(),
             wide: Vec::new(),
         })
@@ -114,17 +127,21 @@ impl Bicubic {
     }
 }
 
-fn taps(from: usize, to: usize) -> Vec<Tap> {
-    let scale = from as f64 / to as f64;
-    let last = from as isize - 1;
+fn taps(from: usize, part: (f64, f64), to: usize) -> Vec<Tap> {
+    let scale = (part.1 - part.0) / to as f64;
+    let last = from as f64 - 1.0;
     (0..to)
         .map(|i| {
-            let at = (i as f64 + 0.5) * scale - 0.5;
+            let at = part.0 + (i as f64 + 0.5) * scale - 0.5;
             let floor = at.floor();
-            let nearest = floor as isize;
-            let neighbour = |k: isize| (nearest + k).clamp(0, last) as usize;
+            let neighbour = |k: f64| (floor + k).clamp(0.0, last) as usize;
             Tap {
-                from: [neighbour(-1), neighbour(0), neighbour(1), neighbour(2)],
+                from: [
+                    neighbour(-1.0),
+                    neighbour(0.0),
+                    neighbour(1.0),
+                    neighbour(2.0),
+                ],
                 weight: cubic((at - floor) as f32),
             }
         })
@@ -225,6 +242,18 @@ mod tests {
         for (a, b) in out.iter().zip(golden.as_flattened()) {
             assert!((a - b).abs() < 1e-5, "{out:?}");
         }
+    }
+
+    #[test]
+    fn a_part_is_the_same_as_the_whole_cut() {
+        let src: Vec<f32> = (0..16).map(|i| ((i * 7) % 5) as f32).collect();
+        let whole = Bicubic::new((4, 4), (16, 16)).expect("no zero").plain(&src);
+        let part = Bicubic::of_part((4, 4), ((1.0, 3.0), (0.0, 1.0)), (8, 4));
+        let part = part.expect("no zero").plain(&src);
+        for (i, v) in part.iter().enumerate() {
+            assert!((v - whole[i / 8 * 16 + 4 + i % 8]).abs() < 1e-5);
+        }
+        assert!(Bicubic::of_part((4, 4), ((f64::NAN, 1.0), (0.0, 1.0)), (1, 1)).is_none());
     }
 
     #[test]
