@@ -23,8 +23,11 @@ const DENSITY: f64 = 112.0;
 /// Below the first score nothing is drawn, from the second on everything.
 const FADE: (f32, f32) = (0.1, 0.6);
 
-/// How opacity grows with the value: a little slower than it, so that weak evidence stays weak.
-const GAMMA: f32 = 1.2;
+/// Opacity is the value to this power: half a track's best evidence must still be seen on a face.
+const GAMMA: f32 = 0.8;
+
+/// Alpha below which a sprite cannot be seen, so is not worth blending.
+const FAINTEST: u8 = 6;
 
 /// Heatmaps drawn last, by person, for frames that show the same map again.
 pub(super) struct HeatPainter {
@@ -153,7 +156,7 @@ impl Visible {
         for (pixel, value) in bgra.chunks_exact_mut(4).zip(bicubic.evidence(map.values())) {
             let colour = colours[(value.min(1.0) * 255.0).round() as usize];
             pixel.copy_from_slice(&colour);
-            seen |= colour[3] > 1;
+            seen |= colour[3] >= FAINTEST;
         }
         let (width, height) = (self.size.0 as u32, self.size.1 as u32);
         seen.then(|| Pixels {

@@ -4,8 +4,9 @@
 //! speaking, sky blue for silent, grey for not known. They stay at least 30 ΔE*ab apart for normal
 //! sight and for all three kinds of dichromacy (Machado et al. 2009, severity 1), and speaking is
 //! by far the lightest, so that it stands out in black and white too; a test computes all of this.
-//! Colour is never alone: line width, fill and a `?` say it again. The heatmap's ramp is inferno
-//! (van der Walt and Smith, matplotlib, CC0): lightness rises evenly from black to pale yellow.
+//! Colour is never alone: line width, fill and a `?` say it again. The heatmap's ramp is viridis
+//! (Smith, van der Walt and Firing, matplotlib, CC0): lightness rises evenly, and its middle, green,
+//! is the one that no skin has; the middle of inferno and of plasma drowns in a face.
 
 /// A colour in sRGB.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -32,37 +33,37 @@ impl Rgb {
     }
 }
 
-/// Every 16th colour of inferno, in sRGB; straight lines between them stay within 7/255 of it.
-const INFERNO: [Rgb; 17] = [
-    Rgb(0, 0, 4),
-    Rgb(11, 7, 36),
-    Rgb(33, 12, 74),
-    Rgb(61, 9, 101),
-    Rgb(87, 16, 110),
-    Rgb(113, 25, 110),
-    Rgb(138, 34, 106),
-    Rgb(163, 44, 97),
-    Rgb(188, 55, 84),
-    Rgb(208, 69, 69),
-    Rgb(227, 89, 51),
-    Rgb(241, 113, 31),
-    Rgb(249, 140, 10),
-    Rgb(252, 170, 15),
-    Rgb(249, 201, 50),
-    Rgb(242, 232, 101),
-    Rgb(252, 255, 164),
+/// Every 16th colour of viridis, in sRGB; straight lines between them stay within 6/255 of it.
+const VIRIDIS: [Rgb; 17] = [
+    Rgb(68, 1, 84),
+    Rgb(72, 24, 106),
+    Rgb(71, 45, 123),
+    Rgb(66, 64, 134),
+    Rgb(59, 82, 139),
+    Rgb(51, 99, 141),
+    Rgb(44, 114, 142),
+    Rgb(38, 130, 142),
+    Rgb(33, 145, 140),
+    Rgb(31, 159, 136),
+    Rgb(39, 173, 129),
+    Rgb(61, 188, 116),
+    Rgb(92, 200, 99),
+    Rgb(129, 211, 77),
+    Rgb(170, 220, 50),
+    Rgb(213, 226, 26),
+    Rgb(253, 231, 37),
 ];
 
 /// The ramp's colour at `value` 0..=1; values beyond are clamped, NaN counts as 0.
 pub fn ramp(value: f32) -> Rgb {
-    let steps = INFERNO.len() - 1;
+    let steps = VIRIDIS.len() - 1;
     let at = if value.is_nan() {
         0.0
     } else {
         value.clamp(0.0, 1.0) * steps as f32
     };
     let low = (at as usize).min(steps - 1);
-    let (a, b, t) = (INFERNO[low], INFERNO[low + 1], at - low as f32);
+    let (a, b, t) = (VIRIDIS[low], VIRIDIS[low + 1], at - low as f32);
     let mix = |a: u8, b: u8| (f32::from(a) + (f32::from(b) - f32::from(a)) * t).round() as u8;
     Rgb(mix(a.0, b.0), mix(a.1, b.1), mix(a.2, b.2))
 }
@@ -184,7 +185,7 @@ mod tests {
                 lightness.windows(2).all(|w| w[1] > w[0] - 0.3),
                 "{lightness:?}"
             );
-            assert!(lightness[64] - lightness[0] > 85.0);
+            assert!(lightness[64] - lightness[0] > 70.0);
         }
         assert_eq!(ramp(f32::NAN), ramp(-1.0));
         assert_eq!(ramp(f32::INFINITY), ramp(1.0));

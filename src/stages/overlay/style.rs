@@ -27,7 +27,7 @@ impl Opacity {
 impl Default for Opacity {
     /// The face stays visible under its strongest evidence.
     fn default() -> Self {
-        Self(0.6)
+        Self(0.65)
     }
 }
 
