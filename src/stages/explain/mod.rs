@@ -156,7 +156,9 @@ impl<'a> FeatureMap<'a> {
     /// Per channel the largest finite value (the encoder's own global max pool); 0 where a channel
     /// has none.
     pub fn pooled(&self) -> Vec<f32> {
-        self.iter().map(|channel| peak(channel).unwrap_or(0.0)).collect()
+        self.iter()
+            .map(|channel| peak(channel).unwrap_or(0.0))
+            .collect()
     }
 }
 
@@ -165,7 +167,11 @@ fn peak(values: &[f32]) -> Option<f32> {
     let mut lanes = [f32::NEG_INFINITY; 8];
     for chunk in values.chunks(lanes.len()) {
         for (lane, v) in lanes.iter_mut().zip(chunk) {
-            *lane = if v.is_finite() && *v > *lane { *v } else { *lane };
+            *lane = if v.is_finite() && *v > *lane {
+                *v
+            } else {
+                *lane
+            };
         }
     }
     lanes.into_iter().filter(|v| v.is_finite()).reduce(f32::max)
