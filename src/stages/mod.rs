@@ -6,3 +6,7 @@ pub mod sink;
 pub mod source;
 pub mod sync;
 pub mod track;
+//! The stages a frame passes, one folder each, in the field's own words.
+
+pub mod explain;
+pub mod overlay;

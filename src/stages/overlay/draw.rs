@@ -1,0 +1,269 @@
+//! The painter: one frame's evidence in, sprites out.
+//!
+//! Takes [`FrameEvidence`] and the picture's size; gives sprites in blending order: heatmaps, boxes,
+//! labels. Remembers between frames only what keeps the picture calm (each label's place and letter
+//! size), what spares work (sprites painted before) and everyone's talk time, for the bar of its
+//! share; all three are bounded, and none changes what a frame says. A face that is no rectangle of
+//! finite numbers or lies outside the picture is not drawn.
+
+use std::collections::BTreeMap;
+
+use super::cache::{Pixels, SpriteCache};
+use super::frame_box::{FrameBox, Side, outer};
+use super::heat::HeatPainter;
+use super::label::{BAR_STEPS, Detail, Label};
+use super::layout::{self, Choice, Wanted};
+use super::style::{Sizes, State, Style};
+use super::text::Text;
+use super::{Place, Sprite};
+use crate::core::evidence::{FaceEvidence, FrameEvidence, TrackId, Verdict};
+
+/// Draws the evidence of one video, frame after frame.
+pub struct Painter {
+    style: Style,
+    text: Text,
+    boxes: SpriteCache<(FrameBox, Side)>,
+    labels: SpriteCache<Label>,
+    heat: HeatPainter,
+    calm: BTreeMap<TrackId, Calm>,
+    talk: TalkTotals,
+    picture: (u32, u32),
+    drawn: u64,
+}
+
+/// What a label keeps from frame to frame.
+#[derive(Clone, Copy)]
+struct Calm {
+    choice: Option<Choice>,
+    em_px: u32,
+    last_drawn: u64,
+}
+
+/// A face on its way to its label.
+struct Seen<'a> {
+    face: &'a FaceEvidence,
+    state: State,
+    frame: Place,
+    em_px: u32,
+}
+
+/// Frames after which a person's label is forgotten: some seconds.
+const FORGET_AFTER: u64 = 250;
+/// Letters keep their size until the face asks for one that differs by more than this.
+const EM_MARGIN: f32 = 0.15;
+
+impl Painter {
+    /// A painter that has drawn nothing yet.
+    pub fn new(style: Style) -> Self {
+        Self {
+            style,
+            text: Text::new(),
+            boxes: SpriteCache::new(),
+            labels: SpriteCache::new(),
+            heat: HeatPainter::new(),
+            calm: BTreeMap::new(),
+            talk: TalkTotals::default(),
+            picture: (0, 0),
+            drawn: 0,
+        }
+    }
+
+    /// What there is to blend over the next frame, a picture of `width` × `height` pixels, in
+    /// order.
+    pub fn draw(&mut self, evidence: &FrameEvidence, width: u32, height: u32) -> Vec<Sprite> {
+        let picture = (width, height);
+        if width == 0 || height == 0 {
+            return Vec::new();
+        }
+        self.turn(evidence, picture);
+        let sizes = Sizes::of_picture(width, height);
+        let mut sprites = Vec::new();
+        if self.style.heat {
+            self.draw_heat(evidence, picture, &mut sprites);
+        }
+        let mut seen = Vec::with_capacity(evidence.faces.len());
+        for face in &evidence.faces {
+            let state = State::of(face.verdict);
+            let rect = face.rect;
+            let line_px = sizes.line_px(state, rect.width().min(rect.height()));
+            let Some(frame) = outer(rect, FrameBox::outset(line_px), picture) else {
+                continue;
+            };
+            if self.style.boxes {
+                self.draw_box(FrameBox::new(frame, line_px, state), frame, &mut sprites);
+            }
+            let em_px = self.em_px(face.track, sizes.em_px(rect.height()));
+            seen.push(Seen {
+                face,
+                state,
+                frame,
+                em_px,
+            });
+        }
+        if self.style.labels {
+            self.draw_labels(&seen, evidence.floor, &mut sprites);
+        }
+        sprites
+    }
+
+    /// Turns the page: forgets who is gone, and everything that hangs on another picture size.
+    fn turn(&mut self, evidence: &FrameEvidence, picture: (u32, u32)) {
+        self.drawn += 1;
+        if self.picture != picture {
+            self.picture = picture;
+            self.calm.clear();
+        }
+        let now = self.drawn;
+        self.calm
+            .retain(|_, calm| calm.last_drawn + FORGET_AFTER > now);
+        self.heat
+            .keep_only(|track| evidence.faces.iter().any(|face| face.track == track));
+        for face in &evidence.faces {
+            self.talk.note(face.track, face.talk_seconds);
+        }
+    }
+
+    fn em_px(&mut self, track: TrackId, ideal: f32) -> u32 {
+        let fresh = Calm {
+            choice: None,
+            em_px: ideal.round() as u32,
+            last_drawn: 0,
+        };
+        let calm = self.calm.entry(track).or_insert(fresh);
+        if (ideal / calm.em_px as f32 - 1.0).abs() > EM_MARGIN {
+            calm.em_px = ideal.round() as u32;
+        }
+        calm.last_drawn = self.drawn;
+        calm.em_px
+    }
+
+    fn draw_heat(
+        &mut self,
+        evidence: &FrameEvidence,
+        picture: (u32, u32),
+        sprites: &mut Vec<Sprite>,
+    ) {
+        for face in &evidence.faces {
+            // Without a score there is nothing to explain.
+            if let (Some(heat), Some(p)) = (&face.heat, face.verdict.p()) {
+                let opacity = self.style.opacity;
+                sprites.extend(self.heat.sprite(face.track, heat, p, opacity, picture));
+            }
+        }
+    }
+
+    fn draw_box(&mut self, frame: FrameBox, at: Place, sprites: &mut Vec<Sprite>) {
+        for side in Side::ALL {
+            if let Some(place) = frame.place(side, at) {
+                let pixels = self.boxes.get((frame, side), || frame.paint(side));
+                sprites.extend(pixels.map(|pixels| sprite(pixels, place)));
+            }
+        }
+    }
+
+    fn draw_labels(
+        &mut self,
+        seen: &[Seen<'_>],
+        floor: Option<TrackId>,
+        sprites: &mut Vec<Sprite>,
+    ) {
+        let labels: Vec<Label> = seen.iter().map(|one| self.label(one, floor)).collect();
+        let wanted: Vec<Wanted> = seen
+            .iter()
+            .zip(&labels)
+            .map(|(one, label)| {
+                let size = |detail| {
+                    Label {
+                        detail,
+                        ..label.clone()
+                    }
+                    .size(&self.text)
+                };
+                let before = self.calm.get(&one.face.track).and_then(|calm| calm.choice);
+                Wanted {
+                    face: one.frame,
+                    sizes: Detail::ALL.map(size),
+                    before,
+                }
+            })
+            .collect();
+        let placed = layout::place(&wanted, self.picture);
+        for ((one, label), found) in seen.iter().zip(labels).zip(placed) {
+            let Some((choice, place)) = found else {
+                continue;
+            };
+            if let Some(calm) = self.calm.get_mut(&one.face.track) {
+                calm.choice = Some(choice);
+            }
+            let label = Label {
+                detail: choice.detail,
+                ..label
+            };
+            let pixels = self
+                .labels
+                .get(label.clone(), || label.paint(&mut self.text));
+            sprites.extend(pixels.map(|pixels| sprite(pixels, place)));
+        }
+    }
+
+    fn label(&self, one: &Seen<'_>, floor: Option<TrackId>) -> Label {
+        let face = one.face;
+        let steps = |share: f64| (share.clamp(0.0, 1.0) * f64::from(BAR_STEPS)).round() as u8;
+        let shares = match face.verdict {
+            Verdict::Scored { shares, .. } => shares,
+            Verdict::Unknown(_) => None,
+        };
+        Label {
+            detail: Detail::Full,
+            em_px: one.em_px,
+            id: face.track.0,
+            state: one.state,
+            score: face.verdict.p().map(|p| (p * 100.0).round() as u8),
+            floor: floor == Some(face.track),
+            talk_seconds: face.talk_seconds as u32,
+            talk_share: steps(self.talk.share(face.track)),
+            sound_share: shares.map(|shares| steps(f64::from(shares.audio))),
+        }
+    }
+}
+
+fn sprite(pixels: Pixels, place: Place) -> Sprite {
+    Sprite {
+        pixels: pixels.bgra,
+        width: pixels.width,
+        height: pixels.height,
+        place,
+    }
+}
+
+/// Everyone's talk time, so that a share is of all talk and not only of those now in the picture.
+#[derive(Default)]
+struct TalkTotals {
+    seconds: BTreeMap<TrackId, f64>,
+    departed: f64,
+}
+
+/// People whose talk time is kept apart; the oldest beyond that are only summed.
+const MAX_PEOPLE: usize = 512;
+
+impl TalkTotals {
+    fn note(&mut self, track: TrackId, seconds: f64) {
+        if seconds.is_finite() && seconds >= 0.0 {
+            self.seconds.insert(track, seconds);
+        }
+        while self.seconds.len() > MAX_PEOPLE {
+            self.departed += self.seconds.pop_first().map_or(0.0, |(_, seconds)| seconds);
+        }
+    }
+
+    /// 0..=1; 0 while nobody has talked.
+    fn share(&self, track: TrackId) -> f64 {
+        let all = self.departed + self.seconds.values().sum::<f64>();
+        let own = self.seconds.get(&track).copied().unwrap_or(0.0);
+        if all > 0.0 { own / all } else { 0.0 }
+    }
+}
+
+#[cfg(test)]
+#[path = "draw_tests.rs"]
+mod tests;

@@ -1,0 +1,313 @@
+//! The box around a face, as four strips.
+//!
+//! Takes the box's size in whole pixels, the state it shows and a line width; gives the top, bottom,
+//! left and right strip. Whole pixels only, so that lines are crisp. Speaking is a thick full line;
+//! silent a thin line with stronger corners; unknown is dashed between its corners. A dark rim on
+//! both sides keeps a line visible on any ground. The middle of the box is never painted: blending
+//! costs per pixel.
+
+use tiny_skia::{Paint, Pixmap, Rect, Transform};
+
+use super::Place;
+use super::cache::Pixels;
+use super::palette::{DARK, Rgb};
+use super::style::State;
+use crate::core::geometry::Rect as FaceRect;
+
+/// One of a box's four strips.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Side {
+    Top,
+    Bottom,
+    Left,
+    Right,
+}
+
+impl Side {
+    pub(super) const ALL: [Self; 4] = [Self::Top, Self::Bottom, Self::Left, Self::Right];
+}
+
+/// A box to draw: everything that its pixels depend on.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct FrameBox {
+    width: i32,
+    height: i32,
+    line: i32,
+    state: State,
+}
+
+/// Left, top, right and bottom in pixels of the box.
+type Span = [i32; 4];
+
+impl FrameBox {
+    /// A box of `place`'s size with lines of `line_px`.
+    pub(super) fn new(place: Place, line_px: u32, state: State) -> Self {
+        let side = |v: u32| v.min(1 << 20) as i32;
+        Self {
+            width: side(place.w),
+            height: side(place.h),
+            line: side(line_px),
+            state,
+        }
+    }
+
+    /// Pixels by which a box with lines of `line_px` reaches beyond its face.
+    pub(super) fn outset(line_px: u32) -> u32 {
+        line_px + rim(line_px as i32) as u32
+    }
+
+    fn corner(self) -> i32 {
+        match self.state {
+            State::Speaking => self.line + (self.line / 2).max(1),
+            State::Silent | State::Unknown => self.line * 2,
+        }
+    }
+
+    /// How deep a strip reaches into the box.
+    fn depth(self) -> i32 {
+        self.corner() + 2 * rim(self.line)
+    }
+
+    /// Where `side`'s strip lies in the box; `None` where nothing is left of it.
+    fn strip(self, side: Side) -> Option<Span> {
+        let (w, h) = (self.width, self.height);
+        let (across, down) = (self.depth().min((w + 1) / 2), self.depth().min((h + 1) / 2));
+        let span = match side {
+            Side::Top => [0, 0, w, down],
+            Side::Bottom => [0, (h - down).max(down), w, h],
+            Side::Left => [0, down, across, h - down],
+            Side::Right => [(w - across).max(across), down, w, h - down],
+        };
+        (span[0] < span[2] && span[1] < span[3]).then_some(span)
+    }
+
+    /// Where `side`'s strip goes when the box goes to `place`.
+    pub(super) fn place(self, side: Side, place: Place) -> Option<Place> {
+        let [x1, y1, x2, y2] = self.strip(side)?;
+        let (w, h) = ((x2 - x1) as u32, (y2 - y1) as u32);
+        Some(Place {
+            x: place.x + x1,
+            y: place.y + y1,
+            w,
+            h,
+        })
+    }
+
+    /// `side`'s strip.
+    pub(super) fn paint(self, side: Side) -> Option<Pixels> {
+        let strip = self.strip(side)?;
+        let mut map = Pixmap::new((strip[2] - strip[0]) as u32, (strip[3] - strip[1]) as u32)?;
+        let lines = self.lines();
+        let rim = rim(self.line);
+        for [x1, y1, x2, y2] in &lines {
+            fill(
+                &mut map,
+                strip,
+                [x1 - rim, y1 - rim, x2 + rim, y2 + rim],
+                DARK,
+                true,
+            );
+        }
+        for line in &lines {
+            fill(&mut map, strip, *line, self.state.colour(), false);
+        }
+        Some(Pixels::from(&map))
+    }
+
+    /// The coloured rectangles of the whole box.
+    fn lines(self) -> Vec<Span> {
+        let (rim, line, corner) = (rim(self.line), self.line, self.corner());
+        let (x1, y1, x2, y2) = (rim, rim, self.width - rim, self.height - rim);
+        let arm = ((x2 - x1).min(y2 - y1) / 4).max(corner);
+        let mut lines = Vec::new();
+        for (from, to) in self.pieces(x1, x2, arm) {
+            lines.push([from, y1, to, y1 + line]);
+            lines.push([from, y2 - line, to, y2]);
+        }
+        for (from, to) in self.pieces(y1, y2, arm) {
+            lines.push([x1, from, x1 + line, to]);
+            lines.push([x2 - line, from, x2, to]);
+        }
+        for (left, right) in [(x1, x1 + arm), (x2 - arm, x2)] {
+            lines.push([left, y1, right, y1 + corner]);
+            lines.push([left, y2 - corner, right, y2]);
+        }
+        for (top, bottom) in [(y1, y1 + arm), (y2 - arm, y2)] {
+            lines.push([x1, top, x1 + corner, bottom]);
+            lines.push([x2 - corner, top, x2, bottom]);
+        }
+        lines
+    }
+
+    /// The pieces of an edge from `from` to `to`: one, or dashes between the corners' arms.
+    fn pieces(self, from: i32, to: i32, arm: i32) -> Vec<(i32, i32)> {
+        if self.state != State::Unknown {
+            return vec![(from, to)];
+        }
+        // A gap as wide as a dash, between the rims of both.
+        let dash = 3 * self.line;
+        let period = 2 * dash + 2 * rim(self.line);
+        let (from, to) = (from + arm, to - arm);
+        // Whole dashes, spread so that both ends of the edge look alike.
+        let count = ((to - from - (period - dash)) / period).max(0);
+        let spare = (to - from - period * count + period - dash).max(0) / 2;
+        (0..count)
+            .map(|i| {
+                let start = from + spare + period * i;
+                (start, start + dash)
+            })
+            .collect()
+    }
+}
+
+/// Width of the dark rim beside a line.
+fn rim(line: i32) -> i32 {
+    (line / 3).max(1)
+}
+
+fn fill(map: &mut Pixmap, strip: Span, span: Span, colour: Rgb, rim: bool) {
+    let (x, y) = ((span[0] - strip[0]) as f32, (span[1] - strip[1]) as f32);
+    let (w, h) = ((span[2] - span[0]) as f32, (span[3] - span[1]) as f32);
+    let mut paint = Paint {
+        anti_alias: false,
+        ..Paint::default()
+    };
+    paint.set_color(colour.skia(if rim { 0.65 } else { 1.0 }));
+    if rim {
+        // Rims of two lines that cross must not add up.
+        paint.blend_mode = tiny_skia::BlendMode::Source;
+    }
+    if let Some(rect) = Rect::from_xywh(x, y, w, h) {
+        map.fill_rect(rect, &paint, Transform::identity(), None);
+    }
+}
+
+/// The face's box in whole pixels, widened by `outset` and cut at the picture's edges, so that a
+/// face that reaches out keeps all four sides. `None` where no part of the face is in the picture.
+pub(super) fn outer(face: FaceRect, outset: u32, picture: (u32, u32)) -> Option<Place> {
+    let (width, height) = (picture.0 as f32, picture.1 as f32);
+    let whole = FaceRect::new(0.0, 0.0, width, height);
+    let finite = [face.x1, face.y1, face.x2, face.y2]
+        .iter()
+        .all(|v| v.is_finite());
+    if !finite || face.intersection(whole).area() <= 0.0 {
+        return None;
+    }
+    let out = outset as f32;
+    let low = |v: f32, most: f32| (v.round() - out).clamp(0.0, most - 1.0) as i32;
+    let (x, y) = (low(face.x1, width), low(face.y1, height));
+    let high = |v: f32, most: f32, low: i32| {
+        ((v.round() + out).clamp(0.0, most) as i32 - low).max(1) as u32
+    };
+    Some(Place {
+        x,
+        y,
+        w: high(face.x2, width, x),
+        h: high(face.y2, height, y),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The whole box put together from its strips: alpha and blue-green-red by pixel.
+    fn whole(width: u32, height: u32, line: u32, state: State) -> Vec<Option<[u8; 4]>> {
+        let place = Place {
+            x: 0,
+            y: 0,
+            w: width,
+            h: height,
+        };
+        let frame = FrameBox::new(place, line, state);
+        let mut all = vec![None; (width * height) as usize];
+        for side in Side::ALL {
+            let (Some(at), Some(pixels)) = (frame.place(side, place), frame.paint(side)) else {
+                continue;
+            };
+            assert_eq!((at.w, at.h), (pixels.width, pixels.height));
+            for (i, pixel) in pixels.bgra.chunks_exact(4).enumerate() {
+                let (x, y) = (
+                    at.x as usize + i % at.w as usize,
+                    at.y as usize + i / at.w as usize,
+                );
+                let cell = &mut all[y * width as usize + x];
+                assert!(cell.is_none(), "strips overlap at {x},{y}");
+                *cell = Some([pixel[0], pixel[1], pixel[2], pixel[3]]);
+            }
+        }
+        all
+    }
+
+    fn coloured(all: &[Option<[u8; 4]>], state: State) -> usize {
+        let Rgb(r, g, b) = state.colour();
+        all.iter()
+            .flatten()
+            .filter(|p| **p == [b, g, r, 255])
+            .count()
+    }
+
+    #[test]
+    fn shape_tells_the_state_without_colour() {
+        let inked = |state, line| coloured(&whole(120, 140, line, state), state);
+        let (speaking, silent) = (inked(State::Speaking, 4), inked(State::Silent, 2));
+        let unknown = inked(State::Unknown, 2);
+        assert!(speaking as f32 > 1.4 * silent as f32, "{speaking} {silent}");
+        assert!((unknown as f32) < 0.9 * silent as f32, "{unknown} {silent}");
+    }
+
+    #[test]
+    fn most_of_a_box_is_never_blended() {
+        let all = whole(400, 400, 6, State::Speaking);
+        let touched = all.iter().flatten().count() as f32 / all.len() as f32;
+        assert!(touched < 0.14, "{touched}");
+    }
+
+    #[test]
+    fn every_size_is_drawn_without_overlap() {
+        for (w, h) in [
+            (1, 1),
+            (1, 9),
+            (2, 2),
+            (5, 40),
+            (11, 12),
+            (23, 26),
+            (300, 20),
+        ] {
+            for state in [State::Speaking, State::Silent, State::Unknown] {
+                for line in [1, 2, 5, 12] {
+                    whole(w, h, line, state);
+                }
+            }
+        }
+        assert!(coloured(&whole(26, 28, 2, State::Speaking), State::Speaking) > 150);
+    }
+
+    #[test]
+    fn a_face_that_reaches_out_keeps_its_box_inside() {
+        let at = |face| outer(face, 3, (320, 240));
+        let cut = at(FaceRect::new(-50.0, 100.4, 40.0, 400.0)).expect("partly inside");
+        assert_eq!(
+            cut,
+            Place {
+                x: 0,
+                y: 97,
+                w: 43,
+                h: 143
+            }
+        );
+        assert!(at(FaceRect::new(-50.0, 10.0, 0.0, 50.0)).is_none());
+        assert!(at(FaceRect::new(f32::NAN, 10.0, 50.0, 50.0)).is_none());
+        assert!(at(FaceRect::new(50.0, 10.0, 40.0, 50.0)).is_none());
+        let all = at(FaceRect::new(-1e30, -1e30, 1e30, 1e30)).expect("covers all");
+        assert_eq!(
+            all,
+            Place {
+                x: 0,
+                y: 0,
+                w: 320,
+                h: 240
+            }
+        );
+    }
+}
