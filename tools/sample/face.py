@@ -18,6 +18,8 @@ import numpy as np
 
 #: Texture pixels per portrait pixel: the face is drawn finer than it is shown.
 SCALE = 2
+#: How far the chin drops at jaw = 1, in portrait pixels.
+_JAW_DROP = 13.5
 #: Part of the portrait that this module changes (x0, y0, x1, y1 in portrait pixels).
 REGION = (164, 84, 284, 208)
 
@@ -25,15 +27,35 @@ REGION = (164, 84, 284, 208)
 _CORNERS = np.array([(203.0, 140.0), (244.5, 141.2)])
 _MIDDLE_X = 223.75
 _HALF_WIDTH = 20.75
-_UPPER_OUTER = ([203, 208, 212, 218, 223, 230, 238, 244.5], [138.9, 139.4, 139.5, 139.3, 139.9, 139.4, 139.7, 140.4])
-_UPPER_INNER = ([203, 207, 211, 216, 222, 228, 234, 240, 244.5], [140.0, 141.4, 141.7, 142.5, 143.6, 143.4, 142.6, 141.1, 141.1])
-_LOWER_INNER = ([203, 206, 210, 214, 218, 223, 228, 232, 236, 240, 244.5], [140.2, 144.0, 146.8, 148.7, 149.6, 150.1, 150.0, 149.2, 147.7, 144.9, 141.3])
-_LOWER_OUTER = ([203, 207, 212, 216, 223, 229, 234, 239, 244.5], [140.6, 146.6, 151.0, 153.6, 155.4, 154.9, 152.6, 148.5, 141.6])
+_UPPER_OUTER = (
+    [203, 208, 212, 218, 223, 230, 238, 244.5],
+    [138.9, 139.4, 139.5, 139.3, 139.9, 139.4, 139.7, 140.4],
+)
+_UPPER_INNER = (
+    [203, 207, 211, 216, 222, 228, 234, 240, 244.5],
+    [140.0, 141.4, 141.7, 142.5, 143.6, 143.4, 142.6, 141.1, 141.1],
+)
+_LOWER_INNER = (
+    [203, 206, 210, 214, 218, 223, 228, 232, 236, 240, 244.5],
+    [140.2, 144.0, 146.8, 148.7, 149.6, 150.1, 150.0, 149.2, 147.7, 144.9, 141.3],
+)
+_LOWER_OUTER = (
+    [203, 207, 212, 216, 223, 229, 234, 239, 244.5],
+    [140.6, 146.6, 151.0, 153.6, 155.4, 154.9, 152.6, 148.5, 141.6],
+)
 
 # Eyes: corner to corner, upper lid edge and lower lid edge.
 _EYES = (
-    ([190, 194, 198, 202, 206, 210, 213.5], [101.8, 98.6, 97.2, 96.9, 97.6, 99.8, 103.0], [102.0, 102.9, 103.9, 104.7, 104.6, 104.0, 103.2]),
-    ([235, 239, 243, 247, 251, 255, 259], [105.0, 101.5, 99.6, 98.9, 99.3, 100.8, 103.6], [105.2, 106.2, 106.6, 106.9, 106.6, 105.6, 103.8]),
+    (
+        [190, 194, 198, 202, 206, 210, 213.5],
+        [101.8, 98.6, 97.2, 96.9, 97.6, 99.8, 103.0],
+        [102.0, 102.9, 103.9, 104.7, 104.6, 104.0, 103.2],
+    ),
+    (
+        [235, 239, 243, 247, 251, 255, 259],
+        [105.0, 101.5, 99.6, 98.9, 99.3, 100.8, 103.6],
+        [105.2, 106.2, 106.6, 106.9, 106.6, 105.6, 103.8],
+    ),
 )
 
 
@@ -119,7 +141,7 @@ class Face:
     def _lips(self, pose: Pose) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Skin with the lips moved; the lips' inner edges; position along the mouth (-1..1)."""
         x, y = self._x, self._y
-        jaw = 11.5 * pose.jaw
+        jaw = _JAW_DROP * pose.jaw
         half = 17.2 + 2.6 * pose.width + 2.6 * pose.smile - 1.0 * pose.jaw
         # Across: the corners move in or out, the cheeks follow, ears and nose stay.
         knots_x = [168, 190, _MIDDLE_X - half, _MIDDLE_X + half, 258, 280]
@@ -145,14 +167,18 @@ class Face:
         target = [118 + 0 * x, 134.3 + 0 * x, upper_outer, upper, lower, lower_outer]
         target += [161 + 0.96 * drop - 1.2 * pose.press * fade, 178.5 + drop, 205 + 0 * x]
         source = [118 + 0 * x, 134.3 + 0 * x]
-        source += [_curve(c, along) for c in (_UPPER_OUTER, _UPPER_INNER, _LOWER_INNER, _LOWER_OUTER)]
+        source += [
+            _curve(c, along) for c in (_UPPER_OUTER, _UPPER_INNER, _LOWER_INNER, _LOWER_OUTER)
+        ]
         source += [160.5 + 0 * x, 178.5 + 0 * x, 205 + 0 * x]
         from_y = _column_map(y, target, source)
         from_y = y + (from_y - y) * np.exp(-(((x - _MIDDLE_X) / 44.0) ** 6))
         from_x, from_y = self._lids(from_x, from_y, pose)
         return self._sample(self._skin, from_x, from_y), upper, lower, reach
 
-    def _lids(self, from_x: np.ndarray, from_y: np.ndarray, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
+    def _lids(
+        self, from_x: np.ndarray, from_y: np.ndarray, pose: Pose
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Adds blinking and the brows to the maps of the lips (they share no pixels)."""
         x, y = self._x, self._y
         lift = pose.brows * _ramp(y, 84.5, 89) * (1 - _ramp(y, 93, 97))
@@ -162,12 +188,14 @@ class Face:
         for columns, upper, lower in _EYES:
             on = ((x >= columns[0]) & (x <= columns[-1])).astype(np.float32)
             up, low = _curve((columns, upper), x), _curve((columns, lower), x)
-            edge = up + (low - 0.6 - up) * pose.lids
+            edge = up + (low + 0.9 - up) * pose.lids
             stretched = 92 + (y - 92) * (up - 92) / (edge - 92)
             from_y = np.where((on > 0) & (y > 92) & (y < edge), stretched, from_y)
         return from_x, from_y
 
-    def _mouth(self, pose: Pose, upper: np.ndarray, lower: np.ndarray, reach: np.ndarray) -> np.ndarray:
+    def _mouth(
+        self, pose: Pose, upper: np.ndarray, lower: np.ndarray, reach: np.ndarray
+    ) -> np.ndarray:
         """What the open lips show: upper teeth, tongue, lower teeth, darkness."""
         x, y = self._x, self._y
         depth = np.clip((y - upper) / np.maximum(lower - upper, 0.5), 0, 1)
@@ -180,7 +208,9 @@ class Face:
         teeth_x = 222.5 + (x - 222.5) * squeeze + 0 * y
         teeth = self._sample(self._teeth, teeth_x, y - 0.8 + 0 * x)
         alpha = self._sample(self._teeth_alpha, teeth_x, y - 0.8 + 0 * x)
-        light = (0.62 + 0.30 * _ramp(y - upper, 0.0, 3.0)) * (1 - 0.30 * np.clip(np.abs(reach), 0, 1))
+        light = (0.62 + 0.30 * _ramp(y - upper, 0.0, 3.0)) * (
+            1 - 0.30 * np.clip(np.abs(reach), 0, 1)
+        )
         alpha = np.clip(alpha, 0, 1)[..., None]
         inner = cavity * (1 - alpha) + teeth * light[..., None] * alpha
         # Lower teeth: a faint row behind the lower lip, seen when the lips are spread.
@@ -189,7 +219,12 @@ class Face:
         return inner + (np.array([150, 165, 175], np.float32) - inner) * row[..., None]
 
     def _compose(
-        self, skin: np.ndarray, inner: np.ndarray, upper: np.ndarray, lower: np.ndarray, reach: np.ndarray
+        self,
+        skin: np.ndarray,
+        inner: np.ndarray,
+        upper: np.ndarray,
+        lower: np.ndarray,
+        reach: np.ndarray,
     ) -> np.ndarray:
         """Skin over mouth; where the lips meet, the line between them."""
         y, gap = self._y, lower - upper

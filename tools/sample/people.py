@@ -42,8 +42,8 @@ class Look:
 _PAIR = (
     Look(wall=(196, 188, 176)),
     Look(
-        mirror=True, hair=(34, 38, 48), hair_volume=0.80, skin=(0.78, 0.84, 0.90), suit_hue=110,
-        glasses=(38, 34, 34), beard=0.75, jaw_width=5.0, length=5.0, nose_width=2.2, eye_size=-0.6,
+        mirror=True, hair=(34, 38, 48), hair_volume=0.79, skin=(0.78, 0.84, 0.90), suit_hue=110,
+        glasses=(38, 34, 34), beard=0.6, jaw_width=0.0, length=5.5, nose_width=2.2, eye_size=-0.6,
         wall=(120, 138, 150),
     ),
 )  # fmt: skip
@@ -128,7 +128,7 @@ def _hair_mask(portrait: np.ndarray, opacity: np.ndarray) -> np.ndarray:
     cv2.grabCut(portrait, mask, None, *models, 3, cv2.GC_INIT_WITH_MASK)
     hair = np.isin(mask, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
     hair = cv2.morphologyEx(hair, cv2.MORPH_OPEN, np.ones((3, 3)))
-    hair = cv2.dilate(hair, np.ones((3, 3)))
+    hair = cv2.dilate(hair, np.ones((5, 5)))
     return cv2.GaussianBlur(hair, (0, 0), 1.6)
 
 
@@ -144,15 +144,18 @@ def _dress(picture: np.ndarray, look: Look, hair: np.ndarray) -> np.ndarray:
     if look.suit_hue is not None:
         hsv = cv2.cvtColor(np.clip(picture, 0, 255).astype(np.uint8), cv2.COLOR_BGR2HSV)
         hue, saturation, value = (hsv[..., k].astype(np.float32) for k in range(3))
-        rows = np.arange(512)[:, None]
-        orange = np.clip((saturation - 120) / 50, 0, 1) * (np.abs(hue - 9) < 9) * (rows > 160)
-        orange = cv2.GaussianBlur((orange * (value > 40)).astype(np.float32), (0, 0), 1)
-        hsv[..., 0] = (hue + look.suit_hue - 8).astype(int) % 180
+        cloth = np.arange(512)[:, None] > 195  # below the neck: no skin there
+        reddish = (hue < 22) | (hue > 170)
+        orange = (np.clip((saturation - 70) / 40, 0, 1) * reddish * cloth).astype(np.float32)
+        orange = cv2.GaussianBlur(orange, (0, 0), 1.2)
+        hsv[..., 0] = (0.3 * ((hue + 10) % 180 - 18) + look.suit_hue).astype(int) % 180
         hsv[..., 1] = saturation * 0.72
         hsv[..., 2] = value * 0.82
         other = cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR).astype(np.float32)
         picture = picture + (other - picture) * orange[..., None]
     head = np.clip(_blob(225, 105, 62, 88, 6), 0, 1) * (1 - hair)
+    lips = _blob(223.5, 147, 20, 8.0, 4)  # a darker skin keeps its lips apart from it
+    head = head * (1 + 0.5 * lips)
     picture = picture * (1 + (np.array(look.skin, np.float32) - 1) * head[..., None])
     if look.hair is not None:
         shade = picture @ np.array([0.114, 0.587, 0.299], np.float32)
@@ -166,15 +169,16 @@ def _dress(picture: np.ndarray, look: Look, hair: np.ndarray) -> np.ndarray:
 def _grow_beard(picture: np.ndarray, look: Look) -> np.ndarray:
     """A short beard round the mouth, along the jaw and over the lip; the lips stay free."""
     random = np.random.default_rng(7)
-    jaw = _blob(223, 133, 44, 47, 8) * (1 - _blob(224, 116, 40, 33, 6))
-    moustache = _blob(223, 137, 24, 2.9, 4)
+    jaw = _blob(223, 133, 46, 48, 8) * (1 - _blob(224, 112, 41, 36, 6))
+    jaw = jaw * np.clip((np.arange(512, dtype=np.float32)[:, None] - 128) / 26, 0, 1)
+    moustache = _blob(223, 136, 22, 2.6, 4)
     chin = _blob(223, 166, 20, 11, 4)
-    free = np.clip(1.25 * _blob(223.5, 147, 23, 9.0, 6), 0, 1)
-    area = np.clip(0.75 * jaw + 0.5 * chin, 0, 1) * (1 - free)
-    area = np.clip(area + 0.8 * moustache, 0, 1)
+    free = np.clip(1.3 * _blob(223.5, 149, 27, 12.5, 6), 0, 1)
+    area = np.clip(0.85 * jaw + 0.3 * chin, 0, 1) * (1 - free)
+    area = np.clip(area + 0.45 * moustache, 0, 1)
     area = area * (np.arange(512)[:, None] < 180)
-    grain = cv2.GaussianBlur(random.normal(0, 1, (512, 512)).astype(np.float32), (0, 0), 0.8)
-    amount = np.clip(look.beard * area * (0.72 + 0.38 * grain), 0, 0.86)[..., None]
+    grain = cv2.GaussianBlur(random.normal(0, 1, (512, 512)).astype(np.float32), (0, 0), 0.6)
+    amount = np.clip(look.beard * area * (0.9 + 0.24 * grain), 0, 0.86)[..., None]
     colour = np.array(look.hair or (40, 58, 84), np.float32)
     return picture + (colour - picture) * amount
 
@@ -189,12 +193,17 @@ def _glasses(colour: tuple[int, int, int]) -> np.ndarray:
     def at(x: float, y: float) -> tuple[int, int]:
         return round((x - x0) * fine), round((y - y0) * fine)
 
-    for x, y in ((202.0, 102.0), (247.5, 104.2)):
-        cv2.ellipse(lens, at(x, y), (18 * fine, 13 * fine), 2.5, 0, 360, 255, -1, cv2.LINE_AA)
-        cv2.ellipse(frame, at(x, y), (18 * fine, 13 * fine), 2.5, 0, 360, 255, 9, cv2.LINE_AA)
-    cv2.ellipse(frame, at(224.7, 101.5), (5 * fine, 3 * fine), 0, 180, 360, 255, 9, cv2.LINE_AA)
-    cv2.line(frame, at(184.5, 99), at(176, 98), 255, 9, cv2.LINE_AA)
-    cv2.line(frame, at(265.3, 102), at(273, 101.5), 255, 9, cv2.LINE_AA)
+    around = np.linspace(0, 2 * np.pi, 90)
+    for x, y in ((202.0, 103.5), (247.5, 105.7)):
+        # A superellipse: between an oval and a rounded rectangle.
+        dx = 18.0 * np.sign(np.cos(around)) * np.abs(np.cos(around)) ** 0.62
+        dy = 12.5 * np.sign(np.sin(around)) * np.abs(np.sin(around)) ** 0.62
+        outline = np.array([at(x + u, y + v + 0.045 * u) for u, v in zip(dx, dy)])
+        cv2.fillPoly(lens, [outline], 255, cv2.LINE_AA)
+        cv2.polylines(frame, [outline], True, 255, 8, cv2.LINE_AA)
+    cv2.ellipse(frame, at(224.7, 102.0), (5 * fine, 3 * fine), 0, 180, 360, 255, 8, cv2.LINE_AA)
+    cv2.line(frame, at(184.0, 98.5), at(174, 97), 255, 8, cv2.LINE_AA)
+    cv2.line(frame, at(265.5, 102), at(275, 101), 255, 8, cv2.LINE_AA)
     size = (width * SCALE, height * SCALE)
     rim = cv2.resize(frame, size, interpolation=cv2.INTER_AREA).astype(np.float32)[..., None] / 255
     pane = cv2.resize(lens, size, interpolation=cv2.INTER_AREA).astype(np.float32)[..., None] / 255
@@ -235,7 +244,9 @@ def room(look: Look, width: int, height: int, seed: int) -> np.ndarray:
     y0, y1 = round(0.06 * height), round(0.52 * height)
     x0, x1 = round(left * width), round(right * width)
     picture[y0:y1, x0:x1] = np.clip(wall * 0.35 + np.array([150, 148, 140]), 0, 250)
-    picture[y0:y1, (x0 + x1) // 2 - max(width // 120, 1) : (x0 + x1) // 2 + max(width // 120, 1)] = wall * 0.8
+    picture[
+        y0:y1, (x0 + x1) // 2 - max(width // 120, 1) : (x0 + x1) // 2 + max(width // 120, 1)
+    ] = wall * 0.8
     # A shelf with coloured folders on the other side.
     x = round((0.04 if look.mirror else 0.72) * width)
     end = round((0.30 if look.mirror else 0.98) * width)

@@ -9,14 +9,18 @@ lips. Any two runs with the same arguments give the same frames.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from face import REGION, SCALE, Pose
-from people import EXTENT, ORIGIN, Person, room
+from people import ORIGIN, Person, room
 from portrait import FACE_BOX, HEAD_PIVOT
 from voices import Turn, mouth_at
+
+#: Face box: x1, y1, x2, y2, in pixels or in fractions of the picture.
+Box = tuple[float, float, float, float]
 
 _NOISE_SIGMA = 1.8
 
@@ -44,6 +48,17 @@ def panels(count: int, width: int, height: int) -> list[Panel]:
     ][:count]
 
 
+class Motion(NamedTuple):
+    """Where a head is, against the portrait. Lengths are portrait pixels."""
+
+    x: float
+    y: float
+    scale: float
+    tilt: float  # radians, clockwise
+    turn: float  # how far the nose goes to the side
+    nod: float  # how far the nose goes down
+
+
 class _Sway:
     """Slow, aimless motion: a few incommensurate waves per quantity, about unit size."""
 
@@ -59,7 +74,9 @@ class _Sway:
 class Sitter:
     """One person in one panel, drawn for any instant."""
 
-    def __init__(self, person: Person, index: int, panel: Panel, turns: list[Turn], seed: int) -> None:
+    def __init__(
+        self, person: Person, index: int, panel: Panel, turns: list[Turn], seed: int
+    ) -> None:
         self.panel, self._person, self._index, self._turns = panel, person, index, turns
         random = np.random.default_rng([seed, index])
         self._sway = _Sway(random)
@@ -86,89 +103,101 @@ class Sitter:
             texture = self._person.face.posed(pose)
             if self._person.glasses is not None:
                 (x, y), (x0, y0, x1, y1) = ORIGIN, REGION
-                part = np.s_[(y0 - y) * SCALE : (y1 - y) * SCALE, (x0 - x) * SCALE : (x1 - x) * SCALE]
+                part = np.s_[
+                    (y0 - y) * SCALE : (y1 - y) * SCALE, (x0 - x) * SCALE : (x1 - x) * SCALE
+                ]
                 rims = self._person.glasses[part]
                 texture[part] = texture[part] * (1 - rims[..., 3:]) + rims[..., :3]
             self._last = (pose, np.dstack([texture, self._person.opacity]))
         return self._last[1]
 
-    def draw(self, time_s: float) -> tuple[np.ndarray, tuple[float, float, float, float]]:
+    def draw(self, time_s: float) -> tuple[np.ndarray, Box]:
         """BGR float32 panel and the face box (x1, y1, x2, y2 in pixels of the whole picture)."""
         jaw, width, press = mouth_at(self._turns, self._index, time_s)
         sway = [self._sway(k, time_s) for k in range(8)]
         smile = round(0.12 + 0.10 * np.clip(sway[7], -1, 1), 1)
         lids = round(self._lids(time_s) * 8) / 8
         brows = round(2 * (1.2 * jaw * np.clip(sway[6], 0, 1))) / 2
-        pose = Pose(round(float(jaw), 3), round(float(width), 2), round(float(press), 2), smile, lids, brows)
+        pose = Pose(
+            round(float(jaw), 3), round(float(width), 2), round(float(press), 2), smile, lids, brows
+        )
         move = self._move(sway, time_s)
-        from_x, from_y = self._maps(*move)
+        from_x, from_y = self._maps(move)
         drawn = cv2.remap(self._texture(pose), from_x, from_y, cv2.INTER_LINEAR)
         alpha = drawn[..., 3:].astype(np.float32) / 255
-        return self._room + (drawn[..., :3] - self._room) * alpha, self._box(*move[:4])
+        return self._room + (drawn[..., :3] - self._room) * alpha, self._box(move)
 
-    def _move(self, sway: list[float], time_s: float) -> tuple[float, float, float, float, float, float]:
-        """Head shift x, y (portrait px), scale, tilt (rad), turn and nod (portrait px at the nose)."""
-        nod = np.mean([mouth_at(self._turns, self._index, time_s - lag)[0] for lag in (0.08, 0.16, 0.24, 0.32)])
-        return (
-            3.2 * sway[0], 1.6 * sway[1] + 2.4 * nod, 1 + 0.012 * sway[2],
-            0.018 * sway[3], 3.0 * sway[4], 1.5 * sway[5] + 1.5 * nod,
-        )  # fmt: skip
+    def _move(self, sway: list[float], time_s: float) -> Motion:
+        """Where the head is: aimless sway, and nods with the own speech."""
+        lags = (0.08, 0.16, 0.24, 0.32)
+        jaws = [mouth_at(self._turns, self._index, time_s - lag)[0] for lag in lags]
+        nod = float(np.mean(jaws))
+        return Motion(
+            x=3.2 * sway[0],
+            y=1.6 * sway[1] + 2.4 * nod,
+            scale=1 + 0.012 * sway[2],
+            tilt=0.018 * sway[3],
+            turn=3.0 * sway[4],
+            nod=1.5 * sway[5] + 1.5 * nod,
+        )
 
-    def _maps(
-        self, shift_x: float, shift_y: float, scale: float, tilt: float, turn: float, nod: float
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _maps(self, move: Motion) -> tuple[np.ndarray, np.ndarray]:
         """From every panel pixel to the texture."""
         x, y = self._x, self._y
         px, py = HEAD_PIVOT
         # The body follows the head only a little.
         weight = np.clip((250 - y) / 80, 0.25, 1)
         rx, ry = x - px, y - py
-        cos, sin = np.cos(tilt), np.sin(tilt)
-        hx = (cos * rx + sin * ry) / scale - shift_x
-        hy = (cos * ry - sin * rx) / scale - shift_y
+        cos, sin = np.cos(move.tilt), np.sin(move.tilt)
+        hx = (cos * rx + sin * ry) / move.scale - move.x
+        hy = (cos * ry - sin * rx) / move.scale - move.y
         x, y = x + (hx - rx) * weight, y + (hy - ry) * weight
         # Turning and nodding: what stands out (the nose) moves further than the rim.
         bulge = np.exp(-((((x - 225) / 46) ** 2 + ((y - 118) / 62) ** 2) ** 1.5))
-        x, y = x - turn * bulge, y - nod * bulge
-        bent = cv2.remap(
-            self._person.bend, (x - ORIGIN[0] - 0.5).astype(np.float32), (y - ORIGIN[1] - 0.5).astype(np.float32),
-            cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE,
-        )  # fmt: skip
+        x, y = x - move.turn * bulge, y - move.nod * bulge
+        at_x = (x - ORIGIN[0] - 0.5).astype(np.float32)
+        at_y = (y - ORIGIN[1] - 0.5).astype(np.float32)
+        bend = self._person.bend
+        bent = cv2.remap(bend, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         from_x = (x + bent[..., 0] - ORIGIN[0]) * SCALE - 0.5
         from_y = (y + bent[..., 1] - ORIGIN[1]) * SCALE - 0.5
         return from_x.astype(np.float32), from_y.astype(np.float32)
 
-    def _box(self, shift_x: float, shift_y: float, scale: float, tilt: float) -> tuple[float, float, float, float]:
+    def _box(self, move: Motion) -> Box:
         """The detector's face box of the portrait, moved with the head."""
         px, py = HEAD_PIVOT
         look = self._person.look
-        x = FACE_BOX[0] + FACE_BOX[2] / 2 - px + shift_x
-        y = FACE_BOX[1] + FACE_BOX[3] / 2 - py + shift_y
-        cos, sin = np.cos(tilt), np.sin(tilt)
-        x, y = scale * (cos * x - sin * y) + px, scale * (sin * x + cos * y) + py
-        half_w = scale * (FACE_BOX[2] / 2 + 0.6 * look.jaw_width)
-        top, bottom = scale * FACE_BOX[3] / 2, scale * (FACE_BOX[3] / 2 + look.length)
+        rx = FACE_BOX[0] + FACE_BOX[2] / 2 - px + move.x
+        ry = FACE_BOX[1] + FACE_BOX[3] / 2 - py + move.y
+        cos, sin = np.cos(move.tilt), np.sin(move.tilt)
+        x = px + move.scale * (cos * rx - sin * ry)
+        y = py + move.scale * (sin * rx + cos * ry)
+        half_w = move.scale * (FACE_BOX[2] / 2 + 0.6 * look.jaw_width)
+        top = move.scale * FACE_BOX[3] / 2
+        bottom = top + move.scale * look.length
         side = -1.0 if look.mirror else 1.0
         cx = self.panel.x + self.panel.width / 2 + side * (x - 224.0) * self._scale
         y0, half = self.panel.y, half_w * self._scale
-        return (
-            cx - half, y0 + (y - top - 4.0) * self._scale,
-            cx + half, y0 + (y + bottom - 4.0) * self._scale,
-        )  # fmt: skip
+        y1, y2 = (y0 + (edge - 4.0) * self._scale for edge in (y - top, y + bottom))
+        return cx - half, y1, cx + half, y2
 
 
 class Scene:
     """The whole picture."""
 
-    def __init__(self, people: list[Person], turns: list[Turn], width: int, height: int, seed: int) -> None:
+    def __init__(
+        self, people: list[Person], turns: list[Turn], width: int, height: int, seed: int
+    ) -> None:
         self._width, self._height = width, height
         places = panels(len(people), width, height)
         self._sitters = [Sitter(p, k, places[k], turns, seed) for k, p in enumerate(people)]
         random = np.random.default_rng(seed + 9)
-        self._noise = random.normal(0, _NOISE_SIGMA, (height + 64, width + 64, 1)).astype(np.float32)
+        self._noise = random.normal(0, _NOISE_SIGMA, (height + 64, width + 64, 1)).astype(
+            np.float32
+        )
         self._random = random
 
-    def frame(self, time_s: float) -> tuple[np.ndarray, list[tuple[float, float, float, float]]]:
+    def frame(self, time_s: float) -> tuple[np.ndarray, list[Box]]:
         """BGR uint8 picture at ``time_s`` and the face boxes as fractions of it."""
         dx, dy = self._random.integers(0, 64, 2)
         picture = self._noise[dy : dy + self._height, dx : dx + self._width].repeat(3, axis=2)
@@ -178,6 +207,11 @@ class Scene:
             p = sitter.panel
             picture[p.y : p.y + p.height, p.x : p.x + p.width] += drawn
             boxes.append(
-                (box[0] / self._width, box[1] / self._height, box[2] / self._width, box[3] / self._height)
+                (
+                    box[0] / self._width,
+                    box[1] / self._height,
+                    box[2] / self._width,
+                    box[3] / self._height,
+                )
             )
         return np.clip(picture + 0.5, 0, 255).astype(np.uint8), boxes

@@ -10,7 +10,8 @@ Loudness only scales how far the jaw goes down.
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
@@ -23,9 +24,9 @@ _SENTENCES = (
     "Wonderful. How many more months do we need?",
     "Maybe five, if nobody borrows our big blue pump.",
     "Fair enough. But we pay for every pound we move.",
-    "We could move a few more of the boxes by boat.",
-    "Above all, I want our budget to work by May.",
-    "I promise, we have a much better map by now.",
+    "Then my team had better pack all the bags at home.",
+    "Above all we want our budget to work by May.",
+    "People always want a good map of the moon.",
 )
 _NARRATION = "Please remember, this meeting is being recorded."
 
@@ -54,7 +55,7 @@ _LIPS_SHUT = frozenset("pbm")
 _STEP_S = 0.005
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Turn:
     """One utterance in place: ``person`` is -1 for the voice of nobody in the picture."""
 
@@ -67,6 +68,12 @@ class Turn:
     @property
     def end_s(self) -> float:
         return self.start_s + len(self.sound) / RATE
+
+    def cut(self, end_s: float) -> Turn:
+        """The same turn, broken off at ``end_s``."""
+        kept = max(end_s - self.start_s, 0.05)
+        sound, shape = self.sound[: int(kept * RATE)], self.shape[: int(kept / _STEP_S)]
+        return replace(self, sound=sound, shape=shape)
 
 
 class _Id(ctypes.Union):
@@ -98,7 +105,9 @@ class Synthesiser:
             raise SystemExit("espeak-ng cannot start: apt install espeak-ng-data")
         self._blocks: list[np.ndarray] = []
         self._phonemes: list[tuple[float, str]] = []
-        kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
+        kind = ctypes.CFUNCTYPE(
+            ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event)
+        )
         self._callback = kind(self._take)  # kept: C holds only a pointer to it
         self._library.espeak_SetSynthCallback(self._callback)
 
@@ -113,7 +122,9 @@ class Synthesiser:
             index += 1
         return 0
 
-    def say(self, text: str, voice: str, words_per_minute: int, pitch: int) -> tuple[np.ndarray, list[tuple[float, str]]]:
+    def say(
+        self, text: str, voice: str, words_per_minute: int, pitch: int
+    ) -> tuple[np.ndarray, list[tuple[float, str]]]:
         """Sound (float32, own rate, -1..1) and (start in seconds, phoneme) pairs."""
         self._blocks, self._phonemes = [], []
         if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
@@ -178,7 +189,7 @@ def _mouth_shape(phonemes: list[tuple[float, str]], sound: np.ndarray) -> np.nda
             press[first:last] = 0.4
     loud = np.clip((level / (np.percentile(level, 90) + 1e-9)) ** 0.4, 0.55, 1.15)
     shut = np.clip(_smooth((press > 0.9).astype(float), 0.016) * 1.5, 0, 1)
-    jaw = _smooth(jaw * loud, 0.026) * (1 - shut)
+    jaw = np.clip(1.12 * _smooth(jaw * loud, 0.030), 0, 1.1) * (1 - shut)
     shape = np.stack([jaw, _smooth(width, 0.04), _smooth(press, 0.016)], axis=1)
     # The lips are under way before the sound is heard.
     lead = int(0.035 / _STEP_S)
@@ -218,7 +229,8 @@ def conversation(seconds: float, people: int, seed: int) -> list[Turn]:
         else:
             turn = stage.turn(spoken % people, _SENTENCES[spoken % len(_SENTENCES)], now)
         if turn.end_s > seconds - 0.3:
-            return turns
+            # A clip shorter than its first sentence gets what fits of it.
+            return turns or [turn.cut(seconds - 0.3)]
         turns.append(turn)
         narrated, spoken = narrated or middle, spoken + (not middle)
         now = turn.end_s + random.uniform(0.35, 0.5)
@@ -235,7 +247,9 @@ def mix(turns: list[Turn], seconds: float, seed: int) -> np.ndarray:
         for delay_s, gain in ((0.0, 1.0), (0.011, 0.16), (0.023, 0.09)):
             low = at + round(delay_s * RATE)
             for channel, side in enumerate((-1, 1)):
-                room[low : low + len(turn.sound), channel] += turn.sound * gain * (1 + side * turn.pan) / 1.2
+                room[low : low + len(turn.sound), channel] += (
+                    turn.sound * gain * (1 + side * turn.pan) / 1.2
+                )
     room += random.normal(0, 0.0006, room.shape)  # a quiet room, never digital silence
     return (np.clip(room[:count], -0.98, 0.98) * 32767).astype(np.int16)
 
@@ -246,20 +260,25 @@ def mouth_at(turns: list[Turn], person: int, time_s: float) -> tuple[float, floa
         if turn.person == person and turn.start_s - 0.2 < time_s < turn.end_s + 0.2:
             position = (time_s - turn.start_s) / _STEP_S
             grid = np.arange(len(turn.shape))
-            values = [np.interp(position, grid, turn.shape[:, k], left=0, right=0) for k in range(3)]
+            values = [
+                np.interp(position, grid, turn.shape[:, k], left=0, right=0) for k in range(3)
+            ]
             return values[0], values[1], values[2]
     return 0.0, 0.0, 0.0
 
 
-def speaks_at(turns: list[Turn], person: int, times_s: np.ndarray) -> np.ndarray:
-    """Truth by the talker's own clean sound, pauses of under 0.3 s bridged; bool by instant."""
-    truth = np.zeros(len(times_s), bool)
-    for turn in (t for t in turns if t.person == person):
-        level = loudness(turn.sound)
-        heard = np.flatnonzero(level > 0.05 * level.max()) * _STEP_S
-        breaks = np.flatnonzero(np.diff(heard) > 0.3)
-        starts = np.concatenate([heard[:1], heard[breaks + 1]]) + turn.start_s
-        ends = np.concatenate([heard[breaks], heard[-1:]]) + turn.start_s
-        for start, end in zip(starts, ends):
-            truth |= (times_s >= start) & (times_s <= end)
-    return truth
+@cache
+def _spans(turn: Turn) -> list[tuple[float, float]]:
+    """When the turn is heard, by its own clean sound; pauses under 0.3 s are bridged."""
+    level = loudness(turn.sound)
+    heard = np.flatnonzero(level > 0.05 * level.max()) * _STEP_S + turn.start_s
+    breaks = np.flatnonzero(np.diff(heard) > 0.3)
+    starts = np.concatenate([heard[:1], heard[breaks + 1]])
+    ends = np.concatenate([heard[breaks], heard[-1:]])
+    return list(zip(starts.tolist(), ends.tolist()))
+
+
+def speaks_at(turns: list[Turn], person: int, time_s: float) -> bool:
+    """The truth: whether ``person`` is heard speaking at ``time_s``."""
+    own = (turn for turn in turns if turn.person == person)
+    return any(start <= time_s <= end for turn in own for start, end in _spans(turn))
