@@ -144,8 +144,8 @@ def main() -> None:
     labels.parent.mkdir(parents=True, exist_ok=True)
     tracks = _tracks(options, turns)
     with (
-        labels.open("w", newline="") as file,
         Encoder(options.output, stored, options.fps, tracks, options.rotate) as encoder,
+        labels.open("w", newline="") as file,
     ):
         rows = Labels(file, options.output.stem, turns, bool(tracks))
         frames = _film(options, scene, encoder, rows)
