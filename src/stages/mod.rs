@@ -1,0 +1,3 @@
+//! The stages of the pipeline, one folder each, in the order in which a frame meets them.
+
+pub mod features;
