@@ -1,3 +1,4 @@
 //! The stages of the pipeline, one folder each, in the order in which a frame meets them.
 
 pub mod features;
+pub mod resample;
