@@ -8,3 +8,4 @@ pub mod crop;
 mod golden;
 mod mel;
 pub mod mfcc;
+pub mod smooth;
