@@ -10,3 +10,8 @@ pub mod track;
 
 pub mod explain;
 pub mod overlay;
+//! The stages of the pipeline, one folder each, in the order in which a frame meets them.
+
+pub mod detect;
+pub mod features;
+pub mod resample;

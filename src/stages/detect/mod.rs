@@ -1,0 +1,58 @@
+//! Detect: where the faces of a picture are.
+//!
+//! Takes pictures; gives face boxes with five landmarks, in pixels of the source picture.
+//! [`plan`] says which frames are looked at and how finely (tracks carry the rest), [`cuts`] says
+//! where a new shot begins, [`input`] makes the detector's tensor, [`boxes`] reads its outputs.
+//! All of these are pure; only a [`FaceDetector`] knows an inference engine.
+//! Promises nothing about identity: that is the tracker's.
+
+use std::error::Error;
+
+use crate::core::geometry::FaceBox;
+use crate::core::picture::PictureView;
+
+pub mod boxes;
+pub mod cuts;
+pub mod input;
+pub mod plan;
+
+/// Finds faces in pictures.
+pub trait FaceDetector {
+    /// The faces of `picture`, strongest first, looked for with the picture's longer side reduced
+    /// to `long_side_px` (never enlarged).
+    ///
+    /// # Errors
+    /// Where the inference engine fails or the model's outputs are not a face detector's.
+    fn detect(
+        &mut self,
+        picture: &PictureView<'_>,
+        long_side_px: u32,
+    ) -> Result<Vec<FaceBox>, DetectError>;
+}
+
+/// Why no faces could be looked for.
+#[derive(Debug, thiserror::Error)]
+pub enum DetectError {
+    /// The engine that runs the model failed.
+    #[error("the inference engine failed on the face detector: {0}")]
+    Engine(#[source] Box<dyn Error + Send + Sync>),
+    /// An output has not the size that the input asks for.
+    #[error(
+        "the face detector's output `{output}` has {got} values where {cols}x{rows} cells of \
+         stride {stride} need {expected}: is the model a YuNet? (`locutor models verify` tells)"
+    )]
+    Shape {
+        /// The output's name: cls, obj, bbox or kps.
+        output: &'static str,
+        /// Pixels per cell.
+        stride: u32,
+        /// Cells across.
+        cols: usize,
+        /// Cells down.
+        rows: usize,
+        /// Values that are needed.
+        expected: usize,
+        /// Values that are there.
+        got: usize,
+    },
+}

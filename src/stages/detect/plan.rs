@@ -1,0 +1,365 @@
+//! Plans which frames are searched for faces, and how finely.
+//!
+//! Takes every frame's time, whether a shot begins with it, and what each search found; says which
+//! frames to search at which long side. Searched are the first and the last frame, both frames at
+//! a cut, and one frame every 0.2 s; tracks carry the rest.
+//!
+//! How finely: YuNet needs a face of some 20 pixels in its input. Share of faces found by the size
+//! of the face's longer side in the input (162 faces of seven clips): 8 px .09, 10 px .41, 12 px
+//! .65, 14 px .79, 16 px .91, 18 px .96, 20 px .99, 24 px 1. One search of a 16:9 picture on one
+//! core: 320 2.4 ms, 480 5.4 ms, 640 15 ms, 960 35 ms, 1280 57 ms, 1920 106 ms.
+//!
+//! So most frames are searched at 320, and once a second, at the start and at every cut, a wide
+//! search at up to 1920 looks for what 320 cannot see. While it sees faces too small for 320, or
+//! more faces than the searches in between find, those become as fine as that needs: up to 640
+//! every time, beyond it every second time. They become coarser by one step a second.
+//! Share of faces found in the frames searched, and cost, against always 320 and always 640:
+//! debate_mexca .99 (.97, 1) at 43 ms a second (12, 78), dj_video4 .99 (.97, 1) at 19 (12, 27), a
+//! 1920×1080 mosaic of twelve clips .96 (.75, .90) at 324 (12, 76); other clips 1 everywhere.
+//!
+//! Promises that a face of 20 px in a picture up to 1920 wide is looked for once a second and, once
+//! found, every 0.4 s. Does not promise the same of larger pictures.
+
+use crate::core::geometry::FaceBox;
+use crate::core::time::{Pts, Span};
+
+/// Long sides that searches step through; a detector meets no more shapes than these.
+const LADDER_PX: [u32; 6] = [320, 480, 640, 960, 1280, 1920];
+/// Size in input pixels from which faces are found for certain (.99).
+const CERTAIN_FACE_PX: f32 = 20.0;
+/// Size in source pixels below which a face is nothing that anyone could score.
+const LEAST_FACE_PX: f32 = 16.0;
+/// Up to this long side a search is cheap enough for every turn.
+const EVERY_TURN_PX: u32 = 640;
+
+/// How often and how finely faces are searched for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PlanSettings {
+    /// Time from one search to the next; at least every frame is searched once at most.
+    pub stride: Span,
+    /// Time from one wide search to the next.
+    pub wide_every: Span,
+    /// Long side of the ordinary search, in pixels.
+    pub base_long_side_px: u32,
+    /// Long side of the widest search, in pixels.
+    pub wide_long_side_px: u32,
+}
+
+impl Default for PlanSettings {
+    fn default() -> Self {
+        Self {
+            stride: Span::from_ms(200),
+            wide_every: Span::from_ms(1000),
+            base_long_side_px: LADDER_PX[0],
+            wide_long_side_px: LADDER_PX[5],
+        }
+    }
+}
+
+/// One search of one frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Search {
+    /// What the picture's longer side is reduced to, in pixels.
+    pub long_side_px: u32,
+    picture_long_side_px: u32,
+    /// Whether this is the search that looks for what the ones in between cannot see.
+    wide: bool,
+}
+
+impl Search {
+    /// The smallest face, by its longer side in pixels of the source picture, that this search
+    /// finds for certain. That it did not find a smaller one says nothing: a tracker does not
+    /// count it as lost.
+    pub fn certain_face_px(self) -> f32 {
+        let scale = self.long_side_px as f32 / self.picture_long_side_px as f32;
+        CERTAIN_FACE_PX / scale.min(1.0)
+    }
+}
+
+/// What to search now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Searches {
+    /// The frame before this one: the last of its shot, and not yet searched.
+    pub previous: Option<Search>,
+    /// This frame.
+    pub this: Option<Search>,
+}
+
+/// The plan of one stream; begin a new one with each epoch.
+#[derive(Clone, Debug)]
+pub struct DetectPlan {
+    settings: PlanSettings,
+    /// The frame before this one, and whether it was searched.
+    previous: Option<(Pts, bool)>,
+    last_search: Option<Pts>,
+    last_wide: Option<Pts>,
+    /// Where on the ladder the searches between wide ones stand.
+    fineness_px: u32,
+    /// Whether the last search went beyond [`EVERY_TURN_PX`].
+    was_dear: bool,
+    /// Faces that the last wide search found.
+    known_faces: usize,
+    picture_long_side_px: u32,
+}
+
+impl DetectPlan {
+    /// A plan for a stream of which nothing was seen.
+    pub const fn new(settings: PlanSettings) -> Self {
+        Self {
+            settings,
+            previous: None,
+            last_search: None,
+            last_wide: None,
+            fineness_px: settings.base_long_side_px,
+            was_dear: false,
+            known_faces: 0,
+            picture_long_side_px: 1,
+        }
+    }
+
+    /// Changes the time between searches: the way to spend less under load.
+    pub const fn set_stride(&mut self, stride: Span) {
+        self.settings.stride = stride;
+    }
+
+    /// What to search, now that the frame at `pts` with `picture` (width, height in pixels) is
+    /// here; `cut` says whether a shot begins with it.
+    ///
+    /// Each search's faces are then told to [`Self::saw`].
+    pub fn next(&mut self, pts: Pts, picture: (usize, usize), cut: bool) -> Searches {
+        let long_side = u32::try_from(picture.0.max(picture.1))
+            .unwrap_or(u32::MAX)
+            .max(1);
+        let reshaped = long_side != self.picture_long_side_px;
+        let before = self.previous;
+        let unsearched = before.is_some_and(|(_, searched)| !searched);
+        let previous = (cut && unsearched).then(|| self.search(self.fineness_px));
+        self.picture_long_side_px = long_side;
+        let frame_span = before.map_or(Span::ZERO, |(earlier, _)| pts - earlier);
+        let fresh = cut || reshaped || before.is_none();
+        let this =
+            if fresh || self.is_due(self.last_wide, self.settings.wide_every, pts, frame_span) {
+                self.last_wide = Some(pts);
+                let widest = self.search(self.settings.wide_long_side_px);
+                Some(Search {
+                    wide: true,
+                    ..widest
+                })
+            } else if self.is_due(self.last_search, self.settings.stride, pts, frame_span) {
+                let cheap = if self.was_dear {
+                    EVERY_TURN_PX
+                } else {
+                    u32::MAX
+                };
+                Some(self.search(self.fineness_px.min(cheap)))
+            } else {
+                None
+            };
+        if let Some(search) = this {
+            self.last_search = Some(pts);
+            self.was_dear = search.long_side_px > EVERY_TURN_PX;
+        }
+        self.previous = Some((pts, this.is_some()));
+        Searches { previous, this }
+    }
+
+    /// Learns from what `search` found.
+    pub fn saw(&mut self, search: Search, faces: &[FaceBox]) {
+        let sizes = faces
+            .iter()
+            .map(|face| face.rect.width().max(face.rect.height()));
+        let sizes = sizes.filter(|size| *size >= LEAST_FACE_PX);
+        let (count, smallest) = sizes.fold((0, f32::INFINITY), |(n, smallest), size| {
+            (n + 1, size.min(smallest))
+        });
+        if search.wide {
+            self.known_faces = count;
+            let needed = CERTAIN_FACE_PX / smallest * self.picture_long_side_px as f32;
+            // Coarser by one step at most, so that a face that only a fine search finds, whatever its
+            // size, is not lost anew every second.
+            let mut steps = LADDER_PX.into_iter().rev();
+            let coarser = steps.find(|step| *step < self.fineness_px).unwrap_or(0);
+            self.fineness_px = self.rung(|rung| rung >= coarser && rung as f32 >= needed);
+        } else if search == self.search(self.fineness_px) && count < self.known_faces {
+            self.fineness_px = self.rung(|rung| rung > search.long_side_px);
+        }
+    }
+
+    /// The stream has ended: how to search its last frame, if that was not done.
+    pub fn finish(&mut self) -> Option<Search> {
+        let (_, searched) = self.previous.take()?;
+        (!searched).then(|| self.search(self.fineness_px))
+    }
+
+    /// A search no finer than the picture has pixels for.
+    fn search(&self, long_side_px: u32) -> Search {
+        let picture_long_side_px = self.picture_long_side_px;
+        let long_side_px = long_side_px.min(picture_long_side_px);
+        Search {
+            long_side_px,
+            picture_long_side_px,
+            wide: false,
+        }
+    }
+
+    /// The lowest step of the ladder between the ordinary and the widest search that is `enough`.
+    fn rung(&self, enough: impl Fn(u32) -> bool) -> u32 {
+        let PlanSettings {
+            base_long_side_px: base,
+            wide_long_side_px: wide,
+            ..
+        } = self.settings;
+        let rungs = std::iter::once(base)
+            .chain(LADDER_PX)
+            .filter(|rung| *rung >= base);
+        rungs
+            .filter(|rung| *rung < wide)
+            .find(|rung| enough(*rung))
+            .unwrap_or(wide)
+    }
+
+    /// Whether this frame is the nearest to `every` after `last`.
+    fn is_due(&self, last: Option<Pts>, every: Span, pts: Pts, frame_span: Span) -> bool {
+        last.is_none_or(|last| {
+            let waited = pts - last;
+            waited < Span::ZERO || pts + half(frame_span) - last >= every
+        })
+    }
+}
+
+const fn half(span: Span) -> Span {
+    Span::from_ns(span.ns() / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::core::geometry::{Point, Rect};
+
+    const HD: (usize, usize) = (1920, 1080);
+
+    fn faces(sizes: &[f32]) -> Vec<FaceBox> {
+        let face = |size: &f32| FaceBox {
+            rect: Rect::new(0.0, 0.0, 0.8 * size, *size),
+            confidence: 0.9,
+            landmarks: [Point::default(); 5],
+        };
+        sizes.iter().map(face).collect()
+    }
+
+    fn frame(i: i64, fps_num: i64, fps_den: i64) -> Pts {
+        Pts::from_ns(i * fps_den * 1_000_000_000 / fps_num)
+    }
+
+    /// Runs the plan over `frames` frames of 25 fps with faces of `sizes`, of which each search
+    /// finds what it is certain of; gives the long side of each frame's search, 0 for none.
+    fn run(frames: i64, picture: (usize, usize), sizes: &[f32]) -> Vec<u32> {
+        let mut plan = DetectPlan::new(PlanSettings::default());
+        let mut searched = Vec::new();
+        for i in 0..frames {
+            let now = plan.next(frame(i, 25, 1), picture, false).this;
+            if let Some(search) = now {
+                let found: Vec<f32> = sizes
+                    .iter()
+                    .copied()
+                    .filter(|s| *s >= search.certain_face_px())
+                    .collect();
+                plan.saw(search, &faces(&found));
+            }
+            searched.push(now.map_or(0, |search| search.long_side_px));
+        }
+        searched
+    }
+
+    #[test]
+    fn large_faces_cost_a_small_search_every_fifth_frame_and_a_wide_one_a_second() {
+        let searched = run(51, HD, &[300.0]);
+        for (i, long_side) in searched.iter().enumerate() {
+            let expected = match i {
+                i if i % 25 == 0 => 1920,
+                i if i % 5 == 0 => 320,
+                _ => 0,
+            };
+            assert_eq!(*long_side, expected, "frame {i}");
+        }
+    }
+
+    #[test]
+    fn small_faces_keep_the_search_fine() {
+        let at = |picture, sizes: &[f32]| -> Vec<u32> {
+            run(26, picture, sizes).into_iter().step_by(5).collect()
+        };
+        assert_eq!(at(HD, &[20.0, 300.0]), [1920, 640, 1920, 640, 1920, 1920]);
+        assert_eq!(at(HD, &[62.0]), [1920, 640, 640, 640, 640, 1920]);
+        assert_eq!(at((640, 360), &[20.0]), [640; 6]);
+        assert_eq!(at((300, 200), &[20.0]), [300; 6]);
+        assert_eq!(at(HD, &[]), [1920, 320, 320, 320, 320, 1920]);
+    }
+
+    #[test]
+    fn faces_that_are_missed_make_the_next_search_finer() {
+        let mut plan = DetectPlan::new(PlanSettings::default());
+        let mut sides = Vec::new();
+        for i in (0..50).step_by(5) {
+            let search = plan
+                .next(frame(i, 25, 1), (640, 360), false)
+                .this
+                .expect("its turn");
+            // Two large faces, one of which only a search at 640 finds.
+            let all = faces(&[100.0, 120.0]);
+            plan.saw(
+                search,
+                &all[..if search.long_side_px == 640 { 2 } else { 1 }],
+            );
+            sides.push(search.long_side_px);
+        }
+        assert_eq!(sides, [640, 320, 480, 640, 640, 640, 480, 640, 640, 640]);
+    }
+
+    #[test]
+    fn both_frames_at_a_cut_are_searched() {
+        let mut plan = DetectPlan::new(PlanSettings::default());
+        for i in 0..7 {
+            plan.next(frame(i, 25, 1), HD, false);
+        }
+        let Searches { previous, this } = plan.next(frame(7, 25, 1), HD, true);
+        assert_eq!(previous.map(|s| s.long_side_px), Some(320));
+        assert_eq!(this.map(|s| s.long_side_px), Some(1920));
+        // The frame before the next cut was searched already.
+        let again = plan.next(frame(8, 25, 1), HD, true);
+        assert_eq!(again.previous, None);
+    }
+
+    #[test]
+    fn the_last_frame_is_searched_once() {
+        let mut plan = DetectPlan::new(PlanSettings::default());
+        assert_eq!(plan.finish(), None);
+        plan.next(frame(0, 25, 1), HD, false);
+        assert_eq!(plan.finish(), None);
+        plan.next(frame(0, 25, 1), HD, false);
+        plan.next(frame(1, 25, 1), HD, false);
+        assert_eq!(plan.finish().map(|s| s.long_side_px), Some(320));
+    }
+
+    proptest! {
+        #[test]
+        fn at_any_rate_no_search_comes_late(
+            fps_num in prop::sample::select(vec![5_000i64, 15_000, 22_131, 24_000, 30_000, 60_000]),
+            fps_den in prop::sample::select(vec![1000i64, 1001]),
+        ) {
+            let mut plan = DetectPlan::new(PlanSettings::default());
+            let span = Span::from_ns(1_000_000_000 * fps_den / fps_num);
+            let mut last = Pts::ZERO;
+            for i in 0..300 {
+                let pts = frame(i, fps_num, fps_den);
+                if plan.next(pts, HD, false).this.is_some() {
+                    let late = (pts - last).ns() - 200_000_000;
+                    prop_assert!(late <= span.ns() / 2 + 2, "frame {i} is {late} ns late");
+                    last = pts;
+                }
+            }
+        }
+    }
+}

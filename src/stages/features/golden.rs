@@ -1,0 +1,31 @@
+//! Reads the reference arrays for tests; they lie beside the checkout and are never part of it.
+
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::path::PathBuf;
+
+/// One array of a golden archive, flattened, in C order.
+///
+/// `None`, said aloud, where the references are not there.
+pub fn array<T: npyz::Deserialize>(clip: &str, name: &str) -> Option<Vec<T>> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../shared/reference/golden")
+        .join(format!("{clip}.npz"));
+    if !path.exists() {
+        eprintln!("SKIPPED: {name} of {clip} needs ../shared");
+        return None;
+    }
+    let mut archive = zip::ZipArchive::new(File::open(path).unwrap()).unwrap();
+    let mut bytes = Vec::new();
+    archive
+        .by_name(&format!("{name}.npy"))
+        .unwrap()
+        .read_to_end(&mut bytes)
+        .unwrap();
+    Some(
+        npyz::NpyFile::new(Cursor::new(bytes))
+            .unwrap()
+            .into_vec()
+            .unwrap(),
+    )
+}
