@@ -44,8 +44,6 @@ pub struct Found {
     pub sounds: u32,
     /// The chosen sound stream's stored form.
     pub codec: Option<String>,
-    /// Whether all streams have been shown.
-    pub complete: bool,
     /// The first thing that went wrong while building a branch.
     pub error: Option<String>,
 }
@@ -96,15 +94,6 @@ pub fn build(location: &str, audio_track: u32) -> Result<Graph, ElementError> {
                 let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
                 found.error.get_or_insert(e.to_string());
             }
-        }
-    });
-    parse.connect_no_more_pads({
-        let found = Arc::clone(&found);
-        move |_| {
-            found
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .complete = true
         }
     });
     Ok(Graph {

@@ -197,13 +197,14 @@ fn preroll(
         if bus.failed() {
             return Err(why_it_failed(path, bus, &found));
         }
-        if found.complete && found.pictures == 0 {
-            return Err(without_picture(path, bus, &found));
-        }
-        // While the demuxer still looks, the pipeline has no sinks and counts as ready.
+        // While the demuxer still looks, the pipeline has no sinks and counts as ready, so each
+        // outlet is asked itself.
         let ready = state.is_ok_and(|s| s != gst::StateChangeSuccess::Async);
-        if ready && found.complete && has_caps(&graph.outlets.pictures) {
-            return shape(path, graph, bus, &found, audio_track);
+        if ready && shown(graph, &found, audio_track) {
+            return match found.pictures {
+                0 => Err(without_picture(path, bus, &found)),
+                _ => shape(path, graph, bus, &found, audio_track),
+            };
         }
         if ready {
             std::thread::sleep(Duration::from_millis(5));
@@ -217,8 +218,17 @@ fn preroll(
     }
 }
 
-fn has_caps(sink: &gst_app::AppSink) -> bool {
-    sink.static_pad("sink").is_some_and(|p| p.has_current_caps())
+/// Whether every outlet that the file feeds has its first buffer, or its end.
+fn shown(graph: &Graph, found: &Found, audio_track: u32) -> bool {
+    let flows = |sink: &gst_app::AppSink| {
+        // A sink that has not started yet calls itself ended.
+        let ended = sink.current_state() >= gst::State::Paused && sink.is_eos();
+        ended || sink.static_pad("sink").is_some_and(|p| p.has_current_caps())
+    };
+    let outlets = &graph.outlets;
+    let pictures = found.pictures == 0 || flows(&outlets.pictures);
+    let sounds = found.sounds < audio_track || (flows(&outlets.sound) && flows(&outlets.packets));
+    found.pictures + found.sounds > 0 && pictures && sounds
 }
 
 fn without_picture(path: &Path, bus: &BusListener, found: &Found) -> SourceError {
@@ -260,7 +270,7 @@ fn why_it_failed(path: &Path, bus: &BusListener, found: &Found) -> SourceError {
             path,
             reason: fault.text,
         }
-    } else if found.complete && found.pictures == 0 && found.sounds > 0 {
+    } else if found.pictures == 0 && found.sounds > 0 {
         SourceError::NoPicture { path }
     } else {
         SourceError::Broken {
