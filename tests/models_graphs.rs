@@ -17,10 +17,7 @@ use locutor::models::{ModelError, Package};
 use locutor::onnx::session::{self, SessionError, SessionOptions};
 use speaker::{Speaker, far, noise};
 
-pub(crate) const CPU: SessionOptions = SessionOptions {
-    device: Device::Cpu,
-    intra_threads: 1,
-};
+pub(crate) const CPU: SessionOptions = SessionOptions { device: Device::Cpu, intra_threads: 1 };
 
 const TINY: [TinyNetwork; 2] = [TinyNetwork::LightAsd, TinyNetwork::LrAsd];
 
@@ -33,11 +30,7 @@ fn tiny_speaker(network: TinyNetwork) -> (tempfile::TempDir, Package) {
 #[test]
 fn released_networks_are_matched_on_real_faces_fed_in_any_pieces() {
     let networks = [
-        (
-            ImportKind::LightAsd,
-            "asd/lightasd_pretrain_AVA_CVPR.model",
-            "light_ava",
-        ),
+        (ImportKind::LightAsd, "asd/lightasd_pretrain_AVA_CVPR.model", "light_ava"),
         (ImportKind::LrAsd, "asd/lrasd_pretrain_AVA.model", "lr_ava"),
     ];
     for (kind, file, name) in networks {
@@ -53,35 +46,17 @@ fn released_networks_are_matched_on_real_faces_fed_in_any_pieces() {
             };
             let pieces = [3, 1, 11, 5, 7, 2];
             let face = speaker.encode_faces(&golden.crops, 50, &pieces);
-            assert!(
-                far(&face.embeddings, &golden.face_embedding) <= 1e-4,
-                "{name} {clip}: face"
-            );
+            assert!(far(&face.embeddings, &golden.face_embedding) <= 1e-4, "{name} {clip}: face");
             let audio = speaker.encode_audio(&golden.rows);
-            assert!(
-                far(&audio, &golden.audio_embedding) <= 1e-4,
-                "{name} {clip}: audio"
-            );
+            assert!(far(&audio, &golden.audio_embedding) <= 1e-4, "{name} {clip}: audio");
             let head = speaker.head(&audio, &face.embeddings, None);
-            assert!(
-                far(&head.probabilities(), &golden.prob) <= 1e-4,
-                "{name} {clip}: p"
-            );
+            assert!(far(&head.probabilities(), &golden.prob) <= 1e-4, "{name} {clip}: p");
             let raw: Vec<f32> = head.logits.chunks(2).map(|z| z[1]).collect();
-            assert!(
-                far(&raw, &golden.raw_score) <= 1e-4,
-                "{name} {clip}: logits"
-            );
+            assert!(far(&raw, &golden.raw_score) <= 1e-4, "{name} {clip}: logits");
 
             let whole = speaker.encode_faces(&golden.crops, 50, &[64]);
-            assert!(
-                far(&face.embeddings, &whole.embeddings) <= 1e-5,
-                "{name} {clip}: pieces"
-            );
-            assert!(
-                far(&face.maps, &whole.maps) <= 1e-5,
-                "{name} {clip}: maps in pieces"
-            );
+            assert!(far(&face.embeddings, &whole.embeddings) <= 1e-5, "{name} {clip}: pieces");
+            assert!(far(&face.maps, &whole.maps) <= 1e-5, "{name} {clip}: maps in pieces");
         }
     }
 }
@@ -95,14 +70,8 @@ fn a_track_in_pieces_equals_the_track_as_a_whole() {
         let whole = speaker.encode_faces(&crops, 17, &[64]);
         for pieces in [&[1][..], &[5], &[2, 9, 1], &[16, 1]] {
             let parts = speaker.encode_faces(&crops, 17, pieces);
-            assert!(
-                far(&parts.embeddings, &whole.embeddings) <= 1e-5,
-                "{network:?} {pieces:?}"
-            );
-            assert!(
-                far(&parts.maps, &whole.maps) <= 1e-5,
-                "{network:?} {pieces:?}"
-            );
+            assert!(far(&parts.embeddings, &whole.embeddings) <= 1e-5, "{network:?} {pieces:?}");
+            assert!(far(&parts.maps, &whole.maps) <= 1e-5, "{network:?} {pieces:?}");
         }
         // The delay is what the manifest says, and the ends matter: a shorter track differs at
         // its own end only.
@@ -111,12 +80,7 @@ fn a_track_in_pieces_equals_the_track_as_a_whole() {
         let reach = speaker.manifest.face.delay_ticks;
         let same = (16 - reach) * width;
         assert!(far(&shorter.embeddings[..same], &whole.embeddings[..same]) <= 1e-5);
-        assert!(
-            far(
-                &shorter.embeddings[same..],
-                &whole.embeddings[same..16 * width]
-            ) > 1e-5
-        );
+        assert!(far(&shorter.embeddings[same..], &whole.embeddings[same..16 * width]) > 1e-5);
     }
 }
 
@@ -125,26 +89,15 @@ fn tracks_of_a_batch_do_not_touch_each_other() {
     for network in TINY {
         let (_folder, package) = tiny_speaker(network);
         let mut speaker = Speaker::open(&package);
-        let tracks = [
-            noise(2, 6 * 112 * 112, 255.0),
-            noise(3, 6 * 112 * 112, 255.0),
-        ];
+        let tracks = [noise(2, 6 * 112 * 112, 255.0), noise(3, 6 * 112 * 112, 255.0)];
         let both = speaker.run_faces(&tracks.concat(), &[1.0; 12], 2, speaker.fresh(2));
         for (n, track) in tracks.iter().enumerate() {
             let alone = speaker.run_faces(track, &[1.0; 6], 1, speaker.fresh(1));
             let half = both.embeddings.len() / 2;
-            assert!(
-                far(
-                    &both.embeddings[n * half..(n + 1) * half],
-                    &alone.embeddings
-                ) <= 1e-5
-            );
+            assert!(far(&both.embeddings[n * half..(n + 1) * half], &alone.embeddings) <= 1e-5);
             for (batch, one) in both.states.iter().zip(&alone.states) {
                 let half = batch.len() / 2;
-                assert!(
-                    far(&batch[n * half..(n + 1) * half], one) <= 1e-5,
-                    "{network:?} state"
-                );
+                assert!(far(&batch[n * half..(n + 1) * half], one) <= 1e-5, "{network:?} state");
             }
         }
     }
@@ -154,12 +107,7 @@ fn tracks_of_a_batch_do_not_touch_each_other() {
 fn the_inserted_gate_changes_nothing_and_scales_what_it_gates() {
     let (_folder, package) = tiny_speaker(TinyNetwork::LightAsd);
     let mut speaker = Speaker::open(&package);
-    let face = speaker.run_faces(
-        &noise(4, 9 * 112 * 112, 255.0),
-        &[1.0; 9],
-        1,
-        speaker.fresh(1),
-    );
+    let face = speaker.run_faces(&noise(4, 9 * 112 * 112, 255.0), &[1.0; 9], 1, speaker.fresh(1));
     let gate = face.gate.expect("Light-ASD gets a gate");
     assert_eq!(gate.len(), face.embeddings.len());
     assert!(gate.iter().all(|&g| g == 1.0), "identity to the last bit");
@@ -184,16 +132,10 @@ fn the_forward_state_is_carried_exactly() {
         let state = speaker.manifest.head.forward_state.width;
         let carried = &whole.forward_states[7 * state..8 * state];
         let rest = speaker.head(&audio[8 * width..], &face[8 * width..], Some(carried));
-        assert!(
-            far(&rest.logits, &whole.logits[16..]) <= 1e-5,
-            "{network:?}"
-        );
+        assert!(far(&rest.logits, &whole.logits[16..]) <= 1e-5, "{network:?}");
         assert!(far(&rest.forward_states, &whole.forward_states[8 * state..]) <= 1e-5);
         let fresh = speaker.head(&audio[8 * width..], &face[8 * width..], None);
-        assert!(
-            far(&fresh.logits, &whole.logits[16..]) > 1e-5,
-            "the state matters"
-        );
+        assert!(far(&fresh.logits, &whole.logits[16..]) > 1e-5, "the state matters");
         let gate = network == TinyNetwork::LrAsd;
         assert_eq!(whole.gate.map(|g| g.len()), gate.then_some(20 * 2 * width));
     }
@@ -204,25 +146,17 @@ fn sound_reaches_as_far_as_the_manifest_says() {
     for network in TINY {
         let (_folder, package) = tiny_speaker(network);
         let mut speaker = Speaker::open(&package);
-        let (reach, width) = (
-            speaker.manifest.audio.reach_ticks,
-            speaker.manifest.audio.embedding.width,
-        );
+        let (reach, width) =
+            (speaker.manifest.audio.reach_ticks, speaker.manifest.audio.embedding.width);
         let rows = noise(7, 40 * 4 * 13, 20.0);
         let whole = speaker.encode_audio(&rows);
         // The middle tick from a window of `context` ticks on each side.
         let from = |speaker: &mut Speaker, context: usize| {
             let part = speaker.encode_audio(&rows[(20 - context) * 52..(21 + context) * 52]);
-            far(
-                &part[context * width..][..width],
-                &whole[20 * width..][..width],
-            )
+            far(&part[context * width..][..width], &whole[20 * width..][..width])
         };
         assert!(from(&mut speaker, reach) <= 1e-5, "{network:?}: enough");
-        assert!(
-            from(&mut speaker, reach - 1) > 1e-5,
-            "{network:?}: no more than needed"
-        );
+        assert!(from(&mut speaker, reach - 1) > 1e-5, "{network:?}: no more than needed");
     }
 }
 
@@ -240,12 +174,7 @@ const MISMATCHES: [(&str, &str, &str, &str); 4] = [
         "output `maps` float32[N,T,8,14,14]",
         "outputs `valid_state_next`, ",
     ),
-    (
-        "channels = 8",
-        "channels = 9",
-        "output `embedding` float32[N,T,9]",
-        "[free,free,8]",
-    ),
+    ("channels = 8", "channels = 9", "output `embedding` float32[N,T,9]", "[free,free,8]"),
     (
         "[[face.states]]\ninput = \"block1_t_3_state\"\noutput = \"block1_t_3_state_next\"\n\
              shape = [4, 3, 3136]\n",
@@ -264,11 +193,7 @@ fn a_graph_that_differs_from_its_manifest_is_refused_with_both_sides() {
         assert_ne!(text, good, "{from:?} is in the manifest");
         // A map of 9 channels must be told to the embedding, or the manifest contradicts itself.
         let text = if to == "channels = 9" {
-            text.replacen(
-                "name = \"embedding\"\nwidth = 8",
-                "name = \"embedding\"\nwidth = 9",
-                1,
-            )
+            text.replacen("name = \"embedding\"\nwidth = 8", "name = \"embedding\"\nwidth = 9", 1)
         } else {
             text
         };
@@ -276,10 +201,7 @@ fn a_graph_that_differs_from_its_manifest_is_refused_with_both_sides() {
         let changed = Package::open(package.dir()).expect("the manifest alone is good");
         let face = &changed.speaker().expect("a speaker").face.file;
         let error = session::open(&changed, face, &CPU).expect_err("refused");
-        assert!(
-            matches!(&error, SessionError::Model(ModelError::Contract { .. })),
-            "{error}"
-        );
+        assert!(matches!(&error, SessionError::Model(ModelError::Contract { .. })), "{error}");
         let error = error.to_string();
         let start = format!("{}: model.toml says ", changed.path(face).display());
         assert!(error.starts_with(&start), "{error}");
@@ -297,9 +219,7 @@ fn a_file_that_is_no_graph_is_refused() {
     let package = tiny::write_detector(&folder.path().join("p")).expect("a package");
     let file = package.detector().expect("a detector").file.clone();
     std::fs::write(package.path(&file), b"no graph").expect("written");
-    let error = session::open(&package, &file, &CPU)
-        .expect_err("refused")
-        .to_string();
+    let error = session::open(&package, &file, &CPU).expect_err("refused").to_string();
     let wanted = format!("{} cannot be opened: ", package.path(&file).display());
     assert!(error.starts_with(&wanted), "{error}");
 }
@@ -310,13 +230,8 @@ fn a_device_is_had_or_refused_but_never_replaced() {
     let package = tiny::write_detector(&folder.path().join("p")).expect("a package");
     let file = &package.detector().expect("a detector").file;
     for device in [Device::Cuda(99), Device::TensorRt(99)] {
-        let options = SessionOptions {
-            device,
-            intra_threads: 1,
-        };
-        let error = session::open(&package, file, &options)
-            .expect_err("no such GPU")
-            .to_string();
+        let options = SessionOptions { device, intra_threads: 1 };
+        let error = session::open(&package, file, &options).expect_err("no such GPU").to_string();
         let wanted = format!("device {device} cannot be used: ");
         assert!(error.starts_with(&wanted), "{error}");
     }

@@ -8,9 +8,7 @@ use locutor::models::tiny;
 use proptest::prelude::*;
 
 fn upstream(file: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../shared/models")
-        .join(file);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/models").join(file);
     if !path.is_file() {
         eprintln!("SKIPPED: a test of the importer needs ../shared/models/{file}");
         return None;
@@ -45,10 +43,7 @@ fn refusal(kind: ImportKind, bytes: &[u8]) -> String {
     assert_eq!(left, 0, "something was left behind");
     let error = error.to_string();
     let start = format!("{} ", file.display());
-    error
-        .strip_prefix(&start)
-        .unwrap_or_else(|| panic!("no file in {error:?}"))
-        .to_owned()
+    error.strip_prefix(&start).unwrap_or_else(|| panic!("no file in {error:?}")).to_owned()
 }
 
 /// A pickled dictionary with one entry `w` that the given instructions put on the stack.
@@ -85,11 +80,7 @@ fn what_is_no_checkpoint_is_refused_with_its_reason() {
             b"\x80\x02\x8a\x0al\xfc".to_vec(),
             "it is in PyTorch's format before 1.6; save it again with a newer torch.save",
         ),
-        (
-            "another archive",
-            archive(&[("x.txt", b"x")]),
-            "the archive holds no data.pkl",
-        ),
+        ("another archive", archive(&[("x.txt", b"x")]), "the archive holds no data.pkl"),
         (
             "two archives in one",
             archive(&[("x/data.pkl", b"N."), ("y/data.pkl", b"N.")]),
@@ -102,42 +93,14 @@ fn what_is_no_checkpoint_is_refused_with_its_reason() {
 fn a_pickle_of_anything_but_tensors_is_refused_with_its_reason() {
     let pickle = |bytes: &[u8]| archive(&[("x/data.pkl", bytes)]);
     check_refusals(vec![
-        (
-            "an empty pickle",
-            pickle(b""),
-            "its pickle ends in the middle",
-        ),
-        (
-            "a cut pickle",
-            pickle(b"\x80\x02}X\xff\0\0\0w"),
-            "its pickle ends in the middle",
-        ),
-        (
-            "a new protocol",
-            pickle(b"\x80\x05N."),
-            "its pickle is of protocol 5, not 2 to 4",
-        ),
-        (
-            "an empty stack",
-            pickle(b"\x80\x02."),
-            "its pickle is malformed",
-        ),
+        ("an empty pickle", pickle(b""), "its pickle ends in the middle"),
+        ("a cut pickle", pickle(b"\x80\x02}X\xff\0\0\0w"), "its pickle ends in the middle"),
+        ("a new protocol", pickle(b"\x80\x05N."), "its pickle is of protocol 5, not 2 to 4"),
+        ("an empty stack", pickle(b"\x80\x02."), "its pickle is malformed"),
         ("no mark", pickle(b"\x80\x02t."), "its pickle is malformed"),
-        (
-            "no dictionary",
-            pickle(b"\x80\x02N."),
-            "it holds no dictionary of tensors by name",
-        ),
-        (
-            "no tensors",
-            pickle(b"\x80\x02}."),
-            "it holds no dictionary of tensors by name",
-        ),
-        (
-            "a number",
-            pickle(&dictionary(b"K\x01")),
-            "it holds no dictionary of tensors by name",
-        ),
+        ("no dictionary", pickle(b"\x80\x02N."), "it holds no dictionary of tensors by name"),
+        ("no tensors", pickle(b"\x80\x02}."), "it holds no dictionary of tensors by name"),
+        ("a number", pickle(&dictionary(b"K\x01")), "it holds no dictionary of tensors by name"),
         (
             "a program",
             pickle(b"\x80\x02cposix\nsystem\nX\x04\0\0\0true\x85R."),
@@ -170,10 +133,7 @@ fn a_pickle_of_anything_but_tensors_is_refused_with_its_reason() {
 
 #[test]
 fn a_checkpoint_of_another_network_is_refused() {
-    let bytes = archive(&[
-        ("x/data.pkl", &dictionary(&tensor(0, 4, 1))),
-        ("x/data/0", &[0; 16]),
-    ]);
+    let bytes = archive(&[("x/data.pkl", &dictionary(&tensor(0, 4, 1))), ("x/data/0", &[0; 16])]);
     assert_eq!(
         refusal(ImportKind::LightAsd, &bytes),
         "is not a Light-ASD checkpoint: it has no tensor \
@@ -193,18 +153,9 @@ fn what_is_no_yunet_is_refused() {
     let head = std::fs::read(package.path(&package.speaker().expect("a speaker").head.file));
     let audio = std::fs::read(package.path(&package.speaker().expect("a speaker").audio.file));
     let table: [(&[u8], &str); 4] = [
-        (
-            b"",
-            "is not a YuNet face detector: it is no ONNX file (it holds no graph)",
-        ),
-        (
-            b"PK\x03\x04",
-            "is not a YuNet face detector: it is no ONNX file",
-        ),
-        (
-            &head.expect("a graph"),
-            "is not a YuNet face detector: it has 3 inputs, not one",
-        ),
+        (b"", "is not a YuNet face detector: it is no ONNX file (it holds no graph)"),
+        (b"PK\x03\x04", "is not a YuNet face detector: it is no ONNX file"),
+        (&head.expect("a graph"), "is not a YuNet face detector: it has 3 inputs, not one"),
         (
             &audio.expect("a graph"),
             "is not a YuNet face detector: its input `rows` is not a picture [B,3,H,W]",
@@ -217,19 +168,14 @@ fn what_is_no_yunet_is_refused() {
 
 #[test]
 fn the_number_of_files_is_one() {
-    let error = import(ImportKind::YuNet, &[], Path::new("out"))
-        .expect_err("no file")
-        .to_string();
+    let error = import(ImportKind::YuNet, &[], Path::new("out")).expect_err("no file").to_string();
     assert_eq!(
         error,
         "importing yunet takes one file (onnx/yunet_n_dynamic.onnx of \
          github.com/ShiqiYu/libfacedetection.train), but 0 were given"
     );
     assert_eq!(
-        "light_asd"
-            .parse::<ImportKind>()
-            .expect_err("no kind")
-            .to_string(),
+        "light_asd".parse::<ImportKind>().expect_err("no kind").to_string(),
         "`light_asd` cannot be imported; use light-asd, lr-asd or yunet"
     );
     for kind in ImportKind::ALL {
@@ -244,22 +190,13 @@ fn a_package_replaces_a_package_and_nothing_else() {
     tiny::write_detector(&dir).expect("written");
     std::fs::write(dir.join("stray.txt"), b"x").expect("written");
     tiny::write_detector(&dir).expect("a package is replaced");
-    assert!(
-        !dir.join("stray.txt").exists(),
-        "the old package is gone as a whole"
-    );
-    assert_eq!(
-        std::fs::read_dir(folder.path()).expect("a folder").count(),
-        1,
-        "only the package"
-    );
+    assert!(!dir.join("stray.txt").exists(), "the old package is gone as a whole");
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1, "only the package");
 
     let other = folder.path().join("photos");
     std::fs::create_dir(&other).expect("a folder");
     std::fs::write(other.join("a.jpg"), b"x").expect("written");
-    let error = tiny::write_detector(&other)
-        .expect_err("not replaced")
-        .to_string();
+    let error = tiny::write_detector(&other).expect_err("not replaced").to_string();
     assert_eq!(
         error,
         format!(
@@ -268,10 +205,7 @@ fn a_package_replaces_a_package_and_nothing_else() {
             other.display()
         )
     );
-    assert_eq!(
-        std::fs::read(other.join("a.jpg")).expect("still there"),
-        b"x"
-    );
+    assert_eq!(std::fs::read(other.join("a.jpg")).expect("still there"), b"x");
 }
 
 #[test]
@@ -289,10 +223,7 @@ fn a_damaged_upstream_checkpoint_is_refused() {
     let flipped = refusal(ImportKind::LightAsd, &flipped);
     assert!(flipped.contains("checksum"), "{flipped}");
     let other = refusal(ImportKind::LrAsd, &whole);
-    assert!(
-        other.starts_with("is not an LR-ASD checkpoint: it has no tensor "),
-        "{other}"
-    );
+    assert!(other.starts_with("is not an LR-ASD checkpoint: it has no tensor "), "{other}");
 }
 
 #[test]
@@ -313,11 +244,7 @@ fn upstream_files_become_packages() {
         let again = std::fs::read(dir.join("model.toml")).expect("the manifest");
         let first = folder.path().join("again");
         import(kind, &[upstream(name).expect("still there")], &first).expect("imported again");
-        assert_eq!(
-            std::fs::read(first.join("model.toml")).expect("the manifest"),
-            again,
-            "{name}"
-        );
+        assert_eq!(std::fs::read(first.join("model.toml")).expect("the manifest"), again, "{name}");
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use locutor::models::manifest::{ExplainMode, Manifest, Model};
+use locutor::models::manifest::{Manifest, Model};
 use locutor::models::tiny::{self, TinyNetwork};
 use locutor::models::{ModelError, Package};
+use locutor::stages::explain::Mode;
 
 fn speaker_text(network: TinyNetwork) -> String {
     let folder = tempfile::tempdir().expect("a folder");
@@ -197,14 +198,8 @@ fn a_wrong_detector_manifest_is_refused_with_file_key_and_advice() {
 #[test]
 fn a_sum_that_is_none_is_refused() {
     let good = detector_text();
-    let sum = good
-        .split("onnx\" = \"")
-        .nth(1)
-        .and_then(|rest| rest.get(..64))
-        .expect("a sum");
-    let error = parse(&good.replace(sum, &sum[1..]))
-        .expect_err("63 digits")
-        .to_string();
+    let sum = good.split("onnx\" = \"").nth(1).and_then(|rest| rest.get(..64)).expect("a sum");
+    let error = parse(&good.replace(sum, &sum[1..])).expect_err("63 digits").to_string();
     let wanted = format!(
         "p/model.toml: `files.\"squares.onnx\"` is \"{}\"; \
          it must be a SHA-256 of 64 hex digits",
@@ -216,19 +211,14 @@ fn a_sum_that_is_none_is_refused() {
 #[test]
 fn the_checked_values_are_those_of_the_file() {
     let manifest = parse(&speaker_text(TinyNetwork::LrAsd)).expect("good");
-    let Model::Speaker(speaker) = &manifest.model else {
-        panic!("a speaker was written")
-    };
+    let Model::Speaker(speaker) = &manifest.model else { panic!("a speaker was written") };
     assert_eq!(manifest.common.name, "tiny-lr");
     assert_eq!(speaker.face.delay_ticks, 9);
     assert_eq!(speaker.face.states.len(), 7);
     assert_eq!(speaker.face.states[1].shape, [4, 4, 56 * 56]);
-    assert_eq!(speaker.explain.default_mode, ExplainMode::GateActivation);
+    assert_eq!(speaker.explain.default_mode, Mode::GateActivation);
     assert_eq!(speaker.explain.default_mode.name(), "gate-activation");
-    assert_eq!(
-        speaker.head.gate.as_ref().map(|gate| gate.channels),
-        Some(16)
-    );
+    assert_eq!(speaker.head.gate.as_ref().map(|gate| gate.channels), Some(16));
     assert!(speaker.face.gate.is_none());
 }
 
@@ -236,18 +226,11 @@ fn the_checked_values_are_those_of_the_file() {
 fn a_package_is_opened_only_if_its_files_are_the_ones_described() {
     let folder = tempfile::tempdir().expect("a folder");
     let dir = folder.path().join("p");
-    let missing = Package::open(&dir)
-        .expect_err("nothing is there")
-        .to_string();
-    assert!(
-        missing.starts_with(&format!("cannot read {}: ", dir.display())),
-        "{missing}"
-    );
+    let missing = Package::open(&dir).expect_err("nothing is there").to_string();
+    assert!(missing.starts_with(&format!("cannot read {}: ", dir.display())), "{missing}");
     std::fs::create_dir(&dir).expect("a folder");
     assert_eq!(
-        Package::open(&dir)
-            .expect_err("an empty folder")
-            .to_string(),
+        Package::open(&dir).expect_err("an empty folder").to_string(),
         format!(
             "{} is no model package: it has no model.toml; \
              make one with `locutor models import`",
@@ -268,24 +251,11 @@ fn a_package_is_opened_only_if_its_files_are_the_ones_described() {
     let mut bytes = std::fs::read(&file).expect("the graph");
     bytes[100] ^= 1;
     std::fs::write(&file, &bytes).expect("written");
-    let error = Package::open(&dir)
-        .expect_err("one bit differs")
-        .to_string();
-    assert!(
-        error.starts_with(&format!("{} has sha256 ", file.display())),
-        "{error}"
-    );
-    assert!(
-        error.ends_with("it was changed or damaged: import the package again"),
-        "{error}"
-    );
+    let error = Package::open(&dir).expect_err("one bit differs").to_string();
+    assert!(error.starts_with(&format!("{} has sha256 ", file.display())), "{error}");
+    assert!(error.ends_with("it was changed or damaged: import the package again"), "{error}");
     Package::open_unverified(&dir).expect("the manifest itself is good");
     std::fs::remove_file(&file).expect("removed");
-    let error = Package::open(&dir)
-        .expect_err("a file is missing")
-        .to_string();
-    assert!(
-        error.starts_with(&format!("cannot read {}: ", file.display())),
-        "{error}"
-    );
+    let error = Package::open(&dir).expect_err("a file is missing").to_string();
+    assert!(error.starts_with(&format!("cannot read {}: ", file.display())), "{error}");
 }

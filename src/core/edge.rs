@@ -127,10 +127,7 @@ pub fn edge<T>(
 ) -> (Sender<T>, Receiver<T>) {
     let shared = Arc::new(Shared {
         name,
-        capacity: Capacity {
-            items: capacity.items.max(1),
-            ..capacity
-        },
+        capacity: Capacity { items: capacity.items.max(1), ..capacity },
         when_full,
         state: Mutex::new(State {
             queue: VecDeque::new(),
@@ -222,10 +219,7 @@ impl<T: ByteSize> Sender<T> {
             let since = Instant::now();
             state.counts.senders_waiting += 1;
             while state.receiver && shared.is_full(&state, bytes) {
-                state = shared
-                    .room
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
+                state = shared.room.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
             state.counts.senders_waiting -= 1;
             state.counts.send_wait.add(since.elapsed());
@@ -296,10 +290,7 @@ impl<T> Receiver<T> {
             while state.queue.is_empty() && state.senders > 0 {
                 let left = patience.map(|p| p.saturating_sub(since.elapsed()));
                 state = match left {
-                    None => shared
-                        .item
-                        .wait(state)
-                        .unwrap_or_else(PoisonError::into_inner),
+                    None => shared.item.wait(state).unwrap_or_else(PoisonError::into_inner),
                     Some(Duration::ZERO) => break,
                     Some(left) => {
                         let woken = shared.item.wait_timeout(state, left);
@@ -310,11 +301,7 @@ impl<T> Receiver<T> {
             state.counts.receive_wait.add(since.elapsed());
         }
         let Some(item) = state.remove(0) else {
-            return Err(if state.senders == 0 {
-                NoItem::Ended
-            } else {
-                NoItem::Empty
-            });
+            return Err(if state.senders == 0 { NoItem::Ended } else { NoItem::Empty });
         };
         state.counts.received += 1;
         // One item out may make room for several small ones.

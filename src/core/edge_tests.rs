@@ -21,11 +21,7 @@ impl ByteSize for Parcel {
 }
 
 fn parcel(number: u64, bytes: usize) -> Parcel {
-    Parcel {
-        number,
-        key: number % 3,
-        bytes,
-    }
+    Parcel { number, key: number % 3, bytes }
 }
 
 const KEY: WhenFull<Parcel> = WhenFull::ReplaceSame(|p| p.key);
@@ -35,18 +31,13 @@ fn cap(items: usize, bytes: usize) -> Capacity {
 }
 
 fn numbers(rx: &Receiver<Parcel>) -> Vec<u64> {
-    std::iter::from_fn(|| rx.try_recv().ok())
-        .map(|p| p.number)
-        .collect()
+    std::iter::from_fn(|| rx.try_recv().ok()).map(|p| p.number).collect()
 }
 
 fn until(what: impl Fn() -> bool) {
     let since = Instant::now();
     while !what() {
-        assert!(
-            since.elapsed() < Duration::from_secs(10),
-            "it never happened"
-        );
+        assert!(since.elapsed() < Duration::from_secs(10), "it never happened");
         thread::yield_now();
     }
 }
@@ -59,21 +50,12 @@ fn bytes_are_counted_to_the_last_one() {
     tx.try_send(parcel(1, 40)).expect("100 of 100");
     let empty = tx.try_send(parcel(2, 0));
     assert!(empty.is_ok(), "nothing more than nothing fits");
-    assert_eq!(
-        tx.try_send(parcel(3, 1)),
-        Err(TrySendError::Full(parcel(3, 1)))
-    );
+    assert_eq!(tx.try_send(parcel(3, 1)), Err(TrySendError::Full(parcel(3, 1))));
     assert_eq!(rx.recv(), Some(parcel(0, 60)));
-    assert_eq!(
-        tx.try_send(parcel(4, 61)),
-        Err(TrySendError::Full(parcel(4, 61)))
-    );
+    assert_eq!(tx.try_send(parcel(4, 61)), Err(TrySendError::Full(parcel(4, 61))));
     tx.try_send(parcel(5, 60)).expect("100 of 100 again");
     let c = meter.read();
-    assert_eq!(
-        (c.sent, c.received, c.queued_items, c.queued_bytes),
-        (4, 1, 3, 100)
-    );
+    assert_eq!((c.sent, c.received, c.queued_items, c.queued_bytes), (4, 1, 3, 100));
     assert_eq!((c.peak_items, c.peak_bytes, meter.name()), (3, 100, "a→b"));
     assert_eq!(numbers(&rx), [1, 2, 5]);
 }
@@ -91,8 +73,7 @@ fn items_are_counted_too_and_one_giant_passes_alone() {
     tx.try_send(parcel(3, 1)).expect("two");
     assert!(tx.try_send(parcel(4, 1)).is_err(), "two items are all");
     let (tx, _rx) = edge("a→b", cap(0, 0), WhenFull::Block);
-    tx.try_send(parcel(5, 1))
-        .expect("no capacity at all still passes one by one");
+    tx.try_send(parcel(5, 1)).expect("no capacity at all still passes one by one");
     assert!(tx.try_send(parcel(6, 0)).is_err());
 }
 
@@ -105,10 +86,7 @@ fn the_oldest_make_room_and_are_counted() {
     assert_eq!(rx.0.lock().counts.dropped, 1);
     tx.send(parcel(4, 95)).expect("sent");
     let c = tx.meter().read();
-    assert_eq!(
-        (c.sent, c.dropped, c.queued_items, c.queued_bytes),
-        (5, 4, 1, 95)
-    );
+    assert_eq!((c.sent, c.dropped, c.queued_items, c.queued_bytes), (5, 4, 1, 95));
     assert!(c.is_conserved());
     assert_eq!(numbers(&rx), [4]);
 }
@@ -120,11 +98,7 @@ fn the_same_key_makes_room_first() {
         tx.send(parcel(n, 1)).expect("sent"); // keys 0 1 2 1
     }
     tx.send(parcel(7, 1)).expect("sent"); // key 1: takes the place of 1, not of 0
-    tx.send(Parcel {
-        key: 9,
-        ..parcel(8, 1)
-    })
-    .expect("sent"); // no such key: 0 goes
+    tx.send(Parcel { key: 9, ..parcel(8, 1) }).expect("sent"); // no such key: 0 goes
     let c = tx.meter().read();
     assert_eq!((c.replaced, c.dropped), (1, 1));
     assert_eq!(numbers(&rx), [2, 4, 7, 8]);
@@ -165,20 +139,14 @@ fn a_waiting_sender_is_woken_when_the_receiver_goes() {
     let c = meter.read();
     assert_eq!((c.sent, c.abandoned, c.queued_bytes), (1, 1, 0));
     assert!(c.is_conserved());
-    assert_eq!(
-        tx.try_send(parcel(2, 1)),
-        Err(TrySendError::Closed(parcel(2, 1)))
-    );
+    assert_eq!(tx.try_send(parcel(2, 1)), Err(TrySendError::Closed(parcel(2, 1))));
 }
 
 #[test]
 fn the_receiver_gets_everything_and_then_the_end() {
     let (tx, rx) = edge("a→b", cap(10, 100), WhenFull::Block);
     let second = tx.clone();
-    assert_eq!(
-        rx.recv_timeout(Duration::from_millis(5)),
-        Err(NoItem::Empty)
-    );
+    assert_eq!(rx.recv_timeout(Duration::from_millis(5)), Err(NoItem::Empty));
     tx.send(parcel(0, 1)).expect("sent");
     drop(tx);
     assert_eq!(rx.recv(), Some(parcel(0, 1)));

@@ -74,10 +74,7 @@ impl Shares {
     pub fn from_effects(audio: f32, face: f32) -> Option<Self> {
         let (audio, face) = (audio.abs(), face.abs());
         let sum = audio + face;
-        (sum.is_finite() && sum > 0.0).then(|| Self {
-            audio: audio / sum,
-            face: face / sum,
-        })
+        (sum.is_finite() && sum > 0.0).then(|| Self { audio: audio / sum, face: face / sum })
     }
 }
 
@@ -134,11 +131,7 @@ impl Heatmap {
         for v in &mut values {
             *v = if v.is_nan() { 0.0 } else { v.clamp(0.0, 1.0) };
         }
-        Some(Self {
-            width,
-            height,
-            values,
-        })
+        Some(Self { width, height, values })
     }
 
     /// Cells across.
@@ -220,13 +213,7 @@ mod tests {
     fn a_probability_is_one() {
         assert!(Probability::new(f32::NAN).is_none());
         assert!(Probability::from_logits(f32::NAN, 0.0).is_none());
-        assert_eq!(
-            Probability::from_logits(1.0, 1.0).map(Probability::get),
-            Some(0.5)
-        );
-        assert_eq!(
-            Probability::from_logits(0.0, 1e30).map(Probability::get),
-            Some(1.0)
-        );
+        assert_eq!(Probability::from_logits(1.0, 1.0).map(Probability::get), Some(0.5));
+        assert_eq!(Probability::from_logits(0.0, 1e30).map(Probability::get), Some(1.0));
     }
 }

@@ -45,10 +45,7 @@ impl Rect {
 
     /// The middle.
     pub fn center(self) -> Point {
-        Point {
-            x: (self.x1 + self.x2) / 2.0,
-            y: (self.y1 + self.y2) / 2.0,
-        }
+        Point { x: (self.x1 + self.x2) / 2.0, y: (self.y1 + self.y2) / 2.0 }
     }
 
     /// The part both rectangles share (empty where they do not touch).
@@ -84,12 +81,7 @@ impl Rect {
     /// The rectangle with every coordinate multiplied by `factor`.
     #[must_use]
     pub fn scaled(self, factor: f32) -> Self {
-        Self::new(
-            self.x1 * factor,
-            self.y1 * factor,
-            self.x2 * factor,
-            self.y2 * factor,
-        )
+        Self::new(self.x1 * factor, self.y1 * factor, self.x2 * factor, self.y2 * factor)
     }
 }
 

@@ -158,11 +158,7 @@ pub struct Rate {
 impl Rate {
     /// `num`/`den` frames a second, or `None` where either is zero.
     pub const fn new(num: u32, den: u32) -> Option<Self> {
-        if num == 0 || den == 0 {
-            None
-        } else {
-            Some(Self { num, den })
-        }
+        if num == 0 || den == 0 { None } else { Some(Self { num, den }) }
     }
 
     /// Frames a second, for display only.
@@ -219,9 +215,6 @@ mod tests {
     fn a_rate_with_a_zero_in_it_is_no_rate() {
         assert!(Rate::new(0, 1).is_none());
         assert!(Rate::new(25, 0).is_none());
-        assert_eq!(
-            Rate::new(30000, 1001).map(Rate::frame_span),
-            Some(Span::from_ns(33_366_666))
-        );
+        assert_eq!(Rate::new(30000, 1001).map(Rate::frame_span), Some(Span::from_ns(33_366_666)));
     }
 }

@@ -57,10 +57,7 @@ impl BusListener {
         };
         let spoken = Arc::clone(&listener.spoken);
         bus.set_sync_handler(move |_, message| {
-            note(
-                &mut spoken.lock().unwrap_or_else(PoisonError::into_inner),
-                message,
-            );
+            note(&mut spoken.lock().unwrap_or_else(PoisonError::into_inner), message);
             gst::BusSyncReply::Pass
         });
         listener
@@ -68,27 +65,17 @@ impl BusListener {
 
     /// What was said up to now.
     pub fn spoken(&self) -> Spoken {
-        self.spoken
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.spoken.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether an error ended the pipeline.
     pub fn failed(&self) -> bool {
-        self.spoken
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .error
-            .is_some()
+        self.spoken.lock().unwrap_or_else(PoisonError::into_inner).error.is_some()
     }
 }
 
 fn note(spoken: &mut Spoken, message: &gst::Message) {
-    let element = message
-        .src()
-        .map(|s| s.name().to_string())
-        .unwrap_or_default();
+    let element = message.src().map(|s| s.name().to_string()).unwrap_or_default();
     match message.view() {
         gst::MessageView::Error(e) => {
             let debug = e.debug().map(|d| d.to_string());
@@ -130,10 +117,5 @@ fn fault(element: String, error: &gst::glib::Error, debug: Option<String>) -> Fa
         Some(reason) => format!("{} ({reason})", error.message()),
         None => error.message().to_owned(),
     };
-    Fault {
-        element,
-        text,
-        unknown_type,
-        no_space,
-    }
+    Fault { element, text, unknown_type, no_space }
 }

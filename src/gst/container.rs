@@ -34,18 +34,13 @@ impl Container {
     /// # Errors
     /// Where the extension is none of those written.
     pub fn from_path(path: &Path) -> Result<Self, UnknownContainer> {
-        let extension = path
-            .extension()
-            .and_then(|e| e.to_str())
-            .map(str::to_ascii_lowercase);
+        let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
         match extension.as_deref() {
             Some("mp4" | "m4v") => Ok(Self::Mp4),
             Some("mov") => Ok(Self::Mov),
             Some("mkv") => Ok(Self::Mkv),
             Some("webm") => Ok(Self::Webm),
-            _ => Err(UnknownContainer {
-                name: path.display().to_string(),
-            }),
+            _ => Err(UnknownContainer { name: path.display().to_string() }),
         }
     }
 
@@ -104,11 +99,7 @@ impl Container {
         };
         let pictures = pad("video_%u")?;
         let sound = sound.then(|| pad("audio_%u")).transpose()?;
-        Ok(MuxerPads {
-            muxer,
-            pictures,
-            sound,
-        })
+        Ok(MuxerPads { muxer, pictures, sound })
     }
 }
 
@@ -128,14 +119,8 @@ mod tests {
 
     #[test]
     fn the_extension_decides_and_an_unknown_one_says_what_to_do() {
-        assert_eq!(
-            Container::from_path(Path::new("a/b.MP4")).ok(),
-            Some(Container::Mp4)
-        );
-        assert_eq!(
-            Container::from_path(Path::new("x.webm")).ok(),
-            Some(Container::Webm)
-        );
+        assert_eq!(Container::from_path(Path::new("a/b.MP4")).ok(), Some(Container::Mp4));
+        assert_eq!(Container::from_path(Path::new("x.webm")).ok(), Some(Container::Webm));
         let error = Container::from_path(Path::new("x.flv")).expect_err("no such container");
         assert_eq!(
             error.to_string(),

@@ -22,12 +22,7 @@ const fn wanted(
     purpose: &'static str,
     required: bool,
 ) -> Wanted {
-    Wanted {
-        element,
-        package,
-        purpose,
-        required,
-    }
+    Wanted { element, package, purpose, required }
 }
 
 const CORE: &str = "libgstreamer1.0-0";
@@ -47,12 +42,7 @@ pub const WANTED: &[Wanted] = &[
     wanted("videoconvert", BASE, "bring pictures to I420 or NV12", true),
     wanted("videoscale", BASE, "follow a change of size", true),
     wanted("audioconvert", BASE, "mix sound down for the model", true),
-    wanted(
-        "audioresample",
-        BASE,
-        "bring sound to 16 kHz for the model",
-        true,
-    ),
+    wanted("audioresample", BASE, "bring sound to 16 kHz for the model", true),
     wanted("appsink", BASE, "take frames out", true),
     wanted("appsrc", BASE, "put frames in", true),
     wanted("videoflip", GOOD, "turn pictures upright", true),
@@ -63,12 +53,7 @@ pub const WANTED: &[Wanted] = &[
     wanted("avdec_h264", LIBAV, "decode H.264", true),
     wanted("avdec_h265", LIBAV, "decode H.265", false),
     wanted("avdec_aac", LIBAV, "decode AAC", true),
-    wanted(
-        "avenc_aac",
-        LIBAV,
-        "encode AAC where the sound cannot be kept as it is",
-        true,
-    ),
+    wanted("avenc_aac", LIBAV, "encode AAC where the sound cannot be kept as it is", true),
     wanted("opusenc", BASE, "encode Opus (webm)", false),
     wanted("x264enc", UGLY, "encode H.264", true),
     wanted("vp9enc", GOOD, "encode VP9 (webm)", false),
@@ -83,10 +68,7 @@ pub const WANTED: &[Wanted] = &[
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ElementError {
     /// No plugin offers it.
-    #[error(
-        "the GStreamer element `{element}` is not installed; {}",
-        mend(element)
-    )]
+    #[error("the GStreamer element `{element}` is not installed; {}", mend(element))]
     Missing {
         /// The element's factory name.
         element: String,
@@ -119,9 +101,8 @@ pub fn is_installed(element: &str) -> bool {
 /// # Errors
 /// Where it is not installed (with the package that carries it) or cannot be made.
 pub fn make(element: &str) -> Result<gst::Element, ElementError> {
-    let factory = gst::ElementFactory::find(element).ok_or_else(|| ElementError::Missing {
-        element: element.to_owned(),
-    })?;
+    let factory = gst::ElementFactory::find(element)
+        .ok_or_else(|| ElementError::Missing { element: element.to_owned() })?;
     factory.create().build().map_err(|e| broken(element, e))
 }
 
@@ -130,25 +111,17 @@ pub fn make(element: &str) -> Result<gst::Element, ElementError> {
 /// # Errors
 /// Where two of them do not fit together.
 pub fn chain(bin: &impl IsA<gst::Bin>, elements: &[&gst::Element]) -> Result<(), ElementError> {
-    let name = |e: &gst::Element| {
-        e.factory()
-            .map_or_else(String::new, |f| f.name().to_string())
-    };
+    let name = |e: &gst::Element| e.factory().map_or_else(String::new, |f| f.name().to_string());
     for element in elements {
         bin.add(*element).map_err(|e| broken(&name(element), e))?;
     }
     for pair in elements.windows(2) {
-        pair[0]
-            .link(pair[1])
-            .map_err(|e| broken(&name(pair[0]), e))?;
+        pair[0].link(pair[1]).map_err(|e| broken(&name(pair[0]), e))?;
     }
     Ok(())
 }
 
 /// An [`ElementError::Broken`] with the library's reason.
 pub fn broken(element: &str, reason: impl std::fmt::Display) -> ElementError {
-    ElementError::Broken {
-        element: element.to_owned(),
-        reason: reason.to_string(),
-    }
+    ElementError::Broken { element: element.to_owned(), reason: reason.to_string() }
 }

@@ -44,14 +44,9 @@ impl VideoCodec {
     /// and x264 gives the better picture at the same size.
     pub const fn encoders(self) -> &'static [&'static str] {
         match self {
-            Self::H264 => &[
-                "x264enc",
-                "nvh264enc",
-                "vah264enc",
-                "vaapih264enc",
-                "v4l2h264enc",
-                "openh264enc",
-            ],
+            Self::H264 => {
+                &["x264enc", "nvh264enc", "vah264enc", "vaapih264enc", "v4l2h264enc", "openh264enc"]
+            }
             Self::Vp9 => &["vp9enc"],
         }
     }
@@ -61,9 +56,7 @@ impl VideoCodec {
     /// # Errors
     /// Where the one asked for is not installed, or none is.
     pub fn choose(self, wishes: &EncoderWishes) -> Result<&str, ElementError> {
-        let missing = |element: &str| ElementError::Missing {
-            element: element.to_owned(),
-        };
+        let missing = |element: &str| ElementError::Missing { element: element.to_owned() };
         match &wishes.element {
             Some(wanted) => self
                 .encoders()
@@ -107,10 +100,7 @@ fn set_up_vp9(encoder: &gst::Element, wishes: &EncoderWishes) {
     // VP9's scale is 0..=63 where x264's is 0..=51; about the same quality lies a fifth higher.
     encoder.set_property("cq-level", i32::from(wishes.crf) * 6 / 5);
     encoder.set_property("deadline", 1_i64);
-    let speed = PRESETS
-        .iter()
-        .position(|p| *p == wishes.preset)
-        .unwrap_or(2);
+    let speed = PRESETS.iter().position(|p| *p == wishes.preset).unwrap_or(2);
     encoder.set_property("cpu-used", 8_i32 - i32::try_from(speed).unwrap_or(2).min(8));
     encoder.set_property("row-mt", true);
     encoder.set_property("threads", 4_i32);

@@ -96,11 +96,7 @@ pub fn build(location: &str, audio_track: u32) -> Result<Graph, ElementError> {
             }
         }
     });
-    Ok(Graph {
-        pipeline,
-        outlets,
-        found,
-    })
+    Ok(Graph { pipeline, outlets, found })
 }
 
 /// Leads a demuxed stream through the queue for all streams; without it the first stream to preroll
@@ -114,9 +110,7 @@ fn through(streams: &gst::Element, pad: &gst::Pad) -> Result<gst::Pad, ElementEr
 
 fn app_sink(name: &str) -> Result<gst_app::AppSink, ElementError> {
     if !super::elements::is_installed("appsink") {
-        return Err(ElementError::Missing {
-            element: "appsink".into(),
-        });
+        return Err(ElementError::Missing { element: "appsink".into() });
     }
     Ok(gst_app::AppSink::builder()
         .name(name)
@@ -184,9 +178,7 @@ fn picture_branch(
     let convert = make("videoconvert")?;
     let scale = make("videoscale")?;
     let fixed = make("capsfilter")?;
-    let caps = gst_video::VideoCapsBuilder::new()
-        .format_list(picture::FORMATS)
-        .build();
+    let caps = gst_video::VideoCapsBuilder::new().format_list(picture::FORMATS).build();
     fixed.set_property("caps", &caps);
     keep_first_shape(&fixed);
     let sink: &gst::Element = outlet.upcast_ref();
@@ -276,12 +268,7 @@ fn join_when_decoded(decode: &gst::Element, next: &gst::Element) {
 fn start(elements: &[&gst::Element]) -> Result<(), ElementError> {
     for element in elements {
         element.sync_state_with_parent().map_err(|e| {
-            broken(
-                &element
-                    .factory()
-                    .map_or_else(String::new, |f| f.name().to_string()),
-                e,
-            )
+            broken(&element.factory().map_or_else(String::new, |f| f.name().to_string()), e)
         })?;
     }
     Ok(())
@@ -291,7 +278,5 @@ fn link(pad: &gst::Pad, element: &gst::Element) -> Result<(), ElementError> {
     let sink = element
         .static_pad("sink")
         .ok_or_else(|| broken(&element.name(), "it has no pad called sink"))?;
-    pad.link(&sink)
-        .map(drop)
-        .map_err(|e| broken(&element.name(), e))
+    pad.link(&sink).map(drop).map_err(|e| broken(&element.name(), e))
 }

@@ -23,9 +23,7 @@ pub struct StartError(String);
 /// Where the library refuses to start; the same error every time after that.
 pub fn start() -> Result<(), StartError> {
     static STARTED: OnceLock<Result<(), StartError>> = OnceLock::new();
-    STARTED
-        .get_or_init(|| gstreamer::init().map_err(|e| StartError(e.to_string())))
-        .clone()
+    STARTED.get_or_init(|| gstreamer::init().map_err(|e| StartError(e.to_string()))).clone()
 }
 
 /// The library's version, e.g. `1.22.0`.

@@ -32,6 +32,11 @@ impl GstPicture {
         Some(Self { frame, interleaved })
     }
 
+    /// The picture's format and size.
+    pub fn info(&self) -> gst_video::VideoInfo {
+        self.frame.info().clone()
+    }
+
     /// The buffer itself, for the sink.
     pub fn into_buffer(self) -> gst::Buffer {
         self.frame.into_buffer()
@@ -44,10 +49,7 @@ impl GstPicture {
 
     fn plane(&self, index: u32) -> Plane<'_> {
         let stride = self.frame.plane_stride()[index as usize].unsigned_abs() as usize;
-        Plane {
-            data: self.frame.plane_data(index).unwrap_or_default(),
-            stride,
-        }
+        Plane { data: self.frame.plane_data(index).unwrap_or_default(), stride }
     }
 }
 
@@ -57,10 +59,7 @@ impl Picture for GstPicture {
         let chroma = if self.interleaved {
             Chroma::Interleaved(self.plane(1))
         } else {
-            Chroma::Planar {
-                u: self.plane(1),
-                v: self.plane(2),
-            }
+            Chroma::Planar { u: self.plane(1), v: self.plane(2) }
         };
         PictureView {
             width: self.frame.width() as usize,

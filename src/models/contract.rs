@@ -91,10 +91,8 @@ pub struct Mismatch {
 pub fn prove(contract: &GraphContract, found: &Signature) -> Result<(), Mismatch> {
     check_side("input", &contract.inputs, &found.inputs)?;
     check_side("output", &contract.outputs, &found.outputs)?;
-    let stranger = found
-        .inputs
-        .iter()
-        .find(|f| contract.inputs.iter().all(|wanted| wanted.name != f.name));
+    let stranger =
+        found.inputs.iter().find(|f| contract.inputs.iter().all(|wanted| wanted.name != f.name));
     match stranger {
         None => Ok(()),
         Some(f) => Err(Mismatch {
@@ -116,47 +114,30 @@ fn check_side(
         };
         let Some(other) = found.iter().find(|f| f.name == tensor.name) else {
             let found = format!("{side}s {}", names(found.iter().map(|f| &f.name)));
-            return Err(Mismatch {
-                expected: expected(),
-                found,
-            });
+            return Err(Mismatch { expected: expected(), found });
         };
         let same = other.element == "float32"
             && other.dims.len() == tensor.dims.len()
-            && tensor
-                .dims
-                .iter()
-                .zip(&other.dims)
-                .all(|(want, have)| match want {
-                    Dim::Fixed(n) => *have == Some(*n),
-                    Dim::Free(_) => have.is_none(),
-                    Dim::Any => true,
-                });
+            && tensor.dims.iter().zip(&other.dims).all(|(want, have)| match want {
+                Dim::Fixed(n) => *have == Some(*n),
+                Dim::Free(_) => have.is_none(),
+                Dim::Any => true,
+            });
         if !same {
             let found = format!("{side} {}", describe(other));
-            return Err(Mismatch {
-                expected: expected(),
-                found,
-            });
+            return Err(Mismatch { expected: expected(), found });
         }
     }
     Ok(())
 }
 
 fn describe(tensor: &TensorFound) -> String {
-    let dims: Vec<_> = tensor
-        .dims
-        .iter()
-        .map(|d| d.map_or("free".to_owned(), |n| n.to_string()))
-        .collect();
+    let dims: Vec<_> =
+        tensor.dims.iter().map(|d| d.map_or("free".to_owned(), |n| n.to_string())).collect();
     format!("`{}` {}[{}]", tensor.name, tensor.element, dims.join(","))
 }
 
 fn names<'a>(names: impl Iterator<Item = &'a String>) -> String {
     let names: Vec<_> = names.map(|n| format!("`{n}`")).collect();
-    if names.is_empty() {
-        "none".to_owned()
-    } else {
-        names.join(", ")
-    }
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }

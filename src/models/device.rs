@@ -77,22 +77,9 @@ mod tests {
 
     #[test]
     fn what_names_no_device_is_refused() {
-        for text in [
-            "",
-            "gpu",
-            "cpu:1",
-            "auto:0",
-            "cuda:",
-            "cuda:-1",
-            "cuda:70000",
-            "CUDA",
-        ] {
+        for text in ["", "gpu", "cpu:1", "auto:0", "cuda:", "cuda:-1", "cuda:70000", "CUDA"] {
             let error = text.parse::<Device>().expect_err(text);
-            assert!(
-                error
-                    .to_string()
-                    .starts_with(&format!("`{text}` is no device; use auto,"))
-            );
+            assert!(error.to_string().starts_with(&format!("`{text}` is no device; use auto,")));
         }
     }
 }

@@ -36,11 +36,7 @@ impl Package {
             let found = Sha256::of(&fs::read(&file).map_err(ModelError::read(&file))?);
             if found != *expected {
                 let (expected, found) = (expected.to_string(), found.to_string());
-                return Err(ModelError::Checksum {
-                    file,
-                    expected,
-                    found,
-                });
+                return Err(ModelError::Checksum { file, expected, found });
             }
         }
         Ok(package)
@@ -60,17 +56,10 @@ impl Package {
         let length = fs::metadata(&file).map_err(ModelError::read(&file))?.len();
         if length > MANIFEST_MOST_BYTES {
             let problem = format!("the file has {length} bytes, which no manifest has");
-            return Err(ModelError::Syntax {
-                file,
-                line: 1,
-                problem,
-            });
+            return Err(ModelError::Syntax { file, line: 1, problem });
         }
         let text = fs::read_to_string(&file).map_err(ModelError::read(&file))?;
-        Ok(Self {
-            manifest: Manifest::parse(&text, &file)?,
-            dir,
-        })
+        Ok(Self { manifest: Manifest::parse(&text, &file)?, dir })
     }
 
     /// The package's directory.
@@ -111,11 +100,7 @@ impl Package {
     }
 
     fn wrong_kind(&self, wanted: &'static str, found: &Model) -> ModelError {
-        ModelError::WrongKind {
-            dir: self.dir.clone(),
-            wanted,
-            found: found.kind(),
-        }
+        ModelError::WrongKind { dir: self.dir.clone(), wanted, found: found.kind() }
     }
 }
 
@@ -150,9 +135,7 @@ fn fill(partial: &Path, manifest: &str, files: &[(FileName, Vec<u8>)]) -> Result
     }
     fs::create_dir_all(partial).map_err(ModelError::write(partial))?;
     let manifest = (MANIFEST_FILE, manifest.as_bytes());
-    let files = files
-        .iter()
-        .map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
+    let files = files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
     for (name, bytes) in files.chain([manifest]) {
         let path = partial.join(name);
         let mut file = fs::File::create(&path).map_err(ModelError::write(&path))?;
@@ -174,10 +157,7 @@ fn swap_in(partial: &Path, dir: &Path) -> Result<(), ModelError> {
     if let Err(source) = fs::rename(partial, dir) {
         // Put the old package back, so that a failed import changes nothing.
         fs::rename(&old, dir).map_err(ModelError::write(dir))?;
-        return Err(ModelError::Write {
-            path: dir.into(),
-            source,
-        });
+        return Err(ModelError::Write { path: dir.into(), source });
     }
     fs::remove_dir_all(&old).map_err(ModelError::write(&old))
 }

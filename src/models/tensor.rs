@@ -11,27 +11,18 @@ impl Tensor {
     /// An array of shape `dims`, or `None` where the number of values is another one.
     pub fn new(dims: &[usize], values: Vec<f32>) -> Option<Self> {
         let count = dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d))?;
-        (count == values.len()).then(|| Self {
-            dims: dims.to_vec(),
-            values,
-        })
+        (count == values.len()).then(|| Self { dims: dims.to_vec(), values })
     }
 
     /// An array of shape `dims` whose value at flat position `i` is `value(i)`.
     pub fn from_fn(dims: &[usize], value: impl FnMut(usize) -> f32) -> Self {
         let count = dims.iter().product();
-        Self {
-            dims: dims.to_vec(),
-            values: (0..count).map(value).collect(),
-        }
+        Self { dims: dims.to_vec(), values: (0..count).map(value).collect() }
     }
 
     /// A single row of values.
     pub fn vector(values: Vec<f32>) -> Self {
-        Self {
-            dims: vec![values.len()],
-            values,
-        }
+        Self { dims: vec![values.len()], values }
     }
 
     /// The size of each dimension.
@@ -42,6 +33,11 @@ impl Tensor {
     /// The values, last dimension fastest.
     pub fn values(&self) -> &[f32] {
         &self.values
+    }
+
+    /// The values, without the shape.
+    pub fn into_values(self) -> Vec<f32> {
+        self.values
     }
 
     /// The same values under another shape, or `None` where that holds another number of them.
@@ -55,9 +51,7 @@ impl Tensor {
         let &[rows, columns] = self.dims.as_slice() else {
             return None;
         };
-        Some(Self::from_fn(&[columns, rows], |i| {
-            self.values[i % rows * columns + i / rows]
-        }))
+        Some(Self::from_fn(&[columns, rows], |i| self.values[i % rows * columns + i / rows]))
     }
 }
 
@@ -76,12 +70,7 @@ mod tests {
     fn a_shape_that_does_not_fit_is_refused() {
         assert!(Tensor::new(&[2, 3], vec![0.0; 5]).is_none());
         assert!(Tensor::new(&[usize::MAX, 2], vec![]).is_none());
-        let t = Tensor::from_fn(&[2, 3], |i| i as f32)
-            .transposed()
-            .expect("two dimensions");
-        assert_eq!(
-            (t.dims(), t.values()),
-            (&[3, 2][..], &[0.0, 3.0, 1.0, 4.0, 2.0, 5.0][..])
-        );
+        let t = Tensor::from_fn(&[2, 3], |i| i as f32).transposed().expect("two dimensions");
+        assert_eq!((t.dims(), t.values()), (&[3, 2][..], &[0.0, 3.0, 1.0, 4.0, 2.0, 5.0][..]));
     }
 }

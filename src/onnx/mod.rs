@@ -3,5 +3,7 @@
 //! Only here, and in files called `onnx.rs`, is the runtime's crate named. Everything behind the
 //! cargo feature `onnx`; the library itself is loaded when the program runs.
 
+pub mod engine;
 pub mod runtime;
 pub mod session;
+pub mod speaker;

@@ -62,11 +62,7 @@ pub enum RuntimeError {
 }
 
 fn list(folders: &[PathBuf]) -> String {
-    folders
-        .iter()
-        .map(|p| p.display().to_string())
-        .collect::<Vec<_>>()
-        .join(", ")
+    folders.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
 static LOADED: Mutex<Option<(Environment, RuntimeInfo)>> = Mutex::new(None);
@@ -86,10 +82,7 @@ pub(super) fn environment() -> Result<(Environment, RuntimeInfo), RuntimeError> 
         return Ok(pair.clone());
     }
     let path = find(&|name| env::var_os(name))?;
-    let broken = |problem: String| RuntimeError::Broken {
-        path: path.clone(),
-        problem,
-    };
+    let broken = |problem: String| RuntimeError::Broken { path: path.clone(), problem };
     let builder = ort::init_from(&path).map_err(|error| broken(error.to_string()))?;
     let environment = builder
         .with_name(env!("CARGO_PKG_NAME"))
@@ -98,10 +91,7 @@ pub(super) fn environment() -> Result<(Environment, RuntimeInfo), RuntimeError> 
         .build()
         .map_err(|error| broken(error.to_string()))?;
     environment.set_log_level(LogLevel::Warning);
-    let info = RuntimeInfo {
-        version: version(ort::info(), &path),
-        path,
-    };
+    let info = RuntimeInfo { version: version(ort::info(), &path), path };
     Ok(loaded.insert((environment, info)).clone())
 }
 
@@ -117,32 +107,17 @@ fn version(build_info: &str, path: &Path) -> String {
     let from_build = build_info.split("git-branch=rel-").nth(1);
     let from_build = from_build.and_then(|rest| rest.split([',', ' ']).next());
     let real = fs::canonicalize(path).unwrap_or_else(|_| path.into());
-    let name = real
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+    let name = real.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let from_name = name.split(".so.").nth(1);
-    from_name
-        .filter(|v| v.contains('.'))
-        .or(from_build)
-        .unwrap_or("unknown")
-        .to_owned()
+    from_name.filter(|v| v.contains('.')).or(from_build).unwrap_or("unknown").to_owned()
 }
 
 /// The first library in the places to look, by the environment variables that `var` gives.
 fn find(var: &dyn Fn(&str) -> Option<std::ffi::OsString>) -> Result<PathBuf, RuntimeError> {
-    let set = |name: &str| {
-        var(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
+    let set = |name: &str| var(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(path) = set("ORT_DYLIB_PATH") {
-        let found = if path.is_dir() {
-            library_in(&path)
-        } else {
-            path.is_file().then(|| path.clone())
-        };
+        let found =
+            if path.is_dir() { library_in(&path) } else { path.is_file().then(|| path.clone()) };
         return found.ok_or(RuntimeError::WrongPath { path });
     }
     let wheel = Path::new(".ort/onnxruntime/capi");
@@ -173,25 +148,17 @@ fn find(var: &dyn Fn(&str) -> Option<std::ffi::OsString>) -> Result<PathBuf, Run
 
 /// `libonnxruntime.so` in a folder, or else the newest with a version behind its name.
 fn library_in(folder: &Path) -> Option<PathBuf> {
-    let plain = format!(
-        "{}onnxruntime{}",
-        env::consts::DLL_PREFIX,
-        env::consts::DLL_SUFFIX
-    );
+    let plain = format!("{}onnxruntime{}", env::consts::DLL_PREFIX, env::consts::DLL_SUFFIX);
     let version = |name: &str| -> Option<Vec<u32>> {
         let rest = name.strip_prefix(&plain)?;
         if rest.is_empty() {
             // The plain name is what an installer points to the right version.
             return Some(vec![u32::MAX]);
         }
-        rest.strip_prefix('.')?
-            .split('.')
-            .map(|part| part.parse().ok())
-            .collect()
+        rest.strip_prefix('.')?.split('.').map(|part| part.parse().ok()).collect()
     };
-    let names = fs::read_dir(folder)
-        .ok()?
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let names =
+        fs::read_dir(folder).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let newest = names.filter_map(|name| Some((version(&name)?, name))).max();
     newest.map(|(_, name)| folder.join(name))
 }
@@ -233,10 +200,7 @@ mod tests {
         assert_eq!(error, wanted);
         touch(folder.path(), "libonnxruntime.so.1.32.0");
         let set = |name: &str| (name == "ORT_DYLIB_PATH").then(|| folder.path().into());
-        assert_eq!(
-            find(&set).expect("found"),
-            folder.path().join("libonnxruntime.so.1.32.0")
-        );
+        assert_eq!(find(&set).expect("found"), folder.path().join("libonnxruntime.so.1.32.0"));
     }
 
     #[test]
@@ -245,10 +209,7 @@ mod tests {
         let wheel = root.path().join(".ort/onnxruntime/capi");
         touch(&wheel, "libonnxruntime.so.1.32.0");
         let set = |name: &str| (name == "CARGO_MANIFEST_DIR").then(|| root.path().into());
-        assert_eq!(
-            find(&set).expect("found"),
-            wheel.join("libonnxruntime.so.1.32.0")
-        );
+        assert_eq!(find(&set).expect("found"), wheel.join("libonnxruntime.so.1.32.0"));
     }
 
     #[test]

@@ -114,21 +114,13 @@ pub fn open(
     file: &FileName,
     options: &SessionOptions,
 ) -> Result<OpenGraph, SessionError> {
-    let contract = package
-        .manifest()
-        .model
-        .contracts()
-        .into_iter()
-        .find(|contract| contract.file == *file);
+    let contract =
+        package.manifest().model.contracts().into_iter().find(|contract| contract.file == *file);
     let path = package.path(file);
     let graph = open_file(&path, options)?;
     if let Some(contract) = contract {
-        contract::prove(&contract, &signature(&graph.session)).map_err(|mismatch| {
-            ModelError::Contract {
-                file: path,
-                mismatch,
-            }
-        })?;
+        contract::prove(&contract, &signature(&graph.session))
+            .map_err(|mismatch| ModelError::Contract { file: path, mismatch })?;
     }
     Ok(graph)
 }
@@ -142,14 +134,7 @@ fn open_file(file: &Path, options: &SessionOptions) -> Result<OpenGraph, Session
         Device::Auto => {
             runtime::environment()?;
             let cuda = ep::CUDA::is_available().unwrap_or(false);
-            (
-                if cuda {
-                    Provider::Cuda(0)
-                } else {
-                    Provider::Cpu
-                },
-                cuda,
-            )
+            (if cuda { Provider::Cuda(0) } else { Provider::Cpu }, cuda)
         }
     };
     match open_on(file, provider, options) {
@@ -167,23 +152,16 @@ fn open_on(
     options: &SessionOptions,
 ) -> Result<OpenGraph, SessionError> {
     let (environment, _) = runtime::environment()?;
-    let refused = |problem: String| SessionError::Open {
-        file: file.into(),
-        problem,
-    };
-    let builder = configure(
-        Session::builder(&environment).map_err(|e| refused(e.to_string()))?,
-        options,
-    )
-    .map_err(|e| refused(e.to_string()))?;
+    let refused = |problem: String| SessionError::Open { file: file.into(), problem };
+    let builder =
+        configure(Session::builder(&environment).map_err(|e| refused(e.to_string()))?, options)
+            .map_err(|e| refused(e.to_string()))?;
     let providers = providers(provider);
     let unusable = |error: &dyn fmt::Display| SessionError::Device {
         device: options.device,
         problem: error.to_string(),
     };
-    let mut builder = builder
-        .with_execution_providers(&providers)
-        .map_err(|e| unusable(&e))?;
+    let mut builder = builder.with_execution_providers(&providers).map_err(|e| unusable(&e))?;
     let session = builder.commit_from_file(file).map_err(|error| {
         // A GPU that is missing is found only now. A graph that is at fault itself would not open
         // on the CPU either.
@@ -193,11 +171,7 @@ fn open_on(
             refused(error.to_string())
         }
     })?;
-    Ok(OpenGraph {
-        session,
-        provider,
-        file: file.into(),
-    })
+    Ok(OpenGraph { session, provider, file: file.into() })
 }
 
 fn configure(builder: SessionBuilder, options: &SessionOptions) -> ort::Result<SessionBuilder> {
@@ -213,12 +187,7 @@ fn configure(builder: SessionBuilder, options: &SessionOptions) -> ort::Result<S
 }
 
 fn providers(provider: Provider) -> Vec<ExecutionProviderDispatch> {
-    let cuda = |n: u16| {
-        ep::CUDA::default()
-            .with_device_id(n.into())
-            .build()
-            .error_on_failure()
-    };
+    let cuda = |n: u16| ep::CUDA::default().with_device_id(n.into()).build().error_on_failure();
     match provider {
         Provider::Cpu => vec![],
         Provider::Cuda(n) => vec![cuda(n)],
@@ -241,11 +210,7 @@ fn signature(session: &Session) -> Signature {
             .dtype()
             .tensor_shape()
             .map(|shape| shape.iter().map(|&d| usize::try_from(d).ok()).collect());
-        TensorFound {
-            name: outlet.name().to_owned(),
-            element,
-            dims: dims.unwrap_or_default(),
-        }
+        TensorFound { name: outlet.name().to_owned(), element, dims: dims.unwrap_or_default() }
     };
     Signature {
         inputs: session.inputs().iter().map(found).collect(),
@@ -264,31 +229,19 @@ impl OpenGraph {
         outputs: &[&str],
     ) -> Result<Vec<Tensor>, SessionError> {
         let file = &self.file;
-        let failed = |problem: String| SessionError::Run {
-            file: file.clone(),
-            problem,
-        };
+        let failed = |problem: String| SessionError::Run { file: file.clone(), problem };
         let mut values: Vec<(&str, SessionInputValue<'_>)> = Vec::with_capacity(inputs.len());
         for &(name, shape, data) in inputs {
             let value = TensorRef::from_array_view((shape, data));
             let value = value.map_err(|e| failed(format!("input `{name}`: {e}")))?;
             values.push((name, value.into()));
         }
-        let results = self
-            .session
-            .run(values)
-            .map_err(|e| failed(e.to_string()))?;
+        let results = self.session.run(values).map_err(|e| failed(e.to_string()))?;
         let copy = |name: &&str| {
-            let value = results
-                .get(name)
-                .ok_or_else(|| failed(format!("no output `{name}`")))?;
-            let (shape, data) = value
-                .try_extract_tensor::<f32>()
-                .map_err(|e| failed(e.to_string()))?;
-            let dims: Vec<_> = shape
-                .iter()
-                .map(|&d| usize::try_from(d).unwrap_or(0))
-                .collect();
+            let value = results.get(name).ok_or_else(|| failed(format!("no output `{name}`")))?;
+            let (shape, data) =
+                value.try_extract_tensor::<f32>().map_err(|e| failed(e.to_string()))?;
+            let dims: Vec<_> = shape.iter().map(|&d| usize::try_from(d).unwrap_or(0)).collect();
             Tensor::new(&dims, data.to_vec())
                 .ok_or_else(|| failed(format!("output `{name}` does not fit its shape")))
         };

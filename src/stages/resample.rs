@@ -29,14 +29,7 @@ impl Axis {
     pub fn interpolate(&mut self, count: usize, cell: f32, position: impl Fn(usize) -> f32) {
         let cell = cell.max(1.0);
         // Two neighbouring cells of c pixels touch at most ⌈2c⌉ + 1 whole pixels.
-        self.clear(
-            count,
-            if cell == 1.0 {
-                2
-            } else {
-                (2.0 * cell).ceil() as usize + 1
-            },
-        );
+        self.clear(count, if cell == 1.0 { 2 } else { (2.0 * cell).ceil() as usize + 1 });
         for i in 0..count {
             let at = position(i) / cell - 0.5;
             let left = at.floor();
@@ -75,21 +68,14 @@ impl Axis {
 
     /// For each output pixel: the index of its first source pixel and the weights from there on.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (i32, &[f32])> {
-        self.first
-            .iter()
-            .copied()
-            .zip(self.weights.chunks_exact(self.taps.max(1)))
+        self.first.iter().copied().zip(self.weights.chunks_exact(self.taps.max(1)))
     }
 
     /// The source pixels that any output needs, end exclusive; empty without outputs.
     pub fn reach(&self) -> std::ops::Range<i32> {
         let lowest = self.first.iter().copied().min().unwrap_or(0);
         let highest = self.first.iter().copied().max().unwrap_or(0);
-        lowest..if self.first.is_empty() {
-            lowest
-        } else {
-            highest + self.taps as i32
-        }
+        lowest..if self.first.is_empty() { lowest } else { highest + self.taps as i32 }
     }
 
     fn clear(&mut self, count: usize, taps: usize) {
@@ -114,10 +100,7 @@ impl Axis {
     fn keep_inside(&mut self, size: usize) {
         let last = size.max(1) as i32 - 1;
         let mut inside = vec![0.0; self.taps];
-        let outputs = self
-            .first
-            .iter_mut()
-            .zip(self.weights.chunks_exact_mut(self.taps.max(1)));
+        let outputs = self.first.iter_mut().zip(self.weights.chunks_exact_mut(self.taps.max(1)));
         for (first, weights) in outputs {
             let moved_first = (*first).min(last + 1 - weights.len() as i32).max(0);
             inside.fill(0.0);
@@ -148,11 +131,7 @@ mod tests {
     fn sample(axis: &Axis, source: &[f32]) -> Vec<f32> {
         axis.iter()
             .map(|(first, weights)| {
-                weights
-                    .iter()
-                    .zip(&source[first as usize..])
-                    .map(|(w, s)| w * s)
-                    .sum()
+                weights.iter().zip(&source[first as usize..]).map(|(w, s)| w * s).sum()
             })
             .collect()
     }

@@ -28,13 +28,9 @@ fn the_tiny_detector_sees_bright_squares() {
     let detector = package.detector().expect("a detector");
     let mut graph = session::open(&package, &detector.file, &CPU).expect("proven");
     let (width, height) = (640, 384);
-    for (x, y, side) in [
-        (100, 60, 16),
-        (300, 200, 12),
-        (250, 90, 40),
-        (400, 130, 110),
-        (90, 150, 200),
-    ] {
+    for (x, y, side) in
+        [(100, 60, 16), (300, 200, 12), (250, 90, 40), (400, 130, 110), (90, 150, 200)]
+    {
         let mut picture = vec![20.0; 3 * width * height];
         for channel in 0..3 {
             for row in y..y + side {
@@ -46,10 +42,7 @@ fn the_tiny_detector_sees_bright_squares() {
         assert!(!boxes.is_empty(), "{side} px at {x},{y} is seen");
         for found in boxes {
             let wanted = [x, y, x + side, y + side].map(|v| v as f32);
-            assert!(
-                far(&found, &wanted) <= 0.15 * side as f32,
-                "{found:?} for {wanted:?}"
-            );
+            assert!(far(&found, &wanted) <= 0.15 * side as f32, "{found:?} for {wanted:?}");
         }
     }
     assert!(boxes(&mut graph, &vec![20.0; 3 * width * height], width, height).is_empty());

@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// A file of the shared folder; says so where it is missing.
 pub(crate) fn shared(file: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../shared")
-        .join(file);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(file);
     if !path.exists() {
         eprintln!("SKIPPED: a test of the imported networks needs ../shared/{file}");
         return None;
@@ -34,9 +32,7 @@ impl Golden {
             zip::ZipArchive::new(std::fs::File::open(file).expect("readable")).expect("an archive");
         let mut bytes = |name: &str| {
             let mut bytes = Vec::new();
-            let mut record = zip
-                .by_name(&format!("{name}.npy"))
-                .expect("the array is there");
+            let mut record = zip.by_name(&format!("{name}.npy")).expect("the array is there");
             record.read_to_end(&mut bytes).expect("its bytes");
             bytes
         };
@@ -55,7 +51,5 @@ impl Golden {
 }
 
 fn array<T: npyz::Deserialize>(bytes: &[u8]) -> Vec<T> {
-    npyz::NpyFile::new(Cursor::new(bytes))
-        .and_then(npyz::NpyFile::into_vec)
-        .expect("its type")
+    npyz::NpyFile::new(Cursor::new(bytes)).and_then(npyz::NpyFile::into_vec).expect("its type")
 }

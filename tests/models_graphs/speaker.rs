@@ -28,10 +28,7 @@ pub(crate) struct Head {
 
 impl Head {
     pub(crate) fn probabilities(&self) -> Vec<f32> {
-        self.logits
-            .chunks(2)
-            .map(|z| 1.0 / (1.0 + (z[0] - z[1]).exp()))
-            .collect()
+        self.logits.chunks(2).map(|z| 1.0 / (1.0 + (z[0] - z[1]).exp())).collect()
     }
 }
 
@@ -50,9 +47,7 @@ impl Speaker {
     /// States of `tracks` new tracks.
     pub(crate) fn fresh(&self, tracks: usize) -> Vec<Vec<f32>> {
         let states = self.manifest.face.states.iter();
-        states
-            .map(|s| vec![0.0; tracks * s.shape.iter().product::<usize>()])
-            .collect()
+        states.map(|s| vec![0.0; tracks * s.shape.iter().product::<usize>()]).collect()
     }
 
     /// One run of the face encoder.
@@ -67,11 +62,8 @@ impl Speaker {
         let ticks = valid.len() / tracks;
         let crop_dims = [tracks, ticks, 112, 112];
         let valid_dims = [tracks, ticks];
-        let state_dims: Vec<Vec<usize>> = face
-            .states
-            .iter()
-            .map(|s| [&[tracks], s.shape.as_slice()].concat())
-            .collect();
+        let state_dims: Vec<Vec<usize>> =
+            face.states.iter().map(|s| [&[tracks], s.shape.as_slice()].concat()).collect();
         let mut inputs = vec![
             (face.frames.as_str(), crop_dims.as_slice(), crops),
             (face.valid.as_str(), valid_dims.as_slice(), valid),
@@ -87,12 +79,7 @@ impl Speaker {
         let mut next = || results.next().expect("as many as asked for");
         let (embeddings, maps) = (next(), next());
         let states = face.states.iter().map(|_| next()).collect();
-        Faces {
-            embeddings,
-            maps,
-            states,
-            gate: face.gate.as_ref().map(|_| next()),
-        }
+        Faces { embeddings, maps, states, gate: face.gate.as_ref().map(|_| next()) }
     }
 
     /// A whole track of `ticks` crops, fed in pieces of these sizes by turns; with the flush at
@@ -102,17 +89,10 @@ impl Speaker {
         // What stands in a flush frame must not matter.
         let crops = [crops, &noise(99, delay * 112 * 112, 255.0)].concat();
         let valid = [vec![1.0; ticks], vec![0.0; delay]].concat();
-        let mut all = Faces {
-            embeddings: vec![],
-            maps: vec![],
-            gate: None,
-            states: self.fresh(1),
-        };
+        let mut all = Faces { embeddings: vec![], maps: vec![], gate: None, states: self.fresh(1) };
         let (mut at, mut turn) = (0, pieces.iter().cycle());
         while at < valid.len() {
-            let to = valid
-                .len()
-                .min(at + turn.next().expect("pieces are not empty"));
+            let to = valid.len().min(at + turn.next().expect("pieces are not empty"));
             let states = std::mem::take(&mut all.states);
             let crops = &crops[at * 112 * 112..to * 112 * 112];
             let part = self.run_faces(crops, &valid[at..to], 1, states);
@@ -123,8 +103,7 @@ impl Speaker {
         }
         let face = &self.manifest.face;
         all.embeddings.drain(..delay * face.embedding.width);
-        all.maps
-            .drain(..delay * face.map.channels * face.map.height * face.map.width);
+        all.maps.drain(..delay * face.map.channels * face.map.height * face.map.width);
         all
     }
 
@@ -132,10 +111,7 @@ impl Speaker {
         let audio = &self.manifest.audio;
         let dims = [1, rows.len() / 13, 13];
         let inputs = [(audio.rows.as_str(), dims.as_slice(), rows)];
-        let results = self
-            .audio
-            .run(&inputs, &[audio.embedding.name.as_str()])
-            .expect("a run");
+        let results = self.audio.run(&inputs, &[audio.embedding.name.as_str()]).expect("a run");
         results[0].values().to_vec()
     }
 
@@ -149,11 +125,7 @@ impl Speaker {
         let inputs = [
             (head.audio.as_str(), dims.as_slice(), audio),
             (head.face.as_str(), dims.as_slice(), face),
-            (
-                head.forward_state.name.as_str(),
-                state_dims.as_slice(),
-                state.unwrap_or(&zeros),
-            ),
+            (head.forward_state.name.as_str(), state_dims.as_slice(), state.unwrap_or(&zeros)),
         ];
         let mut outputs = vec![head.score.as_str(), head.forward_states.as_str()];
         outputs.extend(head.gate.iter().map(|gate| gate.name.as_str()));
@@ -173,11 +145,7 @@ pub(crate) fn far(a: &[f32], b: &[f32]) -> f32 {
     // A NaN must not pass as near.
     a.iter().zip(b).fold(0.0, |most, (a, b)| {
         let d = (a - b).abs();
-        if d.is_nan() {
-            f32::INFINITY
-        } else {
-            d.max(most)
-        }
+        if d.is_nan() { f32::INFINITY } else { d.max(most) }
     })
 }
 

@@ -61,10 +61,7 @@ impl Archive {
         let wanted = storage.count.checked_mul(storage.element.byte_size());
         if wanted != Some(bytes.len()) {
             let Storage { count, element, .. } = storage;
-            return Err(format!(
-                "{name} has {} bytes, not {count} {element:?}",
-                bytes.len()
-            ));
+            return Err(format!("{name} has {} bytes, not {count} {element:?}", bytes.len()));
         }
         Ok(bytes)
     }
@@ -75,17 +72,11 @@ impl Archive {
             other => format!("{name} cannot be read: {other}"),
         })?;
         if record.size() > most {
-            return Err(format!(
-                "{name} has {} bytes, more than {most}",
-                record.size()
-            ));
+            return Err(format!("{name} has {} bytes, more than {most}", record.size()));
         }
         let mut bytes = Vec::new();
         // The directory's size may lie: never read more than the bound.
-        record
-            .take(most)
-            .read_to_end(&mut bytes)
-            .map_err(|e| format!("{name}: {e}"))?;
+        record.take(most).read_to_end(&mut bytes).map_err(|e| format!("{name}: {e}"))?;
         Ok(bytes)
     }
 }

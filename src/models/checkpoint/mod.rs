@@ -34,18 +34,11 @@ impl Checkpoint {
     /// [`ModelError::Read`], or [`ModelError::Checkpoint`] where it is no checkpoint, is cut off,
     /// or holds something other than tensors.
     pub fn open(file: &Path) -> Result<Self, ModelError> {
-        let wrong = |problem| ModelError::Checkpoint {
-            file: file.into(),
-            problem,
-        };
+        let wrong = |problem| ModelError::Checkpoint { file: file.into(), problem };
         let reader = std::fs::File::open(file).map_err(ModelError::read(file))?;
         let mut archive = Archive::open(reader).map_err(wrong)?;
         let views = pickle::state_dict(&archive.pickle().map_err(wrong)?).map_err(wrong)?;
-        Ok(Self {
-            file: file.into(),
-            views,
-            archive,
-        })
+        Ok(Self { file: file.into(), views, archive })
     }
 
     /// The file that was opened.
@@ -69,20 +62,11 @@ impl Checkpoint {
     /// A message where there is none of that name, it holds another type, or its numbers are
     /// missing from the file.
     pub fn tensor(&mut self, name: &str) -> Result<Tensor, String> {
-        let view = self
-            .views
-            .get(name)
-            .ok_or_else(|| format!("there is no tensor `{name}`"))?;
+        let view = self.views.get(name).ok_or_else(|| format!("there is no tensor `{name}`"))?;
         if view.storage.element != Element::Float {
-            return Err(format!(
-                "`{name}` holds {:?}, not 32-bit floats",
-                view.storage.element
-            ));
+            return Err(format!("`{name}` holds {:?}, not 32-bit floats", view.storage.element));
         }
-        let bytes = self
-            .archive
-            .storage(&view.storage)
-            .map_err(|e| format!("`{name}`: {e}"))?;
+        let bytes = self.archive.storage(&view.storage).map_err(|e| format!("`{name}`: {e}"))?;
         let float = |index: usize| {
             let at = bytes.get(index * 4..index * 4 + 4)?;
             Some(f32::from_le_bytes(at.try_into().ok()?))

@@ -50,9 +50,7 @@ pub(super) fn state_dict(pickle: &[u8]) -> Result<BTreeMap<String, TensorView>, 
         memo: BTreeMap::new(),
         shared: vec![],
     };
-    let top = reader
-        .run()
-        .map_err(|problem| format!("its pickle {problem}"))?;
+    let top = reader.run().map_err(|problem| format!("its pickle {problem}"))?;
     let not_tensors = || "it holds no dictionary of tensors by name".to_owned();
     let Value::Shared(index) = top else {
         return Err(not_tensors());
@@ -68,11 +66,7 @@ pub(super) fn state_dict(pickle: &[u8]) -> Result<BTreeMap<String, TensorView>, 
         let name = name.strip_prefix("module.").unwrap_or(name);
         tensors.insert(name.to_owned(), TensorView::clone(view));
     }
-    if tensors.is_empty() {
-        Err(not_tensors())
-    } else {
-        Ok(tensors)
-    }
+    if tensors.is_empty() { Err(not_tensors()) } else { Ok(tensors) }
 }
 
 struct Reader<'a> {
@@ -123,11 +117,7 @@ impl<'a> Reader<'a> {
                 if length > 8 {
                     return Err("holds a number that is too large".into());
                 }
-                let sign = if digits.last().is_some_and(|b| b & 0x80 != 0) {
-                    0xff
-                } else {
-                    0
-                };
+                let sign = if digits.last().is_some_and(|b| b & 0x80 != 0) { 0xff } else { 0 };
                 let mut wide = [sign; 8];
                 wide[..length].copy_from_slice(digits);
                 Value::Int(i64::from_le_bytes(wide))
@@ -230,9 +220,7 @@ impl<'a> Reader<'a> {
             }
             b'Q' => {
                 let id = self.pop()?;
-                Value::Storage(Rc::new(
-                    storage(&id).ok_or("refers to something but a storage")?,
-                ))
+                Value::Storage(Rc::new(storage(&id).ok_or("refers to something but a storage")?))
             }
             b'R' => {
                 let (Value::Tuple(arguments), Value::Known(callable)) = (self.pop()?, self.pop()?)
@@ -259,13 +247,7 @@ impl<'a> Reader<'a> {
             (Known::OrderedDict, []) => Ok(self.share(Shared::Dict(vec![]))),
             (
                 Known::RebuildTensor,
-                [
-                    Value::Storage(storage),
-                    Value::Int(offset),
-                    dims,
-                    strides,
-                    ..,
-                ],
+                [Value::Storage(storage), Value::Int(offset), dims, strides, ..],
             ) => {
                 let view = TensorView::new(
                     storage,
@@ -299,10 +281,7 @@ impl<'a> Reader<'a> {
     }
 
     fn take(&mut self, count: usize) -> Step<&'a [u8]> {
-        let end = self
-            .at
-            .checked_add(count)
-            .filter(|&end| end <= self.bytes.len());
+        let end = self.at.checked_add(count).filter(|&end| end <= self.bytes.len());
         let end = end.ok_or("ends in the middle")?;
         let taken = &self.bytes[self.at..end];
         self.at = end;
@@ -324,10 +303,7 @@ impl<'a> Reader<'a> {
 
     fn line(&mut self) -> Step<String> {
         let rest = &self.bytes[self.at..];
-        let length = rest
-            .iter()
-            .position(|&b| b == b'\n')
-            .ok_or_else(malformed)?;
+        let length = rest.iter().position(|&b| b == b'\n').ok_or_else(malformed)?;
         let line = String::from_utf8_lossy(&rest[..length]).into_owned();
         self.at += length + 1;
         Ok(line)
@@ -339,9 +315,9 @@ fn known(module: &str, name: &str) -> Step<Known> {
         ("collections", "OrderedDict") => Ok(Known::OrderedDict),
         ("torch._utils", "_rebuild_tensor_v2") => Ok(Known::RebuildTensor),
         ("torch._utils", "_rebuild_parameter") => Ok(Known::RebuildParameter),
-        ("torch", storage) if Element::from_storage(storage).is_some() => Ok(Known::Storage(
-            Element::from_storage(storage).ok_or_else(malformed)?,
-        )),
+        ("torch", storage) if Element::from_storage(storage).is_some() => {
+            Ok(Known::Storage(Element::from_storage(storage).ok_or_else(malformed)?))
+        }
         _ => Err(format!(
             "names `{module}.{name}`, which is not needed for weights and is never run; \
              save the network's state_dict() instead"

@@ -73,19 +73,11 @@ impl TensorView {
         }
         // No more values than the storage holds, so that a stride of 0 cannot ask for all memory.
         let count = dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d))?;
-        let last = dims
-            .iter()
-            .zip(&strides)
-            .try_fold(offset, |at, (&dim, &stride)| {
-                at.checked_add(dim.saturating_sub(1).checked_mul(stride)?)
-            })?;
+        let last = dims.iter().zip(&strides).try_fold(offset, |at, (&dim, &stride)| {
+            at.checked_add(dim.saturating_sub(1).checked_mul(stride)?)
+        })?;
         let fits = count <= storage.count && (count == 0 || last < storage.count);
-        fits.then(|| Self {
-            storage: storage.clone(),
-            offset,
-            dims,
-            strides,
-        })
+        fits.then(|| Self { storage: storage.clone(), offset, dims, strides })
     }
 
     /// The position of every value in the storage, last dimension fastest.

@@ -45,10 +45,7 @@ impl GraphBuilder {
     /// An empty graph called `name`.
     pub(crate) fn new(name: &str) -> Self {
         Self {
-            graph: GraphProto {
-                name: name.to_owned(),
-                ..GraphProto::default()
-            },
+            graph: GraphProto { name: name.to_owned(), ..GraphProto::default() },
             ..Self::default()
         }
     }
@@ -67,16 +64,8 @@ impl GraphBuilder {
 
     /// A float constant.
     pub(crate) fn constant(&mut self, tensor: &Tensor) -> Edge {
-        let bytes = tensor
-            .values()
-            .iter()
-            .flat_map(|v| v.to_le_bytes())
-            .collect();
-        self.initializer(
-            tensor.dims().iter().map(|&d| d as i64).collect(),
-            data_type::FLOAT,
-            bytes,
-        )
+        let bytes = tensor.values().iter().flat_map(|v| v.to_le_bytes()).collect();
+        self.initializer(tensor.dims().iter().map(|&d| d as i64).collect(), data_type::FLOAT, bytes)
     }
 
     /// A float constant without dimensions.
@@ -97,12 +86,7 @@ impl GraphBuilder {
 
     fn initializer(&mut self, dims: Vec<i64>, data_type: i32, raw_data: Vec<u8>) -> Edge {
         let name = self.fresh();
-        self.graph.initializer.push(TensorProto {
-            dims,
-            data_type,
-            name: name.clone(),
-            raw_data,
-        });
+        self.graph.initializer.push(TensorProto { dims, data_type, name: name.clone(), raw_data });
         Edge(name)
     }
 
@@ -135,10 +119,7 @@ impl GraphBuilder {
             name: format!("{op_type}_{output}"),
             output: vec![output],
             op_type: op_type.to_owned(),
-            attribute: attributes
-                .iter()
-                .map(|(name, value)| attribute(name, value))
-                .collect(),
+            attribute: attributes.iter().map(|(name, value)| attribute(name, value)).collect(),
         });
     }
 
@@ -155,20 +136,14 @@ impl GraphBuilder {
             producer_version: env!("CARGO_PKG_VERSION").to_owned(),
             doc_string: doc.to_owned(),
             graph: Some(self.graph),
-            opset_import: vec![OperatorSetIdProto {
-                domain: String::new(),
-                version: OPSET,
-            }],
+            opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
         };
         model.encode_to_vec()
     }
 }
 
 fn attribute(name: &str, value: &Attribute<'_>) -> AttributeProto {
-    let mut proto = AttributeProto {
-        name: name.to_owned(),
-        ..AttributeProto::default()
-    };
+    let mut proto = AttributeProto { name: name.to_owned(), ..AttributeProto::default() };
     match value {
         Attribute::Int(i) => (proto.i, proto.kind) = (Some(*i), attribute_type::INT),
         Attribute::Ints(ints) => (proto.ints, proto.kind) = (ints.to_vec(), attribute_type::INTS),
@@ -192,8 +167,6 @@ fn value_info(name: &str, axes: &[Axis]) -> ValueInfoProto {
     };
     ValueInfoProto {
         name: name.to_owned(),
-        value_type: Some(TypeProto {
-            tensor_type: Some(tensor),
-        }),
+        value_type: Some(TypeProto { tensor_type: Some(tensor) }),
     }
 }

@@ -81,11 +81,7 @@ impl GraphBuilder {
     /// Mean over square windows that touch each other.
     pub(crate) fn average_pool(&mut self, x: &Edge, size: i64) -> Edge {
         let window = [size; 2];
-        self.op(
-            "AveragePool",
-            &[x],
-            &[("kernel_shape", Ints(&window)), ("strides", Ints(&window))],
-        )
+        self.op("AveragePool", &[x], &[("kernel_shape", Ints(&window)), ("strides", Ints(&window))])
     }
 
     pub(crate) fn relu(&mut self, x: &Edge) -> Edge {
@@ -151,9 +147,7 @@ impl GraphBuilder {
 
     /// `x · weights + bias` over the last dimension; `weights` is `[out, in]` as in PyTorch.
     pub(crate) fn linear(&mut self, x: &Edge, weights: &Tensor, bias: &Tensor) -> Edge {
-        let weights = weights
-            .transposed()
-            .expect("a linear layer's weights have two dimensions");
+        let weights = weights.transposed().expect("a linear layer's weights have two dimensions");
         let weights = self.constant(&weights);
         let bias = self.constant(bias);
         let y = self.matmul(x, &weights);
@@ -192,19 +186,11 @@ impl GraphBuilder {
     }
 
     pub(crate) fn reduce_max(&mut self, x: &Edge, axes: &[i64]) -> Edge {
-        self.op(
-            "ReduceMax",
-            &[x],
-            &[("axes", Ints(axes)), ("keepdims", Int(0))],
-        )
+        self.op("ReduceMax", &[x], &[("axes", Ints(axes)), ("keepdims", Int(0))])
     }
 
     pub(crate) fn reduce_mean(&mut self, x: &Edge, axes: &[i64]) -> Edge {
-        self.op(
-            "ReduceMean",
-            &[x],
-            &[("axes", Ints(axes)), ("keepdims", Int(0))],
-        )
+        self.op("ReduceMean", &[x], &[("axes", Ints(axes)), ("keepdims", Int(0))])
     }
 
     pub(crate) fn unsqueeze(&mut self, x: &Edge, axis: i64) -> Edge {
@@ -231,14 +217,7 @@ impl GraphBuilder {
         };
         self.op(
             "GRU",
-            &[
-                x,
-                &weights,
-                &recurrent,
-                &biases,
-                &absent,
-                initial.unwrap_or(&absent),
-            ],
+            &[x, &weights, &recurrent, &biases, &absent, initial.unwrap_or(&absent)],
             &[
                 ("hidden_size", Int(hidden)),
                 ("direction", Text(direction)),

@@ -8,15 +8,10 @@ use crate::models::contract::{Signature, TensorFound};
 /// The inputs and outputs of an ONNX file, or what is wrong with its bytes.
 pub(crate) fn signature(bytes: &[u8]) -> Result<Signature, String> {
     let model = ModelProto::decode(bytes).map_err(|_| "it is no ONNX file")?;
-    let graph = model
-        .graph
-        .ok_or("it is no ONNX file (it holds no graph)")?;
+    let graph = model.graph.ok_or("it is no ONNX file (it holds no graph)")?;
     // Older files list their weights among the inputs.
     let weights: Vec<_> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
-    let inputs = graph
-        .input
-        .iter()
-        .filter(|value| !weights.contains(&value.name.as_str()));
+    let inputs = graph.input.iter().filter(|value| !weights.contains(&value.name.as_str()));
     Ok(Signature {
         inputs: inputs.map(found).collect(),
         outputs: graph.output.iter().map(found).collect(),
@@ -24,10 +19,7 @@ pub(crate) fn signature(bytes: &[u8]) -> Result<Signature, String> {
 }
 
 fn found(value: &ValueInfoProto) -> TensorFound {
-    let tensor = value
-        .value_type
-        .as_ref()
-        .and_then(|t| t.tensor_type.as_ref());
+    let tensor = value.value_type.as_ref().and_then(|t| t.tensor_type.as_ref());
     let element = match tensor.map(|t| t.elem_type) {
         Some(data_type::FLOAT) => "float32".to_owned(),
         Some(other) => format!("element type {other}"),
@@ -40,9 +32,5 @@ fn found(value: &ValueInfoProto) -> TensorFound {
         };
         shape.dim.iter().map(|dim| size(&dim.value)).collect()
     });
-    TensorFound {
-        name: value.name.clone(),
-        element,
-        dims: dims.unwrap_or_default(),
-    }
+    TensorFound { name: value.name.clone(), element, dims: dims.unwrap_or_default() }
 }

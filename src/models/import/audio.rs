@@ -41,13 +41,5 @@ pub(super) fn conv_relu(
     (kernel, bias): &(Tensor, Tensor),
 ) -> Edge {
     let half = |axis: usize| (kernel.dims()[axis] / 2) as i64;
-    graph.conv_relu(
-        x,
-        &Conv {
-            kernel,
-            bias,
-            strides: [1; 2],
-            pads: [half(2), half(3)],
-        },
-    )
+    graph.conv_relu(x, &Conv { kernel, bias, strides: [1; 2], pads: [half(2), half(3)] })
 }

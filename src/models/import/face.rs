@@ -97,22 +97,8 @@ impl FaceBuilder {
         let shift = graph.scalar(-GREY_MEAN / GREY_DEVIATION);
         let scaled = graph.mul(&pixels, &scale);
         let edge = graph.add(&scaled, &shift);
-        let builder = Self {
-            graph,
-            ticks,
-            flags,
-            history,
-            delay: 0,
-            states,
-        };
-        (
-            builder,
-            Spatial {
-                edge,
-                channels: 1,
-                side: CROP_PX,
-            },
-        )
+        let builder = Self { graph, ticks, flags, history, delay: 0, states };
+        (builder, Spatial { edge, channels: 1, side: CROP_PX })
     }
 
     /// A square spatial convolution with ReLU; `stride` 2 halves the sides.
@@ -123,18 +109,9 @@ impl FaceBuilder {
         stride: usize,
     ) -> Spatial {
         let size = kernel.dims()[2] as i64;
-        let conv = Conv {
-            kernel,
-            bias,
-            strides: [stride as i64; 2],
-            pads: [size / 2; 2],
-        };
+        let conv = Conv { kernel, bias, strides: [stride as i64; 2], pads: [size / 2; 2] };
         let edge = self.graph.conv_relu(&x.edge, &conv);
-        Spatial {
-            edge,
-            channels: kernel.dims()[0],
-            side: x.side / stride,
-        }
+        Spatial { edge, channels: kernel.dims()[0], side: x.side / stride }
     }
 
     /// Puts frames along time, zero where the flag says so.
@@ -145,11 +122,7 @@ impl FaceBuilder {
         let shape = self.shape_with(&[x.channels, x.side * x.side]);
         let by_frame = self.graph.reshape_to(&masked, &shape);
         let edge = self.graph.transpose(&by_frame, &[0, 2, 1, 3]);
-        Temporal {
-            edge,
-            channels: x.channels,
-            side: x.side,
-        }
+        Temporal { edge, channels: x.channels, side: x.side }
     }
 
     /// Zeroes what lies along time where the flag says so, between two temporal convolutions.
@@ -158,11 +131,7 @@ impl FaceBuilder {
         let flags = self.graph.unsqueeze(&flags, 1);
         let flags = self.graph.unsqueeze(&flags, 3);
         let edge = self.graph.mul(&x.edge, &flags);
-        Temporal {
-            edge,
-            channels: x.channels,
-            side: x.side,
-        }
+        Temporal { edge, channels: x.channels, side: x.side }
     }
 
     /// A temporal convolution with ReLU and its state. Branches that run side by side are each
@@ -173,39 +142,21 @@ impl FaceBuilder {
         // The newest tap is (k−1)/2 ahead of the output's own frame.
         let skipped = conv.delay - (taps - 1) / 2;
         let kept = taps - 1 + skipped;
-        let axes = [
-            N,
-            Axis::Fixed(x.channels),
-            Axis::Fixed(kept),
-            Axis::Fixed(cells),
-        ];
+        let axes = [N, Axis::Fixed(x.channels), Axis::Fixed(kept), Axis::Fixed(cells)];
         let (input, output) = (format!("{name}_state"), format!("{name}_state_next"));
         let past = self.graph.input(&input, &axes);
         let all = self.graph.concat(&[&past, &x.edge], 2);
         let next = self.graph.slice(&all, 2, -(kept as i64), None);
         self.graph.output(&next, &output, &axes);
         let shape = [x.channels, kept, cells].map(|n| n as i64).to_vec();
-        self.states.push(RawState {
-            input,
-            output,
-            shape,
-        });
+        self.states.push(RawState { input, output, shape });
         let seen = match skipped {
             0 => all,
             skipped => self.graph.slice(&all, 2, 0, Some(-(skipped as i64))),
         };
-        let conv = Conv {
-            kernel: &conv.kernel,
-            bias: &conv.bias,
-            strides: [1; 2],
-            pads: [0; 2],
-        };
+        let conv = Conv { kernel: &conv.kernel, bias: &conv.bias, strides: [1; 2], pads: [0; 2] };
         let edge = self.graph.conv_relu(&seen, &conv);
-        Temporal {
-            edge,
-            channels: conv.kernel.dims()[0],
-            side: x.side,
-        }
+        Temporal { edge, channels: conv.kernel.dims()[0], side: x.side }
     }
 
     /// Everything built from here on is `ticks` later.
@@ -217,24 +168,14 @@ impl FaceBuilder {
     pub(super) fn leave(&mut self, x: &Temporal) -> Spatial {
         let by_frame = self.graph.transpose(&x.edge, &[0, 2, 1, 3]);
         let side = x.side as i64;
-        let edge = self
-            .graph
-            .reshape(&by_frame, &[-1, x.channels as i64, side, side]);
-        Spatial {
-            edge,
-            channels: x.channels,
-            side: x.side,
-        }
+        let edge = self.graph.reshape(&by_frame, &[-1, x.channels as i64, side, side]);
+        Spatial { edge, channels: x.channels, side: x.side }
     }
 
     /// Halves the sides: maximum over 3×3, step 2.
     pub(super) fn pool(&mut self, x: &Spatial) -> Spatial {
         let edge = self.graph.max_pool(&x.edge, [3; 2], [2; 2], [1; 2]);
-        Spatial {
-            edge,
-            channels: x.channels,
-            side: x.side / 2,
-        }
+        Spatial { edge, channels: x.channels, side: x.side / 2 }
     }
 
     /// Makes the last layer's value the map output and gives its maximum, `[N,T,C]`.
@@ -242,13 +183,7 @@ impl FaceBuilder {
         let by_frame = self.graph.transpose(&x.edge, &[0, 2, 1, 3]);
         let side = x.side as i64;
         let map = self.graph.reshape(&by_frame, &[0, 0, 0, side, side]);
-        let axes = [
-            N,
-            T,
-            Axis::Fixed(x.channels),
-            Axis::Fixed(x.side),
-            Axis::Fixed(x.side),
-        ];
+        let axes = [N, T, Axis::Fixed(x.channels), Axis::Fixed(x.side), Axis::Fixed(x.side)];
         self.graph.output(&map, MAP, &axes);
         let peak = self.graph.reduce_max(&by_frame, &[3]);
         (by_frame, peak)

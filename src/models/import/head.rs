@@ -37,13 +37,7 @@ impl HeadBuilder {
         let audio = graph.input(AUDIO, &[N, T, Axis::Fixed(width)]);
         let face = graph.input(FACE, &[N, T, Axis::Fixed(width)]);
         let state = graph.input(FORWARD_STATE, &[N, Axis::Fixed(hidden)]);
-        Self {
-            graph,
-            audio,
-            face,
-            hidden,
-            state,
-        }
+        Self { graph, audio, face, hidden, state }
     }
 
     /// The forward recurrence over `[N,T,in]`, from the given state; its states are an output.

@@ -53,14 +53,7 @@ fn face_graph(weights: &mut dyn Weights, widths: [usize; 3]) -> Result<FaceFile,
     let (mut face, mut x) = FaceBuilder::new(2 * BLOCK_DELAY_TICKS);
     for (index, width) in widths.into_iter().enumerate() {
         let block = format!("model.visualEncoder.block{}", index + 1);
-        let y = face_block(
-            &mut face,
-            weights,
-            &block,
-            &x,
-            width,
-            if index == 0 { 2 } else { 1 },
-        )?;
+        let y = face_block(&mut face, weights, &block, &x, width, if index == 0 { 2 } else { 1 })?;
         if index < 2 {
             let frames = face.leave(&y);
             x = face.pool(&frames);
@@ -85,12 +78,8 @@ fn face_block(
 ) -> Result<Temporal, ModelError> {
     let mut branches = Vec::new();
     for size in [3, 5] {
-        let layer = |part: &str| {
-            (
-                format!("{block}.{part}_{size}"),
-                format!("{block}.bn_{part}_{size}"),
-            )
-        };
+        let layer =
+            |part: &str| (format!("{block}.{part}_{size}"), format!("{block}.bn_{part}_{size}"));
         let (conv, norm) = layer("s");
         let (kernel, bias) = weights.folded(&conv, &norm, &[width, x.channels, 1, size, size])?;
         let kernel = reshaped(kernel, &[width, x.channels, size, size]);
@@ -99,11 +88,7 @@ fn face_block(
         let (conv, norm) = layer("t");
         let (kernel, bias) = weights.folded(&conv, &norm, &[width, width, size, 1, 1])?;
         let kernel = reshaped(kernel, &[width, width, size, 1]);
-        let conv = TemporalConv {
-            kernel,
-            bias,
-            delay: BLOCK_DELAY_TICKS,
-        };
+        let conv = TemporalConv { kernel, bias, delay: BLOCK_DELAY_TICKS };
         let name = format!("{}_t_{size}", block.rsplit('.').next().unwrap_or(block));
         branches.push(face.temporal(&seen, &name, &conv));
     }
@@ -116,11 +101,7 @@ fn face_block(
     )?;
     let kernel = reshaped(kernel, &[width, width, 1, 1]);
     let edge = audio::conv_relu(&mut face.graph, &sum, &(kernel, bias));
-    Ok(Temporal {
-        edge,
-        channels: width,
-        side: branches[0].side,
-    })
+    Ok(Temporal { edge, channels: width, side: branches[0].side })
 }
 
 /// A gate that is 1 everywhere, of real layers that training can wake up.
@@ -142,35 +123,26 @@ fn identity_se(face: &mut FaceBuilder, map: &Edge, peak: &Edge, width: usize) ->
 }
 
 fn audio_graph(weights: &mut dyn Weights, widths: [usize; 3]) -> Result<Vec<u8>, ModelError> {
-    audio::build(
-        widths[2],
-        "Light-ASD audio encoder",
-        &mut |graph, x, index| {
-            let block = format!("model.audioEncoder.block{}", index + 1);
-            let width = widths[index];
-            let before = if index == 0 { 1 } else { widths[index - 1] };
-            let mut branches = Vec::new();
-            for size in [3, 5] {
-                let parts = [
-                    ("m", [width, before, size, 1]),
-                    ("t", [width, width, 1, size]),
-                ];
-                let mut y = x.clone();
-                for (part, dims) in parts {
-                    let (conv, norm) = (
-                        format!("{block}.{part}_{size}"),
-                        format!("{block}.bn_{part}_{size}"),
-                    );
-                    y = audio::conv_relu(graph, &y, &weights.folded(&conv, &norm, &dims)?);
-                }
-                branches.push(y);
+    audio::build(widths[2], "Light-ASD audio encoder", &mut |graph, x, index| {
+        let block = format!("model.audioEncoder.block{}", index + 1);
+        let width = widths[index];
+        let before = if index == 0 { 1 } else { widths[index - 1] };
+        let mut branches = Vec::new();
+        for size in [3, 5] {
+            let parts = [("m", [width, before, size, 1]), ("t", [width, width, 1, size])];
+            let mut y = x.clone();
+            for (part, dims) in parts {
+                let (conv, norm) =
+                    (format!("{block}.{part}_{size}"), format!("{block}.bn_{part}_{size}"));
+                y = audio::conv_relu(graph, &y, &weights.folded(&conv, &norm, &dims)?);
             }
-            let sum = graph.add(&branches[0], &branches[1]);
-            let (conv, norm) = (format!("{block}.last"), format!("{block}.bn_last"));
-            let last = weights.folded(&conv, &norm, &[width, width, 1, 1])?;
-            Ok(audio::conv_relu(graph, &sum, &last))
-        },
-    )
+            branches.push(y);
+        }
+        let sum = graph.add(&branches[0], &branches[1]);
+        let (conv, norm) = (format!("{block}.last"), format!("{block}.bn_last"));
+        let last = weights.folded(&conv, &norm, &[width, width, 1, 1])?;
+        Ok(audio::conv_relu(graph, &sum, &last))
+    })
 }
 
 fn head_graph(weights: &mut dyn Weights, width: usize) -> Result<Vec<u8>, ModelError> {
@@ -188,7 +160,5 @@ fn head_graph(weights: &mut dyn Weights, width: usize) -> Result<Vec<u8>, ModelE
 
 /// A kernel without its dimension of size 1.
 pub(super) fn reshaped(kernel: Tensor, dims: &[usize]) -> Tensor {
-    kernel
-        .reshaped(dims)
-        .expect("only dimensions of size 1 are left out")
+    kernel.reshaped(dims).expect("only dimensions of size 1 are left out")
 }

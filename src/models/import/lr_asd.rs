@@ -47,11 +47,7 @@ pub(crate) fn graphs(
             if number > 0 {
                 y = face.mask(&y);
             }
-            let conv = TemporalConv {
-                kernel,
-                bias,
-                delay: taps / 2,
-            };
+            let conv = TemporalConv { kernel, bias, delay: taps / 2 };
             y = face.temporal(&y, &format!("block{}_t_{}", index + 1, number + 1), &conv);
             face.late(taps / 2);
         }
@@ -98,11 +94,7 @@ fn audio_graph(weights: &mut dyn Weights, widths: [usize; 3]) -> Result<Vec<u8>,
         ];
         parts.into_iter().try_fold(x.clone(), |y, (part, dims)| {
             let (conv, norm) = (format!("{block}.{part}"), format!("{block}.{}", norm(part)));
-            Ok(audio::conv_relu(
-                graph,
-                &y,
-                &weights.folded(&conv, &norm, &dims)?,
-            ))
+            Ok(audio::conv_relu(graph, &y, &weights.folded(&conv, &norm, &dims)?))
         })
     })
 }
@@ -120,13 +112,7 @@ fn head_graph(weights: &mut dyn Weights, width: usize) -> Result<Vec<u8>, ModelE
     let first = head.forward(&gated, &forward);
     let second = head.backward(&gated, &backward);
     let states = head.graph.concat(&[&first, &second], 2);
-    let inner = self::gate(
-        &mut head,
-        weights,
-        "model.detector.attention",
-        &states,
-        width,
-    )?;
+    let inner = self::gate(&mut head, weights, "model.detector.attention", &states, width)?;
     let gated = head.graph.mul(&states, &inner);
     head.finish(&gated, width, weights, "LR-ASD temporal head")
 }

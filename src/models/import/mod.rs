@@ -93,24 +93,16 @@ impl FromStr for ImportKind {
 pub fn import(kind: ImportKind, files: &[PathBuf], out_dir: &Path) -> Result<Package, ModelError> {
     let [file] = files else {
         let wanted = kind.wanted_file();
-        return Err(ModelError::FileCount {
-            kind: kind.name(),
-            wanted,
-            given: files.len(),
-        });
+        return Err(ModelError::FileCount { kind: kind.name(), wanted, given: files.len() });
     };
     let (wanted, origin, notes) = match kind {
         ImportKind::YuNet => return yunet::import(file, out_dir),
-        ImportKind::LightAsd => (
-            "a Light-ASD checkpoint",
-            "github.com/Junhua-Liao/Light-ASD",
-            LIGHT_ASD_NOTES,
-        ),
-        ImportKind::LrAsd => (
-            "an LR-ASD checkpoint",
-            "github.com/Junhua-Liao/LR-ASD",
-            LR_ASD_NOTES,
-        ),
+        ImportKind::LightAsd => {
+            ("a Light-ASD checkpoint", "github.com/Junhua-Liao/Light-ASD", LIGHT_ASD_NOTES)
+        }
+        ImportKind::LrAsd => {
+            ("an LR-ASD checkpoint", "github.com/Junhua-Liao/LR-ASD", LR_ASD_NOTES)
+        }
     };
     let mut weights = CheckpointWeights::new(Checkpoint::open(file)?, wanted);
     let graphs: SpeakerGraphs = match kind {
@@ -147,6 +139,7 @@ pub(crate) fn texts(package: RawPackage) -> SpeakerTexts {
             why: "ranks channels by gate times activation, which costs nothing and is more \
                   faithful than ranking by the gate alone"
                 .into(),
+            typical: std::collections::BTreeMap::new(),
         },
         lookahead_ticks: RawLookahead { file: 50, live: 12 },
     }

@@ -47,10 +47,7 @@ pub(crate) fn write(
     graphs: SpeakerGraphs,
     texts: SpeakerTexts,
 ) -> Result<Package, ModelError> {
-    let width = |name: &str| RawWidth {
-        name: name.into(),
-        width: graphs.width as i64,
-    };
+    let width = |name: &str| RawWidth { name: name.into(), width: graphs.width as i64 };
     let side = graphs.map_side as i64;
     let head = raw_head(&graphs);
     let manifest = RawSpeaker {
@@ -89,14 +86,8 @@ pub(crate) fn write(
         explain: texts.explain,
         lookahead_ticks: texts.lookahead_ticks,
     };
-    let files = [
-        (FACE_FILE, graphs.face),
-        (AUDIO_FILE, graphs.audio),
-        (HEAD_FILE, graphs.head),
-    ];
-    finish(dir, manifest, files.into(), |manifest, sums| {
-        manifest.files = sums
-    })
+    let files = [(FACE_FILE, graphs.face), (AUDIO_FILE, graphs.audio), (HEAD_FILE, graphs.head)];
+    finish(dir, manifest, files.into(), |manifest, sums| manifest.files = sums)
 }
 
 fn raw_head(graphs: &SpeakerGraphs) -> RawHead {
@@ -125,16 +116,11 @@ pub(crate) fn finish<M: serde::Serialize>(
     files: Vec<(&str, Vec<u8>)>,
     set_sums: impl FnOnce(&mut M, BTreeMap<String, String>),
 ) -> Result<Package, ModelError> {
-    let sums = files
-        .iter()
-        .map(|(name, bytes)| (name.to_string(), Sha256::of(bytes).to_string()));
+    let sums = files.iter().map(|(name, bytes)| (name.to_string(), Sha256::of(bytes).to_string()));
     set_sums(&mut manifest, sums.collect());
     let text = toml::to_string(&manifest).expect("a manifest is tables of plain values");
     let named = files.into_iter().map(|(name, bytes)| {
-        (
-            FileName::new(name).expect("the importer's own names are plain"),
-            bytes,
-        )
+        (FileName::new(name).expect("the importer's own names are plain"), bytes)
     });
     package::write(dir, &text, &named.collect::<Vec<_>>())
 }

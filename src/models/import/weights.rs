@@ -34,11 +34,7 @@ pub(super) struct CheckpointWeights {
 impl CheckpointWeights {
     /// `wanted` is the network's name with its article, for errors.
     pub(super) fn new(checkpoint: Checkpoint, wanted: &'static str) -> Self {
-        Self {
-            checkpoint,
-            wanted,
-            used: BTreeSet::new(),
-        }
+        Self { checkpoint, wanted, used: BTreeSet::new() }
     }
 
     fn wrong(&self, problem: String) -> ModelError {
@@ -82,10 +78,7 @@ impl Weights for CheckpointWeights {
         let tensor = self.checkpoint.tensor(name);
         self.used.insert(name.to_owned());
         let file = self.checkpoint.file();
-        tensor.map_err(|problem| ModelError::Checkpoint {
-            file: file.into(),
-            problem,
-        })
+        tensor.map_err(|problem| ModelError::Checkpoint { file: file.into(), problem })
     }
 
     fn folded(

@@ -18,18 +18,11 @@ const MOST_BYTES: u64 = 64 << 20;
 
 /// Makes a package of a YuNet file; the one with free picture sizes is the one to use.
 pub(super) fn import(file: &Path, dir: &Path) -> Result<Package, ModelError> {
-    let wrong = |problem: String| ModelError::WrongNetwork {
-        file: file.into(),
-        wanted: WANTED,
-        problem,
-    };
-    let length = std::fs::metadata(file)
-        .map_err(ModelError::read(file))?
-        .len();
+    let wrong =
+        |problem: String| ModelError::WrongNetwork { file: file.into(), wanted: WANTED, problem };
+    let length = std::fs::metadata(file).map_err(ModelError::read(file))?.len();
     if length > MOST_BYTES {
-        return Err(wrong(format!(
-            "it has {length} bytes, more than {MOST_BYTES}"
-        )));
+        return Err(wrong(format!("it has {length} bytes, more than {MOST_BYTES}")));
     }
     let bytes = std::fs::read(file).map_err(ModelError::read(file))?;
     let signature = graph::signature(&bytes).map_err(wrong)?;
@@ -57,15 +50,10 @@ pub(super) fn import(file: &Path, dir: &Path) -> Result<Package, ModelError> {
     let checked = Manifest::parse(&text, &dir.join(MANIFEST_FILE))?;
     for contract in checked.model.contracts() {
         crate::models::contract::prove(&contract, &signature).map_err(|m| {
-            wrong(format!(
-                "a YuNet has {}, but this file has {}",
-                m.expected, m.found
-            ))
+            wrong(format!("a YuNet has {}, but this file has {}", m.expected, m.found))
         })?;
     }
-    finish(dir, manifest, vec![(FILE, bytes)], |manifest, sums| {
-        manifest.files = sums
-    })
+    finish(dir, manifest, vec![(FILE, bytes)], |manifest, sums| manifest.files = sums)
 }
 
 /// The manifest of a detector that is read as YuNet is.
@@ -93,10 +81,7 @@ pub(crate) fn detector_manifest(
 
 fn with_sum(manifest: &RawDetector) -> RawDetector {
     let sum = (manifest.detector.file.clone(), "0".repeat(64));
-    RawDetector {
-        files: [sum].into(),
-        ..manifest.clone()
-    }
+    RawDetector { files: [sum].into(), ..manifest.clone() }
 }
 
 /// The size of the only input; `None` where it is free.
@@ -106,13 +91,9 @@ fn input_size(signature: &Signature) -> Result<Option<RawSize>, String> {
     };
     match *input.dims.as_slice() {
         [None, Some(3), None, None] => Ok(None),
-        [Some(1), Some(3), Some(height), Some(width)] => Ok(Some(RawSize {
-            width: width as i64,
-            height: height as i64,
-        })),
-        _ => Err(format!(
-            "its input `{}` is not a picture [B,3,H,W]",
-            input.name
-        )),
+        [Some(1), Some(3), Some(height), Some(width)] => {
+            Ok(Some(RawSize { width: width as i64, height: height as i64 }))
+        }
+        _ => Err(format!("its input `{}` is not a picture [B,3,H,W]", input.name)),
     }
 }

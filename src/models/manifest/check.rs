@@ -15,9 +15,7 @@ impl FileName {
     pub fn new(name: &str) -> Option<Self> {
         let plain = !name.is_empty()
             && !name.starts_with('.')
-            && name
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
         plain.then(|| Self(name.to_owned()))
     }
 
@@ -95,11 +93,7 @@ impl<'a> Checker<'a> {
     }
 
     pub(super) fn wrong(&self, key: impl Into<String>, problem: impl Into<String>) -> ModelError {
-        ModelError::Key {
-            file: self.file.into(),
-            key: key.into(),
-            problem: problem.into(),
-        }
+        ModelError::Key { file: self.file.into(), key: key.into(), problem: problem.into() }
     }
 
     pub(super) fn text(&self, key: &str, value: &str) -> Result<String, ModelError> {
@@ -134,10 +128,7 @@ impl<'a> Checker<'a> {
 
     pub(super) fn probability(&self, key: &str, value: f64) -> Result<Probability, ModelError> {
         Probability::new(value as f32).ok_or_else(|| {
-            self.wrong(
-                key,
-                format!("is {value}; it must be a probability from 0 to 1"),
-            )
+            self.wrong(key, format!("is {value}; it must be a probability from 0 to 1"))
         })
     }
 
@@ -148,19 +139,9 @@ impl<'a> Checker<'a> {
         value: &str,
         words: &[(&str, T)],
     ) -> Result<T, ModelError> {
-        words
-            .iter()
-            .find(|(word, _)| *word == value)
-            .map(|(_, t)| *t)
-            .ok_or_else(|| {
-                let known: Vec<_> = words
-                    .iter()
-                    .map(|(word, _)| format!("\"{word}\""))
-                    .collect();
-                self.wrong(
-                    key,
-                    format!("is \"{value}\"; it must be {}", known.join(" or ")),
-                )
-            })
+        words.iter().find(|(word, _)| *word == value).map(|(_, t)| *t).ok_or_else(|| {
+            let known: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+            self.wrong(key, format!("is \"{value}\"; it must be {}", known.join(" or ")))
+        })
     }
 }

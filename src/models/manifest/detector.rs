@@ -58,10 +58,7 @@ impl DetectorManifest {
                 height_px: check.count("detector.input_size_px.height", size.height, 1)?,
             },
         };
-        let strides = raw
-            .strides
-            .iter()
-            .map(|&s| check.count("detector.strides", s, 1));
+        let strides = raw.strides.iter().map(|&s| check.count("detector.strides", s, 1));
         let strides = strides.collect::<Result<Vec<_>, _>>()?;
         if strides.is_empty() || !strides.is_sorted_by(|a, b| a < b) {
             let problem = format!("is {strides:?}; it must name rising strides, as [8, 16, 32]");
@@ -83,23 +80,10 @@ impl DetectorManifest {
     pub fn contract(&self) -> GraphContract {
         let dims = match self.input_size {
             InputSize::Free => {
-                vec![
-                    Dim::Free("B"),
-                    Dim::Fixed(3),
-                    Dim::Free("H"),
-                    Dim::Free("W"),
-                ]
+                vec![Dim::Free("B"), Dim::Fixed(3), Dim::Free("H"), Dim::Free("W")]
             }
-            InputSize::Fixed {
-                width_px,
-                height_px,
-            } => {
-                vec![
-                    Dim::Fixed(1),
-                    Dim::Fixed(3),
-                    Dim::Fixed(height_px),
-                    Dim::Fixed(width_px),
-                ]
+            InputSize::Fixed { width_px, height_px } => {
+                vec![Dim::Fixed(1), Dim::Fixed(3), Dim::Fixed(height_px), Dim::Fixed(width_px)]
             }
         };
         let outputs = self.strides.iter().flat_map(|stride| {
@@ -110,10 +94,7 @@ impl DetectorManifest {
         });
         GraphContract {
             file: self.file.clone(),
-            inputs: vec![TensorContract {
-                name: self.input.as_str().to_owned(),
-                dims,
-            }],
+            inputs: vec![TensorContract { name: self.input.as_str().to_owned(), dims }],
             outputs: outputs.collect(),
         }
     }

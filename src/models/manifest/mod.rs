@@ -21,8 +21,8 @@ use serde::de::DeserializeOwned;
 pub use check::{FileName, Sha256, TensorName};
 pub use detector::{DetectorFamily, DetectorManifest, InputSize};
 pub use speaker::{
-    AudioGraph, AudioRecipe, CropRecipe, Decision, Explain, ExplainMode, FaceGraph, Features,
-    HeadGate, HeadGraph, Lookahead, MapOutput, OddTicks, SpeakerManifest, State, WidthTensor,
+    AudioGraph, AudioRecipe, CropRecipe, Decision, Explain, FaceGraph, Features, HeadGate,
+    HeadGraph, Lookahead, MapOutput, OddTicks, SpeakerManifest, State, WidthTensor,
 };
 
 use super::ModelError;
@@ -100,17 +100,11 @@ impl Manifest {
         let (common, model) = if check.word("kind", &kind, &kinds)? {
             let raw: RawSpeaker = read(text, file)?;
             let model = SpeakerManifest::check(&raw, &check)?;
-            (
-                common(&raw.package, &raw.files, &check)?,
-                Model::Speaker(Box::new(model)),
-            )
+            (common(&raw.package, &raw.files, &check)?, Model::Speaker(Box::new(model)))
         } else {
             let raw: RawDetector = read(text, file)?;
             let model = DetectorManifest::check(&raw.detector, &check)?;
-            (
-                common(&raw.package, &raw.files, &check)?,
-                Model::Detector(model),
-            )
+            (common(&raw.package, &raw.files, &check)?, Model::Detector(model))
         };
         for contract in model.contracts() {
             if !common.files.contains_key(&contract.file) {
@@ -130,10 +124,7 @@ fn common(
     let files = files.iter().map(|(name, sum)| {
         let key = format!("files.\"{name}\"");
         let sum = Sha256::from_hex(sum).ok_or_else(|| {
-            check.wrong(
-                &key,
-                format!("is \"{sum}\"; it must be a SHA-256 of 64 hex digits"),
-            )
+            check.wrong(&key, format!("is \"{sum}\"; it must be a SHA-256 of 64 hex digits"))
         })?;
         Ok((check.file_name(&key, name)?, sum))
     });
@@ -149,14 +140,7 @@ fn common(
 fn read<T: DeserializeOwned>(text: &str, file: &Path) -> Result<T, ModelError> {
     toml::from_str(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start.min(text.len()));
-        let line = 1 + text.as_bytes()[..at]
-            .iter()
-            .filter(|&&b| b == b'\n')
-            .count();
-        ModelError::Syntax {
-            file: file.into(),
-            line,
-            problem: error.message().replace('\n', ", "),
-        }
+        let line = 1 + text.as_bytes()[..at].iter().filter(|&&b| b == b'\n').count();
+        ModelError::Syntax { file: file.into(), line, problem: error.message().replace('\n', ", ") }
     })
 }

@@ -139,6 +139,8 @@ pub(crate) struct RawDecision {
 pub(crate) struct RawExplain {
     pub default_mode: String,
     pub why: String,
+    #[serde(default)]
+    pub typical: std::collections::BTreeMap<String, f64>,
 }
 
 #[derive(Clone, Serialize, Deserialize)]

@@ -3,9 +3,13 @@
 //! N is the number of tracks in a run and T the number of ticks; both are free in every run. All
 //! tensors are float32.
 
+use std::collections::BTreeMap;
+
 use super::check::{FileName, TensorName};
 use crate::core::evidence::Probability;
 use crate::models::contract::{Dim, GraphContract, TensorContract};
+use crate::stages::explain::Mode;
+use crate::stages::explain::scale::ScaleRule;
 
 /// How a face becomes the picture that the face encoder takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -166,11 +170,7 @@ pub struct OddTicks(usize);
 impl OddTicks {
     /// `ticks`, or `None` where it is even.
     pub const fn new(ticks: usize) -> Option<Self> {
-        if ticks % 2 == 1 {
-            Some(Self(ticks))
-        } else {
-            None
-        }
+        if ticks % 2 == 1 { Some(Self(ticks)) } else { None }
     }
 
     /// The number.
@@ -190,42 +190,24 @@ pub struct Decision {
     pub why: String,
 }
 
-/// How a heatmap is made.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ExplainMode {
-    /// The paper's rule: channels whose gate lies above mean + 1.282 std.
-    Paper,
-    /// Channels by gate × pooled activation.
-    GateActivation,
-    /// Signed effect of removing each channel.
-    Ablation,
-    /// No heatmap.
-    None,
-}
-
-impl ExplainMode {
-    /// The modes by the names that manifests and options use.
-    pub const NAMES: [(&'static str, Self); 4] = [
-        ("paper", Self::Paper),
-        ("gate-activation", Self::GateActivation),
-        ("ablation", Self::Ablation),
-        ("none", Self::None),
-    ];
-
-    /// The mode's name.
-    pub fn name(self) -> &'static str {
-        let named = Self::NAMES.iter().find(|(_, mode)| *mode == self);
-        named.expect("every mode is in the table").0
-    }
-}
-
 /// Which heatmap a package is best shown with.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Explain {
     /// The mode.
-    pub default_mode: ExplainMode,
+    pub default_mode: Mode,
     /// Where the choice comes from.
     pub why: String,
+    /// By mode, the 99th percentile of a map's raw cells while a person speaks clearly: what the
+    /// running scale starts from.
+    pub typical: BTreeMap<&'static str, f32>,
+}
+
+impl Explain {
+    /// The scale of `mode`'s maps; 1 where the package does not say.
+    pub fn scale(&self, mode: Mode) -> ScaleRule {
+        let typical = self.typical.get(mode.name()).copied().unwrap_or(1.0);
+        ScaleRule::new(typical).unwrap_or_default()
+    }
 }
 
 /// Ticks after the scored one that the head is given. The encoders' own reach comes on top.
@@ -259,11 +241,7 @@ pub struct SpeakerManifest {
 impl SpeakerManifest {
     /// What the three graphs must look like: face, audio, head.
     pub fn contracts(&self) -> Vec<GraphContract> {
-        vec![
-            self.face_contract(),
-            self.audio_contract(),
-            self.head_contract(),
-        ]
+        vec![self.face_contract(), self.audio_contract(), self.head_contract()]
     }
 
     /// What the face encoder must look like.
@@ -281,11 +259,7 @@ impl SpeakerManifest {
             inputs.push(tracks(&state.input, &state.shape));
             outputs.push(tracks(&state.output, &state.shape));
         }
-        GraphContract {
-            file: face.file.clone(),
-            inputs,
-            outputs,
-        }
+        GraphContract { file: face.file.clone(), inputs, outputs }
     }
 
     /// What the audio encoder must look like.
@@ -302,15 +276,8 @@ impl SpeakerManifest {
     pub fn head_contract(&self) -> GraphContract {
         let head = &self.head;
         let state = head.forward_state.width;
-        let mut outputs = vec![
-            ticks(&head.score, &[2]),
-            ticks(&head.forward_states, &[state]),
-        ];
-        outputs.extend(
-            head.gate
-                .iter()
-                .map(|gate| ticks(&gate.name, &[gate.channels])),
-        );
+        let mut outputs = vec![ticks(&head.score, &[2]), ticks(&head.forward_states, &[state])];
+        outputs.extend(head.gate.iter().map(|gate| ticks(&gate.name, &[gate.channels])));
         GraphContract {
             file: head.file.clone(),
             inputs: vec![
@@ -327,18 +294,12 @@ impl SpeakerManifest {
 fn ticks(name: &TensorName, rest: &[usize]) -> TensorContract {
     let mut dims = vec![Dim::Free("N"), Dim::Free("T")];
     dims.extend(rest.iter().map(|&n| Dim::Fixed(n)));
-    TensorContract {
-        name: name.as_str().to_owned(),
-        dims,
-    }
+    TensorContract { name: name.as_str().to_owned(), dims }
 }
 
 /// A tensor `[N,…]`.
 fn tracks(name: &TensorName, rest: &[usize]) -> TensorContract {
     let mut dims = vec![Dim::Free("N")];
     dims.extend(rest.iter().map(|&n| Dim::Fixed(n)));
-    TensorContract {
-        name: name.as_str().to_owned(),
-        dims,
-    }
+    TensorContract { name: name.as_str().to_owned(), dims }
 }

@@ -3,11 +3,32 @@
 use super::check::Checker;
 use super::raw::{RawAudio, RawFace, RawFeatures, RawHead, RawSpeaker, RawWidth};
 use super::speaker::{
-    AudioGraph, AudioRecipe, CropRecipe, Decision, Explain, ExplainMode, FaceGraph, Features,
-    HeadGate, HeadGraph, Lookahead, MapOutput, OddTicks, SpeakerManifest, State, WidthTensor,
+    AudioGraph, AudioRecipe, CropRecipe, Decision, Explain, FaceGraph, Features, HeadGate,
+    HeadGraph, Lookahead, MapOutput, OddTicks, SpeakerManifest, State, WidthTensor,
 };
 use crate::core::time::Tick;
 use crate::models::ModelError;
+use crate::stages::explain::Mode;
+use crate::stages::explain::scale::ScaleRule;
+use std::collections::BTreeMap;
+
+fn typical(
+    raw: &BTreeMap<String, f64>,
+    check: &Checker<'_>,
+) -> Result<BTreeMap<&'static str, f32>, ModelError> {
+    let mut typical = BTreeMap::new();
+    for (name, value) in raw {
+        let modes = &Mode::ALL.map(|mode| (mode.name(), mode));
+        let mode = check.word("explain.typical", name, modes)?;
+        let value = *value as f32;
+        if ScaleRule::new(value).is_none() {
+            let problem = format!("`{name}` is {value}; it must be a positive number");
+            return Err(check.wrong("explain.typical", problem));
+        }
+        typical.insert(mode.name(), value);
+    }
+    Ok(typical)
+}
 
 impl SpeakerManifest {
     pub(super) fn check(raw: &RawSpeaker, check: &Checker<'_>) -> Result<Self, ModelError> {
@@ -19,15 +40,10 @@ impl SpeakerManifest {
             let problem = format!("is {smoothing}; it must be odd, so that the mean has a middle");
             check.wrong("decision.smoothing_ticks", problem)
         })?;
-        let modes = &ExplainMode::NAMES;
+        let modes = &Mode::ALL.map(|mode| (mode.name(), mode));
         let default_mode = check.word("explain.default_mode", &raw.explain.default_mode, modes)?;
         let gated = face.gate.is_some() || head.gate.is_some();
-        if !gated
-            && matches!(
-                default_mode,
-                ExplainMode::Paper | ExplainMode::GateActivation
-            )
-        {
+        if !gated && matches!(default_mode, Mode::Paper | Mode::GateActivation) {
             let problem = "needs a gate, but neither `face.gate` nor `head.gate` names one; \
                            name one, or use \"ablation\" or \"none\"";
             return Err(check.wrong("explain.default_mode", problem));
@@ -53,6 +69,7 @@ impl SpeakerManifest {
             explain: Explain {
                 default_mode,
                 why: check.text("explain.why", &raw.explain.why)?,
+                typical: typical(&raw.explain.typical, check)?,
             },
             lookahead_ticks: Lookahead {
                 file: check.count("lookahead_ticks.file", raw.lookahead_ticks.file, 0)?,
@@ -65,22 +82,11 @@ impl SpeakerManifest {
 fn features(raw: &RawFeatures, check: &Checker<'_>) -> Result<Features, ModelError> {
     let crops = [("light-asd-112-grey", CropRecipe::LightAsd112Grey)];
     let crop = check.word("features.crop", &raw.crop, &crops)?;
-    let rows = [
-        ("mfcc-13", AudioRecipe::Mfcc13),
-        ("log-mel-40", AudioRecipe::LogMel40),
-    ];
+    let rows = [("mfcc-13", AudioRecipe::Mfcc13), ("log-mel-40", AudioRecipe::LogMel40)];
     let audio = check.word("features.audio", &raw.audio, &rows)?;
     let fixed = [
-        (
-            "features.crop_size_px",
-            raw.crop_size_px,
-            crop.size_px() as i64,
-        ),
-        (
-            "features.ticks_per_second",
-            raw.ticks_per_second,
-            Tick::PER_SECOND,
-        ),
+        ("features.crop_size_px", raw.crop_size_px, crop.size_px() as i64),
+        ("features.ticks_per_second", raw.ticks_per_second, Tick::PER_SECOND),
     ];
     for (key, value, needed) in fixed {
         if value != needed {
@@ -115,10 +121,7 @@ fn face(raw: &RawFace, check: &Checker<'_>) -> Result<FaceGraph, ModelError> {
     }
     let states = raw.states.iter().enumerate().map(|(i, state)| {
         let key = |name: &str| format!("face.states[{i}].{name}");
-        let shape = state
-            .shape
-            .iter()
-            .map(|&n| check.count(&key("shape"), n, 1));
+        let shape = state.shape.iter().map(|&n| check.count(&key("shape"), n, 1));
         Ok(State {
             input: check.tensor(&key("input"), &state.input)?,
             output: check.tensor(&key("output"), &state.output)?,
@@ -130,11 +133,7 @@ fn face(raw: &RawFace, check: &Checker<'_>) -> Result<FaceGraph, ModelError> {
         frames: check.tensor("face.frames", &raw.frames)?,
         valid: check.tensor("face.valid", &raw.valid)?,
         delay_ticks: check.count("face.delay_ticks", raw.delay_ticks, 0)?,
-        gate: raw
-            .gate
-            .as_deref()
-            .map(|gate| check.tensor("face.gate", gate))
-            .transpose()?,
+        gate: raw.gate.as_deref().map(|gate| check.tensor("face.gate", gate)).transpose()?,
         embedding,
         map,
         states: states.collect::<Result<_, ModelError>>()?,

@@ -30,34 +30,14 @@ struct Level {
 }
 
 const LEVELS: [Level; 3] = [
-    Level {
-        stride_px: 8,
-        window_px: 40,
-        least_px: 8.0,
-        most_px: 24.0,
-    },
-    Level {
-        stride_px: 16,
-        window_px: 112,
-        least_px: 24.0,
-        most_px: 72.0,
-    },
-    Level {
-        stride_px: 32,
-        window_px: 288,
-        least_px: 72.0,
-        most_px: 220.0,
-    },
+    Level { stride_px: 8, window_px: 40, least_px: 8.0, most_px: 24.0 },
+    Level { stride_px: 16, window_px: 112, least_px: 24.0, most_px: 72.0 },
+    Level { stride_px: 32, window_px: 288, least_px: 72.0, most_px: 220.0 },
 ];
 
 /// Eyes, nose and mouth corners from the centre, in sides of the square.
-const LANDMARKS: [[f32; 2]; 5] = [
-    [-0.2, -0.15],
-    [0.2, -0.15],
-    [0.0, 0.05],
-    [-0.15, 0.25],
-    [0.15, 0.25],
-];
+const LANDMARKS: [[f32; 2]; 5] =
+    [[-0.2, -0.15], [0.2, -0.15], [0.0, 0.05], [-0.15, 0.25], [0.15, 0.25]];
 
 pub(super) fn write(dir: &Path, about: RawPackage) -> Result<Package, ModelError> {
     let mut graph = GraphBuilder::new("squares");
@@ -78,9 +58,7 @@ pub(super) fn write(dir: &Path, about: RawPackage) -> Result<Package, ModelError
     }
     let manifest = detector_manifest(about, FILE, INPUT, None);
     let bytes = graph.into_bytes("Sees bright squares as faces");
-    finish(dir, manifest, vec![(FILE, bytes)], |manifest, sums| {
-        manifest.files = sums
-    })
+    finish(dir, manifest, vec![(FILE, bytes)], |manifest, sums| manifest.files = sums)
 }
 
 impl Level {

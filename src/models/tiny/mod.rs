@@ -59,11 +59,7 @@ pub fn write_speaker(dir: &Path, network: TinyNetwork, seed: u64) -> Result<Pack
         TinyNetwork::LightAsd => ("tiny-light", light_asd::graphs(&mut weights, WIDTHS)?),
         TinyNetwork::LrAsd => ("tiny-lr", lr_asd::graphs(&mut weights, WIDTHS)?),
     };
-    speaker::write(
-        dir,
-        graphs,
-        texts(about(name, "Random weights: for tests of paths only.")),
-    )
+    speaker::write(dir, graphs, texts(about(name, "Random weights: for tests of paths only.")))
 }
 
 /// Writes a detector package into `dir`: bright squares of 8 to 220 px on a dark picture are
@@ -72,13 +68,7 @@ pub fn write_speaker(dir: &Path, network: TinyNetwork, seed: u64) -> Result<Pack
 /// # Errors
 /// As [`super::import::import`] while writing.
 pub fn write_detector(dir: &Path) -> Result<Package, ModelError> {
-    detector::write(
-        dir,
-        about(
-            "tiny-detector",
-            "Sees bright squares: for tests of paths only.",
-        ),
-    )
+    detector::write(dir, about("tiny-detector", "Sees bright squares: for tests of paths only."))
 }
 
 fn about(name: &str, notes: &str) -> RawPackage {

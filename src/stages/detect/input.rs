@@ -59,12 +59,7 @@ impl Shape {
         let reduced = |side: usize| ((side as f32 * scale).round() as usize).max(1);
         let content = (reduced(source.0), reduced(source.1));
         let padded = |side: usize| side.next_multiple_of(SIDE_MULTIPLE_PX);
-        Self {
-            source,
-            content,
-            tensor: (padded(content.0), padded(content.1)),
-            scale,
-        }
+        Self { source, content, tensor: (padded(content.0), padded(content.1)), scale }
     }
 }
 
@@ -90,12 +85,7 @@ impl InputMaker {
         reduce(v.0, v.1, &self.chroma, &mut self.row, cr);
         self.convert(Conversion::of(picture));
         let (width, height) = shape.tensor;
-        DetectorInput {
-            data: &self.tensor,
-            width,
-            height,
-            scale: shape.scale,
-        }
+        DetectorInput { data: &self.tensor, width, height, scale: shape.scale }
     }
 
     fn reshape(&mut self, shape: Shape) {
@@ -161,14 +151,9 @@ fn reduce(
     for ((first, weights), out) in down.iter().zip(out.chunks_exact_mut(across.iter().len())) {
         row.clear();
         row.resize(bytes, 0.0);
-        for (y, weight) in (first as usize..)
-            .zip(weights)
-            .filter(|(_, weight)| **weight > 0.0)
-        {
+        for (y, weight) in (first as usize..).zip(weights).filter(|(_, weight)| **weight > 0.0) {
             let samples = plane.data.get(y * plane.stride..).unwrap_or(&[]);
-            row.iter_mut()
-                .zip(samples)
-                .for_each(|(sum, s)| *sum += weight * f32::from(*s));
+            row.iter_mut().zip(samples).for_each(|(sum, s)| *sum += weight * f32::from(*s));
         }
         for (out, (first, weights)) in out.iter_mut().zip(across.iter()) {
             let samples = row[first as usize * step + start..].iter().step_by(step);
@@ -189,11 +174,7 @@ struct Conversion {
 
 impl Conversion {
     fn of(picture: &PictureView<'_>) -> Self {
-        let (red, blue) = if picture.bt709 {
-            (0.2126, 0.0722)
-        } else {
-            (0.299, 0.114)
-        };
+        let (red, blue) = if picture.bt709 { (0.2126, 0.0722) } else { (0.299, 0.114) };
         let green = 1.0 - red - blue;
         let (black, luma, chroma) = match picture.range {
             LumaRange::Limited => (16.0, 255.0 / 219.0, 255.0 / 224.0),
@@ -239,25 +220,14 @@ mod tests {
     impl Painted {
         fn new(width: usize, height: usize, paint: impl Fn(usize, usize) -> [u8; 3]) -> Self {
             let half = width.div_ceil(2);
-            let luma = (0..width * height)
-                .map(|i| paint(i % width, i / width)[0])
-                .collect();
+            let luma = (0..width * height).map(|i| paint(i % width, i / width)[0]).collect();
             let colour = |c: usize| -> Vec<u8> {
                 let cells = 0..half * height.div_ceil(2);
-                cells
-                    .map(|i| paint(2 * (i % half), 2 * (i / half))[c])
-                    .collect()
+                cells.map(|i| paint(2 * (i % half), 2 * (i / half))[c]).collect()
             };
             let (u, v) = (colour(1), colour(2));
             let uv = u.iter().zip(&v).flat_map(|(u, v)| [*u, *v]).collect();
-            Self {
-                width,
-                height,
-                luma,
-                u,
-                v,
-                uv,
-            }
+            Self { width, height, luma, u, v, uv }
         }
 
         fn view(&self, interleaved: bool) -> PictureView<'_> {
@@ -270,10 +240,7 @@ mod tests {
                 chroma: if interleaved {
                     Chroma::Interleaved(plane(&self.uv, 2 * half))
                 } else {
-                    Chroma::Planar {
-                        u: plane(&self.u, half),
-                        v: plane(&self.v, half),
-                    }
+                    Chroma::Planar { u: plane(&self.u, half), v: plane(&self.v, half) }
                 },
                 range: LumaRange::Limited,
                 bt709: false,
@@ -327,9 +294,8 @@ mod tests {
     fn a_point_stands_where_the_scale_says() {
         // A white block from 600 to 660 and from 300 to 330 of 1000 pixels, at scale 0.32.
         let block = |x: usize, y: usize| (600..660).contains(&x) && (300..330).contains(&y);
-        let picture = Painted::new(1000, 563, |x, y| {
-            [if block(x, y) { 235 } else { 16 }, 128, 128]
-        });
+        let picture =
+            Painted::new(1000, 563, |x, y| [if block(x, y) { 235 } else { 16 }, 128, 128]);
         let view = picture.view(true);
         let mut maker = InputMaker::new();
         let input = maker.prepare(&view, 320);
@@ -339,29 +305,16 @@ mod tests {
             at_x += value * ((i % input.width) as f32 + 0.5);
             at_y += value * ((i / input.width) as f32 + 0.5);
         }
-        assert!(
-            (at_x / sum - 630.0 * input.scale).abs() < 0.05,
-            "{}",
-            at_x / sum
-        );
-        assert!(
-            (at_y / sum - 315.0 * input.scale).abs() < 0.05,
-            "{}",
-            at_y / sum
-        );
+        assert!((at_x / sum - 630.0 * input.scale).abs() < 0.05, "{}", at_x / sum);
+        assert!((at_y / sum - 315.0 * input.scale).abs() < 0.05, "{}", at_y / sum);
     }
 
     #[test]
     fn both_layouts_of_colour_give_the_same_tensor() {
-        let picture = Painted::new(131, 77, |x, y| {
-            [(x + y) as u8, (2 * x) as u8, (3 * y) as u8]
-        });
+        let picture = Painted::new(131, 77, |x, y| [(x + y) as u8, (2 * x) as u8, (3 * y) as u8]);
         let (mut one, mut other) = (InputMaker::new(), InputMaker::new());
         let (planar, interleaved) = (picture.view(false), picture.view(true));
-        assert_eq!(
-            one.prepare(&planar, 96).data,
-            other.prepare(&interleaved, 96).data
-        );
+        assert_eq!(one.prepare(&planar, 96).data, other.prepare(&interleaved, 96).data);
     }
 
     #[test]
@@ -372,10 +325,7 @@ mod tests {
         maker.prepare(&large.view(false), 320);
         let view = small.view(false);
         let mut fresh = InputMaker::new();
-        assert_eq!(
-            maker.prepare(&view, 320).data,
-            fresh.prepare(&view, 320).data
-        );
+        assert_eq!(maker.prepare(&view, 320).data, fresh.prepare(&view, 320).data);
     }
 
     proptest! {

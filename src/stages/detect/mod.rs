@@ -14,6 +14,7 @@ use crate::core::picture::PictureView;
 pub mod boxes;
 pub mod cuts;
 pub mod input;
+pub mod look;
 pub mod plan;
 
 /// Finds faces in pictures.

@@ -33,9 +33,7 @@ pub fn clip_map<'a>(
         if map.len() != sum.len() {
             return None;
         }
-        sum.iter_mut()
-            .zip(map)
-            .for_each(|(s, v)| *s += f64::from(*v));
+        sum.iter_mut().zip(map).for_each(|(s, v)| *s += f64::from(*v));
         count += 1;
     }
     let mean: Vec<f32> = sum.iter().map(|s| (s / count as f64) as f32).collect();
@@ -100,11 +98,7 @@ impl MaskedClip {
 
 fn mix(base: &[f32], under: &[f32], mask: &[f32]) -> Vec<f32> {
     let weights = mask.iter().cycle();
-    base.iter()
-        .zip(under)
-        .zip(weights)
-        .map(|((b, u), m)| b + (u - b) * m)
-        .collect()
+    base.iter().zip(under).zip(weights).map(|((b, u), m)| b + (u - b) * m).collect()
 }
 
 /// What masking did to a clip's score: mean z, per area of [`AREAS`].
@@ -134,10 +128,7 @@ pub fn measure<E>(
     map: &[f32],
     mut score: impl FnMut(&[f32]) -> Result<f32, E>,
 ) -> Result<Faithfulness, E> {
-    let mut found = Faithfulness {
-        deletion: [0.0; 3],
-        insertion: [0.0; 3],
-    };
+    let mut found = Faithfulness { deletion: [0.0; 3], insertion: [0.0; 3] };
     for (i, area) in AREAS.into_iter().enumerate() {
         let mask = mask(map, area);
         found.deletion[i] = score(&clip.deleted(&mask))?;
@@ -169,9 +160,7 @@ pub fn mouth_box() -> Vec<f32> {
         let down = (y as f32 + 0.5 - y0).abs() / 5.0;
         across.max(down)
     };
-    (0..PIXELS)
-        .map(|i| 1.0 - apart(i % SIDE, i / SIDE) / SIDE as f32)
-        .collect()
+    (0..PIXELS).map(|i| 1.0 - apart(i % SIDE, i / SIDE) / SIDE as f32).collect()
 }
 
 /// Mouth centre in the crop: a face box has its mouth about 0.55 half-sizes below its centre, the
@@ -184,9 +173,7 @@ mod tests {
 
     fn clip() -> MaskedClip {
         let mut seeded = Seeded::new(3);
-        let crops: Vec<u8> = (0..2 * PIXELS)
-            .map(|_| (seeded.next_u64() >> 56) as u8)
-            .collect();
+        let crops: Vec<u8> = (0..2 * PIXELS).map(|_| (seeded.next_u64() >> 56) as u8).collect();
         MaskedClip::new(&crops).expect("two frames")
     }
 
@@ -212,11 +199,7 @@ mod tests {
 
     #[test]
     fn a_map_of_where_the_model_looks_beats_every_control() {
-        let gap = |map: &[f32]| {
-            measure(&clip(), map, looks_at(70, 20))
-                .expect("scores")
-                .gap()
-        };
+        let gap = |map: &[f32]| measure(&clip(), map, looks_at(70, 20)).expect("scores").gap();
         let (right, wrong) = (gap(&square_map(70, 20)), gap(&square_map(10, 80)));
         assert!(right > 3.0 && wrong < -3.0, "{right} {wrong}");
         assert!(right > gap(&mouth_box()) + 1.0);

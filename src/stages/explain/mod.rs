@@ -42,12 +42,7 @@ pub enum Mode {
 
 impl Mode {
     /// All modes, as they are listed to a user.
-    pub const ALL: [Self; 4] = [
-        Self::Paper,
-        Self::GateActivation,
-        Self::Ablation,
-        Self::None,
-    ];
+    pub const ALL: [Self; 4] = [Self::Paper, Self::GateActivation, Self::Ablation, Self::None];
 
     /// The word for it in arguments, manifests and records.
     pub const fn name(self) -> &'static str {
@@ -120,12 +115,7 @@ impl<'a> FeatureMap<'a> {
     pub fn new(values: &'a [f32], channels: usize, height: usize, width: usize) -> Option<Self> {
         let cells = height.checked_mul(width)?;
         let fits = !values.is_empty() && channels.checked_mul(cells)? == values.len();
-        fits.then_some(Self {
-            values,
-            channels,
-            height,
-            width,
-        })
+        fits.then_some(Self { values, channels, height, width })
     }
 
     /// Number of channels, C.
@@ -156,9 +146,7 @@ impl<'a> FeatureMap<'a> {
     /// Per channel the largest finite value (the encoder's own global max pool); 0 where a channel
     /// has none.
     pub fn pooled(&self) -> Vec<f32> {
-        self.iter()
-            .map(|channel| peak(channel).unwrap_or(0.0))
-            .collect()
+        self.iter().map(|channel| peak(channel).unwrap_or(0.0)).collect()
     }
 }
 
@@ -167,11 +155,7 @@ fn peak(values: &[f32]) -> Option<f32> {
     let mut lanes = [f32::NEG_INFINITY; 8];
     for chunk in values.chunks(lanes.len()) {
         for (lane, v) in lanes.iter_mut().zip(chunk) {
-            *lane = if v.is_finite() && *v > *lane {
-                *v
-            } else {
-                *lane
-            };
+            *lane = if v.is_finite() && *v > *lane { *v } else { *lane };
         }
     }
     lanes.into_iter().filter(|v| v.is_finite()).reduce(f32::max)
@@ -189,19 +173,10 @@ mod tests {
                 clap::ValueEnum::to_possible_value(&mode).map(|v| v.get_name().to_owned()),
                 Some(mode.name().to_owned())
             );
-            assert_eq!(
-                serde_json::to_string(&mode).expect("a word"),
-                format!("{:?}", mode.name())
-            );
+            assert_eq!(serde_json::to_string(&mode).expect("a word"), format!("{:?}", mode.name()));
         }
-        let error = "gradcam"
-            .parse::<Mode>()
-            .expect_err("no such mode")
-            .to_string();
-        assert!(
-            error.contains("gradcam") && error.contains("gate-activation"),
-            "{error}"
-        );
+        let error = "gradcam".parse::<Mode>().expect_err("no such mode").to_string();
+        assert!(error.contains("gradcam") && error.contains("gate-activation"), "{error}");
     }
 
     #[test]

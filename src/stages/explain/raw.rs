@@ -43,10 +43,7 @@ pub fn raw_map(
         Mode::GateActivation => {
             check("gate", gate.len(), features.channels())?;
             let gate = finite_or_zero(gate);
-            let activity = gate
-                .iter()
-                .zip(features.pooled())
-                .map(|(s, v)| s * f64::from(v));
+            let activity = gate.iter().zip(features.pooled()).map(|(s, v)| s * f64::from(v));
             gated_mean(features, &gate, &above_z(&activity.collect::<Vec<_>>()))
         }
         Mode::Ablation => effect_sum(features, effects.ok_or(ExplainError::NoEffects)?, 1.0)?,
@@ -71,15 +68,7 @@ pub fn raw_against(
 }
 
 fn check(what: &'static str, found: usize, expected: usize) -> Result<(), ExplainError> {
-    if found == expected {
-        Ok(())
-    } else {
-        Err(ExplainError::Size {
-            what,
-            found,
-            expected,
-        })
-    }
+    if found == expected { Ok(()) } else { Err(ExplainError::Size { what, found, expected }) }
 }
 
 /// A value that is no finite number must not paint evidence, so it counts as 0.
@@ -109,12 +98,7 @@ fn above_z(weights: &[f64]) -> Vec<bool> {
 fn gated_mean(features: &FeatureMap<'_>, gate: &[f64], kept: &[bool]) -> Vec<f64> {
     let mut sum = vec![0.0; features.cells()];
     let count = kept.iter().filter(|k| **k).count().max(1) as f64;
-    for ((channel, s), _) in features
-        .iter()
-        .zip(gate)
-        .zip(kept)
-        .filter(|(_, kept)| **kept)
-    {
+    for ((channel, s), _) in features.iter().zip(gate).zip(kept).filter(|(_, kept)| **kept) {
         for (cell, v) in sum.iter_mut().zip(channel) {
             *cell += s * finite(*v);
         }
@@ -184,11 +168,7 @@ mod tests {
         fn slow(&self, mode: Mode) -> Vec<f32> {
             let cells = self.h * self.w;
             let at = |c: usize, i: usize| self.values[c * cells + i];
-            let peak = |c: usize| {
-                (0..cells)
-                    .map(|i| at(c, i))
-                    .fold(f32::NEG_INFINITY, f32::max)
-            };
+            let peak = |c: usize| (0..cells).map(|i| at(c, i)).fold(f32::NEG_INFINITY, f32::max);
             let weight = |c: usize| match mode {
                 Mode::Paper => f64::from(self.gate[c]),
                 _ => f64::from(self.gate[c]) * f64::from(peak(c)),
@@ -210,11 +190,7 @@ mod tests {
                             count += 1;
                         }
                     }
-                    if count == 0 {
-                        0.0
-                    } else {
-                        (sum / f64::from(count)).max(0.0) as f32
-                    }
+                    if count == 0 { 0.0 } else { (sum / f64::from(count)).max(0.0) as f32 }
                 })
                 .collect()
         }
@@ -258,9 +234,7 @@ mod tests {
     }
 
     fn close(fast: &[f32], slow: &[f32]) -> bool {
-        fast.iter()
-            .zip(slow)
-            .all(|(a, b)| (a - b).abs() <= 1e-5 * (1.0 + b.abs()))
+        fast.iter().zip(slow).all(|(a, b)| (a - b).abs() <= 1e-5 * (1.0 + b.abs()))
     }
 
     proptest! {
@@ -303,14 +277,7 @@ mod tests {
         let mut gate = vec![0.4; 10];
         (values[3], gate[3]) = (0.01, 0.9);
         (values[7], gate[7]) = (8.0, 0.5);
-        let case = Case {
-            values,
-            c: 10,
-            h: 1,
-            w: 1,
-            gate,
-            effects: vec![0.0; 10],
-        };
+        let case = Case { values, c: 10, h: 1, w: 1, gate, effects: vec![0.0; 10] };
         assert!((case.map(Mode::Paper)[0] - 0.9 * 0.01).abs() < 1e-6);
         assert!((case.map(Mode::GateActivation)[0] - 0.5 * 8.0).abs() < 1e-6);
     }
@@ -350,10 +317,7 @@ mod tests {
         let features = FeatureMap::new(&values, 2, 2, 2).expect("a map");
         let mut out = [0.0; 4];
         let error = raw_map(Mode::Paper, &features, &[1.0], None, &mut out).expect_err("gate");
-        assert!(
-            error.to_string().contains("the gate holds 1 values"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("the gate holds 1 values"), "{error}");
         let error = raw_map(Mode::Ablation, &features, &[1.0; 2], None, &mut out);
         assert_eq!(error, Err(ExplainError::NoEffects));
         assert!(raw_map(Mode::None, &features, &[], None, &mut out[..3]).is_err());

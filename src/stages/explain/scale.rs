@@ -37,6 +37,13 @@ pub struct ScaleRule {
     floor: f32,
 }
 
+impl Default for ScaleRule {
+    /// For maps of which nothing is known: typical is 1.
+    fn default() -> Self {
+        Self { window_s: 10.0, quantile: 0.99, typical: 1.0, floor: 0.5 }
+    }
+}
+
 impl ScaleRule {
     /// The rule for maps whose 99th percentile is `typical` (raw units) while a person speaks
     /// clearly: a property of package and mode, measured once. Window 10 s, floor at half of
@@ -45,29 +52,18 @@ impl ScaleRule {
     /// Returns `None` where `typical` is not a normal positive number.
     pub fn new(typical: f32) -> Option<Self> {
         let fits = typical.is_normal() && typical > 0.0;
-        fits.then_some(Self {
-            window_s: 10.0,
-            quantile: 0.99,
-            typical,
-            floor: typical * 0.5,
-        })
+        fits.then_some(Self { window_s: 10.0, quantile: 0.99, typical, floor: typical * 0.5 })
     }
 
     /// The same rule over a window of `span`; `None` where that is not positive.
     pub fn over(self, span: Span) -> Option<Self> {
-        (span > Span::ZERO).then_some(Self {
-            window_s: span.seconds(),
-            ..self
-        })
+        (span > Span::ZERO).then_some(Self { window_s: span.seconds(), ..self })
     }
 
     /// The same rule, never scaling below `share` (0..=1) of the typical value; `None` for any
     /// other share.
     pub fn floored_at(self, share: f32) -> Option<Self> {
-        (0.0..=1.0).contains(&share).then_some(Self {
-            floor: self.typical * share,
-            ..self
-        })
+        (0.0..=1.0).contains(&share).then_some(Self { floor: self.typical * share, ..self })
     }
 }
 
@@ -86,13 +82,7 @@ impl RunningScale {
     /// A new track's scale: the typical one.
     pub fn new(rule: ScaleRule) -> Self {
         let bins = Box::new([0.0; BINS]);
-        Self {
-            rule,
-            bins,
-            total: 0.0,
-            unit: 1.0,
-            scale: f64::from(rule.typical),
-        }
+        Self { rule, bins, total: 0.0, unit: 1.0, scale: f64::from(rule.typical) }
     }
 
     /// The value (raw units) that is now drawn as 1.
@@ -140,11 +130,7 @@ impl RunningScale {
         let typical = bin_of(self.rule.typical);
         for bin in (0..BINS).rev() {
             // The standing frame: all dark but for the share that makes `typical` its quantile.
-            let standing = if bin == typical {
-                prior * (1.0 - self.rule.quantile)
-            } else {
-                0.0
-            };
+            let standing = if bin == typical { prior * (1.0 - self.rule.quantile) } else { 0.0 };
             let here = self.bins[bin] + standing;
             if here >= above && here > 0.0 {
                 let (low, high) = (edge(bin), edge(bin + 1));
@@ -191,9 +177,7 @@ mod tests {
 
     /// Maps of 196 cells, values spread evenly up to `peak`, in an order that depends on `seed`.
     fn frame(peak: f32, seed: usize) -> Vec<f32> {
-        (0..196)
-            .map(|i| peak * ((i * 37 + seed * 11) % 196) as f32 / 195.0)
-            .collect()
+        (0..196).map(|i| peak * ((i * 37 + seed * 11) % 196) as f32 / 195.0).collect()
     }
 
     fn after(scale: &mut RunningScale, frames: usize, peak: f32) -> f32 {
@@ -206,10 +190,7 @@ mod tests {
         for typical in [0.5, 1.0, 2.0] {
             let mut scale = RunningScale::new(ScaleRule::new(typical).expect("positive"));
             let found = after(&mut scale, 500, 1.5);
-            assert!(
-                (found / (1.5 * 0.99) - 1.0).abs() < 0.03,
-                "typical {typical}: {found}"
-            );
+            assert!((found / (1.5 * 0.99) - 1.0).abs() < 0.03, "typical {typical}: {found}");
         }
     }
 
@@ -252,10 +233,7 @@ mod tests {
         let mut last = after(&mut scale, 250, 2.0);
         for i in 0..100 {
             let next = scale.update(&frame(if i < 5 { 40.0 } else { 0.0 }, i), TICK);
-            assert!(
-                (0.97..1.7).contains(&(next / last)),
-                "frame {i}: {last} -> {next}"
-            );
+            assert!((0.97..1.7).contains(&(next / last)), "frame {i}: {last} -> {next}");
             last = next;
         }
     }

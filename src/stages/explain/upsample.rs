@@ -87,11 +87,7 @@ impl Bicubic {
     pub fn evidence(&mut self, src: &[f32]) -> Vec<f32> {
         // A fifth of the largest float leaves room for the overshoot.
         let clamp = |v: f32| {
-            if v.is_finite() {
-                v.clamp(0.0, f32::MAX / 5.0)
-            } else {
-                0.0
-            }
+            if v.is_finite() { v.clamp(0.0, f32::MAX / 5.0) } else { 0.0 }
         };
         let mut clamped = std::mem::take(&mut self.clamped);
         clamped.clear();
@@ -105,18 +101,14 @@ impl Bicubic {
 
     fn enlarge(&mut self, src: &[f32], out: &mut Vec<f32>) {
         let (width, height) = self.from;
-        assert_eq!(
-            src.len(),
-            width * height,
-            "a map of {width}x{height} was promised"
-        );
+        assert_eq!(src.len(), width * height, "a map of {width}x{height} was promised");
         self.wide.clear();
         for row in src.chunks_exact(width) {
-            self.wide.extend(self.across.iter().map(|tap| {
-                (0..4)
-                    .map(|k| row[tap.from[k]] * tap.weight[k])
-                    .sum::<f32>()
-            }));
+            self.wide.extend(
+                self.across
+                    .iter()
+                    .map(|tap| (0..4).map(|k| row[tap.from[k]] * tap.weight[k]).sum::<f32>()),
+            );
         }
         let wide = self.across.len();
         out.reserve_exact(wide * self.down.len());
@@ -136,12 +128,7 @@ fn taps(from: usize, part: (f64, f64), to: usize) -> Vec<Tap> {
             let floor = at.floor();
             let neighbour = |k: f64| (floor + k).clamp(0.0, last) as usize;
             Tap {
-                from: [
-                    neighbour(-1.0),
-                    neighbour(0.0),
-                    neighbour(1.0),
-                    neighbour(2.0),
-                ],
+                from: [neighbour(-1.0), neighbour(0.0), neighbour(1.0), neighbour(2.0)],
                 weight: cubic((at - floor) as f32),
             }
         })
@@ -193,11 +180,7 @@ mod tests {
 
     fn maps() -> impl Strategy<Value = (Vec<f32>, (usize, usize), (usize, usize))> {
         (1usize..7, 1usize..7, 1usize..20, 1usize..20).prop_flat_map(|(w, h, to_w, to_h)| {
-            (
-                prop::collection::vec(-1.0f32..1.0, w * h),
-                Just((w, h)),
-                Just((to_w, to_h)),
-            )
+            (prop::collection::vec(-1.0f32..1.0, w * h), Just((w, h)), Just((to_w, to_h)))
         })
     }
 
@@ -236,9 +219,7 @@ mod tests {
             [3.208_360_4, 2.433_593_8, 1.658_827_1],
             [4.622_952, 3.263_671_9, 1.904_391_8],
         ];
-        let out = Bicubic::new((2, 2), (3, 4))
-            .expect("no zero")
-            .plain(&[0.0, 1.0, 4.0, 2.0]);
+        let out = Bicubic::new((2, 2), (3, 4)).expect("no zero").plain(&[0.0, 1.0, 4.0, 2.0]);
         for (a, b) in out.iter().zip(golden.as_flattened()) {
             assert!((a - b).abs() < 1e-5, "{out:?}");
         }

@@ -22,15 +22,9 @@ impl From<&Pixmap> for Pixels {
     /// tiny-skia holds premultiplied R, G, B, A.
     fn from(map: &Pixmap) -> Self {
         let mut bgra: Arc<[u8]> = Arc::from(map.data());
-        let bytes = Arc::get_mut(&mut bgra)
-            .into_iter()
-            .flat_map(|b| b.chunks_exact_mut(4));
+        let bytes = Arc::get_mut(&mut bgra).into_iter().flat_map(|b| b.chunks_exact_mut(4));
         bytes.for_each(|pixel| pixel.swap(0, 2));
-        Self {
-            bgra,
-            width: map.width(),
-            height: map.height(),
-        }
+        Self { bgra, width: map.width(), height: map.height() }
     }
 }
 
@@ -45,11 +39,7 @@ pub(super) struct SpriteCache<K> {
 
 impl<K: Hash + Eq> SpriteCache<K> {
     pub(super) fn new() -> Self {
-        Self {
-            young: HashMap::new(),
-            old: HashMap::new(),
-            young_bytes: 0,
-        }
+        Self { young: HashMap::new(), old: HashMap::new(), young_bytes: 0 }
     }
 
     /// The pixels of `key`, painted where they are not there yet; `None` where `paint` gives none.
@@ -74,11 +64,7 @@ impl<K: Hash + Eq> SpriteCache<K> {
 
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
-        self.young
-            .values()
-            .chain(self.old.values())
-            .map(|p| p.bgra.len())
-            .sum()
+        self.young.values().chain(self.old.values()).map(|p| p.bgra.len()).sum()
     }
 }
 

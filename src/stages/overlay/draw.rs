@@ -93,12 +93,7 @@ impl Painter {
                 self.draw_box(FrameBox::new(frame, line_px, state), frame, &mut sprites);
             }
             let em_px = self.em_px(face.track, sizes.em_px(rect.height()));
-            seen.push(Seen {
-                face,
-                state,
-                frame,
-                em_px,
-            });
+            seen.push(Seen { face, state, frame, em_px });
         }
         if self.style.labels {
             self.draw_labels(&seen, evidence.floor, &mut sprites);
@@ -114,21 +109,15 @@ impl Painter {
             self.calm.clear();
         }
         let now = self.drawn;
-        self.calm
-            .retain(|_, calm| calm.last_drawn + FORGET_AFTER > now);
-        self.heat
-            .keep_only(|track| evidence.faces.iter().any(|face| face.track == track));
+        self.calm.retain(|_, calm| calm.last_drawn + FORGET_AFTER > now);
+        self.heat.keep_only(|track| evidence.faces.iter().any(|face| face.track == track));
         for face in &evidence.faces {
             self.talk.note(face.track, face.talk_seconds);
         }
     }
 
     fn em_px(&mut self, track: TrackId, ideal: f32) -> u32 {
-        let fresh = Calm {
-            choice: None,
-            em_px: ideal.round() as u32,
-            last_drawn: 0,
-        };
+        let fresh = Calm { choice: None, em_px: ideal.round() as u32, last_drawn: 0 };
         let calm = self.calm.entry(track).or_insert(fresh);
         if (ideal / calm.em_px as f32 - 1.0).abs() > EM_MARGIN {
             calm.em_px = ideal.round() as u32;
@@ -172,19 +161,9 @@ impl Painter {
             .iter()
             .zip(&labels)
             .map(|(one, label)| {
-                let size = |detail| {
-                    Label {
-                        detail,
-                        ..label.clone()
-                    }
-                    .size(&self.text)
-                };
+                let size = |detail| Label { detail, ..label.clone() }.size(&self.text);
                 let before = self.calm.get(&one.face.track).and_then(|calm| calm.choice);
-                Wanted {
-                    face: one.frame,
-                    sizes: Detail::ALL.map(size),
-                    before,
-                }
+                Wanted { face: one.frame, sizes: Detail::ALL.map(size), before }
             })
             .collect();
         let placed = layout::place(&wanted, self.picture);
@@ -195,13 +174,8 @@ impl Painter {
             if let Some(calm) = self.calm.get_mut(&one.face.track) {
                 calm.choice = Some(choice);
             }
-            let label = Label {
-                detail: choice.detail,
-                ..label
-            };
-            let pixels = self
-                .labels
-                .get(label.clone(), || label.paint(&mut self.text));
+            let label = Label { detail: choice.detail, ..label };
+            let pixels = self.labels.get(label.clone(), || label.paint(&mut self.text));
             sprites.extend(pixels.map(|pixels| sprite(pixels, place)));
         }
     }
@@ -228,12 +202,7 @@ impl Painter {
 }
 
 fn sprite(pixels: Pixels, place: Place) -> Sprite {
-    Sprite {
-        pixels: pixels.bgra,
-        width: pixels.width,
-        height: pixels.height,
-        place,
-    }
+    Sprite { pixels: pixels.bgra, width: pixels.width, height: pixels.height, place }
 }
 
 /// Everyone's talk time, so that a share is of all talk and not only of those now in the picture.

@@ -23,10 +23,7 @@ fn face(id: u32, rect: Rect, p: Option<f32>) -> FaceEvidence {
         landmarks: Landmarks::default(),
         detected: true,
         verdict: scored.unwrap_or(Verdict::Unknown(Unknown::NotScored)),
-        heat: Some(PlacedHeatmap {
-            map: mouth_map(),
-            over: crop_of(rect),
-        }),
+        heat: Some(PlacedHeatmap { map: mouth_map(), over: crop_of(rect) }),
         talk_seconds: 7.0 + 31.0 * f64::from(id),
     }
 }
@@ -46,16 +43,8 @@ fn mouth_map() -> Arc<Heatmap> {
 }
 
 fn frame(faces: Vec<FaceEvidence>, floor: Option<u32>) -> FrameEvidence {
-    let frame = FrameRef {
-        epoch: Epoch(0),
-        seq: 0,
-        pts: Pts::ZERO,
-    };
-    FrameEvidence {
-        frame,
-        faces,
-        floor: floor.map(TrackId),
-    }
+    let frame = FrameRef { epoch: Epoch(0), seq: 0, pts: Pts::ZERO };
+    FrameEvidence { frame, faces, floor: floor.map(TrackId) }
 }
 
 /// Premultiplied source-over in plain Rust; sprites of another size are scaled bilinearly.
@@ -102,17 +91,11 @@ fn ground((width, height): (u32, u32), evidence: &FrameEvidence) -> Vec<u8> {
             let light = 30 + 200 * x / width + noise;
             let skin = evidence.faces.iter().any(|f| {
                 let c = f.rect.center();
-                let (dx, dy) = (
-                    (x as f32 - c.x) / f.rect.width(),
-                    (y as f32 - c.y) / f.rect.height(),
-                );
+                let (dx, dy) =
+                    ((x as f32 - c.x) / f.rect.width(), (y as f32 - c.y) / f.rect.height());
                 dx * dx + dy * dy < 0.25
             });
-            let pixel = if skin {
-                [205, 160, 130]
-            } else {
-                [light, light, (light + 20).min(255)]
-            };
+            let pixel = if skin { [205, 160, 130] } else { [light, light, (light + 20).min(255)] };
             rgb.extend(pixel.map(|v| v as u8));
         }
     }
@@ -123,19 +106,12 @@ fn write_png(path: &Path, (width, height): (u32, u32), rgb: &[u8]) {
     let file = std::fs::File::create(path).expect("LOCUTOR_TEST_PICTURES names a folder");
     let mut encoder = png::Encoder::new(std::io::BufWriter::new(file), width, height);
     encoder.set_color(png::ColorType::Rgb);
-    encoder
-        .write_header()
-        .expect("header")
-        .write_image_data(rgb)
-        .expect("pixels");
+    encoder.write_header().expect("header").write_image_data(rgb).expect("pixels");
 }
 
 /// `count` faces in a grid with some variety, the first speaking.
 fn crowd(count: u32, (width, height): (u32, u32), share: f32) -> FrameEvidence {
-    let columns = (count as f32 * width as f32 / height as f32)
-        .sqrt()
-        .ceil()
-        .max(1.0);
+    let columns = (count as f32 * width as f32 / height as f32).sqrt().ceil().max(1.0);
     let rows = (count as f32 / columns).ceil();
     let (cell_w, cell_h) = (width as f32 / columns, height as f32 / rows);
     let side = cell_w.min(cell_h) * share;
@@ -149,38 +125,16 @@ fn crowd(count: u32, (width, height): (u32, u32), share: f32) -> FrameEvidence {
     frame(faces.collect(), Some(1))
 }
 
-const SIZES: [(u32, u32); 5] = [
-    (320, 240),
-    (640, 360),
-    (1080, 1920),
-    (1920, 1080),
-    (3840, 2160),
-];
+const SIZES: [(u32, u32); 5] = [(320, 240), (640, 360), (1080, 1920), (1920, 1080), (3840, 2160)];
 
 fn scenes(picture: (u32, u32)) -> Vec<(&'static str, FrameEvidence)> {
     let (w, h) = (picture.0 as f32, picture.1 as f32);
     let s = w.min(h) * 0.3;
     let edges = vec![
-        face(
-            1,
-            Rect::new(-s * 0.4, -s * 0.3, s * 0.5, s * 0.8),
-            Some(0.9),
-        ),
-        face(
-            2,
-            Rect::new(w - s * 0.5, h * 0.3, w + s * 0.4, h * 0.3 + s),
-            Some(0.2),
-        ),
-        face(
-            3,
-            Rect::new(w * 0.4, h - s * 0.7, w * 0.4 + s, h + s * 0.3),
-            Some(0.8),
-        ),
-        face(
-            4,
-            Rect::new(w * 0.62, -s * 0.6, w * 0.62 + s * 0.8, s * 0.4),
-            None,
-        ),
+        face(1, Rect::new(-s * 0.4, -s * 0.3, s * 0.5, s * 0.8), Some(0.9)),
+        face(2, Rect::new(w - s * 0.5, h * 0.3, w + s * 0.4, h * 0.3 + s), Some(0.2)),
+        face(3, Rect::new(w * 0.4, h - s * 0.7, w * 0.4 + s, h + s * 0.3), Some(0.8)),
+        face(4, Rect::new(w * 0.62, -s * 0.6, w * 0.62 + s * 0.8, s * 0.4), None),
     ];
     let tiny = (0..5).map(|i| {
         let (x, y) = (w * 0.1 + i as f32 * w * 0.18, h * 0.3 + i as f32 * h * 0.09);
@@ -193,11 +147,7 @@ fn scenes(picture: (u32, u32)) -> Vec<(&'static str, FrameEvidence)> {
     let near = (0..3).map(|i| {
         let x = w * 0.2 + i as f32 * s * 0.75;
         let p = [Some(0.2), Some(0.97), Some(0.44)][i as usize];
-        face(
-            i + 21,
-            Rect::new(x, h * 0.35, x + s * 0.72, h * 0.35 + s),
-            p,
-        )
+        face(i + 21, Rect::new(x, h * 0.35, x + s * 0.72, h * 0.35 + s), p)
     });
     vec![
         ("one", crowd(1, picture, 0.5)),
@@ -219,9 +169,7 @@ fn inside(sprites: &[Sprite], (width, height): (u32, u32)) -> bool {
             && p.x as u32 + p.w <= width
             && p.y as u32 + p.h <= height
             && s.pixels.len() == (s.width * s.height * 4) as usize
-            && s.pixels
-                .chunks_exact(4)
-                .all(|p| p[..3].iter().all(|c| *c <= p[3]))
+            && s.pixels.chunks_exact(4).all(|p| p[..3].iter().all(|c| *c <= p[3]))
     })
 }
 
@@ -233,11 +181,7 @@ fn every_scene_is_drawn_inside_the_picture() {
             let sprites = Painter::new(Style::default()).draw(&evidence, picture.0, picture.1);
             assert!(inside(&sprites, picture), "{name} {picture:?}");
             let labels = evidence.faces.len();
-            assert!(
-                sprites.len() >= labels * 3,
-                "{name}: {} sprites",
-                sprites.len()
-            );
+            assert!(sprites.len() >= labels * 3, "{name}: {} sprites", sprites.len());
             if let Some(folder) = &folder {
                 let mut rgb = ground(picture, &evidence);
                 compose(&mut rgb, picture, &sprites);
@@ -251,10 +195,7 @@ fn every_scene_is_drawn_inside_the_picture() {
 #[test]
 fn blending_touches_little_of_the_picture() {
     let (width, height) = (1920, 1080);
-    let style = Style {
-        heat: false,
-        ..Style::default()
-    };
+    let style = Style { heat: false, ..Style::default() };
     let sprites = Painter::new(style).draw(&crowd(2, (width, height), 0.6), width, height);
     let blended: u32 = sprites.iter().map(|s| s.place.w * s.place.h).sum();
     assert!(blended < width * height / 25, "{blended} pixels");
@@ -264,12 +205,7 @@ fn blending_touches_little_of_the_picture() {
 fn switches_switch() {
     let evidence = crowd(2, (640, 360), 0.5);
     let count = |heat, boxes, labels| {
-        let style = Style {
-            heat,
-            boxes,
-            labels,
-            ..Style::default()
-        };
+        let style = Style { heat, boxes, labels, ..Style::default() };
         Painter::new(style).draw(&evidence, 640, 360).len()
     };
     // The second face's score is too low for a heatmap.
@@ -286,39 +222,24 @@ fn the_same_frame_again_is_the_same_memory() {
     let first = painter.draw(&evidence, 640, 360);
     let second = painter.draw(&evidence, 640, 360);
     assert_eq!(first, second);
-    assert!(
-        first
-            .iter()
-            .zip(&second)
-            .all(|(a, b)| Arc::ptr_eq(&a.pixels, &b.pixels))
-    );
+    assert!(first.iter().zip(&second).all(|(a, b)| Arc::ptr_eq(&a.pixels, &b.pixels)));
 }
 
 #[test]
 fn labels_stand_still_while_faces_sway() {
-    let mut painter = Painter::new(Style {
-        heat: false,
-        boxes: false,
-        ..Style::default()
-    });
+    let mut painter = Painter::new(Style { heat: false, boxes: false, ..Style::default() });
     let mut last: Vec<Sprite> = Vec::new();
     for i in 0..200u32 {
         let mut evidence = crowd(12, (640, 360), 0.5);
         for face in &mut evidence.faces {
             let sway = ((i * 13 + face.track.0 * 7) % 5) as f32 - 2.0;
-            face.rect = face
-                .rect
-                .lerp(Rect::new(0.0, 0.0, 640.0, 360.0), sway * 0.004);
+            face.rect = face.rect.lerp(Rect::new(0.0, 0.0, 640.0, 360.0), sway * 0.004);
         }
         let now = painter.draw(&evidence, 640, 360);
         // The first sways may show that a place is too tight; then every label has found its own.
         for (a, b) in last.iter().zip(&now).filter(|_| i > 10) {
             assert_eq!((a.width, a.height), (b.width, b.height), "frame {i}");
-            let moved = a
-                .place
-                .x
-                .abs_diff(b.place.x)
-                .max(a.place.y.abs_diff(b.place.y));
+            let moved = a.place.x.abs_diff(b.place.x).max(a.place.y.abs_diff(b.place.y));
             assert!(moved < 12, "frame {i}: {a:?} {b:?}");
         }
         last = now;

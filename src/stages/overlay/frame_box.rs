@@ -43,12 +43,7 @@ impl FrameBox {
     /// A box of `place`'s size with lines of `line_px`.
     pub(super) fn new(place: Place, line_px: u32, state: State) -> Self {
         let side = |v: u32| v.min(1 << 20) as i32;
-        Self {
-            width: side(place.w),
-            height: side(place.h),
-            line: side(line_px),
-            state,
-        }
+        Self { width: side(place.w), height: side(place.h), line: side(line_px), state }
     }
 
     /// Pixels by which a box with lines of `line_px` reaches beyond its face.
@@ -85,12 +80,7 @@ impl FrameBox {
     pub(super) fn place(self, side: Side, place: Place) -> Option<Place> {
         let [x1, y1, x2, y2] = self.strip(side)?;
         let (w, h) = ((x2 - x1) as u32, (y2 - y1) as u32);
-        Some(Place {
-            x: place.x + x1,
-            y: place.y + y1,
-            w,
-            h,
-        })
+        Some(Place { x: place.x + x1, y: place.y + y1, w, h })
     }
 
     /// `side`'s strip.
@@ -100,13 +90,7 @@ impl FrameBox {
         let lines = self.lines();
         let rim = rim(self.line);
         for [x1, y1, x2, y2] in &lines {
-            fill(
-                &mut map,
-                strip,
-                [x1 - rim, y1 - rim, x2 + rim, y2 + rim],
-                DARK,
-                true,
-            );
+            fill(&mut map, strip, [x1 - rim, y1 - rim, x2 + rim, y2 + rim], DARK, true);
         }
         for line in &lines {
             fill(&mut map, strip, *line, self.state.colour(), false);
@@ -168,10 +152,7 @@ fn rim(line: i32) -> i32 {
 fn fill(map: &mut Pixmap, strip: Span, span: Span, colour: Rgb, rim: bool) {
     let (x, y) = ((span[0] - strip[0]) as f32, (span[1] - strip[1]) as f32);
     let (w, h) = ((span[2] - span[0]) as f32, (span[3] - span[1]) as f32);
-    let mut paint = Paint {
-        anti_alias: false,
-        ..Paint::default()
-    };
+    let mut paint = Paint { anti_alias: false, ..Paint::default() };
     paint.set_color(colour.skia(if rim { 0.65 } else { 1.0 }));
     if rim {
         // Rims of two lines that cross must not add up.
@@ -187,9 +168,7 @@ fn fill(map: &mut Pixmap, strip: Span, span: Span, colour: Rgb, rim: bool) {
 pub(super) fn outer(face: FaceRect, outset: u32, picture: (u32, u32)) -> Option<Place> {
     let (width, height) = (picture.0 as f32, picture.1 as f32);
     let whole = FaceRect::new(0.0, 0.0, width, height);
-    let finite = [face.x1, face.y1, face.x2, face.y2]
-        .iter()
-        .all(|v| v.is_finite());
+    let finite = [face.x1, face.y1, face.x2, face.y2].iter().all(|v| v.is_finite());
     if !finite || face.intersection(whole).area() <= 0.0 {
         return None;
     }
@@ -199,12 +178,7 @@ pub(super) fn outer(face: FaceRect, outset: u32, picture: (u32, u32)) -> Option<
     let high = |v: f32, most: f32, low: i32| {
         ((v.round() + out).clamp(0.0, most) as i32 - low).max(1) as u32
     };
-    Some(Place {
-        x,
-        y,
-        w: high(face.x2, width, x),
-        h: high(face.y2, height, y),
-    })
+    Some(Place { x, y, w: high(face.x2, width, x), h: high(face.y2, height, y) })
 }
 
 #[cfg(test)]
@@ -213,12 +187,7 @@ mod tests {
 
     /// The whole box put together from its strips: alpha and blue-green-red by pixel.
     fn whole(width: u32, height: u32, line: u32, state: State) -> Vec<Option<[u8; 4]>> {
-        let place = Place {
-            x: 0,
-            y: 0,
-            w: width,
-            h: height,
-        };
+        let place = Place { x: 0, y: 0, w: width, h: height };
         let frame = FrameBox::new(place, line, state);
         let mut all = vec![None; (width * height) as usize];
         for side in Side::ALL {
@@ -227,10 +196,7 @@ mod tests {
             };
             assert_eq!((at.w, at.h), (pixels.width, pixels.height));
             for (i, pixel) in pixels.bgra.chunks_exact(4).enumerate() {
-                let (x, y) = (
-                    at.x as usize + i % at.w as usize,
-                    at.y as usize + i / at.w as usize,
-                );
+                let (x, y) = (at.x as usize + i % at.w as usize, at.y as usize + i / at.w as usize);
                 let cell = &mut all[y * width as usize + x];
                 assert!(cell.is_none(), "strips overlap at {x},{y}");
                 *cell = Some([pixel[0], pixel[1], pixel[2], pixel[3]]);
@@ -241,10 +207,7 @@ mod tests {
 
     fn coloured(all: &[Option<[u8; 4]>], state: State) -> usize {
         let Rgb(r, g, b) = state.colour();
-        all.iter()
-            .flatten()
-            .filter(|p| **p == [b, g, r, 255])
-            .count()
+        all.iter().flatten().filter(|p| **p == [b, g, r, 255]).count()
     }
 
     #[test]
@@ -265,15 +228,7 @@ mod tests {
 
     #[test]
     fn every_size_is_drawn_without_overlap() {
-        for (w, h) in [
-            (1, 1),
-            (1, 9),
-            (2, 2),
-            (5, 40),
-            (11, 12),
-            (23, 26),
-            (300, 20),
-        ] {
+        for (w, h) in [(1, 1), (1, 9), (2, 2), (5, 40), (11, 12), (23, 26), (300, 20)] {
             for state in [State::Speaking, State::Silent, State::Unknown] {
                 for line in [1, 2, 5, 12] {
                     whole(w, h, line, state);
@@ -287,27 +242,11 @@ mod tests {
     fn a_face_that_reaches_out_keeps_its_box_inside() {
         let at = |face| outer(face, 3, (320, 240));
         let cut = at(FaceRect::new(-50.0, 100.4, 40.0, 400.0)).expect("partly inside");
-        assert_eq!(
-            cut,
-            Place {
-                x: 0,
-                y: 97,
-                w: 43,
-                h: 143
-            }
-        );
+        assert_eq!(cut, Place { x: 0, y: 97, w: 43, h: 143 });
         assert!(at(FaceRect::new(-50.0, 10.0, 0.0, 50.0)).is_none());
         assert!(at(FaceRect::new(f32::NAN, 10.0, 50.0, 50.0)).is_none());
         assert!(at(FaceRect::new(50.0, 10.0, 40.0, 50.0)).is_none());
         let all = at(FaceRect::new(-1e30, -1e30, 1e30, 1e30)).expect("covers all");
-        assert_eq!(
-            all,
-            Place {
-                x: 0,
-                y: 0,
-                w: 320,
-                h: 240
-            }
-        );
+        assert_eq!(all, Place { x: 0, y: 0, w: 320, h: 240 });
     }
 }

@@ -43,9 +43,7 @@ struct Drawn {
 
 impl HeatPainter {
     pub(super) const fn new() -> Self {
-        Self {
-            last: BTreeMap::new(),
-        }
+        Self { last: BTreeMap::new() }
     }
 
     /// Forgets everyone but `present`.
@@ -77,24 +75,10 @@ impl HeatPainter {
             }
         }
         let pixels = visible.paint(&heat.map, strength)?;
-        let Pixels {
-            bgra,
-            width,
-            height,
-        } = pixels;
-        let sprite = Sprite {
-            pixels: bgra,
-            width,
-            height,
-            place: visible.place,
-        };
+        let Pixels { bgra, width, height } = pixels;
+        let sprite = Sprite { pixels: bgra, width, height, place: visible.place };
         let map = Arc::clone(&heat.map);
-        let drawn = Drawn {
-            map,
-            strength,
-            part: visible.part,
-            sprite: sprite.clone(),
-        };
+        let drawn = Drawn { map, strength, part: visible.part, sprite: sprite.clone() };
         self.last.insert(track, drawn);
         Some(sprite)
     }
@@ -103,11 +87,7 @@ impl HeatPainter {
 /// How much of the opacity is left at a score: smooth from 0 to 1 between the bounds of [`FADE`].
 fn fade(p: f32) -> f32 {
     let t = ((p - FADE.0) / (FADE.1 - FADE.0)).clamp(0.0, 1.0);
-    if t.is_nan() {
-        0.0
-    } else {
-        t * t * (3.0 - 2.0 * t)
-    }
+    if t.is_nan() { 0.0 } else { t * t * (3.0 - 2.0 * t) }
 }
 
 /// The part of a crop that lies in the picture.
@@ -122,10 +102,7 @@ struct Visible {
 impl Visible {
     fn new(heat: &PlacedHeatmap, picture: (u32, u32)) -> Option<Self> {
         let over = heat.over;
-        if ![over.x1, over.y1, over.x2, over.y2]
-            .iter()
-            .all(|v| v.is_finite())
-        {
+        if ![over.x1, over.y1, over.x2, over.y2].iter().all(|v| v.is_finite()) {
             return None;
         }
         let (across, w, x) = axis(over.x1, over.x2, picture.0, heat.map.width())?;
@@ -134,16 +111,9 @@ impl Visible {
             let dense = (DENSITY * (to - from) / cells as f64).ceil() as usize;
             dense.clamp(1, pixels as usize)
         };
-        let size = (
-            samples(across, heat.map.width(), w),
-            samples(down, heat.map.height(), h),
-        );
+        let size = (samples(across, heat.map.width(), w), samples(down, heat.map.height(), h));
         let part = [across.0, across.1, down.0, down.1];
-        Some(Self {
-            place: Place { x, y, w, h },
-            part,
-            size,
-        })
+        Some(Self { place: Place { x, y, w, h }, part, size })
     }
 
     fn paint(&self, map: &Heatmap, strength: u8) -> Option<Pixels> {
@@ -159,11 +129,7 @@ impl Visible {
             seen |= colour[3] >= FAINTEST;
         }
         let (width, height) = (self.size.0 as u32, self.size.1 as u32);
-        seen.then(|| Pixels {
-            bgra: bgra.into(),
-            width,
-            height,
-        })
+        seen.then(|| Pixels { bgra: bgra.into(), width, height })
     }
 }
 
@@ -201,9 +167,7 @@ mod tests {
     }
 
     fn ridge() -> Vec<f32> {
-        (0..196)
-            .map(|i| if i / 14 == 10 { 1.0 } else { 0.0 })
-            .collect()
+        (0..196).map(|i| if i / 14 == 10 { 1.0 } else { 0.0 }).collect()
     }
 
     fn draw(heat: &PlacedHeatmap, p: f32) -> Option<Sprite> {
@@ -220,13 +184,7 @@ mod tests {
         assert!(draw(&placed(ridge(), 14, over), f32::NAN).is_none());
         let out = Rect::new(-90.0, 10.0, -1.0, 110.0);
         assert!(draw(&placed(ridge(), 14, out), 1.0).is_none());
-        assert!(
-            draw(
-                &placed(ridge(), 14, Rect::new(f32::NAN, 0.0, 9.0, 9.0)),
-                1.0
-            )
-            .is_none()
-        );
+        assert!(draw(&placed(ridge(), 14, Rect::new(f32::NAN, 0.0, 9.0, 9.0)), 1.0).is_none());
     }
 
     #[test]
@@ -234,18 +192,8 @@ mod tests {
         let heat = placed(ridge(), 14, Rect::new(10.0, 10.0, 110.0, 110.0));
         let peak = |p| {
             let sprite = draw(&heat, p).expect("evidence");
-            assert!(
-                sprite
-                    .pixels
-                    .chunks_exact(4)
-                    .all(|p| p[..3].iter().all(|c| *c <= p[3]))
-            );
-            sprite
-                .pixels
-                .chunks_exact(4)
-                .map(|p| p[3])
-                .max()
-                .unwrap_or(0)
+            assert!(sprite.pixels.chunks_exact(4).all(|p| p[..3].iter().all(|c| *c <= p[3])));
+            sprite.pixels.chunks_exact(4).map(|p| p[3]).max().unwrap_or(0)
         };
         let (sure, unsure) = (peak(0.95), peak(0.3));
         assert!((140..=154).contains(&sure), "{sure}");
@@ -277,10 +225,7 @@ mod tests {
             }
             let found = sum / total;
             let tolerance = 1.0 + over.height() / 200.0;
-            assert!(
-                (found - row).abs() < tolerance,
-                "{over:?}: {found} for {row}"
-            );
+            assert!((found - row).abs() < tolerance, "{over:?}: {found} for {row}");
         }
     }
 
@@ -290,9 +235,7 @@ mod tests {
         let mut painter = HeatPainter::new();
         let mut draw = |p| {
             let opacity = Opacity::default();
-            painter
-                .sprite(TrackId(1), &heat, p, opacity, (320, 240))
-                .expect("evidence")
+            painter.sprite(TrackId(1), &heat, p, opacity, (320, 240)).expect("evidence")
         };
         let first = draw(0.9);
         assert!(Arc::ptr_eq(&first.pixels, &draw(0.9).pixels));

@@ -10,10 +10,7 @@ use super::palette::Rgb;
 
 /// A filled rectangle by its left, top, right and bottom; nothing where that is empty.
 pub(super) fn bar(map: &mut Pixmap, [x1, y1, x2, y2]: [f32; 4], colour: Rgb, opacity: f32) {
-    let mut paint = Paint {
-        anti_alias: false,
-        ..Paint::default()
-    };
+    let mut paint = Paint { anti_alias: false, ..Paint::default() };
     paint.set_color(colour.skia(opacity));
     if let Some(rect) = Rect::from_ltrb(x1, y1, x2, y2) {
         map.fill_rect(rect, &paint, Transform::identity(), None);
@@ -48,35 +45,22 @@ pub(super) fn rounded([x1, y1, x2, y2]: [f32; 4], radius: f32) -> Option<tiny_sk
 pub(super) fn microphone(map: &mut Pixmap, (x, y): (f32, f32), cap: f32, colour: Rgb) {
     let unit = cap / 10.0;
     let middle = x + 4.0 * unit;
-    let capsule = [
-        middle - 2.2 * unit,
-        y - 0.5 * unit,
-        middle + 2.2 * unit,
-        y + 5.8 * unit,
-    ];
+    let capsule = [middle - 2.2 * unit, y - 0.5 * unit, middle + 2.2 * unit, y + 5.8 * unit];
     if let Some(path) = rounded(capsule, 2.2 * unit) {
         fill_path(map, &path, colour.skia(1.0));
     }
     let mut path = PathBuilder::new();
     path.move_to(middle - 3.7 * unit, y + 4.2 * unit);
     path.quad_to(middle - 3.7 * unit, y + 7.8 * unit, middle, y + 7.8 * unit);
-    path.quad_to(
-        middle + 3.7 * unit,
-        y + 7.8 * unit,
-        middle + 3.7 * unit,
-        y + 4.2 * unit,
-    );
+    path.quad_to(middle + 3.7 * unit, y + 7.8 * unit, middle + 3.7 * unit, y + 4.2 * unit);
     path.move_to(middle, y + 7.8 * unit);
     path.line_to(middle, y + 9.6 * unit);
     path.move_to(middle - 2.4 * unit, y + 9.6 * unit);
     path.line_to(middle + 2.4 * unit, y + 9.6 * unit);
     let mut paint = Paint::default();
     paint.set_color(colour.skia(1.0));
-    let stroke = Stroke {
-        width: (1.1 * unit).max(1.0),
-        line_cap: LineCap::Round,
-        ..Stroke::default()
-    };
+    let stroke =
+        Stroke { width: (1.1 * unit).max(1.0), line_cap: LineCap::Round, ..Stroke::default() };
     if let Some(path) = path.finish() {
         map.stroke_path(&path, &paint, &stroke, Transform::identity(), None);
     }
@@ -96,18 +80,10 @@ pub(super) fn smile(map: &mut Pixmap, (x, y): (f32, f32), cap: f32, colour: Rgb)
     let mut lines = PathBuilder::new();
     lines.push_circle(middle, centre, 4.5 * unit);
     lines.move_to(middle - 2.4 * unit, centre + 1.2 * unit);
-    lines.quad_to(
-        middle,
-        centre + 3.8 * unit,
-        middle + 2.4 * unit,
-        centre + 1.2 * unit,
-    );
+    lines.quad_to(middle, centre + 3.8 * unit, middle + 2.4 * unit, centre + 1.2 * unit);
     let mut paint = Paint::default();
     paint.set_color(colour.skia(1.0));
-    let stroke = Stroke {
-        width: unit.max(1.0),
-        ..Stroke::default()
-    };
+    let stroke = Stroke { width: unit.max(1.0), ..Stroke::default() };
     if let Some(lines) = lines.finish() {
         map.stroke_path(&lines, &paint, &stroke, Transform::identity(), None);
     }

@@ -74,9 +74,8 @@ impl Metrics {
 
 impl Label {
     fn title(&self) -> String {
-        let score = self
-            .score
-            .map_or_else(|| "?".to_owned(), |p| format!("{}.{:02}", p / 100, p % 100));
+        let score =
+            self.score.map_or_else(|| "?".to_owned(), |p| format!("{}.{:02}", p / 100, p % 100));
         match self.detail {
             Detail::Full => format!("Person {}  {score:<4}", self.id),
             Detail::Short => format!("P{} {score:<4}", self.id),
@@ -128,22 +127,13 @@ impl Label {
             let top = base + m.lead;
             let filled = (right - left) * f32::from(self.talk_share) / f32::from(BAR_STEPS);
             bar(&mut map, [left, top, right, top + m.bar], ink, 0.3);
-            bar(
-                &mut map,
-                [left, top, left + filled.round(), top + m.bar],
-                ink,
-                1.0,
-            );
+            bar(&mut map, [left, top, left + filled.round(), top + m.bar], ink, 1.0);
         }
         Some(Pixels::from(&map))
     }
 
     fn ink(&self) -> Rgb {
-        if self.state == State::Speaking {
-            DARK
-        } else {
-            LIGHT
-        }
+        if self.state == State::Speaking { DARK } else { LIGHT }
     }
 
     /// Filled for speaking; dark within a border, whole or dashed, otherwise.
@@ -154,11 +144,7 @@ impl Label {
             return;
         };
         let speaking = self.state == State::Speaking;
-        let fill = if speaking {
-            self.state.colour().skia(1.0)
-        } else {
-            DARK.skia(0.72)
-        };
+        let fill = if speaking { self.state.colour().skia(1.0) } else { DARK.skia(0.72) };
         fill_path(map, &path, fill);
         let half = line / 2.0;
         let inner = [half, half, width - half, height - half];
@@ -166,19 +152,11 @@ impl Label {
             return;
         };
         let mut paint = Paint::default();
-        paint.set_color(if speaking {
-            DARK.skia(1.0)
-        } else {
-            self.state.colour().skia(1.0)
-        });
+        paint.set_color(if speaking { DARK.skia(1.0) } else { self.state.colour().skia(1.0) });
         let dash = (self.state == State::Unknown)
             .then(|| StrokeDash::new(vec![line * 4.0, line * 3.0], 0.0))
             .flatten();
-        let stroke = Stroke {
-            width: line,
-            dash,
-            ..Stroke::default()
-        };
+        let stroke = Stroke { width: line, dash, ..Stroke::default() };
         map.stroke_path(&border, &paint, &stroke, Transform::identity(), None);
     }
 
@@ -191,10 +169,7 @@ impl Label {
         };
         let left = m.pad + m.advance * (time.chars().count().max(4) as f32 + 1.0);
         let right = map.width() as f32 - m.pad - m.advance;
-        let (from, to) = (
-            (left + m.advance * 1.2).round(),
-            (right - m.advance * 0.2).round(),
-        );
+        let (from, to) = ((left + m.advance * 1.2).round(), (right - m.advance * 0.2).round());
         if to - from < m.advance {
             return;
         }
@@ -203,12 +178,7 @@ impl Label {
         let line = (self.em_px as f32 / 14.0).round().max(1.0);
         let (top, bottom) = ((base - m.cap * 0.8).round(), (base - m.cap * 0.15).round());
         let middle = from + ((to - from) * f32::from(sound) / f32::from(BAR_STEPS)).round();
-        bar(
-            map,
-            [from - line, top - line, to + line, bottom + line],
-            DARK,
-            1.0,
-        );
+        bar(map, [from - line, top - line, to + line, bottom + line], DARK, 1.0);
         bar(map, [from, top, middle, bottom], SOUND, 1.0);
         bar(map, [middle, top, to, bottom], LIGHT, 1.0);
     }
@@ -238,43 +208,18 @@ mod tests {
         let full = label(Detail::Full, 12, State::Silent);
         assert_eq!(full.title(), "Person 3  0.87");
         assert_eq!(full.talk_time(), "1:23");
-        assert_eq!(
-            Label {
-                talk_seconds: 3_723,
-                ..full.clone()
-            }
-            .talk_time(),
-            "1:02:03"
-        );
-        assert_eq!(
-            Label {
-                score: Some(100),
-                ..full.clone()
-            }
-            .title(),
-            "Person 3  1.00"
-        );
-        assert_eq!(
-            label(Detail::Short, 12, State::Unknown).title().trim_end(),
-            "P3 ?"
-        );
+        assert_eq!(Label { talk_seconds: 3_723, ..full.clone() }.talk_time(), "1:02:03");
+        assert_eq!(Label { score: Some(100), ..full.clone() }.title(), "Person 3  1.00");
+        assert_eq!(label(Detail::Short, 12, State::Unknown).title().trim_end(), "P3 ?");
     }
 
     #[test]
     fn the_score_does_not_change_the_size() {
         let text = Text::new();
         for detail in Detail::ALL {
-            let sizes = [Some(0), Some(7), Some(100), None].map(|score| {
-                Label {
-                    score,
-                    ..label(detail, 13, State::Silent)
-                }
-                .size(&text)
-            });
-            assert!(
-                sizes.iter().all(|size| *size == sizes[0]),
-                "{detail:?}: {sizes:?}"
-            );
+            let sizes = [Some(0), Some(7), Some(100), None]
+                .map(|score| Label { score, ..label(detail, 13, State::Silent) }.size(&text));
+            assert!(sizes.iter().all(|size| *size == sizes[0]), "{detail:?}: {sizes:?}");
         }
     }
 
@@ -300,9 +245,7 @@ mod tests {
     fn speaking_is_filled_and_silent_is_hollow() {
         let mut text = Text::new();
         let mut bright = |state: State| {
-            let pixels = label(Detail::Full, 20, state)
-                .paint(&mut text)
-                .expect("a size");
+            let pixels = label(Detail::Full, 20, state).paint(&mut text).expect("a size");
             let bright = |p: &&[u8]| p[3] > 200 && p[1] > 150;
             let count = pixels.bgra.chunks_exact(4).filter(bright).count();
             count as f32 / (pixels.width * pixels.height) as f32

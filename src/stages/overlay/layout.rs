@@ -94,13 +94,10 @@ fn place_with(
         let mut best: Option<(f32, Choice, Place)> = None;
         let allowed = candidates(one, picture).filter(|(choice, ..)| choice.detail >= most);
         for (choice, at, cost) in allowed {
-            let labels = placed
-                .iter()
-                .flatten()
-                .map(|(_, label)| match share(at, *label) {
-                    0.0 => 0.0,
-                    shared => ON_LABEL + OVER_LABEL * shared,
-                });
+            let labels = placed.iter().flatten().map(|(_, label)| match share(at, *label) {
+                0.0 => 0.0,
+                shared => ON_LABEL + OVER_LABEL * shared,
+            });
             let faces = wanted.iter().enumerate().filter(|(j, _)| *j != i);
             let cost = cost
                 + labels.sum::<f32>()
@@ -123,16 +120,10 @@ fn candidates(
     let details = Detail::ALL.into_iter().zip(one.sizes).zip(LESS_DETAIL);
     details.flat_map(move |((detail, size), less)| {
         let area = |(w, h): (u32, u32)| w.max(1) as f32 * h.max(1) as f32;
-        let outgrown = (area(size) / area((one.face.w, one.face.h)))
-            .log2()
-            .max(0.0);
+        let outgrown = (area(size) / area((one.face.w, one.face.h))).log2().max(0.0);
         Stand::ALL.into_iter().filter_map(move |(stand, cost)| {
             let choice = Choice { detail, stand };
-            let stay = if one.before == Some(choice) {
-                STAY
-            } else {
-                0.0
-            };
+            let stay = if one.before == Some(choice) { STAY } else { 0.0 };
             let at = stand_at(stand, one.face, size, picture)?;
             let hidden = overlap(at, one.face) / area((one.face.w, one.face.h));
             let cost = cost + less + OUTGROWN * outgrown + OVER_OWN * hidden - stay;
@@ -170,12 +161,7 @@ fn stand_at(stand: Stand, face: Place, size: (u32, u32), picture: (u32, u32)) ->
         _ => (x.clamp(0, picture_w - w), y),
     };
     let inside = x >= 0 && y >= 0 && x + w <= picture_w && y + h <= picture_h;
-    inside.then_some(Place {
-        x,
-        y,
-        w: size.0,
-        h: size.1,
-    })
+    inside.then_some(Place { x, y, w: size.0, h: size.1 })
 }
 
 /// Pixels that two places share.
@@ -191,11 +177,7 @@ fn overlap(a: Place, b: Place) -> f32 {
 fn share(a: Place, b: Place) -> f32 {
     let area = |p: Place| p.w as f32 * p.h as f32;
     let smaller = area(a).min(area(b));
-    if smaller > 0.0 {
-        overlap(a, b) / smaller
-    } else {
-        0.0
-    }
+    if smaller > 0.0 { overlap(a, b) / smaller } else { 0.0 }
 }
 
 #[cfg(test)]
@@ -206,16 +188,7 @@ mod tests {
     const SIZES: [(u32, u32); 3] = [(100, 40), (50, 22), (16, 16)];
 
     fn wanted(x: i32, y: i32, side: u32) -> Wanted {
-        Wanted {
-            face: Place {
-                x,
-                y,
-                w: side,
-                h: side,
-            },
-            sizes: SIZES,
-            before: None,
-        }
+        Wanted { face: Place { x, y, w: side, h: side }, sizes: SIZES, before: None }
     }
 
     fn choice(all: &[Wanted], i: usize) -> Choice {
@@ -226,22 +199,8 @@ mod tests {
     fn above_then_below_then_inside() {
         assert_eq!(choice(&[wanted(200, 150, 90)], 0).stand, Stand::Above);
         assert_eq!(choice(&[wanted(200, 2, 90)], 0).stand, Stand::Below);
-        let tall = Wanted {
-            face: Place {
-                x: 0,
-                y: 0,
-                w: 640,
-                h: 360,
-            },
-            ..wanted(0, 0, 1)
-        };
-        assert_eq!(
-            choice(&[tall], 0),
-            Choice {
-                detail: Detail::Full,
-                stand: Stand::InsideTop
-            }
-        );
+        let tall = Wanted { face: Place { x: 0, y: 0, w: 640, h: 360 }, ..wanted(0, 0, 1) };
+        assert_eq!(choice(&[tall], 0), Choice { detail: Detail::Full, stand: Stand::InsideTop });
     }
 
     #[test]
@@ -264,18 +223,11 @@ mod tests {
 
     #[test]
     fn a_crowd_shares_the_room() {
-        let crowd: Vec<Wanted> = (0..15)
-            .map(|i| wanted(10 + i % 5 * 64, 30 + i / 5 * 70, 40))
-            .collect();
+        let crowd: Vec<Wanted> =
+            (0..15).map(|i| wanted(10 + i % 5 * 64, 30 + i / 5 * 70, 40)).collect();
         let places = place(&crowd, (330, 240));
         for (i, a) in places.iter().flatten().enumerate() {
-            assert!(
-                places
-                    .iter()
-                    .flatten()
-                    .skip(i + 1)
-                    .all(|b| share(a.1, b.1) == 0.0)
-            );
+            assert!(places.iter().flatten().skip(i + 1).all(|b| share(a.1, b.1) == 0.0));
             assert_eq!(a.0.detail, Detail::Short, "{a:?}");
         }
     }
@@ -287,10 +239,7 @@ mod tests {
         let mut changes = 0;
         for frame in 0..100 {
             let sway = [0, 1, 3, 1][frame % 4];
-            let one = Wanted {
-                before,
-                ..wanted(200, 39 + sway, 90)
-            };
+            let one = Wanted { before, ..wanted(200, 39 + sway, 90) };
             let found = place(&[one], (640, 360))[0].expect("room").0;
             changes += usize::from(before.is_some_and(|b| b != found));
             before = Some(found);

@@ -12,6 +12,8 @@
 mod cache;
 mod draw;
 mod frame_box;
+#[cfg(feature = "gst")]
+pub mod gst;
 mod heat;
 mod icon;
 mod label;
@@ -57,10 +59,6 @@ pub struct Sprite {
 impl std::fmt::Debug for Sprite {
     // Pixels say nothing in a log.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "Sprite({}x{} at {:?})",
-            self.width, self.height, self.place
-        )
+        write!(f, "Sprite({}x{} at {:?})", self.width, self.height, self.place)
     }
 }

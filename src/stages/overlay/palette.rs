@@ -57,11 +57,7 @@ const VIRIDIS: [Rgb; 17] = [
 /// The ramp's colour at `value` 0..=1; values beyond are clamped, NaN counts as 0.
 pub fn ramp(value: f32) -> Rgb {
     let steps = VIRIDIS.len() - 1;
-    let at = if value.is_nan() {
-        0.0
-    } else {
-        value.clamp(0.0, 1.0) * steps as f32
-    };
+    let at = if value.is_nan() { 0.0 } else { value.clamp(0.0, 1.0) * steps as f32 };
     let low = (at as usize).min(steps - 1);
     let (a, b, t) = (VIRIDIS[low], VIRIDIS[low + 1], at - low as f32);
     let mix = |a: u8, b: u8| (f32::from(a) + (f32::from(b) - f32::from(a)) * t).round() as u8;
@@ -105,11 +101,7 @@ mod tests {
     fn linear(c: Rgb) -> [f64; 3] {
         [c.0, c.1, c.2].map(|v| {
             let v = f64::from(v) / 255.0;
-            if v <= 0.04045 {
-                v / 12.92
-            } else {
-                ((v + 0.055) / 1.055).powf(2.4)
-            }
+            if v <= 0.04045 { v / 12.92 } else { ((v + 0.055) / 1.055).powf(2.4) }
         })
     }
 
@@ -118,11 +110,7 @@ mod tests {
         let seen = times(eye, linear(c)).map(|v| v.clamp(0.0, 1.0));
         let [x, y, z] = times(XYZ, seen);
         let f = |t: f64| {
-            if t > 0.008856 {
-                t.cbrt()
-            } else {
-                7.787 * t + 16.0 / 116.0
-            }
+            if t > 0.008856 { t.cbrt() } else { 7.787 * t + 16.0 / 116.0 }
         };
         let (x, y, z) = (f(x / 0.95047), f(y), f(z / 1.08883));
         [116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)]
@@ -130,11 +118,7 @@ mod tests {
 
     fn delta_e(a: Rgb, b: Rgb, eye: Matrix) -> f64 {
         let (a, b) = (lab(a, eye), lab(b, eye));
-        a.iter()
-            .zip(b)
-            .map(|(a, b)| (a - b).powi(2))
-            .sum::<f64>()
-            .sqrt()
+        a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
     }
 
     #[test]
@@ -147,10 +131,7 @@ mod tests {
         ] {
             for (a, b) in [(SPEAKING, SILENT), (SPEAKING, UNKNOWN), (SILENT, UNKNOWN)] {
                 let apart = delta_e(a, b, eye);
-                assert!(
-                    apart >= 30.0,
-                    "{name}: {a:?} and {b:?} are only {apart:.1} apart"
-                );
+                assert!(apart >= 30.0, "{name}: {a:?} and {b:?} are only {apart:.1} apart");
             }
             let parts = delta_e(SOUND, LIGHT, eye);
             assert!(parts >= 50.0, "{name}: {parts:.1}");
@@ -178,13 +159,9 @@ mod tests {
     #[test]
     fn the_ramp_gets_lighter_all_the_way_for_every_eye() {
         for eye in [NORMAL, PROTANOPIA, DEUTERANOPIA, TRITANOPIA] {
-            let lightness: Vec<f64> = (0..=64)
-                .map(|i| lab(ramp(i as f32 / 64.0), eye)[0])
-                .collect();
-            assert!(
-                lightness.windows(2).all(|w| w[1] > w[0] - 0.3),
-                "{lightness:?}"
-            );
+            let lightness: Vec<f64> =
+                (0..=64).map(|i| lab(ramp(i as f32 / 64.0), eye)[0]).collect();
+            assert!(lightness.windows(2).all(|w| w[1] > w[0] - 0.3), "{lightness:?}");
             assert!(lightness[64] - lightness[0] > 70.0);
         }
         assert_eq!(ramp(f32::NAN), ramp(-1.0));

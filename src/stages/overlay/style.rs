@@ -60,12 +60,7 @@ pub struct Style {
 
 impl Default for Style {
     fn default() -> Self {
-        Self {
-            heat: true,
-            boxes: true,
-            labels: true,
-            opacity: Opacity::default(),
-        }
+        Self { heat: true, boxes: true, labels: true, opacity: Opacity::default() }
     }
 }
 
@@ -82,9 +77,7 @@ impl State {
         match verdict {
             Verdict::Unknown(_) => Self::Unknown,
             Verdict::Scored { speaking: true, .. } => Self::Speaking,
-            Verdict::Scored {
-                speaking: false, ..
-            } => Self::Silent,
+            Verdict::Scored { speaking: false, .. } => Self::Silent,
         }
     }
 
@@ -113,10 +106,7 @@ pub(super) struct Sizes {
 impl Sizes {
     pub(super) fn of_picture(width: u32, height: u32) -> Self {
         let side = (f64::from(width) * f64::from(height)).sqrt() as f32;
-        Self {
-            em: (side * EM_SHARE).max(MIN_EM_PX),
-            line: side * LINE_SHARE,
-        }
+        Self { em: (side * EM_SHARE).max(MIN_EM_PX), line: side * LINE_SHARE }
     }
 
     /// Em in pixels of the label of a face `face_px` high.
@@ -156,13 +146,8 @@ mod tests {
     fn opacity_is_a_share() {
         assert!(Opacity::new(f32::NAN).is_none() && Opacity::new(1.1).is_none());
         let style: Style = toml::from_str("heat = false\nopacity = 0.25").expect("valid");
-        assert_eq!(
-            (style.heat, style.labels, style.opacity.get()),
-            (false, true, 0.25)
-        );
-        let error = toml::from_str::<Style>("opacity = 7.0")
-            .expect_err("too much")
-            .to_string();
+        assert_eq!((style.heat, style.labels, style.opacity.get()), (false, true, 0.25));
+        let error = toml::from_str::<Style>("opacity = 7.0").expect_err("too much").to_string();
         assert!(error.contains("opacity 7 is not within 0 to 1"), "{error}");
     }
 }

@@ -33,10 +33,7 @@ impl Text {
     pub(super) fn new() -> Self {
         let font = FontRef::try_from_slice(epaint_default_fonts::HACK_REGULAR)
             .expect("the embedded font is a font: a test loads it");
-        Self {
-            font,
-            glyphs: HashMap::new(),
-        }
+        Self { font, glyphs: HashMap::new() }
     }
 
     fn scale(&self, em_px: u32) -> PxScale {
@@ -72,28 +69,17 @@ impl Text {
         }
         for (i, c) in line.chars().enumerate() {
             let pen = (x + advance * i as f32).round() as i32;
-            let mask = self
-                .glyphs
-                .entry((c, em_px))
-                .or_insert_with(|| rasterise(&self.font, c, scale));
+            let mask =
+                self.glyphs.entry((c, em_px)).or_insert_with(|| rasterise(&self.font, c, scale));
             blend(map, mask, (pen, y.round() as i32), colour);
         }
     }
 }
 
 fn rasterise(font: &FontRef<'_>, c: char, scale: PxScale) -> Mask {
-    let glyph = Glyph {
-        id: font.glyph_id(c),
-        scale,
-        position: point(0.0, 0.0),
-    };
+    let glyph = Glyph { id: font.glyph_id(c), scale, position: point(0.0, 0.0) };
     let Some(outline) = font.outline_glyph(glyph) else {
-        return Mask {
-            left: 0,
-            top: 0,
-            width: 0,
-            coverage: Vec::new(),
-        };
+        return Mask { left: 0, top: 0, width: 0, coverage: Vec::new() };
     };
     let bounds = outline.px_bounds();
     let (width, height) = (bounds.width() as usize, bounds.height() as usize);
@@ -104,12 +90,7 @@ fn rasterise(font: &FontRef<'_>, c: char, scale: PxScale) -> Mask {
             *cell = (share.clamp(0.0, 1.0) * 255.0).round() as u8;
         }
     });
-    Mask {
-        left: bounds.min.x as i32,
-        top: bounds.min.y as i32,
-        width,
-        coverage,
-    }
+    Mask { left: bounds.min.x as i32, top: bounds.min.y as i32, width, coverage }
 }
 
 fn blend(map: &mut Pixmap, mask: &Mask, (pen, baseline): (i32, i32), colour: Rgb) {
@@ -158,19 +139,9 @@ mod tests {
                 .map(|(y, _)| y)
                 .collect();
             let (top, bottom) = (inked[0] as f32, inked[inked.len() - 1] as f32);
-            assert!(
-                (bottom + 1.0 - baseline).abs() <= 1.0,
-                "em {em}: {bottom} {baseline}"
-            );
-            assert!(
-                (baseline - top - text.cap_height(em)).abs() <= 1.5,
-                "em {em}: {top}"
-            );
-            assert!(
-                map.data()
-                    .chunks_exact(4)
-                    .all(|p| p[..3].iter().all(|c| *c <= p[3]))
-            );
+            assert!((bottom + 1.0 - baseline).abs() <= 1.0, "em {em}: {bottom} {baseline}");
+            assert!((baseline - top - text.cap_height(em)).abs() <= 1.5, "em {em}: {top}");
+            assert!(map.data().chunks_exact(4).all(|p| p[..3].iter().all(|c| *c <= p[3])));
         }
     }
 

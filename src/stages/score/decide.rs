@@ -46,10 +46,7 @@ impl DecisionRule {
         if smoothing_ticks.is_multiple_of(2) || smoothing_ticks > 251 {
             return Err(DecisionRuleError::Smoothing(smoothing_ticks));
         }
-        Ok(Self {
-            threshold,
-            half_ticks: smoothing_ticks / 2,
-        })
+        Ok(Self { threshold, half_ticks: smoothing_ticks / 2 })
     }
 
     /// The threshold.
@@ -90,10 +87,7 @@ pub struct FrameVerdict {
 
 impl FrameVerdict {
     const fn unknown(why: Unknown) -> Self {
-        Self {
-            verdict: Verdict::Unknown(why),
-            smoothed: None,
-        }
+        Self { verdict: Verdict::Unknown(why), smoothed: None }
     }
 }
 
@@ -110,11 +104,7 @@ pub struct TrackVerdicts {
 impl TrackVerdicts {
     /// A track without scores.
     pub const fn new(rule: DecisionRule) -> Self {
-        Self {
-            rule,
-            scores: VecDeque::new(),
-            ended: false,
-        }
+        Self { rule, scores: VecDeque::new(), ended: false }
     }
 
     /// Takes the next tick's score. Ticks come in order; one that is not later than the last one
@@ -166,14 +156,7 @@ impl TrackVerdicts {
             _ => (own, smoothed),
         };
         let speaking = smoothed > self.rule.threshold;
-        FrameVerdict {
-            verdict: Verdict::Scored {
-                p,
-                speaking,
-                shares,
-            },
-            smoothed: Some(smoothed),
-        }
+        FrameVerdict { verdict: Verdict::Scored { p, speaking, shares }, smoothed: Some(smoothed) }
     }
 
     /// Forgets what no verdict at `pts` or later needs.
@@ -193,10 +176,7 @@ impl TrackVerdicts {
     fn smoothed(&self, k: usize) -> f32 {
         let (tick, half) = (self.scores[k].tick, i64::from(self.rule.half_ticks));
         let from = self.scores.partition_point(|s| s.tick < tick.offset(-half));
-        let near = self
-            .scores
-            .range(from..)
-            .take_while(|s| s.tick <= tick.offset(half));
+        let near = self.scores.range(from..).take_while(|s| s.tick <= tick.offset(half));
         let (mut sum, mut count) = (0.0_f64, 0_u32);
         for p in near.filter_map(|s| s.p.ok()) {
             sum += f64::from(p.get());
@@ -220,20 +200,13 @@ mod tests {
     use super::*;
 
     fn known(tick: i64, p: f32) -> TickScore {
-        TickScore {
-            tick: Tick(tick),
-            p: Ok(Probability::new(p).expect("p")),
-            shares: None,
-        }
+        TickScore { tick: Tick(tick), p: Ok(Probability::new(p).expect("p")), shares: None }
     }
 
     fn track(rule: DecisionRule, p: &[Option<f32>]) -> TrackVerdicts {
         let mut track = TrackVerdicts::new(rule);
         for (n, p) in p.iter().enumerate() {
-            let score = TickScore {
-                p: Err(Unknown::SoundGap),
-                ..known(n as i64, 0.0)
-            };
+            let score = TickScore { p: Err(Unknown::SoundGap), ..known(n as i64, 0.0) };
             track.push(p.map_or(score, |p| known(n as i64, p)));
         }
         track
@@ -272,17 +245,11 @@ mod tests {
 
     #[test]
     fn the_mean_is_centred_and_leaves_out_what_is_unknown() {
-        let t = track(
-            rule(0.5, 3),
-            &[Some(0.0), Some(0.3), Some(0.9), None, Some(0.7)],
-        );
+        let t = track(rule(0.5, 3), &[Some(0.0), Some(0.3), Some(0.9), None, Some(0.7)]);
         let smoothed = |n: i64| t.at(ms(40 * n)).smoothed;
         let want = [0.15, 0.4, 0.6];
         for (n, want) in want.iter().enumerate() {
-            assert!(
-                (smoothed(n as i64).expect("known") - want).abs() < 1e-6,
-                "tick {n}"
-            );
+            assert!((smoothed(n as i64).expect("known") - want).abs() < 1e-6, "tick {n}");
         }
         assert_eq!((smoothed(3), smoothed(4)), (None, Some(0.7)));
         assert!(!t.at(ms(40)).verdict.speaking() && t.at(ms(80)).verdict.speaking());
@@ -298,18 +265,9 @@ mod tests {
 
     #[test]
     fn rules_that_make_no_sense_are_refused() {
-        assert!(matches!(
-            DecisionRule::new(f32::NAN, 1),
-            Err(DecisionRuleError::Threshold(_))
-        ));
-        assert_eq!(
-            DecisionRule::new(0.5, 4),
-            Err(DecisionRuleError::Smoothing(4))
-        );
-        assert_eq!(
-            DecisionRule::new(0.5, 0),
-            Err(DecisionRuleError::Smoothing(0))
-        );
+        assert!(matches!(DecisionRule::new(f32::NAN, 1), Err(DecisionRuleError::Threshold(_))));
+        assert_eq!(DecisionRule::new(0.5, 4), Err(DecisionRuleError::Smoothing(4)));
+        assert_eq!(DecisionRule::new(0.5, 0), Err(DecisionRuleError::Smoothing(0)));
         assert_eq!(rule(0.5, 7).smoothing_ticks(), 7);
         assert_eq!(rule(0.5, 7).lookahead_ticks(), 3);
     }

@@ -32,11 +32,7 @@ impl Default for FloorRules {
     /// 0.3 s: longer than most coughs and "mhm"s; 0.5 s: longer than the pauses inside a sentence
     /// mostly are; 1 s: what a viewer needs to notice a change.
     fn default() -> Self {
-        Self {
-            on_delay_seconds: 0.3,
-            hold_seconds: 0.5,
-            min_dwell_seconds: 1.0,
-        }
+        Self { on_delay_seconds: 0.3, hold_seconds: 0.5, min_dwell_seconds: 1.0 }
     }
 }
 
@@ -92,8 +88,7 @@ impl Floor {
         }
         let now = frame.pts;
         let find = |track| faces.iter().find(|f| f.track == track);
-        self.speaking_since
-            .retain(|track, _| find(*track).is_some_and(|f| f.speaking));
+        self.speaking_since.retain(|track, _| find(*track).is_some_and(|f| f.speaking));
         for face in faces.iter().filter(|f| f.speaking) {
             self.speaking_since.entry(face.track).or_insert(now);
         }
@@ -118,20 +113,13 @@ impl Floor {
     /// where even that is equal, the lowest number.
     fn best_candidate(&self, now: Pts, faces: &[FloorFace]) -> Option<Holder> {
         let long_enough = |f: &&FloorFace| {
-            self.speaking_since
-                .get(&f.track)
-                .is_some_and(|since| now - *since >= self.on_delay)
+            self.speaking_since.get(&f.track).is_some_and(|since| now - *since >= self.on_delay)
         };
-        let best = faces.iter().filter(long_enough).max_by(|a, b| {
-            a.smoothed
-                .total_cmp(&b.smoothed)
-                .then(b.track.cmp(&a.track))
-        })?;
-        Some(Holder {
-            track: best.track,
-            since: now,
-            last_spoke: now,
-        })
+        let best = faces
+            .iter()
+            .filter(long_enough)
+            .max_by(|a, b| a.smoothed.total_cmp(&b.smoothed).then(b.track.cmp(&a.track)))?;
+        Some(Holder { track: best.track, since: now, last_spoke: now })
     }
 }
 
@@ -142,19 +130,11 @@ mod tests {
     use super::*;
 
     fn frame(n: i64) -> FrameRef {
-        FrameRef {
-            epoch: Epoch(0),
-            seq: n as u64,
-            pts: Pts::from_ns(n * 40_000_000),
-        }
+        FrameRef { epoch: Epoch(0), seq: n as u64, pts: Pts::from_ns(n * 40_000_000) }
     }
 
     fn face(track: u32, speaking: bool) -> FloorFace {
-        FloorFace {
-            track: TrackId(track),
-            speaking,
-            smoothed: if speaking { 0.9 } else { 0.1 },
-        }
+        FloorFace { track: TrackId(track), speaking, smoothed: if speaking { 0.9 } else { 0.1 } }
     }
 
     /// Runs two people, who speak where `a` and `b` say so; gives (track, first frame) per change.
@@ -199,23 +179,14 @@ mod tests {
     #[test]
     fn the_surer_one_gets_it_and_absence_loses_it() {
         let mut floor = Floor::new(FloorRules::default());
-        let surer = FloorFace {
-            smoothed: 0.95,
-            ..face(2, true)
-        };
+        let surer = FloorFace { smoothed: 0.95, ..face(2, true) };
         let mut last = None;
         for n in 0..20 {
             last = floor.update(frame(n), &[face(1, true), surer, face(3, true)]);
         }
         assert_eq!(last, Some(TrackId(2)));
-        assert_eq!(
-            floor.update(frame(20), &[face(1, true), face(3, true)]),
-            Some(TrackId(1))
-        );
-        let new_epoch = FrameRef {
-            epoch: Epoch(1),
-            ..frame(21)
-        };
+        assert_eq!(floor.update(frame(20), &[face(1, true), face(3, true)]), Some(TrackId(1)));
+        let new_epoch = FrameRef { epoch: Epoch(1), ..frame(21) };
         assert_eq!(floor.update(new_epoch, &[face(1, true)]), None);
     }
 

@@ -162,10 +162,7 @@ impl Judge {
             verdicts.push(TickVerdict {
                 tick: self.next,
                 p: Probability::from_logits(0.0, z).ok_or(Unknown::NotScored),
-                shares: Shares::from_effects(
-                    z - result.z(1, t, ticks),
-                    z - result.z(2, t, ticks),
-                ),
+                shares: Shares::from_effects(z - result.z(1, t, ticks), z - result.z(2, t, ticks)),
                 heat,
                 over: encoded.over,
             });

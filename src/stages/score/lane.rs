@@ -14,8 +14,11 @@ use crate::core::geometry::Rect;
 use crate::core::picture::Picture;
 use crate::core::time::Tick;
 use crate::stages::explain::{FeatureMap, Mode, raw_map};
-use crate::stages::features::crop::{CropRect, crop_grey};
-use crate::stages::features::smooth::BoxSmoother;
+use crate::stages::features::crop::{CROP_PIXELS, CropRect, Cropper, FaceSpot};
+use crate::stages::features::smooth::SpotSmoother;
+
+/// The grey of what lies outside the picture, as the released crops have it.
+const OUTSIDE_GREY: u8 = 110;
 
 /// What is left of the feature map of one tick.
 #[derive(Debug)]
@@ -45,11 +48,11 @@ pub struct Lane {
     pub track: TrackId,
     /// The track's first tick.
     pub first: Tick,
-    smoother: BoxSmoother,
+    smoother: SpotSmoother,
+    cropper: Cropper,
     held: VecDeque<Arc<dyn Picture>>,
     crops: Vec<u8>,
     crop_len: usize,
-    crop_px: usize,
     places: VecDeque<Rect>,
     state: Option<FaceState>,
     discard: usize,
@@ -67,11 +70,11 @@ impl Lane {
         Self {
             track,
             first,
-            smoother: BoxSmoother::new(),
+            smoother: SpotSmoother::new(),
+            cropper: Cropper::new(),
             held: VecDeque::new(),
             crops: Vec::new(),
             crop_len: shape.crop_len(),
-            crop_px: shape.crop_px,
             places: VecDeque::new(),
             state: Some(shape.fresh_face_state()),
             discard: shape.face_delay_ticks,
@@ -97,7 +100,7 @@ impl Lane {
     pub fn push(&mut self, rect: Rect, picture: Arc<dyn Picture>) {
         self.seen += 1;
         self.held.push_back(picture);
-        if let Some(smooth) = self.smoother.push(rect) {
+        if let Some(smooth) = self.smoother.push(rect.into()) {
             self.crop(smooth);
         }
     }
@@ -113,12 +116,18 @@ impl Lane {
         }
     }
 
-    fn crop(&mut self, place: CropRect) {
+    fn crop(&mut self, spot: FaceSpot) {
         let Some(picture) = self.held.pop_front() else { return };
-        let at = self.crops.len();
-        self.crops.resize(at + self.crop_len, 0);
-        crop_grey(&picture.view(), &place, self.crop_px, &mut self.crops[at..]);
-        self.places.push_back(place.rect());
+        let view = picture.view();
+        let mut crop = [OUTSIDE_GREY; CROP_PIXELS];
+        let mut over = Rect::default();
+        // A box that is no face leaves the grey that lies outside every picture.
+        if let Some(place) = CropRect::new(spot, view.width, view.height) {
+            self.cropper.crop_grey(&view, place, &mut crop);
+            over = place.rect();
+        }
+        self.crops.extend_from_slice(&crop);
+        self.places.push_back(over);
     }
 
     /// Crops that wait for the encoder, flushing included once the track has ended.

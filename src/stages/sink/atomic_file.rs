@@ -43,16 +43,10 @@ impl AtomicFile {
         if fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir()) {
             let file = OpenOptions::new().write(true).open(path);
             let file = file.map_err(|e| FileError::new(path, e))?;
-            return Ok(Self {
-                out: BufWriter::new(file),
-                place: Place::Direct(path.into()),
-            });
+            return Ok(Self { out: BufWriter::new(file), place: Place::Direct(path.into()) });
         }
         let (beside, file) = AtomicPath::open(path)?;
-        Ok(Self {
-            out: BufWriter::new(file),
-            place: Place::Beside(beside),
-        })
+        Ok(Self { out: BufWriter::new(file), place: Place::Beside(beside) })
     }
 
     /// The name the file will have.
@@ -139,15 +133,7 @@ impl AtomicPath {
             let temp = beside(&target, attempt);
             match OpenOptions::new().write(true).create_new(true).open(&temp) {
                 Ok(file) => {
-                    return Ok((
-                        Self {
-                            temp,
-                            path: path.into(),
-                            target,
-                            done: false,
-                        },
-                        file,
-                    ));
+                    return Ok((Self { temp, path: path.into(), target, done: false }, file));
                 }
                 // A second writer of the same name, or one left by a killed process.
                 Err(e) if e.kind() == ErrorKind::AlreadyExists && attempt < 1000 => {}
@@ -226,19 +212,10 @@ fn beside(path: &Path, attempt: u32) -> PathBuf {
     if name.len() <= LONGEST {
         temp.push(name);
     } else {
-        temp.push(
-            name.to_string_lossy()
-                .chars()
-                .take(LONGEST / 4)
-                .collect::<String>(),
-        );
+        temp.push(name.to_string_lossy().chars().take(LONGEST / 4).collect::<String>());
     }
     let pid = std::process::id();
-    temp.push(if attempt == 0 {
-        format!(".{pid}.part")
-    } else {
-        format!(".{pid}-{attempt}.part")
-    });
+    temp.push(if attempt == 0 { format!(".{pid}.part") } else { format!(".{pid}-{attempt}.part") });
     directory_of(path).join(temp)
 }
 
@@ -249,12 +226,7 @@ mod tests {
     fn names(dir: &Path) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(dir)
             .expect("the directory is there")
-            .map(|e| {
-                e.expect("readable")
-                    .file_name()
-                    .to_string_lossy()
-                    .into_owned()
-            })
+            .map(|e| e.expect("readable").file_name().to_string_lossy().into_owned())
             .collect();
         names.sort();
         names
@@ -283,9 +255,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("temp");
         let beside = AtomicPath::create(dir.path().join("out.mp4")).expect("create");
         fs::write(beside.temp(), "half").expect("another library writes it");
-        beside
-            .keep_as(dir.path().join("out.incomplete.mp4"))
-            .expect("keep");
+        beside.keep_as(dir.path().join("out.incomplete.mp4")).expect("keep");
         assert_eq!(names(dir.path()), ["out.incomplete.mp4"]);
     }
 
@@ -338,10 +308,7 @@ mod tests {
         let mut full = AtomicFile::create("/dev/full").expect("a device of every Linux");
         full.write_all(b"x").expect("buffered");
         assert!(full.commit().expect_err("full").is_no_space());
-        AtomicFile::create("/dev/null")
-            .expect("open")
-            .commit()
-            .expect("commit");
+        AtomicFile::create("/dev/null").expect("open").commit().expect("commit");
         assert!(!fs::metadata("/dev/null").expect("still there").is_file());
     }
 }

@@ -53,10 +53,7 @@ impl FileError {
     pub fn new(path: &Path, reason: io::Error) -> Self {
         let path = path.to_path_buf();
         match reason.kind() {
-            ErrorKind::NotFound => Self::NoDirectory {
-                dir: directory_of(&path),
-                path,
-            },
+            ErrorKind::NotFound => Self::NoDirectory { dir: directory_of(&path), path },
             ErrorKind::IsADirectory => Self::IsDirectory(path),
             ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
                 Self::NotPermitted { path, reason }

@@ -92,11 +92,8 @@ impl Film {
     /// Where an element is missing or the file cannot be opened for writing.
     pub fn create(plan: FilmPlan) -> Result<Self, FilmError> {
         let pipeline = gst::Pipeline::with_name("film");
-        let MuxerPads {
-            muxer,
-            pictures: into_pictures,
-            sound: into_sound,
-        } = plan.container.muxer_with_pads(plan.packets.is_some())?;
+        let MuxerPads { muxer, pictures: into_pictures, sound: into_sound } =
+            plan.container.muxer_with_pads(plan.packets.is_some())?;
         let sink = make("filesink")?;
         sink.set_property("location", plan.path.to_string_lossy().as_ref());
         chain(&pipeline, &[&muxer, &sink])?;
@@ -105,13 +102,7 @@ impl Film {
         let packets = match (&plan.packets, &into_sound) {
             (Some(caps), Some(pad)) => {
                 sound_kept = plan.container.keeps(caps);
-                Some(sound_branch(
-                    &pipeline,
-                    plan.container,
-                    caps,
-                    sound_kept,
-                    pad,
-                )?)
+                Some(sound_branch(&pipeline, plan.container, caps, sound_kept, pad)?)
             }
             _ => None,
         };
@@ -150,10 +141,7 @@ impl Film {
         meta.set_pts(clock_time(pts.ns()));
         meta.set_dts(gst::ClockTime::NONE);
         meta.set_duration(span.and_then(|s| clock_time(s.ns())));
-        self.pictures
-            .push_buffer(buffer)
-            .map(drop)
-            .map_err(|e| self.why(&e.to_string()))
+        self.pictures.push_buffer(buffer).map(drop).map_err(|e| self.why(&e.to_string()))
     }
 
     /// Hands over one stored sound packet; waits while the muxer is far behind.
@@ -181,10 +169,7 @@ impl Film {
         let meta = buffer.make_mut();
         meta.set_pts(pts);
         meta.set_dts(dts);
-        source
-            .push_buffer(buffer)
-            .map(drop)
-            .map_err(|e| self.why(&e.to_string()))
+        source.push_buffer(buffer).map(drop).map_err(|e| self.why(&e.to_string()))
     }
 
     /// Says that no more sound comes.
@@ -201,10 +186,7 @@ impl Film {
     pub fn finish(self) -> Result<(), FilmError> {
         let _ = self.pictures.end_of_stream();
         self.end_packets();
-        let bus = self
-            .pipeline
-            .bus()
-            .ok_or_else(|| self.why("the pipeline lost its bus"))?;
+        let bus = self.pipeline.bus().ok_or_else(|| self.why("the pipeline lost its bus"))?;
         let wanted = [gst::MessageType::Eos, gst::MessageType::Error];
         for _ in 0..FINISH_DEADLINE_LOOKS {
             match bus.timed_pop_filtered(LOOK_EVERY, &wanted) {
@@ -232,14 +214,8 @@ fn why(bus: &BusListener, path: &Path, fallback: &str) -> FilmError {
     let path = path.to_owned();
     match bus.spoken().error {
         Some(fault) if fault.no_space => FilmError::NoSpace { path },
-        Some(fault) => FilmError::Failed {
-            path,
-            reason: fault.to_string(),
-        },
-        None => FilmError::Failed {
-            path,
-            reason: fallback.to_owned(),
-        },
+        Some(fault) => FilmError::Failed { path, reason: fault.to_string() },
+        None => FilmError::Failed { path, reason: fallback.to_owned() },
     }
 }
 
@@ -327,7 +303,5 @@ fn link_to(element: &gst::Element, into: &gst::Pad) -> Result<(), ElementError> 
         }
         _ => gst::PadProbeReturn::Ok,
     });
-    pad.link(into)
-        .map(drop)
-        .map_err(|e| broken(&element.name(), e))
+    pad.link(into).map(drop).map_err(|e| broken(&element.name(), e))
 }

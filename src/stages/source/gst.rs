@@ -9,8 +9,7 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
 
-use super::{SoundBlock, SoundShape, SourceError, SourceShape, VideoShape};
-use crate::core::picture::Picture;
+use super::{RawPicture, SoundBlock, SoundShape, SourceError, SourceShape, VideoShape};
 use crate::core::time::{Pts, Rate, Span};
 use crate::gst::bus::BusListener;
 use crate::gst::intake::{Found, Graph, build};
@@ -26,18 +25,6 @@ pub struct Recording {
     graph: Graph,
     bus: BusListener,
     shape: SourceShape,
-}
-
-/// A decoded picture as the source gives it: nothing about its time is checked yet.
-pub struct RawPicture {
-    /// Running time; `None` where the source does not say.
-    pub pts: Option<Pts>,
-    /// How long it is shown, where the source says so.
-    pub span: Option<Span>,
-    /// The picture.
-    pub picture: Arc<dyn Picture>,
-    /// Whether the decoder says that parts of it are damaged.
-    pub damaged: bool,
 }
 
 impl Recording {
@@ -74,44 +61,30 @@ impl Recording {
 
     /// The caps of the decoded pictures, for the encoder.
     pub fn picture_caps(&self) -> Option<gst::Caps> {
-        self.graph
-            .outlets
-            .pictures
-            .static_pad("sink")
-            .and_then(|p| p.current_caps())
+        self.graph.outlets.pictures.static_pad("sink").and_then(|p| p.current_caps())
     }
 
     /// The caps of the stored sound, for the muxer; `None` where there is no sound.
     pub fn packet_caps(&self) -> Option<gst::Caps> {
         self.shape.sound.as_ref()?;
-        self.graph
-            .outlets
-            .packets
-            .static_pad("sink")
-            .and_then(|p| p.current_caps())
+        self.graph.outlets.packets.static_pad("sink").and_then(|p| p.current_caps())
     }
 
     /// The reader of pictures.
     pub fn pictures(&self) -> PictureReader {
-        PictureReader {
-            pull: Pull::new(&self.graph.outlets.pictures, &self.bus),
-        }
+        PictureReader { pull: Pull::new(&self.graph.outlets.pictures, &self.bus) }
     }
 
     /// The reader of sound for the model; `None` where there is no sound.
     pub fn sound(&self) -> Option<SoundReader> {
         self.shape.sound.as_ref()?;
-        Some(SoundReader {
-            pull: Pull::new(&self.graph.outlets.sound, &self.bus),
-        })
+        Some(SoundReader { pull: Pull::new(&self.graph.outlets.sound, &self.bus) })
     }
 
     /// The reader of sound as it was stored; `None` where there is no sound.
     pub fn packets(&self) -> Option<PacketReader> {
         self.shape.sound.as_ref()?;
-        Some(PacketReader {
-            pull: Pull::new(&self.graph.outlets.packets, &self.bus),
-        })
+        Some(PacketReader { pull: Pull::new(&self.graph.outlets.packets, &self.bus) })
     }
 
     /// Lets the readers flow. Without it they hold the first buffers only.
@@ -134,14 +107,9 @@ impl Recording {
     /// What went wrong on the way, in words for the report.
     pub fn damage(&self) -> Vec<String> {
         let spoken = self.bus.spoken();
-        let mut notes: Vec<String> = spoken
-            .error
-            .iter()
-            .map(|e| format!("the source ended early: {e}"))
-            .collect();
-        let unheard = spoken
-            .warning_count
-            .saturating_sub(spoken.warnings.len() as u64);
+        let mut notes: Vec<String> =
+            spoken.error.iter().map(|e| format!("the source ended early: {e}")).collect();
+        let unheard = spoken.warning_count.saturating_sub(spoken.warnings.len() as u64);
         notes.extend(spoken.warnings.iter().map(ToString::to_string));
         if unheard > 0 {
             notes.push(format!("and {unheard} more warnings from the source"));
@@ -161,10 +129,7 @@ fn check_file(path: &Path) -> Result<(), SourceError> {
     let by_kind = |e: std::io::Error| match e.kind() {
         std::io::ErrorKind::NotFound => SourceError::NotFound { path: owned() },
         std::io::ErrorKind::PermissionDenied => SourceError::NoPermission { path: owned() },
-        _ => SourceError::Unreadable {
-            path: owned(),
-            reason: e.to_string(),
-        },
+        _ => SourceError::Unreadable { path: owned(), reason: e.to_string() },
     };
     let meta = std::fs::metadata(path).map_err(by_kind)?;
     if !meta.is_file() {
@@ -186,11 +151,7 @@ fn preroll(
     let deadline = Instant::now() + OPEN_DEADLINE;
     loop {
         let (state, ..) = graph.pipeline.state(LOOK_EVERY);
-        let found = graph
-            .found
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let found = graph.found.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(reason) = found.error {
             return Err(SourceError::Library(reason));
         }
@@ -234,49 +195,29 @@ fn shown(graph: &Graph, found: &Found, audio_track: u32) -> bool {
 fn without_picture(path: &Path, bus: &BusListener, found: &Found) -> SourceError {
     let missing = bus.spoken().missing;
     if !missing.is_empty() {
-        return SourceError::MissingPlugin {
-            path: path.to_owned(),
-            what: missing.join(", "),
-        };
+        return SourceError::MissingPlugin { path: path.to_owned(), what: missing.join(", ") };
     }
     if found.sounds > 0 {
-        return SourceError::NoPicture {
-            path: path.to_owned(),
-        };
+        return SourceError::NoPicture { path: path.to_owned() };
     }
-    SourceError::NotMedia {
-        path: path.to_owned(),
-        reason: "no picture and no sound in it".into(),
-    }
+    SourceError::NotMedia { path: path.to_owned(), reason: "no picture and no sound in it".into() }
 }
 
 fn why_it_failed(path: &Path, bus: &BusListener, found: &Found) -> SourceError {
     let spoken = bus.spoken();
     let path = path.to_owned();
     if !spoken.missing.is_empty() {
-        return SourceError::MissingPlugin {
-            path,
-            what: spoken.missing.join(", "),
-        };
+        return SourceError::MissingPlugin { path, what: spoken.missing.join(", ") };
     }
     let Some(fault) = spoken.error else {
-        return SourceError::Broken {
-            path,
-            reason: "no reason given".into(),
-        };
+        return SourceError::Broken { path, reason: "no reason given".into() };
     };
     if fault.unknown_type {
-        SourceError::NotMedia {
-            path,
-            reason: fault.text,
-        }
+        SourceError::NotMedia { path, reason: fault.text }
     } else if found.pictures == 0 && found.sounds > 0 {
         SourceError::NoPicture { path }
     } else {
-        SourceError::Broken {
-            path,
-            reason: fault.to_string(),
-        }
+        SourceError::Broken { path, reason: fault.to_string() }
     }
 }
 
@@ -294,28 +235,16 @@ fn shape(
             tracks: found.sounds,
         });
     }
-    let caps = graph
-        .outlets
-        .pictures
-        .static_pad("sink")
-        .and_then(|p| p.current_caps());
-    let info = caps
-        .and_then(|c| gst_video::VideoInfo::from_caps(&c).ok())
-        .ok_or_else(|| {
-            let missing = bus.spoken().missing;
-            if missing.is_empty() {
-                let reason = "no picture in it could be decoded".into();
-                SourceError::Broken {
-                    path: path.to_owned(),
-                    reason,
-                }
-            } else {
-                SourceError::MissingPlugin {
-                    path: path.to_owned(),
-                    what: missing.join(", "),
-                }
-            }
-        })?;
+    let caps = graph.outlets.pictures.static_pad("sink").and_then(|p| p.current_caps());
+    let info = caps.and_then(|c| gst_video::VideoInfo::from_caps(&c).ok()).ok_or_else(|| {
+        let missing = bus.spoken().missing;
+        if missing.is_empty() {
+            let reason = "no picture in it could be decoded".into();
+            SourceError::Broken { path: path.to_owned(), reason }
+        } else {
+            SourceError::MissingPlugin { path: path.to_owned(), what: missing.join(", ") }
+        }
+    })?;
     let rate = info.fps();
     let whole = |n: i32| u32::try_from(n).unwrap_or(0);
     let duration = graph.pipeline.query_duration::<gst::ClockTime>();
@@ -357,10 +286,7 @@ struct Pull {
 
 impl Pull {
     fn new(sink: &gst_app::AppSink, bus: &BusListener) -> Self {
-        Self {
-            sink: sink.clone(),
-            bus: bus.clone(),
-        }
+        Self { sink: sink.clone(), bus: bus.clone() }
     }
 
     fn next(&self) -> Option<gst::Sample> {
@@ -396,12 +322,7 @@ impl Iterator for PictureReader {
             drop(sample);
             // A buffer that cannot be mapped is one lost picture, not the end of the film.
             if let Some(picture) = GstPicture::map(buffer, &info) {
-                return Some(RawPicture {
-                    pts,
-                    span,
-                    picture: Arc::new(picture),
-                    damaged,
-                });
+                return Some(RawPicture { pts, span, picture: Arc::new(picture), damaged });
             }
         }
     }
@@ -420,10 +341,7 @@ impl Iterator for SoundReader {
         let pts = running_time(&sample);
         let map = sample.buffer()?.map_readable().ok()?;
         let (pairs, _) = map.as_slice().as_chunks::<2>();
-        Some(SoundBlock {
-            pts,
-            samples: pairs.iter().map(|b| i16::from_le_bytes(*b)).collect(),
-        })
+        Some(SoundBlock { pts, samples: pairs.iter().map(|b| i16::from_le_bytes(*b)).collect() })
     }
 }
 

@@ -7,12 +7,15 @@
 //!
 //! Not promised: that times are monotonic or present; the sync stage sees to that.
 
+pub mod feed;
 #[cfg(feature = "gst")]
 pub mod gst;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::core::exit::Exit;
+use crate::core::picture::Picture;
 use crate::core::time::{Pts, Rate, Span};
 
 /// What a source turned out to hold.
@@ -48,6 +51,18 @@ pub struct SoundShape {
     pub track: u32,
     /// How many tracks the source has.
     pub tracks: u32,
+}
+
+/// A decoded picture as the source gives it: nothing about its time is checked yet.
+pub struct RawPicture {
+    /// Running time; `None` where the source does not say.
+    pub pts: Option<Pts>,
+    /// How long it is shown, where the source says so.
+    pub span: Option<Span>,
+    /// The picture.
+    pub picture: Arc<dyn Picture>,
+    /// Whether the decoder says that parts of it are damaged.
+    pub damaged: bool,
 }
 
 /// A stretch of sound for the model: 16 kHz, one channel.

@@ -24,10 +24,7 @@ impl Grid {
     pub fn push(&mut self, pts: Pts) -> Option<Range<i64>> {
         let first = self.first_tick(pts);
         let (previous, from) = self.last.replace((pts, first))?;
-        let until = first
-            .0
-            .min(Tick::nearest(previous + LONGEST_STAND).0)
-            .max(from.0);
+        let until = first.0.min(Tick::nearest(previous + LONGEST_STAND).0).max(from.0);
         Some(from.0..until)
     }
 

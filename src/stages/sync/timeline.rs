@@ -20,10 +20,7 @@ impl Default for JumpPolicy {
     /// Two seconds forward: longer holes than that would have the tracker join what it cannot
     /// know. Half a second back: more than any reordering.
     fn default() -> Self {
-        Self {
-            forward: Span::from_ms(2_000),
-            back: Span::from_ms(500),
-        }
+        Self { forward: Span::from_ms(2_000), back: Span::from_ms(500) }
     }
 }
 
@@ -81,11 +78,7 @@ impl Timeline {
             }
             (Some(pts), Some(last)) => self.step(last, pts),
         };
-        let frame = FrameRef {
-            epoch: self.epoch,
-            seq: self.next_seq,
-            pts,
-        };
+        let frame = FrameRef { epoch: self.epoch, seq: self.next_seq, pts };
         self.next_seq += 1;
         self.last = Some(pts);
         frame

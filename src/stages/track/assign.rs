@@ -68,12 +68,8 @@ fn likeness(track: &Expected, face: &FaceBox) -> f32 {
     if iou < MIN_IOU && !near {
         return 0.0;
     }
-    let marks: f32 = track
-        .landmarks
-        .iter()
-        .zip(&face.landmarks)
-        .map(|(p, q)| distance(*p, *q))
-        .sum();
+    let marks: f32 =
+        track.landmarks.iter().zip(&face.landmarks).map(|(p, q)| distance(*p, *q)).sum();
     let marks_apart = marks / track.landmarks.len() as f32 / mean_size;
     PAIR_BONUS + iou + closeness(apart) + closeness(marks_apart)
 }
@@ -95,19 +91,13 @@ mod tests {
         FaceBox {
             rect: Rect::new(x, 0.0, x + s, s),
             confidence: 0.8,
-            landmarks: [Point {
-                x: x + s / 2.0,
-                y: s / 2.0,
-            }; 5],
+            landmarks: [Point { x: x + s / 2.0, y: s / 2.0 }; 5],
         }
     }
 
     fn at(x: f32, s: f32) -> Expected {
         let f = face(x, s);
-        Expected {
-            rect: f.rect,
-            landmarks: f.landmarks,
-        }
+        Expected { rect: f.rect, landmarks: f.landmarks }
     }
 
     #[test]

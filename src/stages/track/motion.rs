@@ -21,10 +21,7 @@ pub fn size(rect: Rect) -> f32 {
 pub fn sane(face: &FaceBox) -> bool {
     let r = face.rect;
     let corners = [r.x1, r.y1, r.x2, r.y2].iter().all(|v| v.is_finite());
-    let marks = face
-        .landmarks
-        .iter()
-        .all(|p| p.x.is_finite() && p.y.is_finite());
+    let marks = face.landmarks.iter().all(|p| p.x.is_finite() && p.y.is_finite());
     corners && marks && r.area() > 0.0 && r.area().is_finite()
 }
 
@@ -39,11 +36,7 @@ pub fn lerp_landmarks(a: &Landmarks, b: &Landmarks, t: f32) -> Landmarks {
 /// The share of the way from `a` to `b` at `at`, 0..=1.
 pub fn share(a: Pts, b: Pts, at: Pts) -> f32 {
     let whole = (b - a).seconds();
-    if whole > 0.0 {
-        ((at - a).seconds() / whole).clamp(0.0, 1.0) as f32
-    } else {
-        1.0
-    }
+    if whole > 0.0 { ((at - a).seconds() / whole).clamp(0.0, 1.0) as f32 } else { 1.0 }
 }
 
 /// Pixels a second that a face's middle moves.
@@ -64,10 +57,7 @@ impl Velocity {
         let (a, b) = (from.center(), to.center());
         let gain = dt / (dt + SMOOTHING_S);
         let mix = |old: f64, from: f32, to: f32| old + (f64::from(to - from) / dt - old) * gain;
-        Self {
-            x: mix(self.x, a.x, b.x),
-            y: mix(self.y, a.y, b.y),
-        }
+        Self { x: mix(self.x, a.x, b.x), y: mix(self.y, a.y, b.y) }
     }
 
     /// How far a face comes in `dt`, in pixels right and down.
@@ -80,11 +70,5 @@ impl Velocity {
 /// A face moved by `(dx, dy)` pixels.
 pub fn moved(rect: Rect, landmarks: &Landmarks, (dx, dy): (f32, f32)) -> (Rect, Landmarks) {
     let rect = Rect::new(rect.x1 + dx, rect.y1 + dy, rect.x2 + dx, rect.y2 + dy);
-    (
-        rect,
-        landmarks.map(|p| Point {
-            x: p.x + dx,
-            y: p.y + dy,
-        }),
-    )
+    (rect, landmarks.map(|p| Point { x: p.x + dx, y: p.y + dy }))
 }

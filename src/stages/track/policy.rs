@@ -67,11 +67,7 @@ impl Policy {
     /// What may be held back at most under this policy.
     pub fn max_lag(&self) -> LagBound {
         match self.lag {
-            Lag::Carry => LagBound {
-                span: Span::ZERO,
-                frames: 0,
-                cap: 0,
-            },
+            Lag::Carry => LagBound { span: Span::ZERO, frames: 0, cap: 0 },
             Lag::Interpolate => LagBound {
                 span: self.max_blind.max(self.max_missing),
                 frames: self.max_blind_frames,

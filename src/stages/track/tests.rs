@@ -11,30 +11,17 @@ use crate::core::time::{Epoch, FrameRef, Pts, Rate, Span};
 const FRAME_NS: i64 = 40_000_000;
 
 fn frame(seq: u64) -> FrameRef {
-    FrameRef {
-        epoch: Epoch(0),
-        seq,
-        pts: Pts::from_ns(seq as i64 * FRAME_NS),
-    }
+    FrameRef { epoch: Epoch(0), seq, pts: Pts::from_ns(seq as i64 * FRAME_NS) }
 }
 
 /// A face of `size` pixels with its middle at (`x`, `y`), looking to the side by `turn` of a size.
 fn face(x: f32, y: f32, size: f32, turn: f32) -> FaceBox {
     let h = size / 2.0;
-    let p = |dx: f32, dy: f32| Point {
-        x: x + (dx + turn) * size,
-        y: y + dy * size,
-    };
+    let p = |dx: f32, dy: f32| Point { x: x + (dx + turn) * size, y: y + dy * size };
     FaceBox {
         rect: Rect::new(x - h, y - h, x + h, y + h),
         confidence: 0.8,
-        landmarks: [
-            p(-0.2, -0.15),
-            p(0.2, -0.15),
-            p(0.0, 0.0),
-            p(-0.15, 0.2),
-            p(0.15, 0.2),
-        ],
+        landmarks: [p(-0.2, -0.15), p(0.2, -0.15), p(0.0, 0.0), p(-0.15, 0.2), p(0.15, 0.2)],
     }
 }
 
@@ -68,19 +55,14 @@ fn boxes_of(out: &[TrackedFrame], id: u32) -> Vec<u64> {
 }
 
 fn x_of(frame: &TrackedFrame, id: u32) -> f32 {
-    let face = frame
-        .faces
-        .iter()
-        .find(|f| f.track == TrackId(id))
-        .expect("the track is there");
+    let face = frame.faces.iter().find(|f| f.track == TrackId(id)).expect("the track is there");
     face.rect.center().x
 }
 
 #[test]
 fn boxes_between_detections_lie_on_the_line_by_time() {
-    let out = run(Policy::default(), 21, 5, &[], |n| {
-        vec![face(100.0 + 3.0 * n as f32, 90.0, 50.0, 0.0)]
-    });
+    let out =
+        run(Policy::default(), 21, 5, &[], |n| vec![face(100.0 + 3.0 * n as f32, 90.0, 50.0, 0.0)]);
     for f in &out {
         assert_eq!(f.faces.len(), 1, "frame {}", f.frame.seq);
         assert!((x_of(f, 1) - (100.0 + 3.0 * f.frame.seq as f32)).abs() < 1e-3);
@@ -92,11 +74,7 @@ fn boxes_between_detections_lie_on_the_line_by_time() {
 #[test]
 fn time_and_not_the_frame_count_says_where_between_two_detections_a_frame_lies() {
     let mut tracker = Tracker::new(Policy::default());
-    let at = |seq, ms: i64| FrameRef {
-        epoch: Epoch(0),
-        seq,
-        pts: Pts::from_ns(ms * 1_000_000),
-    };
+    let at = |seq, ms: i64| FrameRef { epoch: Epoch(0), seq, pts: Pts::from_ns(ms * 1_000_000) };
     tracker.push(at(0, 0), Some(&[sure(face(0.0, 0.0, 50.0, 0.0))]), false);
     tracker.push(at(1, 90), None, false);
     let out = tracker.push(at(2, 100), Some(&[face(10.0, 0.0, 50.0, 0.0)]), false);
@@ -106,16 +84,9 @@ fn time_and_not_the_frame_count_says_where_between_two_detections_a_frame_lies()
 #[test]
 fn one_weak_detection_leaves_no_trace_and_one_sure_detection_is_a_track() {
     let once = |n: u64, f: FaceBox| if n == 10 { vec![f] } else { vec![] };
-    let weak = run(Policy::default(), 40, 5, &[], |n| {
-        once(n, face(50.0, 50.0, 40.0, 0.0))
-    });
-    assert!(
-        weak.iter()
-            .all(|f| f.faces.is_empty() && f.ended.is_empty())
-    );
-    let strong = run(Policy::default(), 40, 5, &[], |n| {
-        once(n, sure(face(50.0, 50.0, 40.0, 0.0)))
-    });
+    let weak = run(Policy::default(), 40, 5, &[], |n| once(n, face(50.0, 50.0, 40.0, 0.0)));
+    assert!(weak.iter().all(|f| f.faces.is_empty() && f.ended.is_empty()));
+    let strong = run(Policy::default(), 40, 5, &[], |n| once(n, sure(face(50.0, 50.0, 40.0, 0.0))));
     assert_eq!(boxes_of(&strong, 1), [10]);
     assert_eq!(strong[11].ended, [TrackId(1)]);
 }
@@ -124,20 +95,12 @@ fn one_weak_detection_leaves_no_trace_and_one_sure_detection_is_a_track() {
 fn a_face_missing_for_half_a_second_is_the_same_and_for_longer_is_not() {
     let away = |from: u64, to: u64| {
         run(Policy::default(), 60, 4, &[], move |n| {
-            if (from..to).contains(&n) {
-                vec![]
-            } else {
-                vec![face(50.0, 50.0, 40.0, 0.0)]
-            }
+            if (from..to).contains(&n) { vec![] } else { vec![face(50.0, 50.0, 40.0, 0.0)] }
         })
     };
     // Found at 8 and at 20: 0.48 s.
     let short = away(9, 20);
-    assert!(
-        short
-            .iter()
-            .all(|f| f.faces.len() == 1 && f.faces[0].track == TrackId(1))
-    );
+    assert!(short.iter().all(|f| f.faces.len() == 1 && f.faces[0].track == TrackId(1)));
     // Found at 8 and at 24: 0.64 s.
     let long = away(9, 24);
     assert_eq!(boxes_of(&long, 1), (0..=8).collect::<Vec<_>>());
@@ -148,28 +111,17 @@ fn a_face_missing_for_half_a_second_is_the_same_and_for_longer_is_not() {
 #[test]
 fn a_cut_ends_every_track_at_the_frame_before_it() {
     let out = run(Policy::default(), 30, 5, &[13], |n| {
-        if n == 15 || n < 13 {
-            vec![face(50.0, 50.0, 40.0, 0.0)]
-        } else {
-            vec![]
-        }
+        if n == 15 || n < 13 { vec![face(50.0, 50.0, 40.0, 0.0)] } else { vec![] }
     });
     assert_eq!(boxes_of(&out, 1), (0..13).collect::<Vec<_>>());
     assert_eq!(out[13].ended, [TrackId(1)]);
-    assert!(
-        boxes_of(&out, 2).is_empty(),
-        "one weak detection, then missed"
-    );
+    assert!(boxes_of(&out, 2).is_empty(), "one weak detection, then missed");
 }
 
 #[test]
 fn a_good_box_that_a_cut_cuts_short_is_a_track() {
     let out = run(Policy::default(), 10, 5, &[8], |n| {
-        if n == 5 {
-            vec![face(50.0, 50.0, 40.0, 0.0)]
-        } else {
-            vec![]
-        }
+        if n == 5 { vec![face(50.0, 50.0, 40.0, 0.0)] } else { vec![] }
     });
     assert_eq!(boxes_of(&out, 1), [5, 6, 7]);
     assert_eq!(out[8].ended, [TrackId(1)]);
@@ -180,14 +132,7 @@ fn an_epoch_ends_every_track() {
     let mut tracker = Tracker::new(Policy::default());
     let seen = [sure(face(50.0, 50.0, 40.0, 0.0))];
     let mut out = tracker.push(frame(0), Some(&seen), false);
-    out.extend(tracker.push(
-        FrameRef {
-            epoch: Epoch(1),
-            ..frame(1)
-        },
-        Some(&seen),
-        false,
-    ));
+    out.extend(tracker.push(FrameRef { epoch: Epoch(1), ..frame(1) }, Some(&seen), false));
     out.extend(tracker.finish());
     assert_eq!((boxes_of(&out, 1), boxes_of(&out, 2)), (vec![0], vec![1]));
     assert_eq!(out[1].ended, [TrackId(1)]);
@@ -203,27 +148,14 @@ fn two_people_who_cross_keep_their_numbers() {
                 let (a, b) = (100.0 + 5.0 * n as f32, 400.0 - 5.0 * n as f32);
                 let front = face(a, 100.0, 80.0, 0.15);
                 let back = face(b, 100.0 + gap, 76.0, -0.15);
-                if front.rect.iou(back.rect) > 0.5 {
-                    vec![front]
-                } else {
-                    vec![back, front]
-                }
+                if front.rect.iou(back.rect) > 0.5 { vec![front] } else { vec![back, front] }
             };
             let out = run(Policy::default(), 80, stride, &[], scene);
             for f in &out[..76] {
-                assert_eq!(
-                    f.faces.len(),
-                    2,
-                    "stride {stride} gap {gap} frame {}",
-                    f.frame.seq
-                );
+                assert_eq!(f.faces.len(), 2, "stride {stride} gap {gap} frame {}", f.frame.seq);
                 let want = 100.0 + 5.0 * f.frame.seq as f32;
                 let got = x_of(f, 1);
-                assert!(
-                    (got - want).abs() < 8.0,
-                    "stride {stride} {}: {got} {want}",
-                    f.frame.seq
-                );
+                assert!((got - want).abs() < 8.0, "stride {stride} {}: {got} {want}", f.frame.seq);
             }
         }
     }
@@ -236,10 +168,7 @@ fn a_hidden_face_that_stopped_is_found_where_it_stood() {
         21..30 => vec![],
         _ => vec![face(225.0, 100.0, 60.0, 0.0)],
     });
-    assert!(
-        out.iter()
-            .all(|f| f.faces.len() == 1 && f.faces[0].track == TrackId(1))
-    );
+    assert!(out.iter().all(|f| f.faces.len() == 1 && f.faces[0].track == TrackId(1)));
 }
 
 #[test]
@@ -266,21 +195,13 @@ fn twelve_faces_are_twelve_tracks() {
             f.faces.iter().map(|x| x.track.0).collect::<Vec<_>>(),
             (1..=12).collect::<Vec<_>>()
         );
-        assert!(
-            f.faces
-                .iter()
-                .zip(&where_first)
-                .all(|(x, r)| x.rect.iou(*r) > 0.6)
-        );
+        assert!(f.faces.iter().zip(&where_first).all(|(x, r)| x.rect.iou(*r) > 0.6));
     }
 }
 
 #[test]
 fn live_faces_are_carried_without_delay() {
-    let policy = Policy {
-        lag: Lag::Carry,
-        ..Policy::default()
-    };
+    let policy = Policy { lag: Lag::Carry, ..Policy::default() };
     let mut tracker = Tracker::new(policy);
     for n in 0..60 {
         let seen = [face(100.0 + 3.0 * n as f32, 90.0, 50.0, 0.0)];
@@ -288,10 +209,7 @@ fn live_faces_are_carried_without_delay() {
         assert_eq!((out.len(), out[0].frame.seq), (1, n));
         assert_eq!(out[0].faces.len(), usize::from(n >= 5));
         if n > 20 {
-            assert!(
-                (x_of(&out[0], 1) - seen[0].rect.center().x).abs() < 2.0,
-                "frame {n}"
-            );
+            assert!((x_of(&out[0], 1) - seen[0].rect.center().x).abs() < 2.0, "frame {n}");
         }
     }
     // Missed from now on: shown for half a second after the last detection (frame 55), then gone.
@@ -306,15 +224,9 @@ fn live_faces_are_carried_without_delay() {
 #[test]
 fn one_frame_a_second_still_makes_tracks() {
     let mut tracker = Tracker::new(Policy::default());
-    let at = |seq: u64| FrameRef {
-        epoch: Epoch(0),
-        seq,
-        pts: Pts::from_seconds(seq as f64),
-    };
+    let at = |seq: u64| FrameRef { epoch: Epoch(0), seq, pts: Pts::from_seconds(seq as f64) };
     let seen = [face(50.0, 50.0, 40.0, 0.0)];
-    let mut out: Vec<_> = (0..9)
-        .flat_map(|n| tracker.push(at(n), Some(&seen), false))
-        .collect();
+    let mut out: Vec<_> = (0..9).flat_map(|n| tracker.push(at(n), Some(&seen), false)).collect();
     out.extend(tracker.finish());
     assert_eq!(boxes_of(&out, 1), (0..9).collect::<Vec<_>>());
 }
@@ -324,11 +236,7 @@ fn a_clock_that_stands_still_holds_no_more_frames_than_the_cap() {
     let mut tracker = Tracker::new(Policy::default());
     for seq in 0..1000 {
         let seen = (seq == 0).then(|| vec![sure(face(50.0, 50.0, 40.0, 0.0))]);
-        let at = FrameRef {
-            epoch: Epoch(0),
-            seq,
-            pts: Pts::ZERO,
-        };
+        let at = FrameRef { epoch: Epoch(0), seq, pts: Pts::ZERO };
         tracker.push(at, seen.as_deref(), false);
         assert!(tracker.held() <= tracker.max_lag().cap);
     }
@@ -340,17 +248,7 @@ fn a_budget_can_be_had_from_the_bound() {
     let rate = |n| Rate::new(n, 1).expect("not zero");
     assert_eq!(bound.frames_at(rate(25)), 13);
     assert_eq!(bound.frames_at(rate(5)), 9);
-    let slow = Policy::default()
-        .with_detection_every(Span::from_ms(1000))
-        .max_lag();
+    let slow = Policy::default().with_detection_every(Span::from_ms(1000)).max_lag();
     assert_eq!(slow.span, Span::from_ms(1500));
-    assert_eq!(
-        Policy {
-            lag: Lag::Carry,
-            ..Policy::default()
-        }
-        .max_lag()
-        .frames_at(rate(25)),
-        0
-    );
+    assert_eq!(Policy { lag: Lag::Carry, ..Policy::default() }.max_lag().frames_at(rate(25)), 0);
 }

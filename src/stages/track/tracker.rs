@@ -58,11 +58,7 @@ impl Track {
     }
 
     fn carried_to(&self, pts: Pts) -> (Rect, Landmarks) {
-        moved(
-            self.last.rect,
-            &self.last.landmarks,
-            self.velocity.over(pts - self.last_pts),
-        )
+        moved(self.last.rect, &self.last.landmarks, self.velocity.over(pts - self.last_pts))
     }
 }
 
@@ -126,11 +122,7 @@ impl Tracker {
         }
         self.epoch = Some(frame.epoch);
         let ended = std::mem::take(&mut self.ended_before_next);
-        self.held.push_back(TrackedFrame {
-            frame,
-            faces: Vec::new(),
-            ended,
-        });
+        self.held.push_back(TrackedFrame { frame, faces: Vec::new(), ended });
         self.end_the_lost(at, frame.pts);
         if let Some(seen) = seen {
             let seen: Vec<FaceBox> = seen.iter().copied().filter(sane).collect();
@@ -164,11 +156,7 @@ impl Tracker {
         for track in self.tracks.extract_if(.., |t| lost(t)).collect::<Vec<_>>() {
             let Some(id) = track.id else { continue };
             // Carried boxes were shown up to the frame before this one.
-            let from = if policy.lag == Lag::Carry {
-                at
-            } else {
-                track.last_at + 1
-            };
+            let from = if policy.lag == Lag::Carry { at } else { track.last_at + 1 };
             self.end_at(from, id);
         }
     }
@@ -192,12 +180,7 @@ impl Tracker {
                         continue;
                     };
                     let (rect, landmarks) = track.carried_to(held.frame.pts);
-                    held.faces.push(TrackedFace {
-                        track: id,
-                        rect,
-                        landmarks,
-                        detected: false,
-                    });
+                    held.faces.push(TrackedFace { track: id, rect, landmarks, detected: false });
                 }
                 self.end_at(at, id);
             }
@@ -220,12 +203,8 @@ impl Tracker {
             }
             self.join(track, at, pts, &seen[d]);
         }
-        let mut born: Vec<FaceBox> = seen
-            .iter()
-            .zip(&taken)
-            .filter(|(_, taken)| !**taken)
-            .map(|(f, _)| *f)
-            .collect();
+        let mut born: Vec<FaceBox> =
+            seen.iter().zip(&taken).filter(|(_, taken)| !**taken).map(|(f, _)| *f).collect();
         // People who appear together are numbered from left to right.
         born.sort_by(|a, b| a.rect.x1.total_cmp(&b.rect.x1));
         for face in born {
@@ -251,15 +230,10 @@ impl Tracker {
         let expected: Vec<Expected> = self.tracks.iter().map(|t| t.expected_at(pts)).collect();
         let mut found = assign(&expected, seen);
         let lost: Vec<usize> = (0..found.len()).filter(|&t| found[t].is_none()).collect();
-        let free: Vec<usize> = (0..seen.len())
-            .filter(|&d| !found.contains(&Some(d)))
-            .collect();
+        let free: Vec<usize> = (0..seen.len()).filter(|&d| !found.contains(&Some(d))).collect();
         let stood = |t: &usize| {
             let last = self.tracks[*t].last;
-            Expected {
-                rect: last.rect,
-                landmarks: last.landmarks,
-            }
+            Expected { rect: last.rect, landmarks: last.landmarks }
         };
         let faces: Vec<FaceBox> = free.iter().map(|&d| seen[d]).collect();
         let again = assign(&lost.iter().map(stood).collect::<Vec<_>>(), &faces);
@@ -276,12 +250,7 @@ impl Tracker {
         track.id = Some(id);
         let (rect, landmarks) = (track.last.rect, track.last.landmarks);
         if let Some(held) = self.held_frame(track.last_at) {
-            held.faces.push(TrackedFace {
-                track: id,
-                rect,
-                landmarks,
-                detected: true,
-            });
+            held.faces.push(TrackedFace { track: id, rect, landmarks, detected: true });
         }
     }
 
@@ -303,12 +272,7 @@ impl Tracker {
                     lerp_landmarks(&last.0.landmarks, &face.landmarks, t),
                 )
             };
-            held.faces.push(TrackedFace {
-                track: id,
-                rect,
-                landmarks,
-                detected: k == at,
-            });
+            held.faces.push(TrackedFace { track: id, rect, landmarks, detected: k == at });
         }
         (track.last, track.last_pts, track.last_at, track.missed) = (*face, pts, at, 0);
     }
@@ -321,12 +285,7 @@ impl Tracker {
             .filter(|t| t.last_at != at)
             .filter_map(|t| {
                 let (rect, landmarks) = t.carried_to(pts);
-                t.id.map(|track| TrackedFace {
-                    track,
-                    rect,
-                    landmarks,
-                    detected: false,
-                })
+                t.id.map(|track| TrackedFace { track, rect, landmarks, detected: false })
             })
             .collect();
         if let Some(held) = self.held_frame(at) {
@@ -352,19 +311,13 @@ impl Tracker {
     fn release(&mut self) -> Vec<TrackedFrame> {
         let all = self.held_from + self.held.len() as u64;
         let open = |t: &Track| {
-            if t.id.is_some() {
-                t.last_at + 1
-            } else {
-                t.last_at
-            }
+            if t.id.is_some() { t.last_at + 1 } else { t.last_at }
         };
         let done = match self.policy.lag {
             Lag::Carry => all,
             Lag::Interpolate => self.tracks.iter().map(open).min().unwrap_or(all),
         };
-        let count = usize::try_from(done - self.held_from)
-            .unwrap_or(0)
-            .min(self.held.len());
+        let count = usize::try_from(done - self.held_from).unwrap_or(0).min(self.held.len());
         self.held_from += count as u64;
         let mut out: Vec<TrackedFrame> = self.held.drain(..count).collect();
         for frame in &mut out {

@@ -73,10 +73,7 @@ impl Record for AvaCsv {
             let Some(score) = face.verdict.p() else {
                 continue;
             };
-            let [x1, y1, x2, y2] = self
-                .picture
-                .box_fractions(face.rect)
-                .map(|v| v.clamp(0.0, 1.0));
+            let [x1, y1, x2, y2] = self.picture.box_fractions(face.rect).map(|v| v.clamp(0.0, 1.0));
             if x2 <= x1 || y2 <= y1 {
                 continue;
             }

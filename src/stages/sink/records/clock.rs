@@ -47,21 +47,11 @@ impl RunClock {
         let gap = at - self.at;
         self.at = at;
         if first {
-            return Moment {
-                at,
-                previous_lasted: None,
-            };
+            return Moment { at, previous_lasted: None };
         }
-        let shown = if new_epoch {
-            self.last_lasts()
-        } else {
-            gap.min(LONGEST_FRAME)
-        };
+        let shown = if new_epoch { self.last_lasts() } else { gap.min(LONGEST_FRAME) };
         self.lasted = Some(shown);
-        Moment {
-            at,
-            previous_lasted: Some(shown),
-        }
+        Moment { at, previous_lasted: Some(shown) }
     }
 
     /// How long the newest frame is shown if no other follows in its epoch.
@@ -75,11 +65,7 @@ mod tests {
     use super::*;
 
     fn frame(epoch: u32, ms: i64) -> FrameRef {
-        FrameRef {
-            epoch: Epoch(epoch),
-            seq: 0,
-            pts: Pts::from_ns(ms * 1_000_000),
-        }
+        FrameRef { epoch: Epoch(epoch), seq: 0, pts: Pts::from_ns(ms * 1_000_000) }
     }
 
     #[test]
@@ -87,10 +73,7 @@ mod tests {
         let mut clock = RunClock::default();
         let mut at = |e, ms| {
             let m = clock.next(frame(e, ms));
-            (
-                m.at.ns() / 1_000_000,
-                m.previous_lasted.map(|s| s.ns() / 1_000_000),
-            )
+            (m.at.ns() / 1_000_000, m.previous_lasted.map(|s| s.ns() / 1_000_000))
         };
         assert_eq!(at(0, 20), (20, None));
         assert_eq!(at(0, 70), (70, Some(50)));

@@ -47,9 +47,7 @@ impl FaceLine {
     fn new(face: &FaceEvidence, picture: PictureSize) -> Self {
         let (unknown, speaking, shares) = match face.verdict {
             Verdict::Unknown(why) => (Some(why.reason()), None, None),
-            Verdict::Scored {
-                speaking, shares, ..
-            } => (None, Some(speaking), shares),
+            Verdict::Scored { speaking, shares, .. } => (None, Some(speaking), shares),
         };
         Self {
             track: face.track.0,
@@ -97,11 +95,7 @@ impl Jsonl {
     }
 
     fn event_line(&mut self, event: &Event) -> Result<(), RecordError> {
-        let line = EventLine {
-            schema: EVENT_SCHEMA,
-            stream: &self.stream,
-            event,
-        };
+        let line = EventLine { schema: EVENT_SCHEMA, stream: &self.stream, event };
         write_line(&mut self.out, &line)
     }
 }
@@ -132,11 +126,7 @@ impl Record for Jsonl {
             epoch: frame.epoch.0,
             seq: frame.seq,
             pts_ns: frame.pts.ns(),
-            faces: evidence
-                .faces
-                .iter()
-                .map(|f| FaceLine::new(f, self.picture))
-                .collect(),
+            faces: evidence.faces.iter().map(|f| FaceLine::new(f, self.picture)).collect(),
             floor: evidence.floor.map(|t| t.0),
         };
         write_line(&mut self.out, &line)

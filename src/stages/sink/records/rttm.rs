@@ -68,13 +68,6 @@ impl Record for Rttm {
 /// A name without white space; never empty.
 fn one_word(name: &str) -> String {
     let blank = |c: char| c.is_whitespace() || c.is_control();
-    let word: String = name
-        .chars()
-        .map(|c| if blank(c) { '_' } else { c })
-        .collect();
-    if word.is_empty() {
-        "_".to_owned()
-    } else {
-        word
-    }
+    let word: String = name.chars().map(|c| if blank(c) { '_' } else { c }).collect();
+    if word.is_empty() { "_".to_owned() } else { word }
 }

@@ -9,15 +9,7 @@ use crate::core::time::{Epoch, FrameRef, Pts};
 /// Frame `n` of a 25 fps video.
 pub fn evidence(n: u64, faces: Vec<FaceEvidence>) -> FrameEvidence {
     let pts = Pts::from_ns(n as i64 * 40_000_000);
-    FrameEvidence {
-        frame: FrameRef {
-            epoch: Epoch(0),
-            seq: n,
-            pts,
-        },
-        faces,
-        floor: None,
-    }
+    FrameEvidence { frame: FrameRef { epoch: Epoch(0), seq: n, pts }, faces, floor: None }
 }
 
 fn face(track: u32, verdict: Verdict) -> FaceEvidence {
@@ -25,10 +17,7 @@ fn face(track: u32, verdict: Verdict) -> FaceEvidence {
     FaceEvidence {
         track: TrackId(track),
         rect: Rect::new(x, 20.0, x + 50.0, 80.0),
-        landmarks: [Point {
-            x: x + 25.0,
-            y: 50.0,
-        }; 5],
+        landmarks: [Point { x: x + 25.0, y: 50.0 }; 5],
         detected: true,
         verdict,
         heat: None,
@@ -39,14 +28,7 @@ fn face(track: u32, verdict: Verdict) -> FaceEvidence {
 /// A face with a score.
 pub fn scored(track: u32, p: f32, speaking: bool) -> FaceEvidence {
     let p = Probability::new(p).expect("a probability");
-    face(
-        track,
-        Verdict::Scored {
-            p,
-            speaking,
-            shares: Shares::from_effects(3.0, -1.0),
-        },
-    )
+    face(track, Verdict::Scored { p, speaking, shares: Shares::from_effects(3.0, -1.0) })
 }
 
 /// A face without one.

@@ -94,8 +94,7 @@ impl Tally {
         }
         self.frames += 1;
         self.previous.clear();
-        self.previous
-            .extend(evidence.faces.iter().map(|f| (f.track, f.verdict)));
+        self.previous.extend(evidence.faces.iter().map(|f| (f.track, f.verdict)));
         if evidence.floor != self.floor {
             self.floor = evidence.floor;
             if let Some(track) = evidence.floor {
@@ -123,11 +122,7 @@ impl Tally {
             person: person(*track),
             track: track.0,
             talk_seconds: seconds(t.talk_ns),
-            share: if talk > 0.0 {
-                seconds(t.talk_ns) / talk
-            } else {
-                0.0
-            },
+            share: if talk > 0.0 { seconds(t.talk_ns) / talk } else { 0.0 },
             turns: t.turns,
             seen_seconds: seconds(t.seen_ns),
             unknown_seconds: seconds(t.unknown_ns),
@@ -173,11 +168,8 @@ impl Summary {
     /// The summary as people read it: a table, those who talk most first, and what was degraded.
     pub fn to_table(&self) -> String {
         let mut people: Vec<&PersonSummary> = self.people.iter().collect();
-        people.sort_by(|a, b| {
-            b.talk_seconds
-                .total_cmp(&a.talk_seconds)
-                .then(a.track.cmp(&b.track))
-        });
+        people
+            .sort_by(|a, b| b.talk_seconds.total_cmp(&a.talk_seconds).then(a.track.cmp(&b.track)));
         let mut table = Table::new();
         table.load_style(presets::UTF8_HORIZONTAL_ONLY);
         table.set_header(["person", "talk", "share", "turns", "seen", "unknown"]);
@@ -194,18 +186,11 @@ impl Summary {
         for column in table.column_iter_mut().skip(1) {
             column.set_cell_alignment(CellAlignment::Right);
         }
-        let mut text = if people.is_empty() {
-            "no faces seen".to_owned()
-        } else {
-            table.trim_fmt()
-        };
+        let mut text =
+            if people.is_empty() { "no faces seen".to_owned() } else { table.trim_fmt() };
         if let Some(rest) = people.get(TABLE_ROWS..).filter(|r| !r.is_empty()) {
             let talk: f64 = rest.iter().map(|p| p.talk_seconds).sum();
-            text += &format!(
-                "\nand {} more, who talk for {}",
-                rest.len(),
-                clock_time(talk)
-            );
+            text += &format!("\nand {} more, who talk for {}", rest.len(), clock_time(talk));
         }
         text += &format!(
             "\nspeech {} of {}, overlap {}",
@@ -243,11 +228,8 @@ mod tests {
     fn run() -> Summary {
         let mut tally = Tally::new();
         for n in 0..100 {
-            let faces = vec![
-                scored(1, 0.9, n < 50),
-                scored(2, 0.4, (40..60).contains(&n)),
-                unknown(3),
-            ];
+            let faces =
+                vec![scored(1, 0.9, n < 50), scored(2, 0.4, (40..60).contains(&n)), unknown(3)];
             let mut e = evidence(n, faces);
             e.floor = match n {
                 5..50 => Some(TrackId(1)),
@@ -268,38 +250,20 @@ mod tests {
         assert_eq!((s.frames, s.seconds), (100, 4.0));
         let talk: Vec<f64> = s.people.iter().map(|p| p.talk_seconds).collect();
         assert_eq!(talk, [2.0, 0.8, 0.0]);
-        assert_eq!(
-            s.people.iter().map(|p| p.turns).collect::<Vec<_>>(),
-            [2, 1, 0]
-        );
+        assert_eq!(s.people.iter().map(|p| p.turns).collect::<Vec<_>>(), [2, 1, 0]);
         assert!((s.people[0].share - 2.0 / 2.8).abs() < 1e-9);
-        assert_eq!(
-            (s.speech_seconds, s.overlap_seconds, s.turns),
-            (2.4, 0.4, 3)
-        );
-        assert_eq!(
-            (s.people[2].unknown_seconds, s.people[1].unknown_seconds),
-            (4.0, 0.0)
-        );
+        assert_eq!((s.speech_seconds, s.overlap_seconds, s.turns), (2.4, 0.4, 3));
+        assert_eq!((s.people[2].unknown_seconds, s.people[1].unknown_seconds), (4.0, 0.0));
         assert_eq!(s.degraded.len(), 1);
     }
 
     #[test]
     fn the_table_names_everyone_and_what_was_degraded() {
         let text = run().to_table();
-        for want in [
-            "Person 1",
-            "71 %",
-            "Person 3",
-            "overlap 0.4 s",
-            "degraded: heatmaps",
-        ] {
+        for want in ["Person 1", "71 %", "Person 3", "overlap 0.4 s", "degraded: heatmaps"] {
             assert!(text.contains(want), "{want} is missing:\n{text}");
         }
-        let crowd = Summary {
-            people: vec![run().people[0].clone(); 30],
-            ..run()
-        };
+        let crowd = Summary { people: vec![run().people[0].clone(); 30], ..run() };
         assert!(crowd.to_table().contains("and 10 more"));
         assert!(Tally::new().finish().to_table().contains("no faces"));
         assert_eq!(clock_time(3725.04), "1:02:05.0");

@@ -25,10 +25,7 @@ fn context() -> RecordContext {
     RecordContext {
         stream: "file".to_owned(),
         video_id: "own__my, \"first\" talk".to_owned(),
-        picture: PictureSize {
-            width: 320,
-            height: 200,
-        },
+        picture: PictureSize { width: 320, height: 200 },
         turns: TurnRules::default(),
     }
 }
@@ -40,18 +37,11 @@ fn meeting() -> Vec<FrameEvidence> {
             let (one, two) = (n < 50, (40..90).contains(&n));
             // Scores that differ in the seventh digit only.
             let p = |speaks: bool| {
-                if speaks {
-                    0.9 + n as f32 * 1e-7
-                } else {
-                    1e-6 * n as f32
-                }
+                if speaks { 0.9 + n as f32 * 1e-7 } else { 1e-6 * n as f32 }
             };
             let faces = vec![scored(1, p(one), one), scored(2, p(two), two), unknown(3)];
             let floor = if n < 55 { TrackId(1) } else { TrackId(2) };
-            FrameEvidence {
-                floor: (n >= 10).then_some(floor),
-                ..evidence(n, faces)
-            }
+            FrameEvidence { floor: (n >= 10).then_some(floor), ..evidence(n, faces) }
         })
         .collect()
 }
@@ -75,28 +65,12 @@ fn write(mut record: Box<dyn Record>) -> String {
         record.write(e).expect("write");
         tally.push(e);
     }
-    let epoch = Event::Epoch {
-        epoch: 1,
-        width: 64,
-        height: 64,
-        reason: "jump".to_owned(),
-    };
+    let epoch = Event::Epoch { epoch: 1, width: 64, height: 64, reason: "jump".to_owned() };
     record.event(&epoch).expect("epoch");
     let what = "heatmaps at half rate".to_owned();
-    record
-        .event(&Event::Degraded {
-            epoch: 0,
-            pts_ns: None,
-            what,
-        })
-        .expect("degraded");
+    record.event(&Event::Degraded { epoch: 0, pts_ns: None, what }).expect("degraded");
     let summary = tally.finish();
-    record
-        .event(&Event::End {
-            complete: true,
-            summary,
-        })
-        .expect("end");
+    record.event(&Event::End { complete: true, summary }).expect("end");
     let path = record.close(Ending::Complete).expect("close");
     fs::read_to_string(path).expect("read")
 }
@@ -108,35 +82,20 @@ fn every_json_line_fits_the_published_schema() {
     let dir = tempfile::tempdir().expect("temp");
     let path = dir.path().join("a.jsonl");
     let text = write(Box::new(Jsonl::create(&path, &context()).expect("create")));
-    let lines: Vec<Value> = text
-        .lines()
-        .map(|l| serde_json::from_str(l).expect("JSON"))
-        .collect();
+    let lines: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).expect("JSON")).collect();
     for line in &lines {
         schema::check(line, &schema, &schema).unwrap_or_else(|e| panic!("{line}\n{e}"));
     }
     let events: Vec<&str> = lines.iter().filter_map(|l| l["event"].as_str()).collect();
-    assert_eq!(
-        events,
-        ["start", "turn", "turn", "epoch", "degraded", "end"]
-    );
+    assert_eq!(events, ["start", "turn", "turn", "epoch", "degraded", "end"]);
     let frames: Vec<&Value> = lines.iter().filter(|l| l.get("faces").is_some()).collect();
     assert_eq!(frames.len(), 100);
     let [scored, _, unknown] = frames[3]["faces"].as_array().expect("faces").as_slice() else {
         panic!("three faces")
     };
-    assert_eq!(
-        scored["box"],
-        serde_json::json!([0.03125, 0.1, 0.1875, 0.4])
-    );
-    assert_eq!(
-        (&scored["audio_share"], &scored["speaking"]),
-        (&0.75.into(), &true.into())
-    );
-    assert_eq!(
-        (&unknown["score"], &unknown["speaking"]),
-        (&Value::Null, &Value::Null)
-    );
+    assert_eq!(scored["box"], serde_json::json!([0.03125, 0.1, 0.1875, 0.4]));
+    assert_eq!((&scored["audio_share"], &scored["speaking"]), (&0.75.into(), &true.into()));
+    assert_eq!((&unknown["score"], &unknown["speaking"]), (&Value::Null, &Value::Null));
     assert_eq!(unknown["unknown"], "no-sound");
     // The schema is not one that lets everything pass.
     let mut wrong = frames[3].clone();
@@ -153,10 +112,7 @@ fn the_examples_in_the_document_fit_the_schema() {
     let schema: Value =
         serde_json::from_str(&read("records.schema.json").expect("schema")).expect("JSON");
     let text = read("records.md").expect("document");
-    let examples: Vec<&str> = text
-        .lines()
-        .filter(|l| l.starts_with("{\"schema\""))
-        .collect();
+    let examples: Vec<&str> = text.lines().filter(|l| l.starts_with("{\"schema\"")).collect();
     assert!(examples.len() >= 6, "an example of every kind of line");
     for line in examples {
         let value: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}\n{e}"));
@@ -192,31 +148,16 @@ fn csv_rows_read_back_and_scores_do_not_tie() {
     let path = dir.path().join("a.csv");
     let text = write(Box::new(AvaCsv::create(&path, &context()).expect("create")));
     let mut reader = csv::Reader::from_reader(text.as_bytes());
-    assert_eq!(
-        reader.headers().expect("header").iter().collect::<Vec<_>>(),
-        ava_csv::HEADER
-    );
+    assert_eq!(reader.headers().expect("header").iter().collect::<Vec<_>>(), ava_csv::HEADER);
     let rows: Vec<csv::StringRecord> = reader.records().map(|r| r.expect("row")).collect();
-    assert_eq!(
-        rows.len(),
-        200,
-        "two scored faces a frame, none for the unknown one"
-    );
+    assert_eq!(rows.len(), 200, "two scored faces a frame, none for the unknown one");
     let faces: Vec<f32> = meeting()
         .iter()
-        .flat_map(|e| {
-            e.faces
-                .iter()
-                .filter_map(|f| f.verdict.p())
-                .collect::<Vec<_>>()
-        })
+        .flat_map(|e| e.faces.iter().filter_map(|f| f.verdict.p()).collect::<Vec<_>>())
         .collect();
     for (row, want) in rows.iter().zip(&faces) {
         assert_eq!(row[8].parse::<f32>().expect("a number"), *want);
-        assert_eq!(
-            (&row[0], &row[6]),
-            ("own__my, \"first\" talk", "SPEAKING_AUDIBLE")
-        );
+        assert_eq!((&row[0], &row[6]), ("own__my, \"first\" talk", "SPEAKING_AUDIBLE"));
     }
     assert_eq!(&rows[2][1], "0.040000");
     assert_eq!(&rows[3][7], "own__my, \"first\" talk:2");
@@ -231,39 +172,22 @@ fn the_scoring_tool_reads_the_csv() {
     }
     let dir = tempfile::tempdir().expect("temp");
     let (labels, predictions) = (dir.path().join("labels.csv"), dir.path().join("p.csv"));
-    let text = write(Box::new(
-        AvaCsv::create(&predictions, &context()).expect("create"),
-    ));
+    let text = write(Box::new(AvaCsv::create(&predictions, &context()).expect("create")));
     // The labels say the truth of `meeting`: a perfect score is the only right answer.
     let truth = text.lines().enumerate().map(|(n, line)| {
         // Line 0 is the header; then person 1 and person 2 by turns.
         let (frame, two) = (n.saturating_sub(1) / 2, n % 2 == 0);
-        let speaks = if two {
-            (40..90).contains(&frame)
-        } else {
-            frame < 50
-        };
-        if speaks {
-            line.to_owned()
-        } else {
-            line.replace("SPEAKING_AUDIBLE", "NOT_SPEAKING")
-        }
+        let speaks = if two { (40..90).contains(&frame) } else { frame < 50 };
+        if speaks { line.to_owned() } else { line.replace("SPEAKING_AUDIBLE", "NOT_SPEAKING") }
     });
     fs::write(&labels, truth.collect::<Vec<_>>().join("\n")).expect("labels");
-    let out = Command::new("python3")
-        .arg(tool)
-        .args([&labels, &predictions])
-        .arg("--json")
-        .output();
+    let out =
+        Command::new("python3").arg(tool).args([&labels, &predictions]).arg("--json").output();
     let Ok(out) = out else {
         eprintln!("SKIPPED: the_scoring_tool_reads_the_csv needs python3");
         return;
     };
-    assert!(
-        out.status.success(),
-        "{}",
-        String::from_utf8_lossy(&out.stderr)
-    );
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     let got: Value = serde_json::from_slice(&out.stdout).expect("JSON");
     for (key, want) in [("matched", 1.0), ("ap", 1.0), ("accuracy", 1.0)] {
         assert_eq!(got["own"][key], want, "{key}: {got}");
@@ -284,11 +208,7 @@ fn a_dropped_record_leaves_nothing_and_a_stopped_one_says_so() {
     }
     let kept = record.close(Ending::Stopped).expect("close");
     assert_eq!(kept, dir.path().join("meeting.incomplete.rttm"));
-    assert!(
-        fs::read_to_string(kept)
-            .expect("read")
-            .contains(" 0.000 1.200 ")
-    );
+    assert!(fs::read_to_string(kept).expect("read").contains(" 0.000 1.200 "));
     assert!(!path.exists());
 }
 
@@ -302,12 +222,7 @@ fn a_full_disk_is_told_by_name() {
     ] {
         let mut record = make(Path::new("/dev/full")).expect("open");
         let wrote = meeting().iter().try_for_each(|e| record.write(e));
-        let error = wrote
-            .and_then(|()| record.finish())
-            .expect_err("the device is full");
-        assert!(
-            error.is_no_space() && error.to_string().contains("/dev/full"),
-            "{error}"
-        );
+        let error = wrote.and_then(|()| record.finish()).expect_err("the device is full");
+        assert!(error.is_no_space() && error.to_string().contains("/dev/full"), "{error}");
     }
 }

@@ -29,10 +29,7 @@ impl Default for TurnRules {
     /// 0.2 s, which is shorter than the pause between two speakers mostly is, and 0.1 s, which no
     /// spoken word is shorter than.
     fn default() -> Self {
-        Self {
-            merge_gap_seconds: 0.2,
-            min_duration_seconds: 0.1,
-        }
+        Self { merge_gap_seconds: 0.2, min_duration_seconds: 0.1 }
     }
 }
 
@@ -77,11 +74,7 @@ impl Turns {
     pub fn push(&mut self, evidence: &FrameEvidence) -> Vec<Turn> {
         let moment = self.clock.next(evidence.frame);
         self.extend(moment.previous_lasted.unwrap_or_default());
-        let speaking = evidence
-            .faces
-            .iter()
-            .filter(|f| f.verdict.speaking())
-            .map(|f| f.track);
+        let speaking = evidence.faces.iter().filter(|f| f.verdict.speaking()).map(|f| f.track);
         self.previous = Some((moment.at, speaking.collect()));
         let over = |t: &Turn| moment.at - t.end >= self.merge_gap;
         let closed: Vec<Turn> = self.open.values().filter(|t| over(t)).copied().collect();
@@ -110,11 +103,7 @@ impl Turns {
         };
         let end = at + lasted;
         for track in speaking {
-            let going_on = self
-                .open
-                .get(&track)
-                .filter(|t| at - t.end < self.merge_gap)
-                .copied();
+            let going_on = self.open.get(&track).filter(|t| at - t.end < self.merge_gap).copied();
             match going_on {
                 Some(turn) => {
                     self.open.insert(track, Turn { end, ..turn });
@@ -158,9 +147,7 @@ mod tests {
         }
         out.extend(turns.finish());
         assert!(out.is_sorted_by_key(|t| t.start));
-        out.iter()
-            .map(|t| (t.track.0, t.start.ns() / 1_000_000, t.end.ns() / 1_000_000))
-            .collect()
+        out.iter().map(|t| (t.track.0, t.start.ns() / 1_000_000, t.end.ns() / 1_000_000)).collect()
     }
 
     #[test]
@@ -178,14 +165,8 @@ mod tests {
     fn a_flicker_is_no_turn() {
         let rules = TurnRules::default();
         assert_eq!(turns_of(rules, &[&[], &[2], &[2], &[], &[]]), []);
-        assert_eq!(
-            turns_of(rules, &[&[], &[2], &[2], &[2], &[]]),
-            [(2, 40, 160)]
-        );
-        let all = TurnRules {
-            min_duration_seconds: 0.0,
-            ..rules
-        };
+        assert_eq!(turns_of(rules, &[&[], &[2], &[2], &[2], &[]]), [(2, 40, 160)]);
+        let all = TurnRules { min_duration_seconds: 0.0, ..rules };
         assert_eq!(turns_of(all, &[&[], &[2], &[], &[], &[]]), [(2, 40, 80)]);
     }
 

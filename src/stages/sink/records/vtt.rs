@@ -29,10 +29,7 @@ impl Vtt {
         let mut out = RecordFile::create(path)?;
         let outcome = out.0.write_all(b"WEBVTT\n");
         out.check(outcome)?;
-        Ok(Self {
-            out,
-            turns: Turns::new(context.turns),
-        })
+        Ok(Self { out, turns: Turns::new(context.turns) })
     }
 
     fn cues(&mut self, turns: &[Turn]) -> Result<(), RecordError> {

@@ -11,36 +11,24 @@ use crate::stages::track::{TrackedFrame, Tracker};
 
 fn floats(v: &Value) -> Vec<f32> {
     let list = v.as_array().expect("a list");
-    list.iter()
-        .map(|x| x.as_f64().expect("a number") as f32)
-        .collect()
+    list.iter().map(|x| x.as_f64().expect("a number") as f32).collect()
 }
 
 fn face(v: &Value) -> FaceBox {
     let b = floats(&v["box"]);
-    let marks: Vec<Vec<f32>> = v["landmarks"]
-        .as_array()
-        .expect("landmarks")
-        .iter()
-        .map(floats)
-        .collect();
+    let marks: Vec<Vec<f32>> =
+        v["landmarks"].as_array().expect("landmarks").iter().map(floats).collect();
     FaceBox {
         rect: Rect::new(b[0], b[1], b[2], b[3]),
         confidence: v["score"].as_f64().expect("a score") as f32,
-        landmarks: std::array::from_fn(|i| Point {
-            x: marks[i][0],
-            y: marks[i][1],
-        }),
+        landmarks: std::array::from_fn(|i| Point { x: marks[i][0], y: marks[i][1] }),
     }
 }
 
 /// Each detection's overlap with the tracked box that overlaps it most (0 where there is none).
 fn overlaps(out: &[TrackedFrame], truth: &[Vec<FaceBox>]) -> Vec<f32> {
     let best = |f: &TrackedFrame, t: &FaceBox| {
-        f.faces
-            .iter()
-            .map(|x| x.rect.iou(t.rect))
-            .fold(0.0, f32::max)
+        f.faces.iter().map(|x| x.rect.iou(t.rect)).fold(0.0, f32::max)
     };
     out.iter()
         .zip(truth)
@@ -62,12 +50,8 @@ fn every_fifth_detection_is_enough_for_real_faces() {
             .iter()
             .map(|f| f.as_array().expect("faces").iter().map(face).collect())
             .collect();
-        let cuts: Vec<u64> = golden["cuts"]
-            .as_array()
-            .expect("cuts")
-            .iter()
-            .filter_map(Value::as_u64)
-            .collect();
+        let cuts: Vec<u64> =
+            golden["cuts"].as_array().expect("cuts").iter().filter_map(Value::as_u64).collect();
         let mut tracker = Tracker::new(Policy::default());
         let mut out = Vec::new();
         for (n, seen) in (0..).zip(&truth) {
@@ -80,18 +64,8 @@ fn every_fifth_detection_is_enough_for_real_faces() {
         let count = overlaps.len() as f32;
         let mean = overlaps.iter().sum::<f32>() / count;
         let matched = overlaps.iter().filter(|o| **o >= 0.5).count() as f32 / count;
-        println!(
-            "{clip}: mean IoU {mean:.3}, matched {matched:.3}, tracks {}",
-            tracker.people()
-        );
-        assert!(
-            mean > 0.9 && matched >= 0.99,
-            "{clip}: mean {mean}, matched {matched}"
-        );
-        assert!(
-            tracker.people() as usize <= 2 * (cuts.len() + 1),
-            "tracks: {}",
-            tracker.people()
-        );
+        println!("{clip}: mean IoU {mean:.3}, matched {matched:.3}, tracks {}", tracker.people());
+        assert!(mean > 0.9 && matched >= 0.99, "{clip}: mean {mean}, matched {matched}");
+        assert!(tracker.people() as usize <= 2 * (cuts.len() + 1), "tracks: {}", tracker.people());
     }
 }

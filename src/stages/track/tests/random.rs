@@ -20,17 +20,9 @@ struct Step {
 
 fn any_face() -> impl Strategy<Value = FaceBox> {
     let odd = prop_oneof![20 => Just(0.0_f32), 1 => Just(f32::NAN), 1 => Just(f32::INFINITY)];
-    (
-        0.0..300.0_f32,
-        0.0..200.0_f32,
-        -2.0..90.0_f32,
-        0.3..1.0_f32,
-        odd,
+    (0.0..300.0_f32, 0.0..200.0_f32, -2.0..90.0_f32, 0.3..1.0_f32, odd).prop_map(
+        |(x, y, size, confidence, odd)| FaceBox { confidence, ..face(x + odd, y, size, 0.0) },
     )
-        .prop_map(|(x, y, size, confidence, odd)| FaceBox {
-            confidence,
-            ..face(x + odd, y, size, 0.0)
-        })
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -43,12 +35,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     )
         .prop_map(|(gap_ms, back, seen, cut, new_epoch)| {
             let gap_ms = if back { -gap_ms } else { gap_ms };
-            Step {
-                gap_ms,
-                seen,
-                cut,
-                new_epoch,
-            }
+            Step { gap_ms, seen, cut, new_epoch }
         })
 }
 

@@ -10,18 +10,11 @@ pub fn check(value: &Value, schema: &Value, root: &Value) -> Result<(), String> 
             "$schema" | "$defs" | "title" => true,
             "$ref" => {
                 let path = want.as_str().expect("a reference").trim_start_matches('#');
-                check(
-                    value,
-                    root.pointer(path).expect("the reference leads somewhere"),
-                    root,
-                )?;
+                check(value, root.pointer(path).expect("the reference leads somewhere"), root)?;
                 true
             }
             "oneOf" => {
-                let fitting = list(want)
-                    .iter()
-                    .filter(|s| check(value, s, root).is_ok())
-                    .count();
+                let fitting = list(want).iter().filter(|s| check(value, s, root).is_ok()).count();
                 fitting == 1
             }
             "type" => match want {
@@ -32,21 +25,17 @@ pub fn check(value: &Value, schema: &Value, root: &Value) -> Result<(), String> 
             "enum" => list(want).contains(value),
             "minimum" => value.as_f64().is_none_or(|v| v >= number(want)),
             "maximum" => value.as_f64().is_none_or(|v| v <= number(want)),
-            "minItems" => value
-                .as_array()
-                .is_none_or(|v| v.len() as f64 >= number(want)),
-            "maxItems" => value
-                .as_array()
-                .is_none_or(|v| v.len() as f64 <= number(want)),
+            "minItems" => value.as_array().is_none_or(|v| v.len() as f64 >= number(want)),
+            "maxItems" => value.as_array().is_none_or(|v| v.len() as f64 <= number(want)),
             "items" => {
                 for item in value.as_array().into_iter().flatten() {
                     check(item, want, root)?;
                 }
                 true
             }
-            "required" => list(want)
-                .iter()
-                .all(|k| value.get(k.as_str().expect("a key")).is_some()),
+            "required" => {
+                list(want).iter().all(|k| value.get(k.as_str().expect("a key")).is_some())
+            }
             "properties" => {
                 for (key, part) in want.as_object().expect("properties") {
                     if let Some(v) = value.get(key) {
@@ -58,9 +47,7 @@ pub fn check(value: &Value, schema: &Value, root: &Value) -> Result<(), String> 
             "additionalProperties" => {
                 assert_eq!(*want, Value::Bool(false), "only `false` is understood");
                 let known = schema["properties"].as_object().expect("properties");
-                value
-                    .as_object()
-                    .is_none_or(|o| o.keys().all(|k| known.contains_key(k)))
+                value.as_object().is_none_or(|o| o.keys().all(|k| known.contains_key(k)))
             }
             other => panic!("the checker does not know the keyword {other}"),
         };

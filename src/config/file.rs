@@ -1,0 +1,185 @@
+//! A pipeline from its TOML file: an unknown key is an error, a missing one has the default that
+//! `pipelines/file.toml` shows. Paths are relative to the file.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::{ConfigError, FilmWishes, Pipeline, RecordPaths};
+use crate::models::device::Device;
+use crate::stages::explain::Mode;
+use crate::stages::overlay::Style;
+use crate::stages::score::floor::FloorRules;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    source: RawSource,
+    #[serde(default)]
+    models: RawModels,
+    #[serde(default)]
+    explain: RawExplain,
+    #[serde(default)]
+    floor: RawFloor,
+    #[serde(default)]
+    overlay: Style,
+    film: Option<RawFilm>,
+    #[serde(default)]
+    records: RawRecords,
+    #[serde(default)]
+    limits: RawLimits,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSource {
+    file: PathBuf,
+    #[serde(default = "one")]
+    audio_track: u32,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct RawModels {
+    speaker: Option<String>,
+    detector: Option<String>,
+    device: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct RawExplain {
+    mode: Option<Mode>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawFloor {
+    on_delay_ms: u32,
+    hold_ms: u32,
+    min_dwell_ms: u32,
+}
+
+impl Default for RawFloor {
+    fn default() -> Self {
+        Self { on_delay_ms: 300, hold_ms: 500, min_dwell_ms: 1_000 }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFilm {
+    file: PathBuf,
+    encoder: Option<String>,
+    #[serde(default = "crf")]
+    crf: u8,
+    #[serde(default = "preset")]
+    preset: String,
+    #[serde(default)]
+    overwrite: bool,
+}
+
+const fn crf() -> u8 {
+    20
+}
+
+fn preset() -> String {
+    "veryfast".into()
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct RawRecords {
+    events: Option<PathBuf>,
+    rttm: Option<PathBuf>,
+    ava_csv: Option<PathBuf>,
+    vtt: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawLimits {
+    picture_budget_mib: usize,
+}
+
+impl Default for RawLimits {
+    fn default() -> Self {
+        Self { picture_budget_mib: 192 }
+    }
+}
+
+/// Reads the pipeline in the file at `path`.
+///
+/// # Errors
+/// Where the file cannot be read, is no TOML, has an unknown key or a value that makes no sense.
+pub fn read(path: &Path) -> Result<Pipeline, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| ConfigError::Unreadable { path: path.into(), reason: e.to_string() })?;
+    parse(&text, path)
+}
+
+/// Reads the pipeline in `text`, which stands in the file at `path`.
+///
+/// # Errors
+/// As [`read`].
+pub fn parse(text: &str, path: &Path) -> Result<Pipeline, ConfigError> {
+    let raw: Raw = toml::from_str(text).map_err(|e| ConfigError::Syntax {
+        path: path.into(),
+        problem: e.to_string().trim_end().to_owned(),
+    })?;
+    let beside = |p: PathBuf| path.parent().unwrap_or(Path::new("")).join(p);
+    let wrong = |key: &str, problem: String| ConfigError::Wrong {
+        key: format!("{}: {key}", path.display()),
+        problem,
+    };
+    if raw.source.audio_track == 0 {
+        return Err(wrong("source.audio_track", "tracks are counted from 1".into()));
+    }
+    let device = raw.models.device.as_deref().unwrap_or("auto");
+    let device: Device = device.parse().map_err(|e| wrong("models.device", format!("{e}")))?;
+    let overwrite = raw.film.as_ref().is_some_and(|f| f.overwrite);
+    let film = raw.film.map(|f| film(f, beside)).transpose().map_err(|(k, p)| wrong(k, p))?;
+    let seconds = |ms: u32| f64::from(ms) / 1_000.0;
+    Ok(Pipeline {
+        input: beside(raw.source.file),
+        audio_track: raw.source.audio_track,
+        film,
+        records: RecordPaths {
+            events: raw.records.events.map(beside),
+            rttm: raw.records.rttm.map(beside),
+            ava_csv: raw.records.ava_csv.map(beside),
+            vtt: raw.records.vtt.map(beside),
+        },
+        package: raw.models.speaker,
+        detector: raw.models.detector,
+        device,
+        explain: raw.explain.mode,
+        floor: FloorRules {
+            on_delay_seconds: seconds(raw.floor.on_delay_ms),
+            hold_seconds: seconds(raw.floor.hold_ms),
+            min_dwell_seconds: seconds(raw.floor.min_dwell_ms),
+        },
+        style: raw.overlay,
+        picture_budget_bytes: raw.limits.picture_budget_mib << 20,
+        overwrite,
+    })
+}
+
+fn film(
+    raw: RawFilm,
+    beside: impl Fn(PathBuf) -> PathBuf,
+) -> Result<FilmWishes, (&'static str, String)> {
+    if raw.crf > 51 {
+        return Err(("film.crf", format!("is {}; it goes from 0 (best) to 51", raw.crf)));
+    }
+    Ok(FilmWishes {
+        path: beside(raw.file),
+        encoder: raw.encoder.filter(|e| e != "auto"),
+        crf: raw.crf,
+        preset: raw.preset,
+    })
+}

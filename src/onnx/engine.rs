@@ -1,0 +1,279 @@
+//! The inference engine: one thread that owns the sessions of a device, shared by everyone who
+//! asks.
+//!
+//! Takes jobs by a bounded edge; answers each on an edge of its own. There is no lock around a
+//! model: `Session::run` takes `&mut self`, so the owner is a thread. The handles are cheap to
+//! clone and implement the stages' traits.
+
+use std::thread::JoinHandle;
+
+use super::session::{OpenGraph, Provider, SessionError, SessionOptions, open};
+use super::speaker::SpeakerGraphs;
+use crate::core::edge::{ByteSize, Capacity, Receiver, Sender, WhenFull, edge};
+use crate::core::geometry::FaceBox;
+use crate::core::picture::PictureView;
+use crate::models::manifest::{DetectorManifest, InputSize};
+use crate::models::tensor::Tensor;
+use crate::models::{ModelError, Package};
+use crate::stages::detect::boxes::{StrideOutputs, Thresholds, decode};
+use crate::stages::detect::input::InputMaker;
+use crate::stages::detect::{DetectError, FaceDetector};
+use crate::stages::score::model::{
+    FaceFeatures, FaceJob, HeadJob, HeadResult, ModelFault, ModelShape, SpeakerModel,
+};
+
+/// Jobs that may wait: as many as there are kinds of callers.
+const JOBS_WAITING: usize = 8;
+
+/// The engine could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// A package is not what is needed.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A graph cannot be opened.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// The system gives no thread.
+    #[error("the inference thread cannot be started: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+enum Job {
+    Detect { values: Vec<f32>, dims: [usize; 4], reply: Sender<Reply<DetectReply>> },
+    Faces { jobs: Vec<FaceJob>, reply: Sender<Reply<Result<Vec<FaceFeatures>, ModelFault>>> },
+    Sound { rows: Vec<f32>, ticks: usize, reply: Sender<Reply<Result<Vec<f32>, ModelFault>>> },
+    Head { job: HeadJob, reply: Sender<Reply<Result<HeadResult, ModelFault>>> },
+}
+
+/// The tensors of a detection, and the input buffer back for the next one.
+type DetectReply = (Result<Vec<Tensor>, SessionError>, Vec<f32>);
+
+/// An answer; its size does not matter, as each edge carries one.
+struct Reply<T>(T);
+
+impl<T> ByteSize for Reply<T> {
+    fn byte_size(&self) -> usize {
+        0
+    }
+}
+
+impl ByteSize for Job {
+    fn byte_size(&self) -> usize {
+        match self {
+            Self::Detect { values, .. } => size_of_val(values.as_slice()),
+            Self::Faces { jobs, .. } => jobs.iter().map(|j| j.crops.len()).sum(),
+            Self::Sound { rows, .. } => size_of_val(rows.as_slice()),
+            Self::Head { job, .. } => size_of_val(job.audio.as_slice()) * 2,
+        }
+    }
+}
+
+/// A running engine. Ends when it and all its handles are dropped.
+pub struct Engine {
+    jobs: Sender<Job>,
+    detector: DetectorManifest,
+    shape: ModelShape,
+    speaker_name: String,
+    provider: Provider,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Engine {
+    /// Opens the graphs of both packages and starts the thread.
+    ///
+    /// # Errors
+    /// Where a package, a graph, the device or the runtime is not what is needed.
+    pub fn start(
+        detector: &Package,
+        speaker: &Package,
+        options: &SessionOptions,
+    ) -> Result<Self, EngineError> {
+        let detector_manifest = detector.detector()?.clone();
+        let find = open(detector, &detector_manifest.file, options)?;
+        let speaker_name = speaker.manifest().common.name.clone();
+        let graphs = SpeakerGraphs::open(speaker, options)?;
+        let (provider, shape) = (graphs.provider(), graphs.shape().clone());
+        let outputs = output_names(&detector_manifest);
+        let input = detector_manifest.input.as_str().to_owned();
+        let capacity = Capacity { items: JOBS_WAITING, bytes: usize::MAX };
+        let (jobs, queue) = edge("stages→engine", capacity, WhenFull::Block);
+        let mut work = Work { find, input, outputs, graphs };
+        let thread =
+            std::thread::Builder::new().name("engine".into()).spawn(move || work.serve(&queue))?;
+        Ok(Self {
+            jobs,
+            detector: detector_manifest,
+            shape,
+            speaker_name,
+            provider,
+            thread: Some(thread),
+        })
+    }
+
+    /// What the sessions run on.
+    pub const fn provider(&self) -> Provider {
+        self.provider
+    }
+
+    /// A face detector that asks this engine.
+    pub fn detector(&self) -> EngineDetector {
+        EngineDetector {
+            jobs: self.jobs.clone(),
+            manifest: self.detector.clone(),
+            input: InputMaker::new(),
+            buffer: Vec::new(),
+        }
+    }
+
+    /// A speaker model that asks this engine.
+    pub fn speaker(&self) -> EngineSpeaker {
+        EngineSpeaker {
+            jobs: self.jobs.clone(),
+            shape: self.shape.clone(),
+            package: self.speaker_name.clone(),
+        }
+    }
+
+    /// Waits for the thread; call it when all handles are gone.
+    pub fn join(mut self) {
+        let thread = self.thread.take();
+        drop(self);
+        if let Some(thread) = thread {
+            // A panic there was reported by the hook; whoever waited for an answer saw the edge end.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Work {
+    find: OpenGraph,
+    input: String,
+    outputs: Vec<String>,
+    graphs: SpeakerGraphs,
+}
+
+impl Work {
+    fn serve(&mut self, queue: &Receiver<Job>) {
+        // An answer that nobody waits for any more is no fault.
+        while let Some(job) = queue.recv() {
+            match job {
+                Job::Detect { values, dims, reply } => {
+                    let names: Vec<&str> = self.outputs.iter().map(String::as_str).collect();
+                    let found = self.find.run(&[(&self.input, &dims, &values)], &names);
+                    let _ = reply.send(Reply((found, values)));
+                }
+                Job::Faces { jobs, reply } => {
+                    let _ = reply.send(Reply(self.graphs.encode_faces(jobs)));
+                }
+                Job::Sound { rows, ticks, reply } => {
+                    let _ = reply.send(Reply(self.graphs.encode_sound(&rows, ticks)));
+                }
+                Job::Head { job, reply } => {
+                    let _ = reply.send(Reply(self.graphs.judge(&job)));
+                }
+            }
+        }
+    }
+}
+
+fn output_names(manifest: &DetectorManifest) -> Vec<String> {
+    let per_stride = |s: &usize| ["cls", "obj", "bbox", "kps"].map(|n| format!("{n}_{s}"));
+    manifest.strides.iter().flat_map(per_stride).collect()
+}
+
+/// Sends a job and waits for its answer; `None` where the engine is gone.
+fn ask<T>(jobs: &Sender<Job>, job: impl FnOnce(Sender<Reply<T>>) -> Job) -> Option<T> {
+    let capacity = Capacity { items: 1, bytes: usize::MAX };
+    let (reply, answer) = edge("engine→stage", capacity, WhenFull::Block);
+    jobs.send(job(reply)).ok()?;
+    answer.recv().map(|r| r.0)
+}
+
+/// A face detector run by an [`Engine`].
+pub struct EngineDetector {
+    jobs: Sender<Job>,
+    manifest: DetectorManifest,
+    input: InputMaker,
+    buffer: Vec<f32>,
+}
+
+impl FaceDetector for EngineDetector {
+    fn detect(
+        &mut self,
+        picture: &PictureView<'_>,
+        long_side_px: u32,
+    ) -> Result<Vec<FaceBox>, DetectError> {
+        let long_side_px = match self.manifest.input_size {
+            InputSize::Free => long_side_px,
+            InputSize::Fixed { width_px, height_px } => {
+                u32::try_from(width_px.min(height_px)).unwrap_or(320)
+            }
+        };
+        let made = self.input.prepare(picture, long_side_px);
+        let (width, height, scale) = match self.manifest.input_size {
+            InputSize::Free => (made.width, made.height, made.scale),
+            InputSize::Fixed { width_px, height_px } => (width_px, height_px, made.scale),
+        };
+        let mut values = std::mem::take(&mut self.buffer);
+        values.clear();
+        values.resize(3 * width * height, 0.0);
+        for (row, line) in made.data.chunks_exact(made.width).enumerate() {
+            let at = (row / made.height * height + row % made.height) * width;
+            values[at..at + made.width].copy_from_slice(line);
+        }
+        let dims = [1, 3, height, width];
+        let engine = |e: String| DetectError::Engine(e.into());
+        let (found, values) = ask(&self.jobs, |reply| Job::Detect { values, dims, reply })
+            .ok_or_else(|| engine("the inference thread has stopped".into()))?;
+        self.buffer = values;
+        let found = found.map_err(|e| DetectError::Engine(e.into()))?;
+        let mut outputs = Vec::with_capacity(self.manifest.strides.len());
+        for (stride, tensors) in self.manifest.strides.iter().zip(found.chunks_exact(4)) {
+            let cells = (width.div_ceil(*stride), height.div_ceil(*stride));
+            let stride = u32::try_from(*stride).unwrap_or(u32::MAX);
+            let [cls, obj, bbox, kps] = [0, 1, 2, 3].map(|i| tensors[i].values());
+            outputs.push(StrideOutputs::new(stride, cells, cls, obj, bbox, kps)?);
+        }
+        let thresholds = Thresholds {
+            confidence: self.manifest.score_threshold.get(),
+            overlap: self.manifest.nms_iou.get(),
+        };
+        Ok(decode(&outputs, scale, thresholds))
+    }
+}
+
+/// A speaker model run by an [`Engine`].
+#[derive(Clone)]
+pub struct EngineSpeaker {
+    jobs: Sender<Job>,
+    shape: ModelShape,
+    package: String,
+}
+
+impl EngineSpeaker {
+    fn gone(&self, graph: &'static str) -> ModelFault {
+        let reason = "the inference thread has stopped".to_owned();
+        ModelFault { package: self.package.clone(), graph, reason }
+    }
+}
+
+impl SpeakerModel for EngineSpeaker {
+    fn shape(&self) -> &ModelShape {
+        &self.shape
+    }
+
+    fn encode_faces(&mut self, jobs: Vec<FaceJob>) -> Result<Vec<FaceFeatures>, ModelFault> {
+        ask(&self.jobs, |reply| Job::Faces { jobs, reply })
+            .unwrap_or_else(|| Err(self.gone("face")))
+    }
+
+    fn encode_sound(&mut self, rows: Vec<f32>, ticks: usize) -> Result<Vec<f32>, ModelFault> {
+        ask(&self.jobs, |reply| Job::Sound { rows, ticks, reply })
+            .unwrap_or_else(|| Err(self.gone("audio")))
+    }
+
+    fn judge(&mut self, job: HeadJob) -> Result<HeadResult, ModelFault> {
+        ask(&self.jobs, |reply| Job::Head { job, reply }).unwrap_or_else(|| Err(self.gone("head")))
+    }
+}

@@ -1,0 +1,127 @@
+//! Detection and tracking as one: frames in, the same frames with their tracked faces out.
+//!
+//! Holds one frame back, so that the last frame of a shot can still be searched when the cut after
+//! it is seen, and the frames that the tracker holds until their boxes are certain.
+
+use std::collections::VecDeque;
+
+use super::cuts::CutDetector;
+use super::plan::{DetectPlan, PlanSettings, Search};
+use super::{DetectError, FaceDetector};
+use crate::core::geometry::FaceBox;
+use crate::core::picture::Frame;
+use crate::core::time::Epoch;
+use crate::stages::track::{Policy, TrackedFrame, Tracker};
+
+/// A frame on its way into the tracker.
+struct HeldBack {
+    frame: Frame,
+    seen: Option<Vec<FaceBox>>,
+    cut: bool,
+}
+
+/// Finds and follows faces.
+pub struct Look {
+    detector: Box<dyn FaceDetector + Send>,
+    settings: PlanSettings,
+    plan: DetectPlan,
+    cuts: CutDetector,
+    tracker: Tracker,
+    held: Option<HeldBack>,
+    in_tracker: VecDeque<Frame>,
+    epoch: Epoch,
+}
+
+/// A frame with what was found in it.
+pub type Looked = (Frame, TrackedFrame);
+
+impl Look {
+    /// Looks with `detector`.
+    pub fn new(
+        detector: Box<dyn FaceDetector + Send>,
+        settings: PlanSettings,
+        policy: Policy,
+    ) -> Self {
+        Self {
+            detector,
+            settings,
+            plan: DetectPlan::new(settings),
+            cuts: CutDetector::new(),
+            tracker: Tracker::new(policy.with_detection_every(settings.stride)),
+            held: None,
+            in_tracker: VecDeque::new(),
+            epoch: Epoch::default(),
+        }
+    }
+
+    /// Faces followed so far.
+    pub const fn people(&self) -> u32 {
+        self.tracker.people()
+    }
+
+    /// Takes the next frame, gives those that are done.
+    ///
+    /// # Errors
+    /// Where the detector fails.
+    pub fn push(&mut self, frame: Frame) -> Result<Vec<Looked>, DetectError> {
+        let mut out = Vec::new();
+        if frame.id.epoch != self.epoch {
+            out = self.finish_epoch()?;
+            self.plan = DetectPlan::new(self.settings);
+            self.cuts = CutDetector::new();
+            self.epoch = frame.id.epoch;
+        }
+        let view = frame.picture.view();
+        let cut = self.cuts.push(&view);
+        let searches = self.plan.next(frame.id.pts, (view.width, view.height), cut);
+        if let (Some(search), Some(mut held)) = (searches.previous, self.held.take()) {
+            held.seen = Some(self.search(&held.frame, search)?);
+            self.held = Some(held);
+        }
+        let seen = searches.this.map(|search| self.search(&frame, search)).transpose()?;
+        let before = self.held.replace(HeldBack { frame, seen, cut });
+        self.track(before, &mut out);
+        Ok(out)
+    }
+
+    /// The stream has ended; gives everything that is still held.
+    ///
+    /// # Errors
+    /// Where the detector fails.
+    pub fn finish(&mut self) -> Result<Vec<Looked>, DetectError> {
+        self.finish_epoch()
+    }
+
+    fn finish_epoch(&mut self) -> Result<Vec<Looked>, DetectError> {
+        let mut out = Vec::new();
+        if let (Some(search), Some(mut held)) = (self.plan.finish(), self.held.take()) {
+            held.seen = Some(self.search(&held.frame, search)?);
+            self.held = Some(held);
+        }
+        let last = self.held.take();
+        self.track(last, &mut out);
+        let tracked = self.tracker.finish();
+        self.pair(tracked, &mut out);
+        Ok(out)
+    }
+
+    fn search(&mut self, frame: &Frame, search: Search) -> Result<Vec<FaceBox>, DetectError> {
+        let faces = self.detector.detect(&frame.picture.view(), search.long_side_px)?;
+        self.plan.saw(search, &faces);
+        Ok(faces)
+    }
+
+    fn track(&mut self, held: Option<HeldBack>, out: &mut Vec<Looked>) {
+        let Some(HeldBack { frame, seen, cut }) = held else { return };
+        let tracked = self.tracker.push(frame.id, seen.as_deref(), cut);
+        self.in_tracker.push_back(frame);
+        self.pair(tracked, out);
+    }
+
+    /// The tracker gives every frame back once and in order.
+    fn pair(&mut self, tracked: Vec<TrackedFrame>, out: &mut Vec<Looked>) {
+        for tracked in tracked {
+            out.extend(self.in_tracker.pop_front().map(|frame| (frame, tracked)));
+        }
+    }
+}

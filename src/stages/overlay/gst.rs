@@ -1,0 +1,106 @@
+//! Sprites blended into a frame by GStreamer's overlay composition: only the pixels under a sprite
+//! are touched.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use gstreamer as gst;
+use gstreamer_video as gst_video;
+
+use super::{Painter, Sprite};
+use crate::core::evidence::FrameEvidence;
+use crate::core::picture::Frame;
+use crate::gst::picture::GstPicture;
+
+/// Rectangles kept ready; labels and boxes repeat from frame to frame.
+const KEPT: usize = 256;
+
+/// A frame could not be drawn on.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("frame {seq} cannot be drawn on: {reason}")]
+pub struct BlendError {
+    seq: u64,
+    reason: &'static str,
+}
+
+/// Draws evidence on frames.
+pub struct Blender {
+    painter: Painter,
+    /// By the address of the pixels, which are kept alive beside it.
+    ready: HashMap<usize, (Arc<[u8]>, gst::Buffer)>,
+}
+
+impl Blender {
+    /// Draws with `painter`.
+    pub fn new(painter: Painter) -> Self {
+        Self { painter, ready: HashMap::new() }
+    }
+
+    /// The frame's buffer with `evidence` drawn on it.
+    ///
+    /// # Errors
+    /// Where the frame is not one of GStreamer's, or its memory cannot be written.
+    pub fn draw(
+        &mut self,
+        frame: Frame,
+        evidence: &FrameEvidence,
+    ) -> Result<gst::Buffer, BlendError> {
+        let seq = frame.id.seq;
+        let fail = |reason| BlendError { seq, reason };
+        let picture = frame.picture.into_any().downcast::<GstPicture>();
+        let picture = picture.map_err(|_| fail("it is no GStreamer picture"))?;
+        let info = picture.info();
+        let mut buffer = match Arc::try_unwrap(picture) {
+            Ok(own) => own.into_buffer(),
+            Err(shared) => shared.buffer(),
+        };
+        let sprites = self.painter.draw(evidence, info.width(), info.height());
+        let rectangles: Vec<_> = sprites.iter().filter_map(|s| self.rectangle(s)).collect();
+        if rectangles.is_empty() {
+            return Ok(buffer);
+        }
+        let composition = gst_video::VideoOverlayComposition::new(rectangles.iter())
+            .map_err(|_| fail("no composition can be made"))?;
+        {
+            let buffer = buffer.make_mut();
+            let mut target = gst_video::VideoFrameRef::from_buffer_ref_writable(buffer, &info)
+                .map_err(|_| fail("its memory cannot be written"))?;
+            composition.blend(&mut target).map_err(|_| fail("blending failed"))?;
+        }
+        Ok(buffer)
+    }
+
+    fn rectangle(&mut self, sprite: &Sprite) -> Option<gst_video::VideoOverlayRectangle> {
+        if self.ready.len() > KEPT {
+            self.ready.clear();
+        }
+        let (_, buffer) = self
+            .ready
+            .entry(sprite.pixels.as_ptr().addr())
+            .or_insert_with(|| (Arc::clone(&sprite.pixels), pixels_buffer(sprite)));
+        let place = sprite.place;
+        Some(gst_video::VideoOverlayRectangle::new_raw(
+            buffer,
+            place.x,
+            place.y,
+            place.w,
+            place.h,
+            gst_video::VideoOverlayFormatFlags::PREMULTIPLIED_ALPHA,
+        ))
+    }
+}
+
+fn pixels_buffer(sprite: &Sprite) -> gst::Buffer {
+    let mut buffer = gst::Buffer::from_slice(Arc::clone(&sprite.pixels));
+    if let Some(buffer) = buffer.get_mut() {
+        // Adding a video meta cannot fail for a whole plane of the right size.
+        let _ = gst_video::VideoMeta::add(
+            buffer,
+            gst_video::VideoFrameFlags::empty(),
+            gst_video::VideoFormat::Bgra,
+            sprite.width,
+            sprite.height,
+        );
+    }
+    buffer
+}

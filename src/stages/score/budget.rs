@@ -1,0 +1,109 @@
+//! How far a recording may look ahead, given what its pictures weigh.
+//!
+//! The fast lane holds every frame until its score is certain, so it must be longer than the slow
+//! lane takes: tracker, smoothing, encoder, window and decision together. A lane shorter than that
+//! would stop for good, so the sum is made here, once, and what does not fit the byte budget is
+//! not tried: the lookahead shrinks in steps, and below the last one the recording is read twice.
+
+use super::judge::Window;
+use crate::core::time::{Rate, Tick};
+use crate::stages::features::smooth::LAG_TICKS;
+use crate::stages::track::Policy;
+
+/// What a package and a decision need on top of the head's own window.
+#[derive(Clone, Copy, Debug)]
+pub struct Reach {
+    /// Ticks that the face encoder lags.
+    pub face_delay_ticks: usize,
+    /// Ticks of sound that the sound encoder needs after a tick, and those it waits to gather.
+    pub sound_ticks: usize,
+    /// Ticks that smoothing looks ahead.
+    pub decision_ticks: usize,
+    /// The lookahead that the package wants for files.
+    pub wanted_lookahead: usize,
+}
+
+/// How a recording is worked through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    /// The head's window.
+    pub window: Window,
+    /// Ticks through the face encoder at once.
+    pub face_chunk: usize,
+    /// Frames that the fast lane holds; `None` where the recording is read twice and nothing is
+    /// held.
+    pub frames_held: Option<usize>,
+}
+
+/// The rate counted with where the source states none: faster ones are rare in files.
+const UNKNOWN_RATE: Option<Rate> = Rate::new(60, 1);
+/// Frames beyond the sum: those in the stages' own hands and on the edges.
+const MARGIN_FRAMES: usize = 12;
+/// Lookaheads tried, with hop and chunk, from the best to the least that is worth having.
+const STEPS: [(usize, usize, usize); 4] = [(50, 25, 12), (25, 10, 6), (18, 6, 6), (12, 5, 5)];
+
+impl Schedule {
+    /// The best schedule for pictures of `picture_bytes` at `rate` within `budget_bytes`.
+    pub fn within(
+        budget_bytes: usize,
+        picture_bytes: usize,
+        rate: Option<Rate>,
+        policy: &Policy,
+        reach: Reach,
+    ) -> Self {
+        let rate = rate.or(UNKNOWN_RATE).map_or(60.0, |r| r.fps().max(1.0));
+        let tracker = policy.max_lag();
+        let in_tracker =
+            Rate::new((rate * 1_000.0) as u32, 1_000).map_or(tracker.cap, |r| tracker.frames_at(r));
+        let first = (reach.wanted_lookahead, 25, 12);
+        for (lookahead, hop, face_chunk) in std::iter::once(first).chain(STEPS) {
+            if lookahead > reach.wanted_lookahead {
+                continue;
+            }
+            let face = LAG_TICKS + 1 + face_chunk + reach.face_delay_ticks;
+            let ticks = face.max(reach.sound_ticks) + hop + lookahead + reach.decision_ticks + 2;
+            let frames = (ticks as f64 * rate / Tick::PER_SECOND as f64).ceil() as usize;
+            let held = frames + in_tracker + 2 + MARGIN_FRAMES;
+            if held.saturating_mul(picture_bytes) <= budget_bytes {
+                let window = Window { hop, lookahead };
+                return Self { window, face_chunk, frames_held: Some(held) };
+            }
+        }
+        Self::two_passes(reach.wanted_lookahead)
+    }
+
+    /// Scores first, pictures second: nothing is held, so the lookahead is the best.
+    pub const fn two_passes(lookahead: usize) -> Self {
+        Self { window: Window { hop: 25, lookahead }, face_chunk: 12, frames_held: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REACH: Reach =
+        Reach { face_delay_ticks: 6, sound_ticks: 30, decision_ticks: 0, wanted_lookahead: 50 };
+
+    #[test]
+    fn small_pictures_look_two_seconds_ahead_and_large_ones_are_read_twice() {
+        let policy = Policy::default();
+        let plan = |bytes| Schedule::within(192 << 20, bytes, Rate::new(25, 1), &policy, REACH);
+        let small = plan(640 * 360 * 3 / 2);
+        assert_eq!(small.window.lookahead, 50);
+        assert!(small.frames_held.is_some_and(|f| f >= 50 + 25 + 30));
+        let hd = plan(1920 * 1080 * 3 / 2);
+        assert!(hd.frames_held.is_some_and(|f| f * 1920 * 1080 * 3 / 2 <= 192 << 20));
+        assert!(hd.window.lookahead >= 12);
+        let uhd = plan(3840 * 2160 * 3 / 2);
+        assert_eq!(uhd, Schedule::two_passes(50));
+    }
+
+    #[test]
+    fn a_fast_source_holds_more_frames() {
+        let policy = Policy::default();
+        let at =
+            |fps| Schedule::within(usize::MAX, 1, Rate::new(fps, 1), &policy, REACH).frames_held;
+        assert!(at(60) > at(25) && at(25) > at(15));
+    }
+}

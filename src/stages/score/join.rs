@@ -1,0 +1,160 @@
+//! Verdicts by tick meet tracked source frames: what is known about each frame, in order.
+//!
+//! Takes tracked frames and the news of tracks; gives one [`FrameEvidence`] for every frame, also
+//! for one without faces: overlay and records wait for nothing else, so that is the watermark. A
+//! frame is let go when no later tick can change it.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::decide::{DecisionRule, TickScore, TrackVerdicts};
+use super::floor::{Floor, FloorFace, FloorRules};
+use super::scorer::TrackNews;
+use crate::core::evidence::{
+    FaceEvidence, FrameEvidence, PlacedHeatmap, TrackId, Unknown, Verdict,
+};
+use crate::core::time::{Pts, Span, Tick};
+use crate::stages::track::{TrackedFace, TrackedFrame};
+
+/// One track's verdicts and maps that frames may still need.
+struct Track {
+    verdicts: TrackVerdicts,
+    heats: VecDeque<(Tick, PlacedHeatmap)>,
+    talk: Span,
+    complete: bool,
+}
+
+/// Puts verdicts back on frames.
+pub struct Join {
+    rule: DecisionRule,
+    floor: Floor,
+    has_sound: bool,
+    frames: VecDeque<TrackedFrame>,
+    tracks: BTreeMap<TrackId, Track>,
+    last_pts: Option<Pts>,
+}
+
+impl Join {
+    /// A join for one stream.
+    pub fn new(rule: DecisionRule, floor: FloorRules, has_sound: bool) -> Self {
+        Self {
+            rule,
+            floor: Floor::new(floor),
+            has_sound,
+            frames: VecDeque::new(),
+            tracks: BTreeMap::new(),
+            last_pts: None,
+        }
+    }
+
+    /// Takes the next frame.
+    pub fn push(&mut self, frame: TrackedFrame) {
+        self.frames.push_back(frame);
+    }
+
+    /// Frames that wait for verdicts.
+    pub fn waiting(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// The tick of the oldest frame that waits.
+    pub fn oldest(&self) -> Option<Tick> {
+        self.frames.front().map(|f| Tick::nearest(f.frame.pts))
+    }
+
+    /// Takes the news of a track.
+    pub fn hear(&mut self, news: TrackNews) {
+        let rule = self.rule;
+        let track = self.tracks.entry(news.track).or_insert_with(|| Track {
+            verdicts: TrackVerdicts::new(rule),
+            heats: VecDeque::new(),
+            talk: Span::ZERO,
+            complete: false,
+        });
+        for v in news.verdicts {
+            track.verdicts.push(TickScore { tick: v.tick, p: v.p, shares: v.shares });
+            if let Some(map) = v.heat {
+                track.heats.push_back((v.tick, PlacedHeatmap { map, over: v.over }));
+            }
+        }
+        if news.complete {
+            track.verdicts.finish();
+            track.complete = true;
+        }
+    }
+
+    /// The next frame whose evidence is complete. `ended` says that no more news will come.
+    pub fn pop(&mut self, ended: bool) -> Option<FrameEvidence> {
+        let front = self.frames.front()?;
+        let pts = front.frame.pts;
+        let ready = |face: &TrackedFace| {
+            self.tracks.get(&face.track).is_some_and(|t| t.verdicts.is_ready(pts))
+        };
+        if self.has_sound && !ended && !front.faces.iter().all(ready) {
+            return None;
+        }
+        let frame = self.frames.pop_front()?;
+        let shown = self.shown(pts);
+        let mut floor_faces = Vec::with_capacity(frame.faces.len());
+        let faces =
+            frame.faces.iter().map(|f| self.face(f, pts, shown, &mut floor_faces)).collect();
+        let floor = self.floor.update(frame.frame, &floor_faces);
+        self.last_pts = Some(pts);
+        for ended in &frame.ended {
+            self.tracks.remove(ended);
+        }
+        Some(FrameEvidence { frame: frame.frame, faces, floor })
+    }
+
+    /// How long the frame at `pts` counts as talk: the time since the frame before it.
+    fn shown(&self, pts: Pts) -> Span {
+        let since = self.last_pts.map_or(Tick::SPAN, |last| pts - last);
+        if since > Span::ZERO && since < Span::from_ms(500) { since } else { Tick::SPAN }
+    }
+
+    fn face(
+        &mut self,
+        face: &TrackedFace,
+        pts: Pts,
+        shown: Span,
+        floor_faces: &mut Vec<FloorFace>,
+    ) -> FaceEvidence {
+        let unknown = if self.has_sound { Unknown::NotScored } else { Unknown::NoSound };
+        let mut verdict = Verdict::Unknown(unknown);
+        let (mut heat, mut talk) = (None, Span::ZERO);
+        if let Some(track) = self.tracks.get_mut(&face.track) {
+            let said = track.verdicts.at(pts);
+            verdict = said.verdict;
+            if verdict.speaking() {
+                track.talk = track.talk + shown;
+            }
+            if let Some(smoothed) = said.smoothed {
+                let speaking = verdict.speaking();
+                floor_faces.push(FloorFace { track: face.track, speaking, smoothed });
+            }
+            talk = track.talk;
+            heat = track.heat_at(pts);
+            track.verdicts.forget_before(pts);
+        }
+        FaceEvidence {
+            track: face.track,
+            rect: face.rect,
+            landmarks: face.landmarks,
+            detected: face.detected,
+            verdict,
+            heat,
+            talk_seconds: talk.seconds(),
+        }
+    }
+}
+
+impl Track {
+    /// The map of the tick nearest to `pts`; older ones are forgotten.
+    fn heat_at(&mut self, pts: Pts) -> Option<PlacedHeatmap> {
+        let tick = Tick::nearest(pts);
+        while self.heats.len() > 1 && self.heats.front().is_some_and(|(t, _)| *t < tick) {
+            self.heats.pop_front();
+        }
+        let (at, heat) = self.heats.front()?;
+        ((at.0 - tick.0).abs() <= 1).then(|| heat.clone())
+    }
+}

@@ -1,0 +1,102 @@
+//! The slow lane's last stage as a loop: tracked frames and sound in, evidence for every frame out.
+//!
+//! Never waits for one of its inputs while the other could come: it takes what comes first. Sound
+//! that has not come when all the frames that may be held are here counts as a gap, as waiting
+//! longer would stop the source, and with it the sound, for good.
+
+use super::join::Join;
+use super::model::ModelFault;
+use super::scorer::Scorer;
+use crate::core::edge::{ByteSize, Receiver, Sender};
+use crate::core::evidence::FrameEvidence;
+use crate::core::time::Tick;
+use crate::stages::detect::look::Looked;
+use crate::stages::source::SoundBlock;
+
+/// What reaches the scorer.
+pub enum ScoreInput {
+    /// The next frame.
+    Frame(Box<Looked>),
+    /// No more frames come.
+    FramesEnd,
+    /// The next stretch of sound.
+    Sound(SoundBlock),
+    /// No more sound comes.
+    SoundEnd,
+}
+
+impl ByteSize for ScoreInput {
+    fn byte_size(&self) -> usize {
+        match self {
+            // The picture is counted on the lane that owns it.
+            Self::Frame(_) | Self::FramesEnd | Self::SoundEnd => size_of::<Self>(),
+            Self::Sound(block) => size_of_val(block.samples.as_slice()),
+        }
+    }
+}
+
+/// What scoring went through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ScoreCounts {
+    /// Times that sound was given up because it came too late.
+    pub sound_given_up: u64,
+}
+
+/// Scores until all inputs have ended or nobody wants the evidence.
+///
+/// # Errors
+/// Where the model fails.
+pub fn score(
+    inputs: &Receiver<ScoreInput>,
+    mut scorer: Scorer,
+    mut join: Join,
+    most_waiting: usize,
+    out: &Sender<FrameEvidence>,
+) -> Result<ScoreCounts, ModelFault> {
+    let mut counts = ScoreCounts::default();
+    let mut newest = Tick::default();
+    let (mut frames_ended, mut sound_ended) = (false, !scorer.has_sound());
+    while !(frames_ended && sound_ended) {
+        match inputs.recv() {
+            Some(ScoreInput::Frame(looked)) => {
+                let (frame, tracked) = *looked;
+                newest = Tick::nearest(frame.id.pts);
+                scorer.push(&frame, &tracked);
+                join.push(tracked);
+            }
+            Some(ScoreInput::FramesEnd) => {
+                frames_ended = true;
+                scorer.end_epoch();
+            }
+            Some(ScoreInput::Sound(block)) => scorer.hearing().push(block.pts, &block.samples),
+            Some(ScoreInput::SoundEnd) => {
+                sound_ended = true;
+                scorer.hearing().end();
+            }
+            None => break,
+        }
+        if join.waiting() >= most_waiting && !sound_ended {
+            counts.sound_given_up += 1;
+            scorer.hearing().give_up_before(newest.offset(1));
+        }
+        for news in scorer.advance()? {
+            join.hear(news);
+        }
+        while let Some(evidence) = join.pop(false) {
+            if out.send(evidence).is_err() {
+                return Ok(counts);
+            }
+        }
+    }
+    scorer.hearing().end();
+    scorer.end_epoch();
+    for news in scorer.advance()? {
+        join.hear(news);
+    }
+    while let Some(evidence) = join.pop(true) {
+        if out.send(evidence).is_err() {
+            break;
+        }
+    }
+    Ok(counts)
+}
