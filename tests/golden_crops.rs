@@ -15,9 +15,7 @@ use locutor::stages::features::crop::{CROP_PIXELS, CropRect, Cropper, FaceSpot};
 const WINDOW: usize = 13;
 
 fn shared(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../shared")
-        .join(path)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(path)
 }
 
 fn golden<T: npyz::Deserialize>(clip: &str, name: &str) -> Vec<T> {
@@ -25,12 +23,8 @@ fn golden<T: npyz::Deserialize>(clip: &str, name: &str) -> Vec<T> {
     let mut bytes = Vec::new();
     let mut archive = zip::ZipArchive::new(file).expect("a zip archive");
     let mut member = archive.by_name(&format!("{name}.npy")).expect("the array");
-    member
-        .read_to_end(&mut bytes)
-        .expect("an undamaged archive");
-    npyz::NpyFile::new(Cursor::new(bytes))
-        .and_then(npyz::NpyFile::into_vec)
-        .expect("its type")
+    member.read_to_end(&mut bytes).expect("an undamaged archive");
+    npyz::NpyFile::new(Cursor::new(bytes)).and_then(npyz::NpyFile::into_vec).expect("its type")
 }
 
 /// The clip's frames on the 25 fps grid, I420, one after the other.
@@ -43,15 +37,7 @@ fn decode(clip: &str) -> Option<Vec<u8>> {
     let decoder = Command::new("ffmpeg")
         .args(["-v", "error", "-i"])
         .arg(file)
-        .args([
-            "-vf",
-            "fps=25,format=yuv420p",
-            "-frames:v",
-            "80",
-            "-f",
-            "rawvideo",
-            "-",
-        ])
+        .args(["-vf", "fps=25,format=yuv420p", "-frames:v", "80", "-f", "rawvideo", "-"])
         .output();
     match decoder {
         Ok(done) if done.status.success() => Some(done.stdout),
@@ -70,10 +56,7 @@ fn view(frame: &[u8], width: usize, height: usize, bt709: bool) -> PictureView<'
         width,
         height,
         luma: plane(luma, width),
-        chroma: Chroma::Planar {
-            u: plane(u, width / 2),
-            v: plane(v, width / 2),
-        },
+        chroma: Chroma::Planar { u: plane(u, width / 2), v: plane(v, width / 2) },
         range: LumaRange::Limited,
         bt709,
     }
@@ -97,17 +80,12 @@ fn reference_median(values: &[f32]) -> Vec<f32> {
 }
 
 fn reference_spots(boxes: &[f32]) -> Vec<FaceSpot> {
-    let spots: Vec<FaceSpot> = boxes
-        .chunks_exact(4)
-        .map(|b| Rect::new(b[0], b[1], b[2], b[3]).into())
-        .collect();
+    let spots: Vec<FaceSpot> =
+        boxes.chunks_exact(4).map(|b| Rect::new(b[0], b[1], b[2], b[3]).into()).collect();
     let smooth =
         |part: fn(&FaceSpot) -> f32| reference_median(&spots.iter().map(part).collect::<Vec<_>>());
-    let (x, y, half_size) = (
-        smooth(|s| s.center.x),
-        smooth(|s| s.center.y),
-        smooth(|s| s.half_size),
-    );
+    let (x, y, half_size) =
+        (smooth(|s| s.center.x), smooth(|s| s.center.y), smooth(|s| s.half_size));
     let zipped = x.into_iter().zip(y).zip(half_size);
     zipped
         .map(|((x, y), half_size)| FaceSpot {
@@ -119,16 +97,12 @@ fn reference_spots(boxes: &[f32]) -> Vec<FaceSpot> {
 
 #[test]
 fn crops_of_the_golden_clips_are_the_references() {
-    for (clip, width, height, bt709) in [
-        ("aoc_512", 512, 512, false),
-        ("debate_mexca", 640, 360, true),
-    ] {
+    for (clip, width, height, bt709) in
+        [("aoc_512", 512, 512, false), ("debate_mexca", 640, 360, true)]
+    {
         let Some(frames) = decode(clip) else { continue };
         let first = golden::<i64>(clip, "first_frame")[0] as usize;
-        let frames: Vec<&[u8]> = frames
-            .chunks_exact(width * height * 3 / 2)
-            .skip(first)
-            .collect();
+        let frames: Vec<&[u8]> = frames.chunks_exact(width * height * 3 / 2).skip(first).collect();
         let crops = golden::<u8>(clip, "crops");
         let spots = reference_spots(&golden::<f32>(clip, "boxes"));
         assert_eq!(spots.len(), 50);
@@ -140,11 +114,7 @@ fn crops_of_the_golden_clips_are_the_references() {
             let start = Instant::now();
             cropper.crop_grey(&view(frame, width, height, bt709), crop, &mut got);
             fastest = fastest.min(start.elapsed());
-            let apart: u32 = got
-                .iter()
-                .zip(expected)
-                .map(|(a, b)| u32::from(a.abs_diff(*b)))
-                .sum();
+            let apart: u32 = got.iter().zip(expected).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
             let mean = f64::from(apart) / CROP_PIXELS as f64;
             worst = worst.max(mean);
             total += mean;

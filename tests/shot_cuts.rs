@@ -12,9 +12,7 @@ use locutor::stages::detect::cuts::CutDetector;
 
 /// The cuts found in a clip's frames on the 25 fps grid, and the fastest look at a frame.
 fn cuts(clip: &str, width: usize, height: usize) -> Option<(Vec<usize>, Duration)> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../shared/clips")
-        .join(clip);
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/clips").join(clip);
     if !file.exists() {
         eprintln!("SKIPPED: cuts of {clip} need ../shared");
         return None;
@@ -22,15 +20,7 @@ fn cuts(clip: &str, width: usize, height: usize) -> Option<(Vec<usize>, Duration
     let decoder = Command::new("ffmpeg")
         .args(["-v", "error", "-i"])
         .arg(file)
-        .args([
-            "-vf",
-            "fps=25,format=gray",
-            "-frames:v",
-            "800",
-            "-f",
-            "rawvideo",
-            "-",
-        ])
+        .args(["-vf", "fps=25,format=gray", "-frames:v", "800", "-f", "rawvideo", "-"])
         .stdout(Stdio::piped())
         .spawn();
     let Ok(mut decoder) = decoder else {
@@ -44,23 +34,10 @@ fn cuts(clip: &str, width: usize, height: usize) -> Option<(Vec<usize>, Duration
         if pictures.read_exact(&mut luma).is_err() {
             break;
         }
-        let plane = Plane {
-            data: &luma,
-            stride: width,
-        };
-        let chroma = Chroma::Interleaved(Plane {
-            data: &[],
-            stride: 0,
-        });
+        let plane = Plane { data: &luma, stride: width };
+        let chroma = Chroma::Interleaved(Plane { data: &[], stride: 0 });
         let range = LumaRange::Limited;
-        let view = PictureView {
-            width,
-            height,
-            luma: plane,
-            chroma,
-            range,
-            bt709: false,
-        };
+        let view = PictureView { width, height, luma: plane, chroma, range, bt709: false };
         let start = Instant::now();
         if detector.push(&view) {
             found.push(frame);
@@ -78,12 +55,7 @@ fn cuts_of_the_clips_are_found_and_nothing_else() {
     // old picture brightens until 534, 535 is white, the new one appears with 536. There the
     // reference lists 532, 535 and 536; the shot changes once.
     let clips: [(&str, usize, usize, &[usize]); 6] = [
-        (
-            "debate_mexca.mp4",
-            640,
-            360,
-            &[17, 96, 193, 333, 419, 536, 678],
-        ),
+        ("debate_mexca.mp4", 640, 360, &[17, 96, 193, 333, 419, 536, 678]),
         ("meeting_comedy.mp4", 640, 360, &[50]),
         ("hamilton_short.mp4", 640, 360, &[38, 90, 197]),
         ("dj_video4.mp4", 480, 360, &[]),
@@ -94,10 +66,7 @@ fn cuts_of_the_clips_are_found_and_nothing_else() {
         let Some((found, fastest)) = cuts(clip, width, height) else {
             continue;
         };
-        eprintln!(
-            "{clip}: cuts {found:?}, fastest look {} us",
-            fastest.as_micros()
-        );
+        eprintln!("{clip}: cuts {found:?}, fastest look {} us", fastest.as_micros());
         assert_eq!(found, expected, "{clip}");
     }
 }

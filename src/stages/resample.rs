@@ -29,14 +29,7 @@ impl Axis {
     pub fn interpolate(&mut self, count: usize, cell: f32, position: impl Fn(usize) -> f32) {
         let cell = cell.max(1.0);
         // Two neighbouring cells of c pixels touch at most ⌈2c⌉ + 1 whole pixels.
-        self.clear(
-            count,
-            if cell == 1.0 {
-                2
-            } else {
-                (2.0 * cell).ceil() as usize + 1
-            },
-        );
+        self.clear(count, if cell == 1.0 { 2 } else { (2.0 * cell).ceil() as usize + 1 });
         for i in 0..count {
             let at = position(i) / cell - 0.5;
             let left = at.floor();
@@ -53,16 +46,14 @@ impl Axis {
     /// the edge pixel standing for what lies outside the `size` source pixels. No index leaves the
     /// source; where the source has fewer pixels than there are taps, the weights beyond it are 0.
     ///
-    /// `cell` may be below 1: the picture then grows, by linear interpolation.
+    /// `cell` may be below 1: the picture then grows, pixels being repeated.
     pub fn average(&mut self, count: usize, cell: f32, size: usize) {
-        if cell <= 1.0 {
-            self.interpolate(count, 1.0, |i| (i as f32 + 0.5) * cell);
-        } else {
-            self.clear(count, cell.ceil() as usize + 1);
-            for i in 0..count {
-                self.first.push((i as f32 * cell).floor() as i32);
-                self.add(i, i as f32 * cell, cell, 1.0);
-            }
+        // A cell of whole pixels, or of half a one, never straddles one more.
+        let straddles = cell.fract() != 0.0 && cell != 0.5;
+        self.clear(count, cell.ceil() as usize + usize::from(straddles));
+        for i in 0..count {
+            self.first.push((i as f32 * cell).floor() as i32);
+            self.add(i, i as f32 * cell, cell, 1.0);
         }
         self.keep_inside(size);
         self.normalise();
@@ -75,21 +66,14 @@ impl Axis {
 
     /// For each output pixel: the index of its first source pixel and the weights from there on.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (i32, &[f32])> {
-        self.first
-            .iter()
-            .copied()
-            .zip(self.weights.chunks_exact(self.taps.max(1)))
+        self.first.iter().copied().zip(self.weights.chunks_exact(self.taps.max(1)))
     }
 
     /// The source pixels that any output needs, end exclusive; empty without outputs.
     pub fn reach(&self) -> std::ops::Range<i32> {
         let lowest = self.first.iter().copied().min().unwrap_or(0);
         let highest = self.first.iter().copied().max().unwrap_or(0);
-        lowest..if self.first.is_empty() {
-            lowest
-        } else {
-            highest + self.taps as i32
-        }
+        lowest..if self.first.is_empty() { lowest } else { highest + self.taps as i32 }
     }
 
     fn clear(&mut self, count: usize, taps: usize) {
@@ -114,10 +98,7 @@ impl Axis {
     fn keep_inside(&mut self, size: usize) {
         let last = size.max(1) as i32 - 1;
         let mut inside = vec![0.0; self.taps];
-        let outputs = self
-            .first
-            .iter_mut()
-            .zip(self.weights.chunks_exact_mut(self.taps.max(1)));
+        let outputs = self.first.iter_mut().zip(self.weights.chunks_exact_mut(self.taps.max(1)));
         for (first, weights) in outputs {
             let moved_first = (*first).min(last + 1 - weights.len() as i32).max(0);
             inside.fill(0.0);
@@ -148,20 +129,23 @@ mod tests {
     fn sample(axis: &Axis, source: &[f32]) -> Vec<f32> {
         axis.iter()
             .map(|(first, weights)| {
-                weights
-                    .iter()
-                    .zip(&source[first as usize..])
-                    .map(|(w, s)| w * s)
-                    .sum()
+                weights.iter().zip(&source[first as usize..]).map(|(w, s)| w * s).sum()
             })
             .collect()
     }
 
     #[test]
-    fn doubling_is_half_pixel_linear() {
+    fn doubling_repeats_pixels() {
         let mut axis = Axis::new();
         axis.average(4, 0.5, 2);
-        assert_eq!(sample(&axis, &[0.0, 100.0]), [0.0, 25.0, 75.0, 100.0]);
+        assert_eq!(sample(&axis, &[0.0, 100.0]), [0.0, 0.0, 100.0, 100.0]);
+    }
+
+    #[test]
+    fn interpolation_is_linear_between_pixel_centres() {
+        let mut axis = Axis::new();
+        axis.interpolate(2, 1.0, |i| 0.75 + 0.5 * i as f32);
+        assert_eq!(sample(&axis, &[0.0, 100.0]), [25.0, 75.0]);
     }
 
     #[test]

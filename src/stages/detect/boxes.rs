@@ -42,32 +42,15 @@ impl<'a> StrideOutputs<'a> {
         bbox: &'a [f32],
         kps: &'a [f32],
     ) -> Result<Self, DetectError> {
-        for (output, values, per_cell) in [
-            ("cls", cls, 1),
-            ("obj", obj, 1),
-            ("bbox", bbox, 4),
-            ("kps", kps, 10),
-        ] {
+        for (output, values, per_cell) in
+            [("cls", cls, 1), ("obj", obj, 1), ("bbox", bbox, 4), ("kps", kps, 10)]
+        {
             let (expected, got) = (cols * rows * per_cell, values.len());
             if expected != got {
-                return Err(DetectError::Shape {
-                    output,
-                    stride,
-                    cols,
-                    rows,
-                    expected,
-                    got,
-                });
+                return Err(DetectError::Shape { output, stride, cols, rows, expected, got });
             }
         }
-        Ok(Self {
-            stride,
-            cols,
-            cls,
-            obj,
-            bbox,
-            kps,
-        })
+        Ok(Self { stride, cols, cls, obj, bbox, kps })
     }
 
     /// Appends the cells that pass `least_confidence`, in pixels of the tensor's picture.
@@ -93,24 +76,12 @@ impl<'a> StrideOutputs<'a> {
             x: (col + kps[2 * i]) * stride,
             y: (row + kps[2 * i + 1]) * stride,
         });
-        let rect = Rect::new(
-            cx - width / 2.0,
-            cy - height / 2.0,
-            cx + width / 2.0,
-            cy + height / 2.0,
-        );
-        let finite = [rect.x1, rect.y1, rect.x2, rect.y2]
-            .iter()
-            .all(|v| v.is_finite())
-            && landmarks
-                .iter()
-                .all(|p: &Point| p.x.is_finite() && p.y.is_finite());
+        let rect =
+            Rect::new(cx - width / 2.0, cy - height / 2.0, cx + width / 2.0, cy + height / 2.0);
+        let finite = [rect.x1, rect.y1, rect.x2, rect.y2].iter().all(|v| v.is_finite())
+            && landmarks.iter().all(|p: &Point| p.x.is_finite() && p.y.is_finite());
         let has_size = rect.area().is_normal();
-        (finite && has_size).then_some(FaceBox {
-            rect,
-            confidence,
-            landmarks,
-        })
+        (finite && has_size).then_some(FaceBox { rect, confidence, landmarks })
     }
 }
 
@@ -127,10 +98,7 @@ pub struct Thresholds {
 impl Default for Thresholds {
     /// The values that the model's references were made with.
     fn default() -> Self {
-        Self {
-            confidence: 0.6,
-            overlap: 0.3,
-        }
+        Self { confidence: 0.6, overlap: 0.3 }
     }
 }
 
@@ -146,10 +114,7 @@ pub fn decode(outputs: &[StrideOutputs<'_>], scale: f32, thresholds: Thresholds)
     candidates.truncate(MOST_CANDIDATES);
     let mut faces: Vec<FaceBox> = Vec::new();
     for candidate in candidates {
-        if faces
-            .iter()
-            .all(|face| face.rect.iou(candidate.rect) <= thresholds.overlap)
-        {
+        if faces.iter().all(|face| face.rect.iou(candidate.rect) <= thresholds.overlap) {
             faces.push(candidate);
         }
     }
@@ -157,10 +122,7 @@ pub fn decode(outputs: &[StrideOutputs<'_>], scale: f32, thresholds: Thresholds)
     for face in &mut faces {
         face.rect = face.rect.scaled(factor);
         for point in &mut face.landmarks {
-            *point = Point {
-                x: point.x * factor,
-                y: point.y * factor,
-            };
+            *point = Point { x: point.x * factor, y: point.y * factor };
         }
     }
     faces
@@ -187,15 +149,7 @@ mod tests {
         fn new(stride: u32, cols: usize, rows: usize) -> Self {
             let zeros = |n| vec![0.0; cols * rows * n];
             let (cls, obj, bbox, kps) = (zeros(1), zeros(1), zeros(4), zeros(10));
-            Self {
-                stride,
-                cols,
-                rows,
-                cls,
-                obj,
-                bbox,
-                kps,
-            }
+            Self { stride, cols, rows, cls, obj, bbox, kps }
         }
 
         fn face(mut self, col: usize, row: usize, score: f32, bbox: [f32; 4]) -> Self {
@@ -209,15 +163,7 @@ mod tests {
         }
 
         fn outputs(&self) -> StrideOutputs<'_> {
-            let Self {
-                stride,
-                cols,
-                rows,
-                cls,
-                obj,
-                bbox,
-                kps,
-            } = self;
+            let Self { stride, cols, rows, cls, obj, bbox, kps } = self;
             StrideOutputs::new(*stride, (*cols, *rows), cls, obj, bbox, kps).unwrap()
         }
     }
@@ -232,11 +178,7 @@ mod tests {
         let grid = Grid::new(16, 10, 5).face(3, 2, 0.9, [0.5, 0.25, 2f32.ln(), 3f32.ln()]);
         let found = faces(&[grid], 0.5);
         assert_eq!(found.len(), 1);
-        let FaceBox {
-            rect,
-            confidence,
-            landmarks,
-        } = found[0];
+        let FaceBox { rect, confidence, landmarks } = found[0];
         let near = |a: f32, b: f32| (a - b).abs() < 1e-3;
         assert!(near(confidence, 0.9));
         // Middle (3.5, 2.25) cells of 16 pixels, 2 by 3 cells large, at twice the tensor's size.
@@ -248,14 +190,14 @@ mod tests {
     #[test]
     fn of_two_boxes_on_one_face_the_stronger_stays() {
         let eight = Grid::new(8, 20, 20).face(8, 8, 0.7, [0.0, 0.0, 4f32.ln(), 4f32.ln()]);
-        let sixteen = Grid::new(16, 10, 10)
-            .face(4, 4, 0.8, [0.0, 0.0, 2f32.ln(), 2f32.ln()])
-            .face(8, 8, 0.65, [0.0, 0.0, 0.0, 0.0]);
+        let sixteen = Grid::new(16, 10, 10).face(4, 4, 0.8, [0.0, 0.0, 2f32.ln(), 2f32.ln()]).face(
+            8,
+            8,
+            0.65,
+            [0.0, 0.0, 0.0, 0.0],
+        );
         let found = faces(&[eight, sixteen], 1.0);
-        let confidences: Vec<f32> = found
-            .iter()
-            .map(|f| (f.confidence * 100.0).round())
-            .collect();
+        let confidences: Vec<f32> = found.iter().map(|f| (f.confidence * 100.0).round()).collect();
         assert_eq!(confidences, [80.0, 65.0]);
     }
 

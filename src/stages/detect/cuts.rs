@@ -56,20 +56,13 @@ impl Default for CutDetector {
 impl CutDetector {
     /// A detector that has seen nothing: the first picture is no cut.
     pub const fn new() -> Self {
-        Self {
-            last: None,
-            differences: [0.0; USUAL_FRAMES],
-            seen: 0,
-        }
+        Self { last: None, differences: [0.0; USUAL_FRAMES], seen: 0 }
     }
 
     /// Looks at the next picture; whether a new shot begins with it.
     pub fn push(&mut self, picture: &PictureView<'_>) -> bool {
         let now = thumbnail(picture);
-        let whole = Area {
-            rows: (0, ROWS),
-            columns: (0, COLUMNS),
-        };
+        let whole = Area { rows: (0, ROWS), columns: (0, COLUMNS) };
         if Moments::of(&now, &now, whole).spread_a() < FLAT_LEVELS {
             return false;
         }
@@ -117,9 +110,7 @@ fn thumbnail(picture: &PictureView<'_>) -> Thumbnail {
                 *sum += columns.iter().map(|x| u16::from(line[*x])).sum::<u16>();
             }
         }
-        out.iter_mut()
-            .zip(sums)
-            .for_each(|(out, sum)| *out = (sum / 16) as u8);
+        out.iter_mut().zip(sums).for_each(|(out, sum)| *out = (sum / 16) as u8);
     }
     thumbnail
 }
@@ -148,10 +139,7 @@ impl Area {
             let last = (first..count).rev().find(|i| !bar(*i)).unwrap_or(count - 1);
             (first, last + 1)
         };
-        Self {
-            rows: span(ROWS, &bar_row),
-            columns: span(COLUMNS, &bar_column),
-        }
+        Self { rows: span(ROWS, &bar_row), columns: span(COLUMNS, &bar_column) }
     }
 
     fn pixels(self) -> f32 {
@@ -167,10 +155,7 @@ impl Area {
         let columns = self.columns.0..self.columns.1;
         let rows = self.rows.0..self.rows.1;
         let cut = move |row: &'a [u8; COLUMNS]| &row[columns.clone()];
-        a[rows.clone()]
-            .iter()
-            .map(cut.clone())
-            .zip(b[rows].iter().map(cut))
+        a[rows.clone()].iter().map(cut.clone()).zip(b[rows].iter().map(cut))
     }
 }
 
@@ -187,10 +172,7 @@ struct Moments {
 
 impl Moments {
     fn of(a: &Thumbnail, b: &Thumbnail, area: Area) -> Self {
-        let mut sums = Self {
-            pixels: area.pixels(),
-            ..Self::default()
-        };
+        let mut sums = Self { pixels: area.pixels(), ..Self::default() };
         for (a, b) in area.rows(a, b) {
             for (a, b) in a.iter().zip(b) {
                 let (a, b) = (u32::from(*a), u32::from(*b));
@@ -218,23 +200,14 @@ impl Moments {
     fn correlation(&self) -> f32 {
         let spread_b = self.covariance(self.bb, self.b, self.b).max(0.0).sqrt();
         let product = self.spread_a() * spread_b;
-        if product > 0.0 {
-            self.covariance(self.ab, self.a, self.b) / product
-        } else {
-            0.0
-        }
+        if product > 0.0 { self.covariance(self.ab, self.a, self.b) / product } else { 0.0 }
     }
 }
 
 fn mean_difference(a: &Thumbnail, b: &Thumbnail, area: Area) -> f32 {
     let rows = area.rows(a, b);
     let sum: u32 = rows
-        .map(|(a, b)| {
-            a.iter()
-                .zip(b)
-                .map(|(a, b)| u32::from(a.abs_diff(*b)))
-                .sum::<u32>()
-        })
+        .map(|(a, b)| a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(*b))).sum::<u32>())
         .sum();
     sum as f32 / area.pixels()
 }
@@ -287,23 +260,15 @@ mod tests {
             (110.0 + 28.0 * waves) * light
         };
         let at = |i: usize| value((i % WIDTH) as f32 + shift, (i / WIDTH) as f32);
-        (0..WIDTH * HEIGHT)
-            .map(|i| at(i).round().clamp(0.0, 255.0) as u8)
-            .collect()
+        (0..WIDTH * HEIGHT).map(|i| at(i).round().clamp(0.0, 255.0) as u8).collect()
     }
 
     fn look(detector: &mut CutDetector, luma: &[u8]) -> bool {
         detector.push(&PictureView {
             width: WIDTH,
             height: HEIGHT,
-            luma: Plane {
-                data: luma,
-                stride: WIDTH,
-            },
-            chroma: Chroma::Interleaved(Plane {
-                data: &[],
-                stride: 0,
-            }),
+            luma: Plane { data: luma, stride: WIDTH },
+            chroma: Chroma::Interleaved(Plane { data: &[], stride: 0 }),
             range: LumaRange::Full,
             bt709: true,
         })
@@ -311,10 +276,7 @@ mod tests {
 
     fn cuts(frames: impl IntoIterator<Item = Vec<u8>>) -> Vec<usize> {
         let mut detector = CutDetector::new();
-        let found = frames
-            .into_iter()
-            .map(|f| look(&mut detector, &f))
-            .enumerate();
+        let found = frames.into_iter().map(|f| look(&mut detector, &f)).enumerate();
         found.filter_map(|(i, cut)| cut.then_some(i)).collect()
     }
 
@@ -333,12 +295,7 @@ mod tests {
     fn flashes_are_no_cuts() {
         let white = || vec![255; WIDTH * HEIGHT];
         let light = [1.0, 1.0, 1.6, 1.0, 1.9, 0.4, 1.0];
-        let mut frames: Vec<_> = light
-            .iter()
-            .cycle()
-            .take(40)
-            .map(|l| paint(2, 0.0, *l))
-            .collect();
+        let mut frames: Vec<_> = light.iter().cycle().take(40).map(|l| paint(2, 0.0, *l)).collect();
         frames.insert(11, white());
         frames.insert(20, white());
         assert_eq!(cuts(frames), []);

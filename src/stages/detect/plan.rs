@@ -127,9 +127,7 @@ impl DetectPlan {
     ///
     /// Each search's faces are then told to [`Self::saw`].
     pub fn next(&mut self, pts: Pts, picture: (usize, usize), cut: bool) -> Searches {
-        let long_side = u32::try_from(picture.0.max(picture.1))
-            .unwrap_or(u32::MAX)
-            .max(1);
+        let long_side = u32::try_from(picture.0.max(picture.1)).unwrap_or(u32::MAX).max(1);
         let reshaped = long_side != self.picture_long_side_px;
         let before = self.previous;
         let unsearched = before.is_some_and(|(_, searched)| !searched);
@@ -141,16 +139,9 @@ impl DetectPlan {
             if fresh || self.is_due(self.last_wide, self.settings.wide_every, pts, frame_span) {
                 self.last_wide = Some(pts);
                 let widest = self.search(self.settings.wide_long_side_px);
-                Some(Search {
-                    wide: true,
-                    ..widest
-                })
+                Some(Search { wide: true, ..widest })
             } else if self.is_due(self.last_search, self.settings.stride, pts, frame_span) {
-                let cheap = if self.was_dear {
-                    EVERY_TURN_PX
-                } else {
-                    u32::MAX
-                };
+                let cheap = if self.was_dear { EVERY_TURN_PX } else { u32::MAX };
                 Some(self.search(self.fineness_px.min(cheap)))
             } else {
                 None
@@ -165,13 +156,10 @@ impl DetectPlan {
 
     /// Learns from what `search` found.
     pub fn saw(&mut self, search: Search, faces: &[FaceBox]) {
-        let sizes = faces
-            .iter()
-            .map(|face| face.rect.width().max(face.rect.height()));
+        let sizes = faces.iter().map(|face| face.rect.width().max(face.rect.height()));
         let sizes = sizes.filter(|size| *size >= LEAST_FACE_PX);
-        let (count, smallest) = sizes.fold((0, f32::INFINITY), |(n, smallest), size| {
-            (n + 1, size.min(smallest))
-        });
+        let (count, smallest) =
+            sizes.fold((0, f32::INFINITY), |(n, smallest), size| (n + 1, size.min(smallest)));
         if search.wide {
             self.known_faces = count;
             let needed = CERTAIN_FACE_PX / smallest * self.picture_long_side_px as f32;
@@ -195,27 +183,14 @@ impl DetectPlan {
     fn search(&self, long_side_px: u32) -> Search {
         let picture_long_side_px = self.picture_long_side_px;
         let long_side_px = long_side_px.min(picture_long_side_px);
-        Search {
-            long_side_px,
-            picture_long_side_px,
-            wide: false,
-        }
+        Search { long_side_px, picture_long_side_px, wide: false }
     }
 
     /// The lowest step of the ladder between the ordinary and the widest search that is `enough`.
     fn rung(&self, enough: impl Fn(u32) -> bool) -> u32 {
-        let PlanSettings {
-            base_long_side_px: base,
-            wide_long_side_px: wide,
-            ..
-        } = self.settings;
-        let rungs = std::iter::once(base)
-            .chain(LADDER_PX)
-            .filter(|rung| *rung >= base);
-        rungs
-            .filter(|rung| *rung < wide)
-            .find(|rung| enough(*rung))
-            .unwrap_or(wide)
+        let PlanSettings { base_long_side_px: base, wide_long_side_px: wide, .. } = self.settings;
+        let rungs = std::iter::once(base).chain(LADDER_PX).filter(|rung| *rung >= base);
+        rungs.filter(|rung| *rung < wide).find(|rung| enough(*rung)).unwrap_or(wide)
     }
 
     /// Whether this frame is the nearest to `every` after `last`.
@@ -261,11 +236,8 @@ mod tests {
         for i in 0..frames {
             let now = plan.next(frame(i, 25, 1), picture, false).this;
             if let Some(search) = now {
-                let found: Vec<f32> = sizes
-                    .iter()
-                    .copied()
-                    .filter(|s| *s >= search.certain_face_px())
-                    .collect();
+                let found: Vec<f32> =
+                    sizes.iter().copied().filter(|s| *s >= search.certain_face_px()).collect();
                 plan.saw(search, &faces(&found));
             }
             searched.push(now.map_or(0, |search| search.long_side_px));
@@ -303,16 +275,10 @@ mod tests {
         let mut plan = DetectPlan::new(PlanSettings::default());
         let mut sides = Vec::new();
         for i in (0..50).step_by(5) {
-            let search = plan
-                .next(frame(i, 25, 1), (640, 360), false)
-                .this
-                .expect("its turn");
+            let search = plan.next(frame(i, 25, 1), (640, 360), false).this.expect("its turn");
             // Two large faces, one of which only a search at 640 finds.
             let all = faces(&[100.0, 120.0]);
-            plan.saw(
-                search,
-                &all[..if search.long_side_px == 640 { 2 } else { 1 }],
-            );
+            plan.saw(search, &all[..if search.long_side_px == 640 { 2 } else { 1 }]);
             sides.push(search.long_side_px);
         }
         assert_eq!(sides, [640, 320, 480, 640, 640, 640, 480, 640, 640, 640]);

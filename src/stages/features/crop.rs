@@ -46,10 +46,7 @@ pub struct FaceSpot {
 
 impl From<Rect> for FaceSpot {
     fn from(face: Rect) -> Self {
-        Self {
-            center: face.center(),
-            half_size: face.width().max(face.height()) / 2.0,
-        }
+        Self { center: face.center(), half_size: face.width().max(face.height()) / 2.0 }
     }
 }
 
@@ -68,10 +65,7 @@ impl CropRect {
     /// `None` where that is no face: not finite, without size, larger than twice the picture, or
     /// further outside than its own size.
     pub fn new(spot: FaceSpot, width: usize, height: usize) -> Option<Self> {
-        let FaceSpot {
-            center: Point { x, y },
-            half_size,
-        } = spot;
+        let FaceSpot { center: Point { x, y }, half_size } = spot;
         let (width, height) = (width as f32, height as f32);
         let long_side = width.max(height);
         let near = |at: f32, side: f32| at > -2.0 * half_size && at < side + 2.0 * half_size;
@@ -84,10 +78,7 @@ impl CropRect {
         let snap = |at: f32| (at / cell).floor();
         let (x1, y1) = (snap(x - 1.4 * half_size), snap(y - half_size));
         let (x2, y2) = (snap(x + 1.4 * half_size), snap(y + 1.8 * half_size));
-        Some(Self {
-            square: Rect::new(x1, y1, x2.max(x1 + 1.0), y2.max(y1 + 1.0)),
-            cell,
-        })
+        Some(Self { square: Rect::new(x1, y1, x2.max(x1 + 1.0), y2.max(y1 + 1.0)), cell })
     }
 
     /// What the 112×112 pixels cover, in pixels of the source picture: the place of a heatmap.
@@ -155,11 +146,7 @@ impl Cropper {
         };
         let [cb, cr] = Source::chroma(picture);
         let columns = self.across.reach();
-        for (down, out) in self
-            .down
-            .iter()
-            .zip(self.colour.chunks_exact_mut(CROP_SIDE_PX))
-        {
+        for (down, out) in self.down.iter().zip(self.colour.chunks_exact_mut(CROP_SIDE_PX)) {
             self.row.clear();
             self.row.resize(columns.len(), 0.0);
             for (plane, weight) in [(&cb, BT709_CB * gain), (&cr, BT709_CR * gain)] {
@@ -167,9 +154,7 @@ impl Cropper {
                 plane.blend_rows(down, &columns, 0.0, level, &mut self.row);
             }
             let blended = blend_columns(&self.across, columns.start, &self.row);
-            out.iter_mut()
-                .zip(blended)
-                .for_each(|(out, colour)| *out += colour);
+            out.iter_mut().zip(blended).for_each(|(out, colour)| *out += colour);
         }
     }
 
@@ -202,30 +187,13 @@ struct Source<'a> {
 
 impl<'a> Source<'a> {
     fn luma(picture: &PictureView<'a>) -> Self {
-        let PictureView {
-            width,
-            height,
-            luma: plane,
-            ..
-        } = *picture;
-        Self {
-            plane,
-            step: 1,
-            start: 0,
-            width,
-            height,
-        }
+        let PictureView { width, height, luma: plane, .. } = *picture;
+        Self { plane, step: 1, start: 0, width, height }
     }
 
     fn chroma(picture: &PictureView<'a>) -> [Self; 2] {
         let (width, height) = (picture.width.div_ceil(2), picture.height.div_ceil(2));
-        let source = |plane, step, start| Self {
-            plane,
-            step,
-            start,
-            width,
-            height,
-        };
+        let source = |plane, step, start| Self { plane, step, start, width, height };
         match picture.chroma {
             Chroma::Planar { u, v } => [source(u, 1, 0), source(v, 1, 0)],
             Chroma::Interleaved(uv) => [source(uv, 2, 0), source(uv, 2, 1)],
@@ -236,9 +204,7 @@ impl<'a> Source<'a> {
     fn row(&self, y: i32, x1: usize, x2: usize) -> Option<&'a [u8]> {
         let y = usize::try_from(y).ok().filter(|y| *y < self.height)?;
         let from = y * self.plane.stride + self.start;
-        self.plane
-            .data
-            .get(from + x1 * self.step..from + (x2 - 1) * self.step + 1)
+        self.plane.data.get(from + x1 * self.step..from + (x2 - 1) * self.step + 1)
     }
 
     /// Adds to `out` the weighted sum of the rows from the first on, over the `columns`; `outside`
@@ -263,17 +229,11 @@ impl<'a> Source<'a> {
             match self.row(y, x1, x2) {
                 None => inside.iter_mut().for_each(|sum| *sum += weight * outside),
                 Some(row) if self.step == 1 => {
-                    inside
-                        .iter_mut()
-                        .zip(row)
-                        .for_each(|(sum, s)| *sum += weight * level(*s));
+                    inside.iter_mut().zip(row).for_each(|(sum, s)| *sum += weight * level(*s));
                 }
                 Some(row) => {
                     let samples = row.iter().step_by(self.step);
-                    inside
-                        .iter_mut()
-                        .zip(samples)
-                        .for_each(|(sum, s)| *sum += weight * level(*s));
+                    inside.iter_mut().zip(samples).for_each(|(sum, s)| *sum += weight * level(*s));
                 }
             }
         }
@@ -308,16 +268,9 @@ mod tests {
 
     impl Painted {
         fn new(width: usize, height: usize, luma: impl Fn(usize, usize) -> u8) -> Self {
-            let luma = (0..width * height)
-                .map(|i| luma(i % width, i / width))
-                .collect();
+            let luma = (0..width * height).map(|i| luma(i % width, i / width)).collect();
             let chroma = vec![128; width.div_ceil(2) * height.div_ceil(2) * 2];
-            Self {
-                width,
-                height,
-                luma,
-                chroma,
-            }
+            Self { width, height, luma, chroma }
         }
 
         fn view(&self, interleaved: bool) -> PictureView<'_> {
@@ -331,10 +284,7 @@ mod tests {
                 chroma: if interleaved {
                     Chroma::Interleaved(plane(&self.chroma, 2 * half))
                 } else {
-                    Chroma::Planar {
-                        u: plane(u, half),
-                        v: plane(v, half),
-                    }
+                    Chroma::Planar { u: plane(u, half), v: plane(v, half) }
                 },
                 range: LumaRange::Full,
                 bt709: true,
@@ -343,10 +293,7 @@ mod tests {
     }
 
     fn spot(x: f32, y: f32, half_size: f32) -> FaceSpot {
-        FaceSpot {
-            center: Point { x, y },
-            half_size,
-        }
+        FaceSpot { center: Point { x, y }, half_size }
     }
 
     fn crop(picture: &PictureView<'_>, spot: FaceSpot) -> Vec<u8> {
@@ -362,10 +309,7 @@ mod tests {
         let out = crop(&white.view(false), spot(0.0, 30.0, 20.0));
         let row = &out[50 * CROP_SIDE_PX..][..CROP_SIDE_PX];
         assert_eq!((row[0], row[CROP_SIDE_PX - 1]), (110, 254));
-        assert_eq!(
-            crop(&white.view(false), spot(-39.0, 30.0, 20.0)),
-            [110; CROP_PIXELS]
-        );
+        assert_eq!(crop(&white.view(false), spot(-39.0, 30.0, 20.0)), [110; CROP_PIXELS]);
     }
 
     #[test]
@@ -379,21 +323,14 @@ mod tests {
         assert_eq!(a, b);
         let rect = |s, w, h| CropRect::new(s, w, h).expect("a face").rect();
         let reduced = rect(spot(301.3, 222.2, 41.7), 960, 540);
-        assert_eq!(
-            reduced.scaled(2.0),
-            rect(spot(602.6, 444.4, 83.4), 1920, 1080)
-        );
+        assert_eq!(reduced.scaled(2.0), rect(spot(602.6, 444.4, 83.4), 1920, 1080));
     }
 
     #[test]
     fn fine_stripes_do_not_alias_in_a_large_face() {
         let stripes = Painted::new(900, 900, |x, _| if x % 2 == 0 { 0 } else { 200 });
         let out = crop(&stripes.view(false), spot(450.0, 400.0, 320.0));
-        assert!(
-            out.iter().all(|v| (60..140).contains(v)),
-            "{:?}",
-            &out[..16]
-        );
+        assert!(out.iter().all(|v| (60..140).contains(v)), "{:?}", &out[..16]);
     }
 
     #[test]
@@ -401,9 +338,7 @@ mod tests {
         let mut picture = Painted::new(97, 71, |x, y| (x * 2 + y) as u8);
         let samples = picture.chroma.len() / 2;
         let value = |plane: usize, i: usize| (plane * 90 + i * 7 % 120) as u8;
-        picture.chroma = (0..2 * samples)
-            .map(|i| value(i / samples, i % samples))
-            .collect();
+        picture.chroma = (0..2 * samples).map(|i| value(i / samples, i % samples)).collect();
         let planar = crop(&picture.view(false), spot(50.0, 30.0, 17.0));
         picture.chroma = (0..2 * samples).map(|i| value(i % 2, i / 2)).collect();
         assert_eq!(crop(&picture.view(true), spot(50.0, 30.0, 17.0)), planar);

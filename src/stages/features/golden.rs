@@ -17,15 +17,6 @@ pub fn array<T: npyz::Deserialize>(clip: &str, name: &str) -> Option<Vec<T>> {
     }
     let mut archive = zip::ZipArchive::new(File::open(path).unwrap()).unwrap();
     let mut bytes = Vec::new();
-    archive
-        .by_name(&format!("{name}.npy"))
-        .unwrap()
-        .read_to_end(&mut bytes)
-        .unwrap();
-    Some(
-        npyz::NpyFile::new(Cursor::new(bytes))
-            .unwrap()
-            .into_vec()
-            .unwrap(),
-    )
+    archive.by_name(&format!("{name}.npy")).unwrap().read_to_end(&mut bytes).unwrap();
+    Some(npyz::NpyFile::new(Cursor::new(bytes)).unwrap().into_vec().unwrap())
 }

@@ -40,11 +40,7 @@ impl MelFilters {
     /// The logarithm of the energy under each triangle, into `out`.
     pub fn log_energies(&self, power: &[f64; BINS], out: &mut [f64]) {
         for (energy, (first, weights)) in out.iter_mut().zip(&self.triangles) {
-            let sum = weights
-                .iter()
-                .zip(&power[*first..])
-                .map(|(w, p)| w * p)
-                .sum();
+            let sum = weights.iter().zip(&power[*first..]).map(|(w, p)| w * p).sum();
             *energy = log_of(sum);
         }
     }
@@ -52,11 +48,7 @@ impl MelFilters {
 
 /// The logarithm, with the reference's stand-in for the energy of utter silence.
 pub(super) fn log_of(energy: f64) -> f64 {
-    if energy == 0.0 {
-        f64::EPSILON.ln()
-    } else {
-        energy.ln()
-    }
+    if energy == 0.0 { f64::EPSILON.ln() } else { energy.ln() }
 }
 
 /// Orthonormal DCT-II with the cepstral lifter folded in; row-major, coefficients × filters.
@@ -64,11 +56,7 @@ pub(super) fn liftered_dct(coefficients: usize, filters: usize) -> Vec<f64> {
     let n = filters as f64;
     let mut matrix = Vec::with_capacity(coefficients * filters);
     for k in 0..coefficients {
-        let norm = if k == 0 {
-            (1.0 / n).sqrt()
-        } else {
-            (2.0 / n).sqrt()
-        };
+        let norm = if k == 0 { (1.0 / n).sqrt() } else { (2.0 / n).sqrt() };
         let lift = 1.0 + LIFTER / 2.0 * (PI * k as f64 / LIFTER).sin();
         matrix.extend(
             (0..filters)

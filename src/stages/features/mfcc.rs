@@ -57,10 +57,7 @@ enum Readout {
 impl Mfcc {
     /// A stream of MFCC rows that has heard nothing yet.
     pub fn new() -> Self {
-        Self::with(
-            CEPSTRA_FILTERS,
-            Readout::Cepstra(liftered_dct(CEPSTRA, CEPSTRA_FILTERS)),
-        )
+        Self::with(CEPSTRA_FILTERS, Readout::Cepstra(liftered_dct(CEPSTRA, CEPSTRA_FILTERS)))
     }
 }
 
@@ -137,11 +134,8 @@ impl<const N: usize> SpectralRows<N> {
             Readout::Cepstra(matrix) => {
                 let weights = matrix.chunks_exact(self.log_energies.len());
                 for (value, weights) in row.iter_mut().zip(weights) {
-                    *value = weights
-                        .iter()
-                        .zip(&self.log_energies)
-                        .map(|(w, e)| w * e)
-                        .sum::<f64>() as f32;
+                    *value = weights.iter().zip(&self.log_energies).map(|(w, e)| w * e).sum::<f64>()
+                        as f32;
                 }
                 row[0] = log_of(total) as f32;
             }
@@ -274,11 +268,7 @@ mod tests {
             };
             let rows = one_shot(&audio);
             assert_eq!(rows.len() * CEPSTRA, mfcc.len());
-            let apart = rows
-                .as_flattened()
-                .iter()
-                .zip(&mfcc)
-                .map(|(a, b)| (a - b).abs());
+            let apart = rows.as_flattened().iter().zip(&mfcc).map(|(a, b)| (a - b).abs());
             let worst = apart.max_by(f32::total_cmp).unwrap();
             eprintln!("{clip}: max |d| {worst:e}");
             assert!(worst <= 5e-3, "{clip}: {worst}");
@@ -287,16 +277,9 @@ mod tests {
 
     #[test]
     fn the_number_of_rows_is_the_references() {
-        for (samples, rows) in [
-            (0, 0),
-            (1, 1),
-            (400, 1),
-            (401, 2),
-            (560, 2),
-            (561, 3),
-            (32_000, 199),
-            (720, 3),
-        ] {
+        for (samples, rows) in
+            [(0, 0), (1, 1), (400, 1), (401, 2), (560, 2), (561, 3), (32_000, 199), (720, 3)]
+        {
             assert_eq!(one_shot(&sound(samples)).len(), rows, "{samples} samples");
         }
     }
@@ -316,9 +299,7 @@ mod tests {
         let (mut stream, mut rows) = (LogMel::new(), Vec::new());
         stream.push(&tone, &mut rows);
         assert_eq!(rows.len(), 1);
-        let loudest = (0..40)
-            .max_by(|&a, &b| rows[0][a].total_cmp(&rows[0][b]))
-            .unwrap();
+        let loudest = (0..40).max_by(|&a, &b| rows[0][a].total_cmp(&rows[0][b])).unwrap();
         // 1000 Hz is mel 1000; 41 steps reach mel 2840: its filter is the one that peaks at 14.4.
         assert!((13..=14).contains(&loudest), "{loudest}");
     }

@@ -64,18 +64,12 @@ impl SpotSmoother {
     fn median(&self) -> FaceSpot {
         let median = |part: fn(&FaceSpot) -> f32| {
             let mut values = [0.0; WINDOW_TICKS];
-            values
-                .iter_mut()
-                .zip(&self.recent)
-                .for_each(|(v, spot)| *v = part(spot));
+            values.iter_mut().zip(&self.recent).for_each(|(v, spot)| *v = part(spot));
             values.sort_unstable_by(f32::total_cmp);
             values[LAG_TICKS]
         };
         FaceSpot {
-            center: Point {
-                x: median(|s| s.center.x),
-                y: median(|s| s.center.y),
-            },
+            center: Point { x: median(|s| s.center.x), y: median(|s| s.center.y) },
             half_size: median(|s| s.half_size),
         }
     }
@@ -88,10 +82,7 @@ mod tests {
     use super::*;
 
     fn spot(x: f32) -> FaceSpot {
-        FaceSpot {
-            center: Point { x, y: -x },
-            half_size: 2.0 * x,
-        }
+        FaceSpot { center: Point { x, y: -x }, half_size: 2.0 * x }
     }
 
     fn smoothed(xs: &[f32]) -> Vec<FaceSpot> {
