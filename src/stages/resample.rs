@@ -46,16 +46,14 @@ impl Axis {
     /// the edge pixel standing for what lies outside the `size` source pixels. No index leaves the
     /// source; where the source has fewer pixels than there are taps, the weights beyond it are 0.
     ///
-    /// `cell` may be below 1: the picture then grows, by linear interpolation.
+    /// `cell` may be below 1: the picture then grows, pixels being repeated.
     pub fn average(&mut self, count: usize, cell: f32, size: usize) {
-        if cell <= 1.0 {
-            self.interpolate(count, 1.0, |i| (i as f32 + 0.5) * cell);
-        } else {
-            self.clear(count, cell.ceil() as usize + 1);
-            for i in 0..count {
-                self.first.push((i as f32 * cell).floor() as i32);
-                self.add(i, i as f32 * cell, cell, 1.0);
-            }
+        // A cell of whole pixels, or of half a one, never straddles one more.
+        let straddles = cell.fract() != 0.0 && cell != 0.5;
+        self.clear(count, cell.ceil() as usize + usize::from(straddles));
+        for i in 0..count {
+            self.first.push((i as f32 * cell).floor() as i32);
+            self.add(i, i as f32 * cell, cell, 1.0);
         }
         self.keep_inside(size);
         self.normalise();
@@ -137,10 +135,17 @@ mod tests {
     }
 
     #[test]
-    fn doubling_is_half_pixel_linear() {
+    fn doubling_repeats_pixels() {
         let mut axis = Axis::new();
         axis.average(4, 0.5, 2);
-        assert_eq!(sample(&axis, &[0.0, 100.0]), [0.0, 25.0, 75.0, 100.0]);
+        assert_eq!(sample(&axis, &[0.0, 100.0]), [0.0, 0.0, 100.0, 100.0]);
+    }
+
+    #[test]
+    fn interpolation_is_linear_between_pixel_centres() {
+        let mut axis = Axis::new();
+        axis.interpolate(2, 1.0, |i| 0.75 + 0.5 * i as f32);
+        assert_eq!(sample(&axis, &[0.0, 100.0]), [25.0, 75.0]);
     }
 
     #[test]
