@@ -8,4 +8,10 @@ pub mod gst;
 pub mod models;
 #[cfg(feature = "onnx")]
 pub mod onnx;
+#[cfg(all(feature = "gst", feature = "onnx"))]
+pub mod passes;
+#[cfg(all(feature = "gst", feature = "onnx"))]
+pub mod run;
 pub mod stages;
+#[cfg(all(feature = "gst", feature = "onnx"))]
+pub mod wiring;

@@ -1,3 +1,13 @@
-//! The `locutor` program.
+//! The `locutor` program: parse, log, do, tell.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use locutor::cli::{Cli, dispatch};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    locutor::cli::start_log(&cli.log);
+    dispatch(&cli.command).into()
+}

@@ -1,9 +1,15 @@
 //! The command line: what the user can type. Parsing only; the work is elsewhere.
 
+#[cfg(all(feature = "gst", feature = "onnx"))]
+mod annotate;
+#[cfg(all(feature = "gst", feature = "onnx"))]
+mod stats;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::core::exit::Exit;
 use crate::stages::explain::Mode;
 
 /// Who is speaking in this video, and what the model looked at.
@@ -162,4 +168,33 @@ pub enum ModelsCommand {
         /// Packages by name or directory; all where none is named.
         packages: Vec<String>,
     },
+}
+
+/// Logs to standard error as `filter` says (a level, or RUST_LOG syntax).
+pub fn start_log(filter: &str) {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_else(|e| {
+        eprintln!("locutor: --log {filter}: {e}; logging warnings");
+        tracing_subscriber::EnvFilter::new("warn")
+    });
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
+}
+
+/// Does what the user asked for.
+pub fn dispatch(command: &Command) -> Exit {
+    match command {
+        #[cfg(all(feature = "gst", feature = "onnx"))]
+        Command::Annotate(args) => annotate::annotate(args),
+        #[cfg(all(feature = "gst", feature = "onnx"))]
+        Command::Run(args) => annotate::run_file(args),
+        #[cfg(not(all(feature = "gst", feature = "onnx")))]
+        Command::Annotate(_) | Command::Run(_) => {
+            eprintln!("locutor: built without media or inference; build it with default features");
+            Exit::Unavailable
+        }
+        Command::Doctor(_) | Command::Models(_) => Exit::Internal,
+    }
 }

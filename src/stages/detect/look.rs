@@ -74,10 +74,7 @@ impl Look {
         let view = frame.picture.view();
         let cut = self.cuts.push(&view);
         let searches = self.plan.next(frame.id.pts, (view.width, view.height), cut);
-        if let (Some(search), Some(mut held)) = (searches.previous, self.held.take()) {
-            held.seen = Some(self.search(&held.frame, search)?);
-            self.held = Some(held);
-        }
+        self.search_held(searches.previous)?;
         let seen = searches.this.map(|search| self.search(&frame, search)).transpose()?;
         let before = self.held.replace(HeldBack { frame, seen, cut });
         self.track(before, &mut out);
@@ -94,15 +91,23 @@ impl Look {
 
     fn finish_epoch(&mut self) -> Result<Vec<Looked>, DetectError> {
         let mut out = Vec::new();
-        if let (Some(search), Some(mut held)) = (self.plan.finish(), self.held.take()) {
-            held.seen = Some(self.search(&held.frame, search)?);
-            self.held = Some(held);
-        }
+        let search = self.plan.finish();
+        self.search_held(search)?;
         let last = self.held.take();
         self.track(last, &mut out);
         let tracked = self.tracker.finish();
         self.pair(tracked, &mut out);
         Ok(out)
+    }
+
+    /// Searches the frame that is held back, where the plan wants it.
+    fn search_held(&mut self, search: Option<Search>) -> Result<(), DetectError> {
+        let Some(search) = search else { return Ok(()) };
+        if let Some(mut held) = self.held.take() {
+            held.seen = Some(self.search(&held.frame, search)?);
+            self.held = Some(held);
+        }
+        Ok(())
     }
 
     fn search(&mut self, frame: &Frame, search: Search) -> Result<Vec<FaceBox>, DetectError> {

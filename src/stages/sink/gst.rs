@@ -22,6 +22,8 @@ use crate::gst::encoder::EncoderWishes;
 const PICTURES_WAITING: u64 = 3;
 /// Bytes of stored sound that may wait for pictures to catch up in the muxer.
 const PACKETS_WAITING_BYTES: u64 = 64 << 20;
+/// How often a waiting writer looks for room.
+const ROOM_LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(2);
 /// How often the end is looked for.
 const LOOK_EVERY: gst::ClockTime = gst::ClockTime::from_mseconds(100);
 /// How long a finished film may take to reach the disk without any progress.
@@ -141,7 +143,20 @@ impl Film {
         meta.set_pts(clock_time(pts.ns()));
         meta.set_dts(gst::ClockTime::NONE);
         meta.set_duration(span.and_then(|s| clock_time(s.ns())));
+        self.wait_for_room(|| self.pictures.current_level_buffers() < PICTURES_WAITING)?;
         self.pictures.push_buffer(buffer).map(drop).map_err(|e| self.why(&e.to_string()))
+    }
+
+    /// Waits for room in a queue. A queue that is full when the pipeline fails stays full for good,
+    /// so a failure ends the wait.
+    fn wait_for_room(&self, room: impl Fn() -> bool) -> Result<(), FilmError> {
+        while !room() {
+            if self.bus.failed() {
+                return Err(self.why("an element failed"));
+            }
+            std::thread::sleep(ROOM_LOOK_EVERY);
+        }
+        Ok(())
     }
 
     /// Hands over one stored sound packet; waits while the muxer is far behind.
@@ -169,6 +184,7 @@ impl Film {
         let meta = buffer.make_mut();
         meta.set_pts(pts);
         meta.set_dts(dts);
+        self.wait_for_room(|| source.current_level_bytes() < PACKETS_WAITING_BYTES)?;
         source.push_buffer(buffer).map(drop).map_err(|e| self.why(&e.to_string()))
     }
 
@@ -232,8 +248,7 @@ fn picture_branch(
         .name("pictures")
         .caps(&plan.pictures)
         .format(gst::Format::Time)
-        .block(true)
-        .max_buffers(PICTURES_WAITING)
+        .max_buffers(0)
         .max_bytes(0)
         .build();
     let codec = plan.container.video_codec();
@@ -263,8 +278,7 @@ fn sound_branch(
         .name("packets")
         .caps(caps)
         .format(gst::Format::Time)
-        .block(true)
-        .max_bytes(PACKETS_WAITING_BYTES)
+        .max_bytes(0)
         .build();
     let from: &gst::Element = source.upcast_ref();
     let queue = make("queue")?;

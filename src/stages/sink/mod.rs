@@ -5,3 +5,4 @@ mod file_error;
 #[cfg(feature = "gst")]
 pub mod gst;
 pub mod records;
+pub mod stage;

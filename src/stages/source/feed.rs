@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::RawPicture;
 use crate::core::edge::Sender;
 use crate::core::picture::Frame;
+use crate::core::time::Pts;
 use crate::stages::sync::timeline::{Timeline, TimelineCounts};
 
 /// What the source gave.
@@ -17,6 +18,10 @@ pub struct Fed {
     pub damaged: u64,
     /// What had to be done to their times.
     pub timeline: TimelineCounts,
+    /// The time of the last frame.
+    pub last_pts: Option<Pts>,
+    /// Whether it ended because it was told to.
+    pub stopped: bool,
 }
 
 /// Gives every picture its place and sends it down the fast lane (where there is one), then the
@@ -31,6 +36,7 @@ pub fn feed_pictures(
     let mut fed = Fed::default();
     for raw in pictures {
         if stop.load(Ordering::Relaxed) {
+            fed.stopped = true;
             break;
         }
         let id = timeline.advance_to(raw.pts);
@@ -41,6 +47,7 @@ pub fn feed_pictures(
             break;
         }
         fed.frames += 1;
+        fed.last_pts = Some(id.pts);
         fed.damaged += u64::from(raw.damaged);
     }
     fed.timeline = timeline.counts();

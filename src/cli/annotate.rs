@@ -1,0 +1,211 @@
+//! `locutor annotate` and `locutor run`: from arguments to a pipeline, and what the user sees while
+//! it runs and at the end.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::stats::CpuByThread;
+use super::{AnnotateArgs, RunArgs};
+use crate::config::{ConfigError, FilmWishes, Pipeline, RecordPaths, file, parse_floor};
+use crate::core::exit::Exit;
+use crate::core::time::Span;
+use crate::run::{Report, RunError, run};
+use crate::stages::overlay::Style;
+use crate::stages::sink::stage::Progress;
+use crate::stages::source::SourceShape;
+
+/// How the end is told.
+#[derive(Clone, Copy)]
+struct Telling {
+    json: bool,
+    stats: bool,
+}
+
+/// Runs `locutor annotate`.
+pub fn annotate(args: &AnnotateArgs) -> Exit {
+    let telling = Telling { json: args.json, stats: args.stats };
+    match pipeline(args) {
+        Ok(pipeline) => go(&pipeline, telling),
+        Err(e) => fail(&RunError::from(e)),
+    }
+}
+
+/// Runs `locutor run`.
+pub fn run_file(args: &RunArgs) -> Exit {
+    let telling = Telling { json: args.json, stats: args.stats };
+    match file::read(&args.pipeline) {
+        Ok(pipeline) => go(&pipeline, telling),
+        Err(e @ ConfigError::Wrong { .. }) => {
+            eprintln!("locutor: {e}");
+            Exit::Config
+        }
+        Err(e) => fail(&RunError::from(e)),
+    }
+}
+
+fn pipeline(args: &AnnotateArgs) -> Result<Pipeline, ConfigError> {
+    let device = args.device.parse().map_err(|e| ConfigError::Wrong {
+        key: "--device".into(),
+        problem: format!("{e}"),
+    })?;
+    let film = args.output.as_ref().map(|path| FilmWishes {
+        path: path.clone(),
+        encoder: Some(args.encoder.clone()).filter(|e| e != "auto"),
+        crf: args.crf,
+        preset: args.preset.word(),
+    });
+    Ok(Pipeline {
+        input: args.input.clone(),
+        audio_track: args.audio_track,
+        film,
+        records: RecordPaths {
+            events: args.events.clone(),
+            rttm: args.rttm.clone(),
+            ava_csv: args.ava_csv.clone(),
+            vtt: args.vtt.clone(),
+        },
+        package: args.package.clone(),
+        detector: args.detector.clone(),
+        device,
+        explain: args.explain,
+        floor: parse_floor(&args.floor)?,
+        style: Style::default(),
+        picture_budget_bytes: args.picture_budget_mib << 20,
+        overwrite: args.overwrite,
+    })
+}
+
+fn fail(error: &RunError) -> Exit {
+    eprintln!("locutor: {error}");
+    error.exit()
+}
+
+fn go(pipeline: &Pipeline, telling: Telling) -> Exit {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        // The first signal asks for an orderly end, the second ends at once.
+        let armed = signal_hook::flag::register_conditional_shutdown(
+            signal,
+            i32::from(Exit::Interrupted.code()),
+            Arc::clone(&stop),
+        );
+        if armed.and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop))).is_err() {
+            tracing::warn!("signal {signal} cannot be handled; it will end the run at once");
+        }
+    }
+    let (progress, done) = (Progress::default(), AtomicBool::new(false));
+    let cpu = CpuByThread::default();
+    let result = std::thread::scope(|scope| {
+        let shown = Shown::new();
+        let (progress, done, cpu, stop) = (&progress, &done, &cpu, &stop);
+        let bar = shown.clone();
+        // Without a ticker the run is silent, not impossible.
+        let _ = std::thread::Builder::new()
+            .name("progress".into())
+            .spawn_scoped(scope, move || bar.follow(progress, done, cpu));
+        let result = run(pipeline, progress, |shape| shown.opened(shape), stop);
+        done.store(true, Ordering::Relaxed);
+        result
+    });
+    match result {
+        Ok(report) => tell(&report, telling, &cpu),
+        Err(e) => fail(&e),
+    }
+}
+
+fn tell(report: &Report, telling: Telling, cpu: &CpuByThread) -> Exit {
+    if telling.json {
+        match serde_json::to_string_pretty(report) {
+            Ok(json) => println!("{json}"),
+            Err(e) => eprintln!("locutor: the summary cannot be written as JSON: {e}"),
+        }
+    } else {
+        println!("{}", report.summary.to_table());
+        println!(
+            "{:.1} s in {:.1} s ({:.2} × real time) on {} with {}, heatmaps by {}",
+            report.media_seconds,
+            report.wall_seconds,
+            report.times_real_time,
+            report.provider,
+            report.package,
+            report.explain,
+        );
+        for (role, path) in &report.outputs {
+            println!("{role}: {}", path.display());
+        }
+    }
+    if telling.stats {
+        eprint!("{}", cpu.table(report));
+    }
+    match (report.complete, report.summary.degraded.is_empty()) {
+        (false, _) => Exit::Interrupted,
+        (true, false) => Exit::Degraded,
+        (true, true) => Exit::Done,
+    }
+}
+
+/// The progress bar on a terminal, log lines elsewhere.
+#[derive(Clone)]
+struct Shown {
+    bar: Option<ProgressBar>,
+}
+
+impl Shown {
+    fn new() -> Self {
+        Self { bar: std::io::stderr().is_terminal().then(ProgressBar::hidden) }
+    }
+
+    fn opened(&self, shape: &SourceShape) {
+        let sound = shape.sound.as_ref().map_or("no sound", |s| s.codec.as_str());
+        let rate = shape.video.rate.map_or_else(|| "variable".into(), |r| format!("{:.3}", r.fps()));
+        let line =
+            format!("{}x{}, {rate} fps, {sound}", shape.video.width, shape.video.height);
+        match &self.bar {
+            Some(bar) => {
+                let ms = shape.duration.map_or(0, |d| d.ns() / 1_000_000);
+                bar.set_length(u64::try_from(ms).unwrap_or(0));
+                bar.set_draw_target(indicatif::ProgressDrawTarget::stderr());
+                if let Ok(style) = ProgressStyle::with_template(
+                    "{msg:24} {bar:30} {percent:>3} %  {elapsed} gone, {eta} to go",
+                ) {
+                    bar.set_style(style);
+                }
+                bar.println(line);
+            }
+            None => tracing::info!("{line}"),
+        }
+        if shape.sound.is_none() {
+            tracing::warn!("the recording has no sound: every score is unknown");
+        }
+    }
+
+    fn follow(&self, progress: &Progress, done: &AtomicBool, cpu: &CpuByThread) {
+        let mut looks = 0_u32;
+        while !done.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(100));
+            looks += 1;
+            if looks % 3 == 0 {
+                cpu.sample();
+            }
+            let at = Span::from_ns(progress.pts_ns.load(Ordering::Relaxed));
+            let people = progress.people.load(Ordering::Relaxed);
+            let speed = at.seconds() / (f64::from(looks) * 0.1);
+            let text = format!("{:.1} s, {speed:.1} × real time, {people} faces", at.seconds());
+            match &self.bar {
+                Some(bar) => {
+                    bar.set_position(u64::try_from(at.ns() / 1_000_000).unwrap_or(0));
+                    bar.set_message(text);
+                }
+                None if looks % 50 == 0 => tracing::info!("{text}"),
+                None => {}
+            }
+        }
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

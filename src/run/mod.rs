@@ -1,0 +1,280 @@
+//! A run over one recording, from a checked pipeline to a report.
+//!
+//! Opens what the pipeline names, in the order in which a mistake is cheapest: outputs, models,
+//! recording. Nothing stands under a final name until all of it is whole; a run that is stopped
+//! keeps what it has under names that say so.
+
+pub mod error;
+pub mod outputs;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+pub use error::RunError;
+use outputs::Outputs;
+
+use crate::config::Pipeline;
+use crate::core::time::Span;
+use crate::models::Package;
+use crate::models::manifest::AudioRecipe;
+use crate::models::shelf::{Role, find};
+use crate::onnx::engine::Engine;
+use crate::onnx::session::SessionOptions;
+use crate::stages::detect::plan::PlanSettings;
+use crate::stages::explain::Mode;
+use crate::stages::explain::scale::ScaleRule;
+use crate::stages::features::audio_line::Spectrum;
+use crate::stages::features::mfcc::{LogMel, Mfcc};
+use crate::stages::overlay::Style;
+use crate::stages::score::budget::{Reach, Schedule};
+use crate::stages::score::decide::DecisionRule;
+use crate::stages::score::floor::FloorRules;
+use crate::stages::sink::records::Ending;
+use crate::stages::sink::records::event::{Event, Start};
+use crate::stages::sink::records::summary::Summary;
+use crate::stages::sink::stage::Progress;
+use crate::stages::source::gst::Recording;
+use crate::stages::source::{SourceShape, VideoShape};
+use crate::stages::track::Policy;
+use crate::wiring::{Passed, pass};
+
+/// Everything that the stages are built from, once models and recording are known.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// How far it looks ahead, and how many frames it holds.
+    pub schedule: Schedule,
+    /// When a score counts as speaking.
+    pub rule: DecisionRule,
+    /// Who has the floor.
+    pub floor: FloorRules,
+    /// How heatmaps are made.
+    pub mode: Mode,
+    /// How they are scaled.
+    pub scale: ScaleRule,
+    /// How the sound is heard.
+    pub hears: AudioRecipe,
+    /// When faces are looked for.
+    pub plan: PlanSettings,
+    /// How they are followed.
+    pub policy: Policy,
+    /// What is drawn.
+    pub style: Style,
+}
+
+impl Setting {
+    /// A fresh front end for the model's sound.
+    pub fn spectrum(&self) -> Spectrum {
+        match self.hears {
+            AudioRecipe::Mfcc13 => Spectrum::Mfcc(Box::new(Mfcc::new())),
+            AudioRecipe::LogMel40 => Spectrum::LogMel(Box::new(LogMel::new())),
+        }
+    }
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Whether all of the recording was seen; else it was stopped.
+    pub complete: bool,
+    /// The run in figures.
+    #[serde(flatten)]
+    pub summary: Summary,
+    /// Length of the recording that was worked through, in seconds.
+    pub media_seconds: f64,
+    /// How long it took, in seconds.
+    pub wall_seconds: f64,
+    /// Media seconds a second.
+    pub times_real_time: f64,
+    /// What inference ran on.
+    pub provider: String,
+    /// The speaker package.
+    pub package: String,
+    /// The detector package.
+    pub detector: String,
+    /// How heatmaps were made.
+    pub explain: &'static str,
+    /// Seconds of future that the last tick of a window saw.
+    pub lookahead_seconds: f64,
+    /// Whether the recording was read twice.
+    pub two_passes: bool,
+    /// Whether the film carries the sound as it was stored.
+    pub sound_kept: Option<bool>,
+    /// What was written, by role.
+    pub outputs: BTreeMap<&'static str, std::path::PathBuf>,
+}
+
+/// Runs `pipeline` to its end, or until `stop`.
+///
+/// # Errors
+/// A [`RunError`] that names the file, the key or the element; nothing is left half-written.
+pub fn run(
+    pipeline: &Pipeline,
+    progress: &Progress,
+    opened: impl FnOnce(&SourceShape),
+    stop: &AtomicBool,
+) -> Result<Report, RunError> {
+    let started = Instant::now();
+    pipeline.check_outputs()?;
+    let recording = Recording::open(&pipeline.input, pipeline.audio_track)?;
+    let speaker = find(Role::Speaker, pipeline.package.as_deref())?;
+    let detector = find(Role::Detector, pipeline.detector.as_deref())?;
+    let setting = setting(pipeline, &speaker, &recording.shape().video)?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let options = SessionOptions { device: pipeline.device, intra_threads: cores.min(2) };
+    let engine = Engine::start(&detector, &speaker, &options)?;
+    opened(recording.shape());
+    let mut outputs = Outputs::create(pipeline, &setting, &recording)?;
+    let start = start(pipeline, &recording, &speaker, &detector, &setting, &engine)?;
+    outputs.records.event(&Event::Start(start))?;
+    let sound_kept = outputs.film.as_ref().map(|f| f.film.sound_kept());
+    let passed = work(pipeline, &setting, &recording, &engine, &mut outputs, progress, stop)?;
+    note_damage(&recording, &passed, &mut outputs)?;
+    let ending =
+        if stop.load(Ordering::Relaxed) { Ending::Stopped } else { Ending::Complete };
+    let (summary, written) = outputs.close(ending)?;
+    let provider = engine.provider().to_string();
+    drop(recording);
+    engine.join();
+    let (media, wall) = (summary.seconds, started.elapsed());
+    Ok(Report {
+        complete: ending == Ending::Complete,
+        media_seconds: media,
+        wall_seconds: wall.as_secs_f64(),
+        times_real_time: media / wall.max(Duration::from_millis(1)).as_secs_f64(),
+        summary,
+        provider,
+        package: speaker.manifest().common.name.clone(),
+        detector: detector.manifest().common.name.clone(),
+        explain: setting.mode.name(),
+        lookahead_seconds: setting.schedule.window.lookahead as f64 / 25.0,
+        two_passes: setting.schedule.frames_held.is_none() && pipeline.film.is_some(),
+        sound_kept,
+        outputs: written,
+    })
+}
+
+fn work(
+    pipeline: &Pipeline,
+    setting: &Setting,
+    recording: &Recording,
+    engine: &Engine,
+    outputs: &mut Outputs,
+    progress: &Progress,
+    stop: &AtomicBool,
+) -> Result<Passed, RunError> {
+    let film = outputs.film.as_ref().map(|f| &f.film);
+    let how = (progress, stop);
+    match (film, setting.schedule.frames_held) {
+        (Some(film), None) => {
+            crate::passes::two(pipeline, setting, recording, engine, film, &mut outputs.records, how)
+        }
+        (film, _) => pass(setting, recording, engine, film, &mut outputs.records, how),
+    }
+}
+
+fn setting(
+    pipeline: &Pipeline,
+    speaker: &Package,
+    video: &VideoShape,
+) -> Result<Setting, RunError> {
+    let manifest = speaker.speaker()?;
+    let decision = &manifest.decision;
+    let smoothing = u32::try_from(decision.smoothing_ticks.get()).unwrap_or(u32::MAX);
+    let rule = DecisionRule::new(decision.threshold.get(), smoothing)
+        .map_err(|e| RunError::Setting(e.to_string()))?;
+    let mode = pipeline.explain.unwrap_or(manifest.explain.default_mode);
+    let (plan, policy) = (PlanSettings::default(), Policy::default());
+    let reach = Reach {
+        face_delay_ticks: manifest.face.delay_ticks,
+        sound_ticks: manifest.audio.reach_ticks + 25,
+        decision_ticks: rule.lookahead_ticks() as usize + 1,
+        wanted_lookahead: manifest.lookahead_ticks.file,
+    };
+    let schedule = match &pipeline.film {
+        Some(_) => Schedule::within(
+            pipeline.picture_budget_bytes,
+            video.picture_bytes,
+            video.rate,
+            &policy,
+            reach,
+        ),
+        None => Schedule::two_passes(reach.wanted_lookahead),
+    };
+    Ok(Setting {
+        schedule,
+        rule,
+        floor: pipeline.floor,
+        mode,
+        scale: manifest.explain.scale(mode),
+        hears: manifest.features.audio,
+        plan,
+        policy,
+        style: pipeline.style,
+    })
+}
+
+fn start(
+    pipeline: &Pipeline,
+    recording: &Recording,
+    speaker: &Package,
+    detector: &Package,
+    setting: &Setting,
+    engine: &Engine,
+) -> Result<Start, RunError> {
+    let video = recording.shape().video;
+    let onnx = crate::onnx::runtime::load().map(|r| r.version).unwrap_or_default();
+    let versions = BTreeMap::from([
+        ("locutor".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        ("gstreamer".to_owned(), crate::gst::version()),
+        ("onnxruntime".to_owned(), onnx),
+    ]);
+    Ok(Start {
+        source: pipeline.input.display().to_string(),
+        width: video.width,
+        height: video.height,
+        rate: video.rate.map(|r| r.to_string()),
+        package: speaker.manifest().common.name.clone(),
+        detector: detector.manifest().common.name.clone(),
+        device: engine.provider().to_string(),
+        threshold: setting.rule.threshold(),
+        smoothing_ticks: setting.rule.smoothing_ticks(),
+        versions,
+    })
+}
+
+/// Everything that kept the run from being whole, in words; said in the records and the report.
+fn note_damage(
+    recording: &Recording,
+    passed: &Passed,
+    outputs: &mut Outputs,
+) -> Result<(), RunError> {
+    let mut notes = recording.damage();
+    if passed.fed.damaged > 0 {
+        notes.push(format!("{} pictures are damaged", passed.fed.damaged));
+    }
+    if passed.fed.timeline.jumps > 0 {
+        notes.push(format!(
+            "the picture's clock jumped {} times; people got new numbers after each",
+            passed.fed.timeline.jumps
+        ));
+    }
+    if passed.scored.sound_given_up > 0 {
+        notes.push("sound that is stored too far from its picture was not heard".into());
+    }
+    let stated = recording.shape().duration;
+    if let (Some(stated), Some(last)) = (stated, passed.fed.last_pts) {
+        let missing = stated - Span::from_ns(last.ns());
+        if missing > Span::from_ms(2_000) && !passed.fed.stopped {
+            notes.push(format!(
+                "the picture ends {:.1} s before the {:.1} s that the file states",
+                missing.seconds(),
+                stated.seconds()
+            ));
+        }
+    }
+    notes.iter().try_for_each(|note| outputs.records.degraded(note))?;
+    Ok(())
+}

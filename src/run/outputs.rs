@@ -1,0 +1,138 @@
+//! Everything a run writes, under temporary names until it is whole.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::{RunError, Setting};
+use crate::config::{FilmWishes, Pipeline};
+use crate::gst::container::Container;
+use crate::gst::encoder::EncoderWishes;
+use crate::stages::sink::atomic_file::{AtomicPath, incomplete_name};
+use crate::stages::sink::gst::{Film, FilmPlan};
+use crate::stages::sink::records::ava_csv::AvaCsv;
+use crate::stages::sink::records::jsonl::Jsonl;
+use crate::stages::sink::records::rttm::Rttm;
+use crate::stages::sink::records::summary::Summary;
+use crate::stages::sink::records::turns::TurnRules;
+use crate::stages::sink::records::vtt::Vtt;
+use crate::stages::sink::records::{Ending, PictureSize, Record, RecordContext};
+use crate::stages::sink::stage::Records;
+use crate::stages::source::gst::Recording;
+
+/// A film and the name it gets at the end.
+pub struct NamedFilm {
+    /// The film being written.
+    pub film: Film,
+    file: AtomicPath,
+}
+
+/// All outputs of a run.
+pub struct Outputs {
+    /// The film, where one is wanted.
+    pub film: Option<NamedFilm>,
+    /// The records.
+    pub records: Records,
+    written: BTreeMap<&'static str, PathBuf>,
+}
+
+impl Outputs {
+    /// Opens all outputs that `pipeline` wants.
+    ///
+    /// # Errors
+    /// Where one cannot be written; none is left behind then.
+    pub fn create(
+        pipeline: &Pipeline,
+        _setting: &Setting,
+        recording: &Recording,
+    ) -> Result<Self, RunError> {
+        let stem = pipeline.input.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let video = recording.shape().video;
+        let context = RecordContext {
+            stream: stem.clone(),
+            video_id: stem,
+            picture: PictureSize { width: video.width, height: video.height },
+            turns: TurnRules::default(),
+        };
+        let mut open: Vec<Box<dyn Record>> = Vec::new();
+        let mut written = BTreeMap::new();
+        let records = &pipeline.records;
+        if let Some(path) = &records.events {
+            open.push(Box::new(Jsonl::create(path, &context)?));
+            written.insert("events", path.clone());
+        }
+        if let Some(path) = &records.rttm {
+            open.push(Box::new(Rttm::create(path, &context)?));
+            written.insert("rttm", path.clone());
+        }
+        if let Some(path) = &records.ava_csv {
+            open.push(Box::new(AvaCsv::create(path, &context)?));
+            written.insert("ava_csv", path.clone());
+        }
+        if let Some(path) = &records.vtt {
+            open.push(Box::new(Vtt::create(path, &context)?));
+            written.insert("vtt", path.clone());
+        }
+        let film = pipeline.film.as_ref().map(|f| film(f, recording)).transpose()?;
+        if let Some(wishes) = &pipeline.film {
+            written.insert("film", wishes.path.clone());
+        }
+        Ok(Self { film, records: Records::new(open), written })
+    }
+
+    /// Ends everything and gives every file its name.
+    ///
+    /// # Errors
+    /// Where something cannot be finished.
+    pub fn close(
+        self,
+        ending: Ending,
+    ) -> Result<(Summary, BTreeMap<&'static str, PathBuf>), RunError> {
+        // The film first: it is what takes long and what can still fail.
+        if let Some(NamedFilm { film, file }) = self.film {
+            film.finish()?;
+            match ending {
+                Ending::Complete => file.commit()?,
+                Ending::Stopped => {
+                    let kept = incomplete_name(file.path());
+                    file.keep_as(kept)?;
+                }
+            }
+        }
+        let summary = self.records.close(ending)?;
+        let named = |path: PathBuf| match ending {
+            Ending::Complete => path,
+            Ending::Stopped => incomplete_name(&path),
+        };
+        Ok((summary, self.written.into_iter().map(|(role, path)| (role, named(path))).collect()))
+    }
+}
+
+fn film(wishes: &FilmWishes, recording: &Recording) -> Result<NamedFilm, RunError> {
+    let container = Container::from_path(&wishes.path)
+        .map_err(|e| RunError::Config(crate::config::ConfigError::Wrong {
+            key: "-o".into(),
+            problem: e.to_string(),
+        }))?;
+    let file = AtomicPath::create(&wishes.path)?;
+    let film = Film::create(FilmPlan {
+        path: named_in_errors(&file),
+        container,
+        encoder: EncoderWishes {
+            element: wishes.encoder.clone(),
+            crf: wishes.crf,
+            preset: wishes.preset.clone(),
+        },
+        pictures: recording.picture_caps().ok_or_else(|| no_caps("pictures"))?,
+        packets: recording.packet_caps(),
+    })?;
+    Ok(NamedFilm { film, file })
+}
+
+fn no_caps(what: &str) -> RunError {
+    RunError::Setting(format!("the recording's {what} have no format"))
+}
+
+fn named_in_errors(file: &AtomicPath) -> PathBuf {
+    let path: &Path = file.temp();
+    path.to_owned()
+}

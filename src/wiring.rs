@@ -1,0 +1,189 @@
+//! The way of a frame, wired: the stages in order, a named thread each, and the edges between them.
+//!
+//! ```text
+//! source ─┬─ pictures → sync ─┬─────────────── fast lane ───────────────┬→ overlay → film
+//!         │                   └→ detect → track ─┐                      │
+//!         ├─ sound ──────────────────────────────┴→ features, score, ───┘→ records
+//!         │                                          explain, decide
+//!         └─ packets (the sound as stored) ────────────────────────────→ film
+//! ```
+//!
+//! Files: every edge blocks, nothing is dropped. The fast lane is as long as the slow lane takes,
+//! by the sum in [`crate::stages::score::budget`]; where that does not fit the byte budget the
+//! recording is read twice, scores first (see `passes` below).
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::ScopedJoinHandle;
+
+use crate::core::edge::{Capacity, Receiver, Sender, WhenFull, edge};
+use crate::core::evidence::FrameEvidence;
+use crate::core::picture::Frame;
+use crate::core::time::Tick;
+use crate::onnx::engine::Engine;
+use crate::run::{RunError, Setting};
+use crate::stages::detect::look::Look;
+use crate::stages::features::audio_line::AudioLine;
+use crate::stages::overlay::Painter;
+use crate::stages::overlay::gst::Blender;
+use crate::stages::score::hearing::Hearing;
+use crate::stages::score::join::Join;
+use crate::stages::score::scorer::{Scorer, ScorerSettings};
+use crate::stages::score::stage::{ScoreCounts, ScoreInput, score};
+use crate::stages::sink::gst::Film;
+use crate::stages::sink::stage::{Progress, Records, write};
+use crate::stages::source::feed::{Fed, feed_pictures};
+use crate::stages::source::gst::{PacketReader, Recording, SoundReader};
+use crate::stages::sync::timeline::{JumpPolicy, Timeline};
+
+/// Items that wait between two stages of the slow lane.
+const BETWEEN: usize = 4;
+/// Bytes of decoded sound that may wait for the scorer.
+const SOUND_BYTES: usize = 64 << 20;
+
+/// What a pass over the recording did.
+#[derive(Debug, Default)]
+pub struct Passed {
+    /// What the source gave.
+    pub fed: Fed,
+    /// What scoring went through.
+    pub scored: ScoreCounts,
+}
+
+/// One pass: the recording through all stages, with evidence for every frame written to `records`
+/// and drawn on the film, where there is one.
+///
+/// # Errors
+/// The first thing that failed, in the order of the stages.
+pub fn pass(
+    setting: &Setting,
+    recording: &Recording,
+    engine: &Engine,
+    film: Option<&Film>,
+    records: &mut Records,
+    (progress, stop): (&Progress, &AtomicBool),
+) -> Result<Passed, RunError> {
+    let held = setting.schedule.frames_held.unwrap_or(usize::MAX);
+    let lane = Capacity { items: held, bytes: usize::MAX };
+    let between = Capacity { items: BETWEEN, bytes: usize::MAX };
+    let inputs = Capacity { items: usize::MAX, bytes: SOUND_BYTES };
+    let (fast_in, fast_out) = edge("source→overlay", lane, WhenFull::Block);
+    let (look_in, look_out) = edge("source→detect", between, WhenFull::Block);
+    let (score_in, score_out) = edge("track→score", inputs, WhenFull::Block);
+    let (evidence_in, evidence_out) = edge("score→overlay", lane, WhenFull::Block);
+    let (fast_in, fast_out) = match film {
+        Some(_) => (Some(fast_in), Some(fast_out)),
+        None => (None, None),
+    };
+    let scorer = scorer(setting, engine, recording);
+    let join = Join::new(setting.rule, setting.floor, recording.shape().sound.is_some());
+    let look = Look::new(Box::new(engine.detector()), setting.plan, setting.policy);
+    recording.play()?;
+    std::thread::scope(|scope| {
+        let named = |name: &str| std::thread::Builder::new().name(name.into());
+        let timeline = Timeline::new(JumpPolicy::default(), recording.shape().video.rate);
+        let pictures = recording.pictures();
+        let source = named("source").spawn_scoped(scope, move || {
+            feed_pictures(pictures, timeline, fast_in, look_in, stop)
+        })?;
+        let to_score = score_in.clone();
+        if let Some(sound) = recording.sound() {
+            named("sound").spawn_scoped(scope, move || feed_sound(sound, &to_score, stop))?;
+        }
+        if let (Some(packets), Some(film)) = (recording.packets(), film) {
+            named("packets").spawn_scoped(scope, move || keep_sound(packets, film, stop))?;
+        }
+        let track =
+            named("track").spawn_scoped(scope, move || follow(look, &look_out, &score_in))?;
+        let scoring = named("score").spawn_scoped(scope, move || {
+            score(&score_out, scorer, join, held, &evidence_in)
+        })?;
+        let overlay = named("overlay").spawn_scoped(scope, move || {
+            draw(setting, film, &evidence_out, fast_out.as_ref(), records, progress)
+        })?;
+        let fed = joined(source, "source");
+        let tracked = joined(track, "track").flatten();
+        let scored = joined(scoring, "score").and_then(|s| s.map_err(RunError::from));
+        let drawn = joined(overlay, "overlay").flatten();
+        // A stage that fails ends its neighbours: report the cause, not the consequence.
+        drawn?;
+        tracked?;
+        Ok(Passed { fed: fed?, scored: scored? })
+    })
+}
+
+fn joined<T>(handle: ScopedJoinHandle<'_, T>, stage: &'static str) -> Result<T, RunError> {
+    handle.join().map_err(|_| RunError::Panicked { stage })
+}
+
+fn scorer(setting: &Setting, engine: &Engine, recording: &Recording) -> Scorer {
+    let has_sound = recording.shape().sound.is_some();
+    let line = has_sound.then(|| AudioLine::new(setting.spectrum(), Tick::default()));
+    let settings = ScorerSettings {
+        window: setting.schedule.window,
+        face_chunk: setting.schedule.face_chunk,
+        mode: setting.mode,
+        scale: setting.scale,
+    };
+    let hearing = Hearing::new(line, Tick::default());
+    Scorer::new(Box::new(engine.speaker()), settings, hearing, has_sound)
+}
+
+fn feed_sound(sound: SoundReader, to: &Sender<ScoreInput>, stop: &AtomicBool) {
+    for block in sound {
+        if stop.load(Ordering::Relaxed) || to.send(ScoreInput::Sound(block)).is_err() {
+            break;
+        }
+    }
+    // Where nobody listens any more there is nobody to tell.
+    let _ = to.send(ScoreInput::SoundEnd);
+}
+
+fn keep_sound(packets: PacketReader, film: &Film, stop: &AtomicBool) {
+    for packet in packets {
+        // A film that has failed says so to the stage that pushes pictures.
+        if stop.load(Ordering::Relaxed) || film.push_packet(&packet).is_err() {
+            break;
+        }
+    }
+    film.end_packets();
+}
+
+fn follow(
+    mut look: Look,
+    frames: &Receiver<Frame>,
+    to: &Sender<ScoreInput>,
+) -> Result<(), RunError> {
+    while let Some(frame) = frames.recv() {
+        for looked in look.push(frame)? {
+            if to.send(ScoreInput::Frame(Box::new(looked))).is_err() {
+                return Ok(());
+            }
+        }
+    }
+    for looked in look.finish()? {
+        if to.send(ScoreInput::Frame(Box::new(looked))).is_err() {
+            return Ok(());
+        }
+    }
+    let _ = to.send(ScoreInput::FramesEnd);
+    Ok(())
+}
+
+fn draw(
+    setting: &Setting,
+    film: Option<&Film>,
+    evidence: &Receiver<FrameEvidence>,
+    frames: Option<&Receiver<Frame>>,
+    records: &mut Records,
+    progress: &Progress,
+) -> Result<(), RunError> {
+    let mut blender = Blender::new(Painter::new(setting.style));
+    write(evidence, frames, records, progress, |frame, evidence| {
+        let (pts, span) = (frame.id.pts, frame.span);
+        let buffer = blender.draw(frame, evidence)?;
+        if let Some(film) = film {
+            film.push_picture(buffer, pts, span)?;
+        }
+        Ok(())
+    })
+}
