@@ -1,5 +1,9 @@
 //! The command line: what the user can type. Parsing only; the work is elsewhere.
 
+pub mod doctor;
+pub mod models;
+pub mod terminal;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
