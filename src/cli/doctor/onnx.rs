@@ -68,7 +68,8 @@ pub(super) fn look(detector: Option<&Package>) -> Runtime {
                 RuntimeError::Broken { path, .. } => Some(path.display().to_string()),
                 RuntimeError::NotFound { .. } | RuntimeError::WrongPath { .. } => None,
             };
-            let (problem, mend) = (Some(error.to_string()), Some(how_to_get(&error)));
+            let set = std::env::var_os("ORT_DYLIB_PATH").is_some_and(|value| !value.is_empty());
+            let (problem, mend) = (Some(error.to_string()), Some(how_to_get(&error, set)));
             return Runtime { path, problem, mend, ..Runtime::default() };
         }
     };
@@ -87,7 +88,9 @@ pub(super) fn look(detector: Option<&Package>) -> Runtime {
     match has_cuda.then(|| run(Device::Cuda(0))).flatten() {
         Some(Ok(provider)) => found.auto_device = Some(provider.to_string()),
         Some(Err(error)) => {
-            found.gpu_problem = Some(error.to_string());
+            // The library breaks its lines wherever it likes.
+            let words: Vec<_> = error.to_string().split_whitespace().map(str::to_owned).collect();
+            found.gpu_problem = Some(words.join(" "));
             found.auto_device = Some(Provider::Cpu.to_string());
         }
         None if has_cuda => {}
@@ -97,10 +100,16 @@ pub(super) fn look(detector: Option<&Package>) -> Runtime {
 }
 
 /// The command that brings the library to where it is looked for.
-fn how_to_get(error: &RuntimeError) -> String {
+fn how_to_get(error: &RuntimeError, variable_is_set: bool) -> String {
     match error {
+        // Nothing else is tried while it is set, so that fetching a library would not help.
         RuntimeError::WrongPath { .. } => "unset ORT_DYLIB_PATH".to_owned(),
-        RuntimeError::NotFound { .. } | RuntimeError::Broken { .. } => fetch(&folder()),
+        RuntimeError::Broken { .. } if variable_is_set => "unset ORT_DYLIB_PATH".to_owned(),
+        // The broken one may lie where it is found first.
+        RuntimeError::Broken { .. } => {
+            format!("{} && export ORT_DYLIB_PATH={}", fetch(&folder()), folder().display())
+        }
+        RuntimeError::NotFound { .. } => fetch(&folder()),
     }
 }
 
@@ -111,8 +120,8 @@ fn folder() -> PathBuf {
 
 fn fetch(folder: &Path) -> String {
     format!(
-        "python3 -m pip download -q --no-deps --only-binary=:all: -d /tmp onnxruntime && unzip -o \
-         -j /tmp/onnxruntime-*.whl 'onnxruntime/capi/libonnxruntime*' -d {}",
+        "d=$(mktemp -d) && python3 -m pip download -q --no-deps --only-binary=:all: -d $d \
+         onnxruntime && unzip -q -o -j $d/*.whl 'onnxruntime/capi/libonnxruntime*' -d {}",
         folder.display()
     )
 }
@@ -136,9 +145,14 @@ mod tests {
     #[test]
     fn a_wrong_variable_is_unset_and_a_missing_library_fetched() {
         let wrong = RuntimeError::WrongPath { path: "x".into() };
-        assert_eq!(how_to_get(&wrong), "unset ORT_DYLIB_PATH");
+        assert_eq!(how_to_get(&wrong, true), "unset ORT_DYLIB_PATH");
+        let broken = RuntimeError::Broken { path: "x".into(), problem: "old".into() };
+        assert_eq!(how_to_get(&broken, true), "unset ORT_DYLIB_PATH");
+        let other = how_to_get(&broken, false);
+        assert!(other.contains("pip download"), "{other}");
+        assert!(other.contains("export ORT_DYLIB_PATH=/"), "{other}");
         let none = RuntimeError::NotFound { looked_in: vec![] };
-        let command = how_to_get(&none);
+        let command = how_to_get(&none, false);
         assert!(command.contains("pip download"), "{command}");
         assert!(command.ends_with("/locutor/onnxruntime"), "{command}");
     }

@@ -190,7 +190,8 @@ fn mend_runtime(runtime: &Runtime, mend: &mut Vec<Remedy>) {
         mend.push(remedy(true, problem, runtime.mend.clone().unwrap_or_default()));
     }
     if let Some(problem) = &runtime.gpu_problem {
-        let how = "nvidia-smi  # it must list the GPU; CUDA 12 and cuDNN 9 must be installed, too";
+        let how =
+            "nvidia-smi  # must list the GPU; the libraries that the error names must be here, too";
         mend.push(remedy(false, problem, how));
     }
 }
