@@ -4,6 +4,9 @@
 mod annotate;
 #[cfg(all(feature = "gst", feature = "onnx"))]
 mod stats;
+pub mod doctor;
+pub mod models;
+pub mod terminal;
 
 use std::path::PathBuf;
 
@@ -195,6 +198,7 @@ pub fn dispatch(command: &Command) -> Exit {
             eprintln!("locutor: built without media or inference; build it with default features");
             Exit::Unavailable
         }
-        Command::Doctor(_) | Command::Models(_) => Exit::Internal,
+        Command::Doctor(args) => doctor::doctor(args),
+        Command::Models(command) => models::models(command),
     }
 }

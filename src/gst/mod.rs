@@ -9,6 +9,7 @@ pub mod elements;
 pub mod encoder;
 pub mod intake;
 pub mod picture;
+pub mod wanted;
 
 use std::sync::OnceLock;
 

@@ -1,0 +1,69 @@
+//! `locutor doctor`: what is here, what is missing, and the command that mends it.
+//!
+//! Takes nothing but the machine as it is; gives a [`report::Report`], as text or JSON, and exit
+//! code 0 where the main job (`annotate` into mp4) can run, 69 where something that it requires is
+//! missing. What is merely useful is told, but fails nothing.
+//!
+//! Finding out (`gst`, `onnx`, `packages`) is apart from judging and printing (`report`, `text`),
+//! so that the latter are tested without GStreamer and ONNX Runtime, and a build without
+//! either feature still answers. Does not promise that a recording decodes: GStreamer picks its
+//! decoders itself, and the list of elements names the usual ones.
+
+#[cfg(feature = "gst")]
+mod gst;
+#[cfg(feature = "onnx")]
+mod onnx;
+mod packages;
+mod report;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use super::DoctorArgs;
+use super::terminal::{print, print_json};
+use crate::core::exit::Exit;
+use report::{Media, Program, Report, Runtime};
+
+/// Runs `locutor doctor`.
+pub fn doctor(args: &DoctorArgs) -> Exit {
+    let models = packages::look();
+    let report = Report::new(Program::this(), media(), runtime(&models), models.report);
+    let printed = if args.json { print_json(&report) } else { print(&text::render(&report)) };
+    match (printed, report.ready) {
+        (Exit::Done, true) => Exit::Done,
+        (Exit::Done, false) => Exit::Unavailable,
+        (failed, _) => failed,
+    }
+}
+
+#[cfg(feature = "gst")]
+fn media() -> Media {
+    gst::look()
+}
+
+#[cfg(not(feature = "gst"))]
+fn media() -> Media {
+    Media {
+        problem: Some(
+            "this program was built without the feature `gst`: it reads and writes no media".into(),
+        ),
+        mend: Some("cargo build --release".into()),
+        ..Media::default()
+    }
+}
+
+#[cfg(feature = "onnx")]
+fn runtime(models: &packages::Found) -> Runtime {
+    onnx::look(models.detector.as_ref())
+}
+
+#[cfg(not(feature = "onnx"))]
+fn runtime(_models: &packages::Found) -> Runtime {
+    Runtime {
+        problem: Some(
+            "this program was built without the feature `onnx`: it runs no models".into(),
+        ),
+        mend: Some("cargo build --release".into()),
+        ..Runtime::default()
+    }
+}

@@ -1,0 +1,119 @@
+//! Looks at GStreamer: its version, the elements, the encoders.
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+use super::report::{ElementFound, EncoderFound, Media};
+use crate::gst::elements::{WANTED, is_installed};
+use crate::gst::encoder::{EncoderWishes, VideoCodec, describe};
+
+/// What is installed.
+pub(super) fn look() -> Media {
+    if let Err(error) = crate::gst::start() {
+        let mend = Some("sudo apt-get install libgstreamer1.0-0".into());
+        return Media { problem: Some(error.to_string()), mend, ..Media::default() };
+    }
+    let elements = WANTED.iter().map(|wanted| ElementFound {
+        element: wanted.element,
+        group: wanted.group.name(),
+        purpose: wanted.purpose,
+        package: wanted.package,
+        required: wanted.required,
+        found: wanted.any().find(|name| is_installed(name)),
+    });
+    Media {
+        version: Some(crate::gst::version()),
+        problem: None,
+        mend: None,
+        elements: elements.collect(),
+        encoders: vec![
+            encoder(VideoCodec::H264, "H.264", "mp4, mov, mkv", true),
+            encoder(VideoCodec::Vp9, "VP9", "webm", false),
+        ],
+        broken_plugins: broken_plugins(),
+    }
+}
+
+fn encoder(
+    codec: VideoCodec,
+    name: &'static str,
+    containers: &'static str,
+    required: bool,
+) -> EncoderFound {
+    let wishes = EncoderWishes { element: None, crf: 20, preset: "veryfast".into() };
+    let element = codec.choose(&wishes).ok().map(str::to_owned);
+    let others = codec.encoders().iter().filter(|e| is_installed(e));
+    let others = others.filter(|e| element.as_deref() != Some(e)).map(|e| (*e).to_owned());
+    EncoderFound {
+        codec: name,
+        containers,
+        runs_on: element.as_deref().map(describe),
+        others: others.collect(),
+        problem: element.as_deref().and_then(|_| does_not_open(codec, &wishes)),
+        element,
+        required,
+    }
+}
+
+/// Why an encoder does not open: READY is where hardware and its driver are first needed.
+fn does_not_open(codec: VideoCodec, wishes: &EncoderWishes) -> Option<String> {
+    let element = match codec.make(wishes) {
+        Ok(element) => element,
+        Err(error) => return Some(error.to_string()),
+    };
+    let ready = element.set_state(gst::State::Ready);
+    let name = element.factory().map(|f| f.name().to_string()).unwrap_or_default();
+    // A failed element must still be brought down before it is let go; that cannot fail.
+    let _ = element.set_state(gst::State::Null);
+    ready.is_err().then(|| format!("the encoder {name} is installed but does not open"))
+}
+
+/// Plugins that crashed or failed while GStreamer looked at them.
+fn broken_plugins() -> Vec<String> {
+    let plugins = gst::Registry::get().plugins();
+    let broken =
+        plugins.iter().filter(|p| p.plugin_flags().contains(gst::PluginFlags::BLACKLISTED));
+    broken
+        .filter_map(|p| p.filename())
+        .filter_map(|f| Some(f.file_name()?.to_string_lossy().into_owned()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// The Debian package that carries an element that is installed here.
+    fn package_by_dpkg(element: &str) -> Option<String> {
+        let plugin = gst::ElementFactory::find(element)?.plugin()?;
+        let file = std::fs::canonicalize(plugin.filename()?).ok()?;
+        let out = Command::new("dpkg").arg("-S").arg(file).output().ok()?;
+        let text = String::from_utf8(out.stdout).ok()?;
+        Some(text.split(':').next()?.to_owned()).filter(|name| !name.is_empty())
+    }
+
+    #[test]
+    fn every_element_comes_in_the_package_that_is_told() {
+        crate::gst::start().unwrap();
+        let known: Vec<_> =
+            WANTED.iter().filter_map(|w| Some((w, package_by_dpkg(w.element)?))).collect();
+        if known.len() < WANTED.len() {
+            let missing = WANTED.len() - known.len();
+            eprintln!("SKIPPED: {missing} elements are not here as Debian packages");
+        }
+        for (wanted, package) in known {
+            assert_eq!(wanted.package, package, "{}", wanted.element);
+        }
+    }
+
+    #[test]
+    fn no_element_stands_twice() {
+        let mut names: Vec<_> = WANTED.iter().map(|w| w.element).collect();
+        names.sort_unstable();
+        let all = names.len();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+}

@@ -1,0 +1,90 @@
+//! Looks at the model packages: which are here, whether they are whole, which would be used.
+
+use std::path::Path;
+
+use super::report::{Models, PackageFound, RoleFound, again};
+use crate::cli::models::proof::{Proof, prove};
+use crate::cli::models::{shelf_name, shelved};
+use crate::models::Package;
+use crate::models::shelf::{self, Role, ShelfError};
+
+/// The report, and the detector for a trial.
+pub(super) struct Found {
+    pub report: Models,
+    #[cfg_attr(not(feature = "onnx"), allow(dead_code, reason = "only a runtime tries it"))]
+    pub detector: Option<Package>,
+}
+
+/// What is on the shelf.
+pub(super) fn look() -> Found {
+    let packages: Vec<PackageFound> = shelved().iter().map(|dir| package(dir)).collect();
+    let speaker = shelf::find(Role::Speaker, None);
+    let detector = shelf::find(Role::Detector, None);
+    let report = Models {
+        looked_in: shelf::directories().iter().map(|d| d.display().to_string()).collect(),
+        speaker: role(&speaker, &packages),
+        detector: role(&detector, &packages),
+        packages,
+    };
+    Found { report, detector: detector.ok() }
+}
+
+fn package(dir: &Path) -> PackageFound {
+    let mut found = PackageFound {
+        name: shelf_name(dir),
+        dir: dir.display().to_string(),
+        kind: None,
+        licence: None,
+        checksums_verified: false,
+        graphs_verified: None,
+        problem: None,
+    };
+    // The manifest may be read where the files are damaged: then kind and licence are known.
+    if let Ok(described) = Package::open_unverified(dir) {
+        found.kind = Some(described.manifest().model.kind());
+        found.licence = Some(described.manifest().common.licence.clone());
+    }
+    match Package::open(dir) {
+        Err(error) => found.problem = Some(error.to_string()),
+        Ok(whole) => {
+            found.checksums_verified = true;
+            match prove(&whole) {
+                Proof::Proven { .. } => found.graphs_verified = Some(true),
+                Proof::NoRuntime(_) => {}
+                Proof::Wrong(problem) => {
+                    found.graphs_verified = Some(false);
+                    found.problem = Some(problem);
+                }
+            }
+        }
+    }
+    found
+}
+
+fn role(found: &Result<Package, ShelfError>, packages: &[PackageFound]) -> RoleFound {
+    let listed = |dir: &Path| packages.iter().find(|p| Path::new(&p.dir) == dir);
+    match found {
+        Ok(package) => {
+            let uses = Some(shelf_name(package.dir()));
+            match listed(package.dir()).and_then(|p| Some((p, p.problem.clone()?))) {
+                Some((p, problem)) => {
+                    RoleFound { uses, mend: Some(again(&p.name, &p.dir)), problem: Some(problem) }
+                }
+                None => RoleFound { uses, ..RoleFound::default() },
+            }
+        }
+        Err(ShelfError::None { what, how, looked }) => {
+            let looked: Vec<_> = looked.iter().map(|d| d.display().to_string()).collect();
+            let problem = format!("no {what} is installed (looked in {})", looked.join(", "));
+            RoleFound { uses: None, problem: Some(problem), mend: Some((*how).to_owned()) }
+        }
+        Err(error) => {
+            let problem = error.to_string();
+            let mend = match packages.iter().find(|p| p.problem.as_ref() == Some(&problem)) {
+                Some(broken) => again(&broken.name, &broken.dir),
+                None => "locutor models verify".to_owned(),
+            };
+            RoleFound { uses: None, problem: Some(problem), mend: Some(mend) }
+        }
+    }
+}

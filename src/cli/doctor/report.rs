@@ -1,0 +1,225 @@
+//! What was found, in a form that is printed as text or as JSON, and the judgement on it.
+
+use serde::Serialize;
+
+/// Grows by one whenever a key of the JSON changes its meaning or goes away.
+const SCHEMA: u32 = 1;
+
+/// Everything that `doctor` found.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    pub schema: u32,
+    /// Whether `annotate` can run.
+    pub ready: bool,
+    pub locutor: Program,
+    pub gstreamer: Media,
+    pub onnx_runtime: Runtime,
+    pub models: Models,
+    /// What to do, in order; what is required comes first.
+    pub mend: Vec<Remedy>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Program {
+    pub version: &'static str,
+    pub features: Vec<&'static str>,
+}
+
+/// What reads and writes media.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Media {
+    pub version: Option<String>,
+    pub problem: Option<String>,
+    /// What to do about `problem`.
+    pub mend: Option<String>,
+    pub elements: Vec<ElementFound>,
+    pub encoders: Vec<EncoderFound>,
+    /// Plugin files that GStreamer found but could not load.
+    pub broken_plugins: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct ElementFound {
+    pub element: &'static str,
+    pub group: &'static str,
+    pub purpose: &'static str,
+    pub package: &'static str,
+    pub required: bool,
+    /// The element itself or another that does the same work; none is missing.
+    pub found: Option<&'static str>,
+}
+
+/// The encoder that `--encoder auto` takes for a codec.
+#[derive(Debug, Serialize)]
+pub(super) struct EncoderFound {
+    pub codec: &'static str,
+    pub containers: &'static str,
+    pub element: Option<String>,
+    /// CPU, or which kind of GPU.
+    pub runs_on: Option<&'static str>,
+    /// Others that are installed, for `--encoder`.
+    pub others: Vec<String>,
+    /// Why it cannot be used.
+    pub problem: Option<String>,
+    pub required: bool,
+}
+
+/// What runs the models.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Runtime {
+    pub path: Option<String>,
+    pub version: Option<String>,
+    pub providers: Vec<ProviderFound>,
+    /// What `--device auto` runs on, where a model is here to try it with.
+    pub auto_device: Option<String>,
+    pub problem: Option<String>,
+    pub mend: Option<String>,
+    /// Why a GPU that the library is made for cannot be used.
+    pub gpu_problem: Option<String>,
+}
+
+/// An execution provider that the library was built with.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct ProviderFound {
+    pub name: &'static str,
+    /// The `--device` that uses it; none where this program does not.
+    pub device: Option<&'static str>,
+}
+
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Models {
+    pub looked_in: Vec<String>,
+    pub packages: Vec<PackageFound>,
+    pub speaker: RoleFound,
+    pub detector: RoleFound,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct PackageFound {
+    pub name: String,
+    pub dir: String,
+    pub kind: Option<&'static str>,
+    pub licence: Option<String>,
+    pub checksums_verified: bool,
+    /// None where there is no runtime to try them with.
+    pub graphs_verified: Option<bool>,
+    pub problem: Option<String>,
+}
+
+/// The package that is taken for a role where the user names none.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct RoleFound {
+    pub uses: Option<String>,
+    pub problem: Option<String>,
+    pub mend: Option<String>,
+}
+
+/// One thing to do.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Remedy {
+    pub required: bool,
+    pub why: String,
+    pub command: String,
+}
+
+impl Program {
+    pub fn this() -> Self {
+        let built = [("gst", cfg!(feature = "gst")), ("onnx", cfg!(feature = "onnx"))];
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            features: built.into_iter().filter(|(_, on)| *on).map(|(name, _)| name).collect(),
+        }
+    }
+}
+
+impl Report {
+    pub fn new(locutor: Program, gstreamer: Media, onnx_runtime: Runtime, models: Models) -> Self {
+        let mut mend = Vec::new();
+        mend_media(&gstreamer, &mut mend);
+        mend_runtime(&onnx_runtime, &mut mend);
+        mend_models(&models, &mut mend);
+        mend.sort_by_key(|remedy| !remedy.required);
+        let ready = mend.iter().all(|remedy| !remedy.required);
+        Self { schema: SCHEMA, ready, locutor, gstreamer, onnx_runtime, models, mend }
+    }
+}
+
+fn remedy(required: bool, why: impl Into<String>, command: impl Into<String>) -> Remedy {
+    Remedy { required, why: why.into(), command: command.into() }
+}
+
+fn mend_media(media: &Media, mend: &mut Vec<Remedy>) {
+    if let Some(problem) = &media.problem {
+        mend.push(remedy(true, problem, media.mend.clone().unwrap_or_default()));
+        return;
+    }
+    for required in [true, false] {
+        let missing = || media.elements.iter().filter(|e| e.found.is_none());
+        let here: Vec<_> = missing().filter(|e| e.required == required).collect();
+        let mut packages: Vec<&str> = here.iter().map(|e| e.package).collect();
+        packages.sort_unstable();
+        packages.dedup();
+        if !packages.is_empty() {
+            let names: Vec<&str> = here.iter().map(|e| e.element).collect();
+            let why = format!("GStreamer elements are missing: {}", names.join(", "));
+            mend.push(remedy(
+                required,
+                why,
+                format!("sudo apt-get install {}", packages.join(" ")),
+            ));
+        }
+    }
+    for encoder in media.encoders.iter().filter(|e| e.element.is_some()) {
+        if let Some(problem) = &encoder.problem {
+            let how = match encoder.others.first() {
+                Some(other) => format!("locutor annotate --encoder {other} …"),
+                None => "sudo apt-get install --reinstall gstreamer1.0-plugins-ugly".to_owned(),
+            };
+            mend.push(remedy(encoder.required, problem, how));
+        }
+    }
+    if !media.broken_plugins.is_empty() {
+        let why = format!("GStreamer could not load plugins: {}", media.broken_plugins.join(", "));
+        let how = "rm -f ~/.cache/gstreamer-1.0/registry.*.bin && locutor doctor";
+        mend.push(remedy(false, why, how));
+    }
+}
+
+fn mend_runtime(runtime: &Runtime, mend: &mut Vec<Remedy>) {
+    if let Some(problem) = &runtime.problem {
+        mend.push(remedy(true, problem, runtime.mend.clone().unwrap_or_default()));
+    }
+    if let Some(problem) = &runtime.gpu_problem {
+        let how =
+            "nvidia-smi  # must list the GPU; the libraries that the error names must be here, too";
+        mend.push(remedy(false, problem, how));
+    }
+}
+
+fn mend_models(models: &Models, mend: &mut Vec<Remedy>) {
+    for role in [&models.speaker, &models.detector] {
+        if let Some(problem) = &role.problem {
+            mend.push(remedy(true, problem, role.mend.clone().unwrap_or_default()));
+        }
+    }
+    let used = [&models.speaker, &models.detector];
+    for package in &models.packages {
+        let told = |problem: &String| used.iter().any(|r| r.problem.as_ref() == Some(problem));
+        if let Some(problem) = package.problem.as_ref().filter(|p| !told(p)) {
+            mend.push(remedy(false, problem, again(&package.name, &package.dir)));
+        }
+    }
+}
+
+/// The command that makes a broken package anew, or does away with it.
+pub(super) fn again(name: &str, dir: &str) -> String {
+    use crate::models::import::ImportKind;
+    match name.parse::<ImportKind>() {
+        Ok(kind) => {
+            let file = kind.wanted_file().split(' ').next().unwrap_or_default();
+            let file = file.rsplit('/').next().unwrap_or_default();
+            format!("locutor models import {name} {file} --into {dir}")
+        }
+        Err(_) => format!("rm -r {dir}"),
+    }
+}

@@ -1,0 +1,79 @@
+//! `locutor models`: import, list and verify model packages.
+//!
+//! Takes the parsed command; prints what came of it on standard output and errors on standard
+//! error, each with what to do next; gives the exit code. The work itself is in `models` (pure) and
+//! `onnx` (proving graphs); here is only what a person reads.
+//!
+//! Names are those that `--package` and `--detector` take: the package's directory. Without the
+//! feature `onnx` or without the library, checksums are compared and graphs are said to be
+//! unproven: that is a note and not an error, as importing and listing need no runtime.
+
+mod import;
+mod list;
+pub(super) mod proof;
+mod verify;
+
+use std::path::{Path, PathBuf};
+
+use super::ModelsCommand;
+use crate::core::exit::Exit;
+use crate::models::shelf::{self, Role, ShelfError};
+use crate::models::{ModelError, Package};
+
+/// Runs `locutor models`.
+pub fn models(command: &ModelsCommand) -> Exit {
+    match command {
+        ModelsCommand::Import { kind, files, into } => import::import(kind, files, into.as_deref()),
+        ModelsCommand::List { json } => list::list(*json),
+        ModelsCommand::Verify { packages } => verify::verify(packages),
+    }
+}
+
+/// The kind of trouble that a model error is, where packages are read and written.
+pub fn exit_of_model_error(error: &ModelError) -> Exit {
+    match error {
+        ModelError::Read { source, .. } if source.kind() == std::io::ErrorKind::IsADirectory => {
+            Exit::BadData
+        }
+        ModelError::Read { source, .. } => Exit::from_input_error(source),
+        ModelError::Write { .. } | ModelError::NotReplaceable { .. } => Exit::CannotCreate,
+        ModelError::FileCount { .. } | ModelError::WrongKind { .. } => Exit::Usage,
+        ModelError::NotAPackage { .. }
+        | ModelError::Syntax { .. }
+        | ModelError::Key { .. }
+        | ModelError::Checksum { .. }
+        | ModelError::Contract { .. }
+        | ModelError::Checkpoint { .. }
+        | ModelError::WrongNetwork { .. } => Exit::BadData,
+    }
+}
+
+/// The kind of trouble that a shelf error is: a missing model is something to install, a broken
+/// one is bad data.
+pub fn exit_of_shelf_error(error: &ShelfError) -> Exit {
+    match error {
+        ShelfError::NoSuch { .. } | ShelfError::None { .. } => Exit::Unavailable,
+        ShelfError::Broken(error) => exit_of_model_error(error),
+    }
+}
+
+/// The name by which `--package` and `--detector` know a package: its directory's.
+pub(super) fn shelf_name(dir: &Path) -> String {
+    dir.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Every package directory on the shelf, broken ones too.
+pub(super) fn shelved() -> Vec<PathBuf> {
+    shelf::list(&shelf::directories())
+}
+
+/// The role that a package fills.
+pub(super) fn role_of(package: &Package) -> Role {
+    if package.detector().is_ok() { Role::Detector } else { Role::Speaker }
+}
+
+/// The size of all of a package's files.
+pub(super) fn size_bytes(package: &Package) -> u64 {
+    let names = package.manifest().common.files.keys();
+    names.filter_map(|name| std::fs::metadata(package.path(name)).ok()).map(|m| m.len()).sum()
+}

@@ -1,0 +1,96 @@
+//! `locutor models import`: a package of an upstream file, and what to do next.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::proof::{Proof, prove};
+use super::{exit_of_model_error, role_of, shelf_name, size_bytes};
+use crate::cli::terminal::{DIM, GOOD, HEADING, bytes, fail, note, paint, print, wrap};
+use crate::core::exit::Exit;
+use crate::models::import::{ImportKind, import as make_package};
+use crate::models::manifest::MANIFEST_FILE;
+use crate::models::package::Package;
+use crate::models::shelf::{self, Role};
+
+/// Imports `files` as `kind` into `into`, or into the user's own directory for packages.
+pub fn import(kind: &str, files: &[PathBuf], into: Option<&Path>) -> Exit {
+    let kind: ImportKind = match kind.parse() {
+        Ok(kind) => kind,
+        Err(error) => return fail(Exit::Usage, format!("{error}{}", kinds())),
+    };
+    let dir = into.map_or_else(|| shelf::user_directory().join(kind.name()), Path::to_path_buf);
+    let replaced = dir.join(MANIFEST_FILE).is_file();
+    let package = match make_package(kind, files, &dir) {
+        Ok(package) => package,
+        Err(error) => return fail(exit_of_model_error(&error), error),
+    };
+    let proof = prove(&package);
+    match &proof {
+        Proof::Wrong(problem) => return fail(Exit::BadData, problem),
+        Proof::NoRuntime(why) => note(format!("the graphs could not be tried: {why}")),
+        Proof::Proven { .. } => {}
+    }
+    print(&told(&package, replaced, &proof))
+}
+
+/// What can be imported, and from where.
+fn kinds() -> String {
+    ImportKind::ALL.iter().fold(String::new(), |mut text, kind| {
+        let _ = write!(text, "\n  {:<10} {}", kind.name(), kind.wanted_file());
+        text
+    })
+}
+
+fn told(package: &Package, replaced: bool, proof: &Proof) -> String {
+    let common = &package.manifest().common;
+    let mut text = format!(
+        "{} {} (licence: {}, {}) in {}\n",
+        paint(GOOD, if replaced { "replaced" } else { "imported" }),
+        paint(HEADING, &common.name),
+        common.licence,
+        bytes(size_bytes(package)),
+        package.dir().display()
+    );
+    let mut line = |label: &str, words: &str| {
+        let _ = writeln!(text, "  {} {}", paint(DIM, format!("{label:<8}")), wrap(words, 96, 11));
+    };
+    line("from", &common.origin);
+    if let Proof::Proven { graphs } = proof {
+        let s = if *graphs == 1 { "" } else { "s" };
+        line("proven", &format!("checksums, and {graphs} graph{s} opened with ONNX Runtime"));
+    }
+    if !common.notes.is_empty() {
+        line("note", &common.notes);
+    }
+    line("next", &next(package));
+    text
+}
+
+/// What to do with the package now.
+fn next(package: &Package) -> String {
+    let (role, option, other) = match role_of(package) {
+        Role::Speaker => (Role::Speaker, "--package", Role::Detector),
+        Role::Detector => (Role::Detector, "--detector", Role::Speaker),
+    };
+    let same = |found: &Package| {
+        let place = |dir: &Path| std::fs::canonicalize(dir).unwrap_or_else(|_| dir.into());
+        place(found.dir()) == place(package.dir())
+    };
+    let name = shelf_name(package.dir());
+    let choose = match shelf::find(role, None) {
+        Ok(found) if same(&found) => String::new(),
+        // On the shelf, but another one is taken by default.
+        Ok(found) if shelf::find(role, Some(&name)).is_ok_and(|named| same(&named)) => {
+            return format!(
+                "`{}` stays the default; to use this one: locutor annotate meeting.mp4 -o \
+                 meeting.annotated.mp4 {option} {name}",
+                shelf_name(found.dir())
+            );
+        }
+        _ => format!(" {option} {}", package.dir().display()),
+    };
+    match shelf::find(other, None) {
+        Ok(_) => format!("locutor annotate meeting.mp4 -o meeting.annotated.mp4{choose}"),
+        Err(error) => error.to_string(),
+    }
+}

@@ -1,0 +1,99 @@
+//! `locutor models list`: the packages that are here, and which ones would be used.
+
+use std::path::Path;
+
+use comfy_table::{Table, presets};
+use serde::Serialize;
+
+use super::{role_of, shelf_name, shelved, size_bytes};
+use crate::cli::terminal::{note, print, print_json};
+use crate::core::exit::Exit;
+use crate::models::shelf::{self, Role, ShelfError};
+use crate::models::{ModelError, Package};
+
+/// A package directory, for a row of the table or an object of the JSON.
+#[derive(Serialize)]
+struct Row {
+    /// What `--package` and `--detector` take.
+    name: String,
+    /// `speaker-streaming` or `face-detector`; none where the manifest cannot be read.
+    kind: Option<&'static str>,
+    licence: Option<String>,
+    origin: Option<String>,
+    notes: Option<String>,
+    size_bytes: Option<u64>,
+    /// Whether it is taken where the user names none.
+    default: bool,
+    dir: String,
+    /// What is wrong with the manifest; files are compared by `verify` only.
+    problem: Option<String>,
+}
+
+/// Lists what is on the shelf. Listing succeeds even where a package is broken or none is here:
+/// what is wrong stands beside it.
+pub fn list(json: bool) -> Exit {
+    let defaults = [Role::Speaker, Role::Detector].map(|role| shelf::find(role, None));
+    let rows: Vec<Row> = shelved()
+        .into_iter()
+        .map(|dir| row(&dir, &Package::open_unverified(&dir), &defaults))
+        .collect();
+    let exit = if json { print_json(&rows) } else { print(&table(&rows)) };
+    if !json {
+        rows.iter().filter_map(|row| row.problem.as_ref()).for_each(note);
+    }
+    defaults.iter().filter_map(|found| found.as_ref().err()).for_each(note);
+    exit
+}
+
+fn row(
+    dir: &Path,
+    package: &Result<Package, ModelError>,
+    defaults: &[Result<Package, ShelfError>; 2],
+) -> Row {
+    let blank = Row {
+        name: shelf_name(dir),
+        kind: None,
+        licence: None,
+        origin: None,
+        notes: None,
+        size_bytes: None,
+        default: false,
+        dir: dir.display().to_string(),
+        problem: None,
+    };
+    match package {
+        Err(error) => Row { problem: Some(error.to_string()), ..blank },
+        Ok(package) => {
+            let chosen = &defaults[usize::from(role_of(package) == Role::Detector)];
+            let common = package.manifest().common.clone();
+            Row {
+                kind: Some(package.manifest().model.kind()),
+                licence: Some(common.licence),
+                origin: Some(common.origin),
+                notes: Some(common.notes).filter(|n| !n.is_empty()),
+                size_bytes: Some(size_bytes(package)),
+                default: chosen.as_ref().is_ok_and(|c| c.dir() == dir),
+                ..blank
+            }
+        }
+    }
+}
+
+fn table(rows: &[Row]) -> String {
+    if rows.is_empty() {
+        return "no model packages are here\n".to_owned();
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["NAME", "KIND", "LICENCE", "DEFAULT", "DIRECTORY"]);
+    for row in rows {
+        table.add_row([
+            row.name.as_str(),
+            row.kind.unwrap_or("broken"),
+            row.licence.as_deref().unwrap_or("?"),
+            if row.default { "yes" } else { "" },
+            &row.dir,
+        ]);
+    }
+    table.to_string().lines().fold(String::new(), |all, line| all + line.trim() + "\n")
+}
