@@ -70,7 +70,7 @@ pub struct AnnotateArgs {
     /// The face detector: a package's name or directory.
     #[arg(long, value_name = "PACKAGE")]
     pub detector: Option<String>,
-    /// Where inference runs: auto, cpu, cuda[:N] or tensorrt[:N].
+    /// Where inference runs: auto, cpu, cuda, cuda:N, tensorrt or tensorrt:N.
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: String,
     /// How heatmaps are made; the package's own choice by default.

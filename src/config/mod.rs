@@ -1,7 +1,7 @@
 //! What a run is told, checked: immutable, and with nothing left to look up but files.
 //!
 //! [`Pipeline`] is what the stages are built from; it comes from the command line
-//! (`locutor annotate`) or from a TOML file ([`file`]), and both roads meet here.
+//! (`locutor annotate`) or from a TOML file ([`mod@file`]), and both roads meet here.
 
 pub mod file;
 

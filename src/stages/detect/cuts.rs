@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn the_first_picture_and_a_moving_camera_are_no_cuts() {
-        assert_eq!(cuts((0..60).map(|i| paint(1, 4.0 * i as f32, 1.0))), Vec::<usize>::new());
+        assert_eq!(cuts((0..60).map(|i| paint(1, 4.0 * i as f32, 1.0))), [0_usize; 0]);
     }
 
     #[test]
@@ -298,7 +298,7 @@ mod tests {
         let mut frames: Vec<_> = light.iter().cycle().take(40).map(|l| paint(2, 0.0, *l)).collect();
         frames.insert(11, white());
         frames.insert(20, white());
-        assert_eq!(cuts(frames), Vec::<usize>::new());
+        assert_eq!(cuts(frames), [0_usize; 0]);
     }
 
     #[test]
@@ -312,7 +312,7 @@ mod tests {
     #[test]
     fn a_fade_to_black_and_back_is_none() {
         let light = |i: i32| (i - 20).abs() as f32 / 20.0;
-        assert_eq!(cuts((0..40).map(|i| paint(1, 0.0, light(i)))), Vec::<usize>::new());
+        assert_eq!(cuts((0..40).map(|i| paint(1, 0.0, light(i)))), [0_usize; 0]);
     }
 
     #[test]

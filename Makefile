@@ -1,0 +1,81 @@
+# The two commands that matter are `make demo` and `make test`.
+
+# Recipes of this file share one build folder and one Python environment; they do not run side by
+# side on two cores to any gain.
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help:
+	@echo 'make demo    install what is needed, build, annotate a sample that is made here'
+	@echo 'make test    everything that continuous integration checks (tools/check.sh)'
+	@echo 'make lint    formatting, clippy, docs and licences only'
+	@echo 'make fmt     format the code'
+	@echo 'make build   the program alone: target/release/locutor'
+	@echo 'make samples the clips that demo and tests read, under demo/'
+	@echo 'make setup   system packages and ONNX Runtime (tools/setup.sh)'
+	@echo 'make clean   remove everything that was built or made, imported models excepted'
+
+.PHONY: setup
+setup:
+	tools/setup.sh
+
+.PHONY: build
+build: setup
+	cargo build --release --locked
+
+.PHONY: demo
+demo: build demo/sample.mp4
+	tools/demo.sh
+
+.PHONY: test
+test:
+	tools/check.sh
+
+.PHONY: lint
+lint:
+	tools/check.sh lint
+
+.PHONY: fmt
+fmt:
+	cargo fmt
+
+.PHONY: clean
+clean:
+	cargo clean
+	rm -rf demo .venv .ort
+
+# --- Sample media: see tools/sample/README.md. Each clip is made once; delete it to make it anew.
+
+make_sample = .venv/bin/python tools/sample/make_sample.py
+
+samples = demo/sample.mp4 demo/sync.mp4 demo/turned.mov demo/silent.mp4 demo/mosaic12.mp4
+
+.PHONY: samples
+samples: $(samples)
+
+.venv/ready: tools/sample/requirements.txt
+	python3 -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+$(samples): | .venv/ready
+
+# Two people take turns for half a minute: the demo.
+demo/sample.mp4:
+	$(make_sample) $@
+
+# A flash and a click at the same instants, at a rate that is no whole number.
+demo/sync.mp4:
+	@mkdir -p demo
+	.venv/bin/python tools/sample/make_sync.py $@ --fps 30000/1001
+
+# Stored on its side, NTSC rate, two sound tracks.
+demo/turned.mov:
+	$(make_sample) $@ --seconds 6 --size 360x640 --fps 30000/1001 --rotate 90 --audio-tracks 2
+
+demo/silent.mp4:
+	$(make_sample) $@ --seconds 4 --audio-tracks 0
+
+demo/mosaic12.mp4:
+	$(make_sample) $@ --seconds 8 --layout mosaic12 --size 1280x720
