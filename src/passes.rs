@@ -1,28 +1,102 @@
-//! A recording read twice: scores first, pictures second. For pictures so large that holding them
-//! until their scores are certain would take too much memory.
+//! A recording read twice: scores first, pictures second.
+//!
+//! For pictures so large that holding them until their scores are certain would take too much
+//! memory (4K). The first pass writes the records and sets the evidence aside; the second opens the
+//! recording again and draws. Both give the same frames the same places, as the timeline depends
+//! on nothing but the source.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::config::Pipeline;
 use crate::onnx::engine::Engine;
 use crate::run::{RunError, Setting};
+use crate::stages::overlay::Painter;
+use crate::stages::overlay::gst::Blender;
 use crate::stages::sink::gst::Film;
-use crate::stages::sink::stage::{Progress, Records};
+use crate::stages::sink::spool::{Spool, SpoolReader};
+use crate::stages::sink::stage::{LanesApart, Progress, Records};
 use crate::stages::source::gst::Recording;
-use crate::wiring::Passed;
+use crate::stages::sync::timeline::{JumpPolicy, Timeline};
+use crate::wiring::{Passed, keep_sound, pass};
 
-/// PLACEHOLDER
+/// Both passes.
 ///
 /// # Errors
-/// none
+/// The first thing that failed.
 pub fn two(
-    _pipeline: &Pipeline,
-    _setting: &Setting,
-    _recording: &Recording,
-    _engine: &Engine,
-    _film: &Film,
-    _records: &mut Records,
-    (_progress, _stop): (&Progress, &AtomicBool),
+    pipeline: &Pipeline,
+    setting: &Setting,
+    recording: &Recording,
+    engine: &Engine,
+    film: &Film,
+    records: &mut Records,
+    (progress, stop): (&Progress, &AtomicBool),
 ) -> Result<Passed, RunError> {
-    unimplemented!()
+    tracing::info!("the pictures are too large to hold: reading the recording twice");
+    let (spool, writer) = Spool::create()?;
+    records.add(Box::new(writer));
+    let passed = pass(setting, recording, engine, None, records, (progress, stop))?;
+    recording.stop();
+    let again = Recording::open(&pipeline.input, pipeline.audio_track)?;
+    draw(setting, &again, film, spool.read()?, stop)?;
+    Ok(passed)
+}
+
+fn draw(
+    setting: &Setting,
+    recording: &Recording,
+    film: &Film,
+    mut evidence: SpoolReader,
+    stop: &AtomicBool,
+) -> Result<(), RunError> {
+    let mut blender = Blender::new(Painter::new(setting.style));
+    let mut timeline = Timeline::new(JumpPolicy::default(), recording.shape().video.rate);
+    recording.play()?;
+    let ended = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        if let Some(packets) = recording.packets() {
+            let ended = &ended;
+            std::thread::Builder::new()
+                .name("packets".into())
+                .spawn_scoped(scope, move || keep_sound(packets, film, ended))?;
+        }
+        if let Some(mut sound) = recording.sound() {
+            // It was heard in the first pass, but the demuxer does not go on without it.
+            let ended = &ended;
+            std::thread::Builder::new().name("sound".into()).spawn_scoped(scope, move || {
+                while !ended.load(Ordering::Relaxed) && sound.next().is_some() {}
+            })?;
+        }
+        let drawn = draw_all(recording, &mut timeline, &mut blender, film, &mut evidence, stop);
+        if drawn.is_err() || stop.load(Ordering::Relaxed) {
+            ended.store(true, Ordering::Relaxed);
+            recording.stop();
+        }
+        drawn
+    })
+}
+
+fn draw_all(
+    recording: &Recording,
+    timeline: &mut Timeline,
+    blender: &mut Blender,
+    film: &Film,
+    evidence: &mut SpoolReader,
+    stop: &AtomicBool,
+) -> Result<(), RunError> {
+    for raw in recording.pictures() {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let id = timeline.advance_to(raw.pts);
+        // A first pass that was stopped has evidence for the beginning only.
+        let Some(known) = evidence.next()? else { break };
+        if known.frame != id {
+            return Err(LanesApart::new(known.frame.seq, Some(id.seq)).into());
+        }
+        let frame = crate::core::picture::Frame { id, span: raw.span, picture: raw.picture };
+        let buffer = blender.draw(frame, &known)?;
+        film.push_picture(buffer, id.pts, raw.span)?;
+    }
+    Ok(())
 }

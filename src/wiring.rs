@@ -89,14 +89,17 @@ pub fn pass(
         if let Some(sound) = recording.sound() {
             named("sound").spawn_scoped(scope, move || feed_sound(sound, &to_score, stop))?;
         }
-        if let (Some(packets), Some(film)) = (recording.packets(), film) {
-            named("packets").spawn_scoped(scope, move || keep_sound(packets, film, stop))?;
+        if let Some(packets) = recording.packets() {
+            named("packets").spawn_scoped(scope, move || match film {
+                Some(film) => keep_sound(packets, film, stop),
+                // Nobody wants them, but the demuxer does not go on without.
+                None => packets.take_while(|_| !stop.load(Ordering::Relaxed)).for_each(drop),
+            })?;
         }
         let track =
             named("track").spawn_scoped(scope, move || follow(look, &look_out, &score_in))?;
-        let scoring = named("score").spawn_scoped(scope, move || {
-            score(&score_out, scorer, join, held, &evidence_in)
-        })?;
+        let scoring = named("score")
+            .spawn_scoped(scope, move || score(&score_out, scorer, join, held, &evidence_in))?;
         let overlay = named("overlay").spawn_scoped(scope, move || {
             draw(setting, film, &evidence_out, fast_out.as_ref(), records, progress)
         })?;
@@ -138,7 +141,8 @@ fn feed_sound(sound: SoundReader, to: &Sender<ScoreInput>, stop: &AtomicBool) {
     let _ = to.send(ScoreInput::SoundEnd);
 }
 
-fn keep_sound(packets: PacketReader, film: &Film, stop: &AtomicBool) {
+/// Hands the stored sound to the film until it ends, or `stop`.
+pub fn keep_sound(packets: PacketReader, film: &Film, stop: &AtomicBool) {
     for packet in packets {
         // A film that has failed says so to the stage that pushes pictures.
         if stop.load(Ordering::Relaxed) || film.push_packet(&packet).is_err() {

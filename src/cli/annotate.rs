@@ -48,10 +48,10 @@ pub fn run_file(args: &RunArgs) -> Exit {
 }
 
 fn pipeline(args: &AnnotateArgs) -> Result<Pipeline, ConfigError> {
-    let device = args.device.parse().map_err(|e| ConfigError::Wrong {
-        key: "--device".into(),
-        problem: format!("{e}"),
-    })?;
+    let device = args
+        .device
+        .parse()
+        .map_err(|e| ConfigError::Wrong { key: "--device".into(), problem: format!("{e}") })?;
     let film = args.output.as_ref().map(|path| FilmWishes {
         path: path.clone(),
         encoder: Some(args.encoder.clone()).filter(|e| e != "auto"),
@@ -161,9 +161,9 @@ impl Shown {
 
     fn opened(&self, shape: &SourceShape) {
         let sound = shape.sound.as_ref().map_or("no sound", |s| s.codec.as_str());
-        let rate = shape.video.rate.map_or_else(|| "variable".into(), |r| format!("{:.3}", r.fps()));
-        let line =
-            format!("{}x{}, {rate} fps, {sound}", shape.video.width, shape.video.height);
+        let rate =
+            shape.video.rate.map_or_else(|| "variable".into(), |r| format!("{:.3}", r.fps()));
+        let line = format!("{}x{}, {rate} fps, {sound}", shape.video.width, shape.video.height);
         match &self.bar {
             Some(bar) => {
                 let ms = shape.duration.map_or(0, |d| d.ns() / 1_000_000);

@@ -2,10 +2,10 @@
 
 #[cfg(all(feature = "gst", feature = "onnx"))]
 mod annotate;
-#[cfg(all(feature = "gst", feature = "onnx"))]
-mod stats;
 pub mod doctor;
 pub mod models;
+#[cfg(all(feature = "gst", feature = "onnx"))]
+mod stats;
 pub mod terminal;
 
 use std::path::PathBuf;

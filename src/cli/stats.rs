@@ -70,7 +70,11 @@ impl CpuByThread {
             .ok()
             .and_then(|s| s.vmhwm)
             .unwrap_or(0);
-        let _ = writeln!(text, "{total:8.2}  in all, {:.2} s of CPU a second of recording", total / report.media_seconds.max(1e-9));
+        let _ = writeln!(
+            text,
+            "{total:8.2}  in all, {:.2} s of CPU a second of recording",
+            total / report.media_seconds.max(1e-9)
+        );
         let _ = writeln!(text, "{:8.0}  MB at most resident", peak as f64 / 1_000.0);
         text
     }

@@ -1,6 +1,7 @@
 //! What is known about the faces of one source frame: the message from the slow lane to overlay
 //! and records.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use super::geometry::{Landmarks, Rect};
 use super::time::FrameRef;
 
 /// A person's number on screen: counts up from 1 and is never reused.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct TrackId(pub u32);
 
 impl fmt::Display for TrackId {
@@ -18,7 +19,7 @@ impl fmt::Display for TrackId {
 }
 
 /// P(speaking) = sigmoid(z1 − z0) of the model's two logits; always within 0..=1, never NaN.
-#[derive(Clone, Copy, PartialEq, PartialOrd, Debug)]
+#[derive(Clone, Copy, PartialEq, PartialOrd, Debug, Serialize, Deserialize)]
 pub struct Probability(f32);
 
 impl Probability {
@@ -39,7 +40,7 @@ impl Probability {
 }
 
 /// Why a frame's score is not known. Not knowing is not "not speaking".
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Unknown {
     /// The source has no sound.
     NoSound,
@@ -61,7 +62,7 @@ impl Unknown {
 }
 
 /// How much of a decision came from the sound and how much from the face; they add up to 1.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Shares {
     /// The sound's share, 0..=1.
     pub audio: f32,
@@ -79,7 +80,7 @@ impl Shares {
 }
 
 /// What the model says of one face in one frame.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Verdict {
     /// Nothing can be said.
     Unknown(Unknown),
@@ -112,7 +113,7 @@ impl Verdict {
 /// A heatmap over a face crop, row by row, each value 0..=1 on its own track's running scale.
 ///
 /// Not guaranteed: two tracks' maps are not comparable, as each has its own scale.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Heatmap {
     width: usize,
     height: usize,
@@ -158,7 +159,7 @@ impl fmt::Debug for Heatmap {
 }
 
 /// A map and the place in the picture it lies over.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PlacedHeatmap {
     /// The map.
     pub map: Arc<Heatmap>,
@@ -167,7 +168,7 @@ pub struct PlacedHeatmap {
 }
 
 /// One face in one source frame.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FaceEvidence {
     /// Whose face.
     pub track: TrackId,
@@ -186,7 +187,7 @@ pub struct FaceEvidence {
 }
 
 /// Everything known about one source frame.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FrameEvidence {
     /// Which frame.
     pub frame: FrameRef,

@@ -1,7 +1,9 @@
 //! Points, rectangles and faces in pixels of the upright source picture (x right, y down).
 
+use serde::{Deserialize, Serialize};
+
 /// A point in pixels.
-#[derive(Clone, Copy, PartialEq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Point {
     /// Pixels from the left edge.
     pub x: f32,
@@ -10,7 +12,7 @@ pub struct Point {
 }
 
 /// A rectangle by its corners, in pixels; may reach outside the picture.
-#[derive(Clone, Copy, PartialEq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Rect {
     /// Left edge.
     pub x1: f32,

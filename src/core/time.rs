@@ -4,6 +4,7 @@
 //! the [`Epoch`] it belongs to: a reconnect, a seek or a jump opens a new epoch, and no track,
 //! window or heatmap spans two.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::{Add, Sub};
 
@@ -11,7 +12,7 @@ use std::ops::{Add, Sub};
 pub const SECOND_NS: i64 = 1_000_000_000;
 
 /// A span of media time in nanoseconds; may be negative.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Span(i64);
 
 impl Span {
@@ -70,7 +71,7 @@ impl fmt::Debug for Span {
 }
 
 /// A position in media time, in nanoseconds from the start of its epoch's source clock.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Pts(i64);
 
 impl Pts {
@@ -126,7 +127,9 @@ impl fmt::Debug for Pts {
 }
 
 /// One uninterrupted run of a source. Counts up from zero and is never reused.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug, Serialize, Deserialize,
+)]
 pub struct Epoch(pub u32);
 
 impl Epoch {
@@ -138,7 +141,7 @@ impl Epoch {
 }
 
 /// Identity of a source frame: enough to find the packet again.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct FrameRef {
     /// The epoch the frame belongs to.
     pub epoch: Epoch,

@@ -66,6 +66,7 @@ pub fn build(location: &str, audio_track: u32) -> Result<Graph, ElementError> {
     let pipeline = gst::Pipeline::with_name("intake");
     let source = make("filesrc")?;
     source.set_property("location", location);
+    super::edit_list::guard(&source);
     let parse = make("parsebin")?;
     let streams = make("multiqueue")?;
     // One buffer at least and growing by itself: a stream that is stored ahead of the other waits

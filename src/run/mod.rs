@@ -132,8 +132,7 @@ pub fn run(
     let sound_kept = outputs.film.as_ref().map(|f| f.film.sound_kept());
     let passed = work(pipeline, &setting, &recording, &engine, &mut outputs, progress, stop)?;
     note_damage(&recording, &passed, &mut outputs)?;
-    let ending =
-        if stop.load(Ordering::Relaxed) { Ending::Stopped } else { Ending::Complete };
+    let ending = if stop.load(Ordering::Relaxed) { Ending::Stopped } else { Ending::Complete };
     let (summary, written) = outputs.close(ending)?;
     let provider = engine.provider().to_string();
     drop(recording);
@@ -168,9 +167,15 @@ fn work(
     let film = outputs.film.as_ref().map(|f| &f.film);
     let how = (progress, stop);
     match (film, setting.schedule.frames_held) {
-        (Some(film), None) => {
-            crate::passes::two(pipeline, setting, recording, engine, film, &mut outputs.records, how)
-        }
+        (Some(film), None) => crate::passes::two(
+            pipeline,
+            setting,
+            recording,
+            engine,
+            film,
+            &mut outputs.records,
+            how,
+        ),
         (film, _) => pass(setting, recording, engine, film, &mut outputs.records, how),
     }
 }

@@ -108,11 +108,12 @@ impl Outputs {
 }
 
 fn film(wishes: &FilmWishes, recording: &Recording) -> Result<NamedFilm, RunError> {
-    let container = Container::from_path(&wishes.path)
-        .map_err(|e| RunError::Config(crate::config::ConfigError::Wrong {
+    let container = Container::from_path(&wishes.path).map_err(|e| {
+        RunError::Config(crate::config::ConfigError::Wrong {
             key: "-o".into(),
             problem: e.to_string(),
-        }))?;
+        })
+    })?;
     let file = AtomicPath::create(&wishes.path)?;
     let film = Film::create(FilmPlan {
         path: named_in_errors(&file),

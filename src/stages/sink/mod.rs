@@ -5,4 +5,5 @@ mod file_error;
 #[cfg(feature = "gst")]
 pub mod gst;
 pub mod records;
+pub mod spool;
 pub mod stage;

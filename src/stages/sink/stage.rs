@@ -46,6 +46,11 @@ impl Records {
         Self { open, tally: Tally::new() }
     }
 
+    /// Writes to `record`, too.
+    pub fn add(&mut self, record: Box<dyn Record>) {
+        self.open.push(record);
+    }
+
     /// Takes an event.
     ///
     /// # Errors
@@ -95,6 +100,13 @@ impl Records {
 pub struct LanesApart {
     evidence: u64,
     frame: Option<u64>,
+}
+
+impl LanesApart {
+    /// Evidence for frame `evidence` met frame `frame`.
+    pub const fn new(evidence: u64, frame: Option<u64>) -> Self {
+        Self { evidence, frame }
+    }
 }
 
 /// Writes records, and hands each frame with its evidence to `film`, until the evidence ends.

@@ -1,0 +1,127 @@
+//! Evidence set aside on disk between two passes over a recording.
+//!
+//! A file without a name: it is gone when the program ends, however that happens. Grows by about
+//! 1 kB a face and frame; memory does not.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::records::event::Event;
+use super::records::{Ending, Record, RecordError};
+use crate::core::evidence::FrameEvidence;
+
+/// What the spool is called in errors.
+const NAME: &str = "the temporary file for evidence between the two passes";
+
+fn failed(reason: std::io::Error) -> RecordError {
+    RecordError::new(Path::new(NAME), reason)
+}
+
+/// The writing end: one more record among the others.
+pub struct SpoolWriter(Arc<Mutex<BufWriter<File>>>);
+
+/// The file, kept until it is read.
+pub struct Spool(Arc<Mutex<BufWriter<File>>>);
+
+impl Spool {
+    /// An empty spool, and its writing end.
+    ///
+    /// # Errors
+    /// Where the system gives no temporary file.
+    pub fn create() -> Result<(Self, SpoolWriter), RecordError> {
+        let file = tempfile::tempfile().map_err(failed)?;
+        let shared = Arc::new(Mutex::new(BufWriter::new(file)));
+        Ok((Self(Arc::clone(&shared)), SpoolWriter(shared)))
+    }
+
+    /// The reading end, from the first frame.
+    ///
+    /// # Errors
+    /// Where the disk refuses.
+    pub fn read(self) -> Result<SpoolReader, RecordError> {
+        let mut writer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        writer.flush().map_err(failed)?;
+        let mut file = writer.get_ref().try_clone().map_err(failed)?;
+        file.rewind().map_err(failed)?;
+        Ok(SpoolReader(BufReader::new(file)))
+    }
+}
+
+impl Record for SpoolWriter {
+    fn write(&mut self, evidence: &FrameEvidence) -> Result<(), RecordError> {
+        let bytes =
+            postcard::to_allocvec(evidence).map_err(|e| failed(std::io::Error::other(e)))?;
+        let length = u32::try_from(bytes.len()).map_err(|e| failed(std::io::Error::other(e)))?;
+        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        file.write_all(&length.to_le_bytes()).map_err(failed)?;
+        file.write_all(&bytes).map_err(failed)
+    }
+
+    fn event(&mut self, _event: &Event) -> Result<(), RecordError> {
+        Ok(())
+    }
+
+    fn close(self: Box<Self>, _ending: Ending) -> Result<PathBuf, RecordError> {
+        Ok(PathBuf::from(NAME))
+    }
+}
+
+/// Frames of evidence in the order in which they were written.
+pub struct SpoolReader(BufReader<File>);
+
+impl SpoolReader {
+    /// The next frame's evidence; `None` at the end.
+    ///
+    /// # Errors
+    /// Where the disk refuses or gives back something else than was written.
+    pub fn next(&mut self) -> Result<Option<FrameEvidence>, RecordError> {
+        let mut length = [0; 4];
+        match self.0.read_exact(&mut length) {
+            Ok(()) => {}
+            Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
+            Err(e) => return Err(failed(e)),
+        }
+        let mut bytes = vec![0; u32::from_le_bytes(length) as usize];
+        self.0.read_exact(&mut bytes).map_err(failed)?;
+        postcard::from_bytes(&bytes).map(Some).map_err(|e| failed(std::io::Error::other(e)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::evidence::{Heatmap, PlacedHeatmap, TrackId, Unknown, Verdict};
+    use crate::core::geometry::Rect;
+    use crate::core::time::{Epoch, FrameRef, Pts};
+
+    #[test]
+    fn what_goes_in_comes_out() {
+        let (spool, mut writer) = Spool::create().expect("a temporary file");
+        let map = Arc::new(Heatmap::new(2, 1, vec![0.25, 1.0]).expect("two cells"));
+        for seq in 0..3 {
+            let face = crate::core::evidence::FaceEvidence {
+                track: TrackId(7),
+                rect: Rect::new(1.0, 2.0, 3.0, 4.0),
+                landmarks: Default::default(),
+                detected: true,
+                verdict: Verdict::Unknown(Unknown::SoundGap),
+                heat: Some(PlacedHeatmap { map: Arc::clone(&map), over: Rect::default() }),
+                talk_seconds: 1.5,
+            };
+            let frame = FrameRef { epoch: Epoch(1), seq, pts: Pts::from_ns(-5) };
+            let floor = Some(TrackId(7));
+            let evidence = FrameEvidence { frame, faces: vec![face], floor };
+            writer.write(&evidence).expect("room on the disk");
+        }
+        let mut reader = spool.read().expect("it can be read");
+        for seq in 0..3 {
+            let evidence = reader.next().expect("whole").expect("three frames");
+            assert_eq!((evidence.frame.seq, evidence.floor), (seq, Some(TrackId(7))));
+            let heat = evidence.faces[0].heat.as_ref().expect("a map");
+            assert_eq!(heat.map.values(), [0.25, 1.0]);
+        }
+        assert!(reader.next().expect("the end is no error").is_none());
+    }
+}
