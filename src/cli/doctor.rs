@@ -1,6 +1,6 @@
 //! `locutor doctor`: what is here, what is missing, and the command that mends it.
 //!
-//! Takes nothing but the machine as it is; gives a [`report::Report`], as text or JSON, and exit
+//! Takes nothing but the machine as it is; gives a report, as text or JSON, and exit
 //! code 0 where the main job (`annotate` into mp4) can run, 69 where something that it requires is
 //! missing. What is merely useful is told, but fails nothing.
 //!

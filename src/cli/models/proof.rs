@@ -4,6 +4,7 @@ use crate::models::Package;
 
 /// What is known of a package's graphs.
 #[derive(Debug)]
+#[cfg_attr(not(feature = "onnx"), allow(dead_code, reason = "only a runtime proves anything"))]
 pub enum Proof {
     /// So many graphs are what the manifest says.
     Proven {
