@@ -105,9 +105,13 @@ pub fn import(kind: ImportKind, files: &[PathBuf], out_dir: &Path) -> Result<Pac
         }
     };
     let mut weights = CheckpointWeights::new(Checkpoint::open(file)?, wanted);
-    let graphs: SpeakerGraphs = match kind {
-        ImportKind::LightAsd => light_asd::graphs(&mut weights, light_asd::WIDTHS)?,
-        ImportKind::LrAsd | ImportKind::YuNet => lr_asd::graphs(&mut weights, lr_asd::WIDTHS)?,
+    let (graphs, explain): (SpeakerGraphs, RawExplain) = match kind {
+        ImportKind::LightAsd => {
+            (light_asd::graphs(&mut weights, light_asd::WIDTHS)?, light_asd::explain())
+        }
+        ImportKind::LrAsd | ImportKind::YuNet => {
+            (lr_asd::graphs(&mut weights, lr_asd::WIDTHS)?, lr_asd::explain())
+        }
     };
     // The face-only classifier, which only training uses.
     weights.finish(&["lossV.FC.weight", "lossV.FC.bias"])?;
@@ -117,7 +121,7 @@ pub fn import(kind: ImportKind, files: &[PathBuf], out_dir: &Path) -> Result<Pac
         origin: origin_of(origin, file),
         notes: notes.into(),
     };
-    speaker::write(out_dir, graphs, texts(package))
+    speaker::write(out_dir, graphs, SpeakerTexts { explain, ..texts(package) })
 }
 
 const LIGHT_ASD_NOTES: &str = "Looks, but hardly hears: another person's voice over moving lips is \
@@ -125,7 +129,7 @@ const LIGHT_ASD_NOTES: &str = "Looks, but hardly hears: another person's voice o
 const LR_ASD_NOTES: &str = "Looks, but hardly hears: another person's voice over moving lips is \
     called speaking in most frames. The gate is the network's own, over audio and face channels.";
 
-/// Defaults of every imported speaker package.
+/// Defaults of a speaker package; the explain part is for one that nothing was measured of.
 pub(crate) fn texts(package: RawPackage) -> SpeakerTexts {
     SpeakerTexts {
         package,
@@ -136,8 +140,8 @@ pub(crate) fn texts(package: RawPackage) -> SpeakerTexts {
         },
         explain: RawExplain {
             default_mode: "gate-activation".into(),
-            why: "ranks channels by gate times activation, which costs nothing and is more \
-                  faithful than ranking by the gate alone"
+            why: "ranks channels by gate times activation, which needs no further run of the \
+                  network; not measured on this one"
                 .into(),
             typical: std::collections::BTreeMap::new(),
         },
