@@ -90,17 +90,33 @@ impl Engine {
         options: &SessionOptions,
     ) -> Result<Self, EngineError> {
         let detector_manifest = detector.detector()?.clone();
-        let find = open(detector, &detector_manifest.file, options)?;
         let speaker_name = speaker.manifest().common.name.clone();
-        let graphs = SpeakerGraphs::open(speaker, options)?;
-        let (provider, shape) = (graphs.provider(), graphs.shape().clone());
         let outputs = output_names(&detector_manifest);
         let input = detector_manifest.input.as_str().to_owned();
         let capacity = Capacity { items: JOBS_WAITING, bytes: usize::MAX };
         let (jobs, queue) = edge("stages→engine", capacity, WhenFull::Block);
-        let mut work = Work { find, input, outputs, graphs };
-        let thread =
-            std::thread::Builder::new().name("engine".into()).spawn(move || work.serve(&queue))?;
+        let one = Capacity { items: 1, bytes: usize::MAX };
+        let (ready, opened) = edge("engine→start", one, WhenFull::Block);
+        let (detector, speaker, options) = (detector.clone(), speaker.clone(), *options);
+        let file = detector_manifest.file.clone();
+        // The sessions are opened where they are used, so that the runtime's own threads take this
+        // thread's name and show up under it.
+        let thread = std::thread::Builder::new().name("engine".into()).spawn(move || {
+            let graphs = open(&detector, &file, &options)
+                .and_then(|find| Ok((find, SpeakerGraphs::open(&speaker, &options)?)));
+            match graphs {
+                Ok((find, graphs)) => {
+                    let known = (graphs.provider(), graphs.shape().clone());
+                    if ready.send(Reply(Ok(known))).is_ok() {
+                        Work { find, input, outputs, graphs }.serve(&queue);
+                    }
+                }
+                // Where the starter is gone there is nobody to tell.
+                Err(e) => drop(ready.send(Reply(Err(e)))),
+            }
+        })?;
+        let gone = || std::io::Error::other("it ended while opening the models");
+        let (provider, shape) = opened.recv().ok_or_else(gone)?.0?;
         Ok(Self {
             jobs,
             detector: detector_manifest,

@@ -4,7 +4,7 @@
 //! verdicts in order of time. Holds the pictures that wait for smoothing, nothing older. Runs the
 //! model whenever enough has come together, so a caller pushes, then calls [`Scorer::advance`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::hearing::Hearing;
@@ -61,6 +61,11 @@ pub struct Scorer {
     /// No track can start before this tick any more.
     at: Tick,
     open: BTreeMap<TrackId, Open>,
+    /// Tracks on frames that stood for no tick so far: a fast source has such frames, and a track
+    /// may begin and end between two ticks.
+    between_ticks: BTreeSet<TrackId>,
+    /// Of those, the ones that have ended: nothing will ever be said of them, and that is news.
+    unscored: Vec<TrackId>,
 }
 
 impl Scorer {
@@ -81,6 +86,8 @@ impl Scorer {
             previous: None,
             at: Tick(i64::MIN),
             open: BTreeMap::new(),
+            between_ticks: BTreeSet::new(),
+            unscored: Vec::new(),
         }
     }
 
@@ -107,7 +114,12 @@ impl Scorer {
             if let Some(open) = self.open.get_mut(track) {
                 open.lane.end();
             }
+            if self.between_ticks.remove(track) {
+                self.unscored.push(*track);
+            }
         }
+        let known = |face: &&TrackedFace| !self.open.contains_key(&face.track);
+        self.between_ticks.extend(tracked.faces.iter().filter(known).map(|f| f.track));
         self.at = Tick::nearest(frame.id.pts).offset(-1);
         self.previous = Some((Arc::clone(&frame.picture), tracked.faces.clone()));
     }
@@ -122,6 +134,7 @@ impl Scorer {
         for open in self.open.values_mut() {
             open.lane.end();
         }
+        self.unscored.extend(std::mem::take(&mut self.between_ticks));
     }
 
     /// The previous frame stands for `ticks`.
@@ -133,6 +146,7 @@ impl Scorer {
         }
         for tick in ticks.map(Tick) {
             for face in faces {
+                self.between_ticks.remove(&face.track);
                 let open = self.open.entry(face.track).or_insert_with(|| {
                     let shape = self.model.shape();
                     Open {
@@ -155,7 +169,8 @@ impl Scorer {
     pub fn advance(&mut self) -> Result<Vec<TrackNews>, ModelFault> {
         self.hearing.advance(self.model.as_mut())?;
         while self.encode()? {}
-        let mut news = Vec::new();
+        let nothing = |track| TrackNews { track, verdicts: Vec::new(), complete: true };
+        let mut news: Vec<TrackNews> = self.unscored.drain(..).map(nothing).collect();
         let how = (self.settings.window, self.settings.mode);
         for (track, open) in &mut self.open {
             let mut verdicts = Vec::new();
