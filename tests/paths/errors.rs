@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::kit::{Said, leftovers, locutor, tiny_models};
 use crate::media::{AAC, H264, MONO_16K, Media, PLAIN, launch};
+use crate::probe::probe;
 use crate::records;
 
 /// One mistake.
@@ -197,10 +198,9 @@ fn damaged_in_the_middle(muxer: &'static str, name: &str) {
     media.make(&file);
     damage(&file);
     let typed = format!(
-        "annotate {name} FILM --rttm turns.rttm --vtt turns.vtt --ava-csv faces.csv --json"
-    )
-    .replace("e.jsonl", "events.jsonl")
-    .replace("FILM", "-o film.mp4 --events events.jsonl");
+        "annotate {name} -o film.mp4 --events events.jsonl --rttm turns.rttm --vtt turns.vtt \
+         --ava-csv faces.csv"
+    );
     let said = say(tiny_models(), folder.path(), &typed);
     assert_eq!(said.code, Some(75), "{}{}", said.out, said.err);
     let records = records::read(folder.path());
@@ -208,8 +208,10 @@ fn damaged_in_the_middle(muxer: &'static str, name: &str) {
     assert!((100..=250).contains(&frames), "{frames} of 250 frames are left");
     let notes = records.of("degraded");
     assert!(!notes.is_empty());
-    let film = crate::probe::probe(&folder.path().join("film.mp4"), 1);
-    assert_eq!(film.pictures, frames);
+    let [hurt, film] = [&file, &folder.path().join("film.mp4")].map(|f| probe(f, 1));
+    assert_eq!((film.pictures, hurt.pictures), (frames, frames));
+    // A gap stays a gap: closing it would part picture and sound.
+    assert!((film.length() - hurt.length()).abs() < 0.05, "{hurt:?} became {film:?}");
     assert_eq!(leftovers(folder.path()), Vec::<String>::new());
 }
 
@@ -232,6 +234,6 @@ fn a_stream_cut_short_is_annotated_as_far_as_it_goes() {
     std::fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
     let said = say(tiny_models(), folder.path(), "annotate cut.mkv FILM");
     assert_eq!(said.code, Some(75), "{}{}", said.out, said.err);
-    let film = crate::probe::probe(&folder.path().join("film.mp4"), 1);
+    let film = probe(&folder.path().join("film.mp4"), 1);
     assert!((80..=200).contains(&film.pictures), "{} pictures", film.pictures);
 }

@@ -1,4 +1,7 @@
 //! Media made by `gst-launch-1.0`: a white ball that the tiny detector takes for a face, on black.
+//!
+//! The ball wanders in a small field in the middle, about a pixel a frame: slowly enough for one
+//! person to stay one person.
 
 use std::path::Path;
 use std::process::Command;
@@ -42,7 +45,8 @@ impl Media {
         let fiftieths = (self.frames * den * 50).div_ceil(num);
         let mut line = format!(
             "videotestsrc pattern=ball num-buffers={} ! \
-             video/x-raw,format=I420,width={width},height={height},framerate={num}/{den} ! {} ! \
+             video/x-raw,format=I420,width=112,height=96,framerate={num}/{den} ! \
+             videobox autocrop=true ! video/x-raw,width={width},height={height} ! {} ! \
              queue max-size-bytes=0 ! mux. {} name=mux ! filesink location={}",
             self.frames,
             self.picture,

@@ -10,15 +10,15 @@ use crate::media::{AAC, H264, MONO_16K, Media, PLAIN};
 use crate::probe::Probe;
 
 /// What a recording becomes.
-struct Case {
+struct Case<'a> {
     media: Media,
     input: &'static str,
     output: &'static str,
     track: u32,
-    more: &'static [&'static str],
+    more: &'a [&'a str],
 }
 
-impl Case {
+impl Case<'_> {
     const fn of(media: Media) -> Self {
         Self { media, input: "mp4", output: "mp4", track: 1, more: &[] }
     }
@@ -45,6 +45,7 @@ fn check_found(run: &Run, media: &Media) {
     let faces = run.records.faces();
     let share = faces.len() as f64 / f64::from(media.frames);
     assert!(share > 0.9, "faces in {share} of the frames");
+    assert_eq!(run.summary["people"].as_array().unwrap().len(), 1, "one ball, one person");
     let scored = faces.iter().filter(|f| f["score"].is_f64()).count();
     if media.sound.is_empty() {
         assert_eq!(scored, 0);
@@ -178,7 +179,7 @@ fn every_way_of_explaining() {
 
 #[test]
 fn read_twice_the_records_are_the_same() {
-    let frames_of = |more: &'static [&'static str]| {
+    let frames_of = |more: &[&str]| {
         let media = Media { frames: 100, picture: H264, ..PLAIN };
         let (run, ..) = Case { more, ..Case::of(media) }.run();
         assert_eq!(run.summary["lookahead_seconds"], 2.0);
