@@ -64,6 +64,9 @@ impl Container {
 
     /// Whether sound stored as `caps` goes into this container unchanged.
     pub fn keeps(self, caps: &gst::Caps) -> bool {
+        if matches!(self, Self::Mp4 | Self::Mov) && is_layer_one_or_two(caps) {
+            return false;
+        }
         let Some(factory) = gst::ElementFactory::find(self.muxer()) else {
             return false;
         };
@@ -101,6 +104,15 @@ impl Container {
         let sound = sound.then(|| pad("audio_%u")).transpose()?;
         Ok(MuxerPads { muxer, pictures, sound })
     }
+}
+
+/// MPEG-1 sound other than MP3. The mp4 muxer takes it and calls it MP3; players stay silent.
+fn is_layer_one_or_two(caps: &gst::Caps) -> bool {
+    caps.iter().any(|s| {
+        s.name() == "audio/mpeg"
+            && s.get::<i32>("mpegversion") == Ok(1)
+            && s.get::<i32>("layer") != Ok(3)
+    })
 }
 
 /// A muxer ready to be linked.

@@ -16,7 +16,7 @@ use crate::core::time::{Pts, Span};
 use crate::gst::bus::BusListener;
 use crate::gst::container::{Container, MuxerPads};
 use crate::gst::elements::{ElementError, broken, chain, make};
-use crate::gst::encoder::EncoderWishes;
+use crate::gst::encoder::{EncoderWishes, VideoCodec};
 
 /// Pictures that may wait for the encoder.
 const PICTURES_WAITING: u64 = 3;
@@ -255,16 +255,40 @@ fn picture_branch(
     let encoder = codec.make(&plan.encoder)?;
     let queue = make("queue")?;
     let from: &gst::Element = source.upcast_ref();
-    let mut row = vec![from, &encoder];
+    let whole_chroma = whole_chroma(codec, &plan.pictures)?;
+    let mut row = vec![from];
+    row.extend(&whole_chroma);
+    row.push(&encoder);
     let parse = match codec {
-        crate::gst::encoder::VideoCodec::H264 => Some(make("h264parse")?),
-        crate::gst::encoder::VideoCodec::Vp9 => None,
+        VideoCodec::H264 => Some(make("h264parse")?),
+        VideoCodec::Vp9 => None,
     };
     row.extend(&parse);
     row.push(&queue);
     chain(pipeline, &row)?;
     link_to(&queue, into)?;
     Ok(source)
+}
+
+/// H.264 holds an odd size as 4:4:4 only: halved chroma has no half pixels. What turns pictures into
+/// that, where it is needed.
+fn whole_chroma(
+    codec: VideoCodec,
+    pictures: &gst::Caps,
+) -> Result<Vec<gst::Element>, ElementError> {
+    let odd = |s: &gst::StructureRef, key| s.get::<i32>(key).is_ok_and(|n| n % 2 != 0);
+    let odd = pictures.structure(0).is_some_and(|s| odd(s, "width") || odd(s, "height"));
+    if codec != VideoCodec::H264 || !odd {
+        return Ok(Vec::new());
+    }
+    tracing::warn!(
+        "the picture's size is odd, so the film is H.264 4:4:4, which some players cannot show; \
+         a .webm has no such limit"
+    );
+    let (convert, fixed) = (make("videoconvert")?, make("capsfilter")?);
+    let caps = gst::Caps::builder("video/x-raw").field("format", "Y444").build();
+    fixed.set_property("caps", caps);
+    Ok(vec![convert, fixed])
 }
 
 fn sound_branch(

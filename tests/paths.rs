@@ -1,0 +1,28 @@
+//! The whole program on real media, as a user runs it: from a recording to a film and its records.
+//!
+//! Every test here starts the binary itself. `tiny` makes its media with `gst-launch-1.0` and its
+//! models with random weights, so that it runs everywhere; `clips` takes the recordings and models
+//! in `../shared`, and `sync` the tools of `tools/sample` with their Python: both say so loudly
+//! where these are missing. `errors` is the table of what can go wrong and the exit code of each.
+//! `stop` presses Ctrl-C.
+#![allow(clippy::unwrap_used, reason = "a test's helpers may panic, too")]
+#![cfg(all(feature = "gst", feature = "onnx"))]
+
+#[path = "paths/clips.rs"]
+mod clips;
+#[path = "paths/errors.rs"]
+mod errors;
+#[path = "paths/kit.rs"]
+mod kit;
+#[path = "paths/media.rs"]
+mod media;
+#[path = "paths/probe.rs"]
+mod probe;
+#[path = "paths/records.rs"]
+mod records;
+#[path = "paths/stop.rs"]
+mod stop;
+#[path = "paths/sync.rs"]
+mod sync;
+#[path = "paths/tiny.rs"]
+mod tiny;

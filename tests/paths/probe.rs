@@ -1,0 +1,92 @@
+//! Counts what a media file holds, by decoding all of it through the program's own source.
+//!
+//! The source is the one that also feeds the stages; that it loses nothing itself is tested beside
+//! it, against counts that are known beforehand, and here by media whose counts the test chose.
+
+use std::path::Path;
+
+use locutor::stages::source::gst::Recording;
+
+/// What was found. Times in seconds.
+#[derive(Debug)]
+pub struct Probe {
+    pub pictures: usize,
+    pub width: u32,
+    pub height: u32,
+    /// When the first picture is shown.
+    pub first: f64,
+    /// When the last picture is shown.
+    pub last: f64,
+    /// How long the last picture is shown, where the file says so.
+    pub last_span: Option<f64>,
+    pub sound: Option<Sound>,
+    /// What the source complained about on the way.
+    pub damage: Vec<String>,
+}
+
+/// The chosen sound track.
+#[derive(Debug)]
+pub struct Sound {
+    pub codec: String,
+    pub tracks: u32,
+    pub start: f64,
+    pub end: f64,
+}
+
+impl Probe {
+    /// The mean time between two pictures.
+    pub fn frame_seconds(&self) -> f64 {
+        (self.last - self.first) / (self.pictures.max(2) - 1) as f64
+    }
+
+    /// From the first picture to the end of the last.
+    pub fn length(&self) -> f64 {
+        self.last - self.first + self.last_span.unwrap_or(self.frame_seconds())
+    }
+}
+
+/// Decodes all of `path`, with sound track `track`.
+pub fn probe(path: &Path, track: u32) -> Probe {
+    let recording = Recording::open(path, track).unwrap_or_else(|e| panic!("{e}"));
+    let shape = recording.shape().clone();
+    recording.play().unwrap();
+    let named = |name: &str| std::thread::Builder::new().name(name.into());
+    std::thread::scope(|scope| {
+        let sound = recording.sound().map(|blocks| {
+            let heard = move || {
+                let (mut start, mut end) = (f64::INFINITY, 0.0_f64);
+                for block in blocks {
+                    let Some(pts) = block.pts else { continue };
+                    start = start.min(pts.seconds());
+                    end = end.max(pts.seconds() + block.samples.len() as f64 / 16_000.0);
+                }
+                (start, end)
+            };
+            named("probe sound").spawn_scoped(scope, heard).unwrap()
+        });
+        if let Some(packets) = recording.packets() {
+            named("probe packets").spawn_scoped(scope, move || packets.for_each(drop)).unwrap();
+        }
+        let (mut times, mut last_span) = (Vec::new(), None);
+        for raw in recording.pictures() {
+            times.push(raw.pts.expect("a picture has a time").seconds());
+            last_span = raw.span.map(|s| s.seconds());
+        }
+        let sound = sound.map(|heard| heard.join().unwrap()).zip(shape.sound);
+        Probe {
+            pictures: times.len(),
+            width: shape.video.width,
+            height: shape.video.height,
+            first: times.first().copied().unwrap_or_default(),
+            last: times.iter().copied().fold(0.0, f64::max),
+            last_span,
+            sound: sound.map(|((start, end), shape)| Sound {
+                codec: shape.codec,
+                tracks: shape.tracks,
+                start,
+                end,
+            }),
+            damage: recording.damage(),
+        }
+    })
+}

@@ -1,0 +1,63 @@
+//! Ctrl-C in the middle: what is done is kept, whole, under names that say so.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::kit::{Said, leftovers, locutor, tiny_models};
+use crate::media::{Media, PLAIN};
+use crate::probe::probe;
+
+/// Waits until the temporary film in `folder` has something in it.
+fn wait_for_film(folder: &Path) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let begun = || {
+        std::fs::read_dir(folder).unwrap().flatten().any(|entry| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            name.contains("film") && entry.metadata().is_ok_and(|m| m.len() > 10_000)
+        })
+    };
+    while !begun() {
+        assert!(Instant::now() < deadline, "the film was not begun within a minute");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn stopped(more: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let frames = 6_000;
+    Media { frames, ..PLAIN }.make(&at("long.mp4"));
+    let child = locutor(tiny_models(), folder.path())
+        .args(["annotate", "long.mp4", "-o", "film.mp4", "--events", "e.jsonl", "--json"])
+        .args(more)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for_film(folder.path());
+    let signal = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(signal.success());
+    let said = Said::from(child.wait_with_output().unwrap());
+    assert_eq!(said.code, Some(130), "{}{}", said.out, said.err);
+    assert!(!at("film.mp4").exists() && !at("e.jsonl").exists(), "final names");
+    let mut left = leftovers(folder.path());
+    left.sort();
+    assert_eq!(left, ["e.incomplete.jsonl", "film.incomplete.mp4"]);
+    let film = probe(&at("film.incomplete.mp4"), 1);
+    let records = std::fs::read_to_string(at("e.incomplete.jsonl")).unwrap();
+    let lines = records.lines().filter(|l| l.contains("locutor.frame/1")).count();
+    assert!(film.pictures > 0 && film.pictures < frames as usize, "{film:?}");
+    assert_eq!(film.pictures, lines, "frames in the film and in the record");
+    let last: serde_json::Value = serde_json::from_str(records.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["event"], &last["complete"]), (&"end".into(), &false.into()));
+    let summary: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(summary["complete"], false);
+    let sound = film.sound.expect("the sound is kept, too");
+    assert!(sound.end > film.last - 0.5, "sound to {} s, picture to {} s", sound.end, film.last);
+}
+
+#[test]
+fn control_c_keeps_what_is_done() {
+    stopped(&[]);
+}
