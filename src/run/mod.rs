@@ -180,7 +180,11 @@ fn work(
     }
 }
 
-fn setting(
+/// What the stages are built from, given a pipeline, a speaker package and what the recording is.
+///
+/// # Errors
+/// Where the package asks for something impossible.
+pub fn setting(
     pipeline: &Pipeline,
     speaker: &Package,
     video: &VideoShape,

@@ -15,7 +15,7 @@ use super::speaker::SpeakerGraphs;
 use super::weights::Weights;
 use crate::models::ModelError;
 use crate::models::graph::Edge;
-use crate::models::manifest::raw::RawExplain;
+use crate::models::manifest::raw::{RawDecision, RawExplain};
 use crate::models::tensor::Tensor;
 
 /// Output channels of the three blocks in the released network.
@@ -63,6 +63,21 @@ pub(super) fn explain() -> RawExplain {
         default_mode: "gate-activation".into(),
         why: WHY.into(),
         typical: typical.map(|(mode, p99)| (mode.to_owned(), p99)).into(),
+    }
+}
+
+/// When a score counts as speaking: chosen on the project's 47 labelled composites by the whole
+/// program (detector and tracker included).
+pub(super) fn decision() -> RawDecision {
+    RawDecision {
+        threshold: 0.65,
+        smoothing_ticks: 5,
+        why:
+            "On the labelled composites 0.65 over 5 ticks is right in .906 of frames where people \
+              take turns, .919 of those of one talker and .959 beside a muted copy; 0.5 gives \
+              .872, .925 and .963, 0.8 gives .915, .891 and .945. 5 ticks cost nothing and take \
+              flicker out; 9 and more lose word ends."
+                .into(),
     }
 }
 

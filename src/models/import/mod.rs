@@ -105,12 +105,14 @@ pub fn import(kind: ImportKind, files: &[PathBuf], out_dir: &Path) -> Result<Pac
         }
     };
     let mut weights = CheckpointWeights::new(Checkpoint::open(file)?, wanted);
-    let (graphs, explain): (SpeakerGraphs, RawExplain) = match kind {
-        ImportKind::LightAsd => {
-            (light_asd::graphs(&mut weights, light_asd::WIDTHS)?, light_asd::explain())
-        }
+    let (graphs, explain, decision): (SpeakerGraphs, RawExplain, RawDecision) = match kind {
+        ImportKind::LightAsd => (
+            light_asd::graphs(&mut weights, light_asd::WIDTHS)?,
+            light_asd::explain(),
+            light_asd::decision(),
+        ),
         ImportKind::LrAsd | ImportKind::YuNet => {
-            (lr_asd::graphs(&mut weights, lr_asd::WIDTHS)?, lr_asd::explain())
+            (lr_asd::graphs(&mut weights, lr_asd::WIDTHS)?, lr_asd::explain(), lr_asd::decision())
         }
     };
     // The face-only classifier, which only training uses.
@@ -121,7 +123,7 @@ pub fn import(kind: ImportKind, files: &[PathBuf], out_dir: &Path) -> Result<Pac
         origin: origin_of(origin, file),
         notes: notes.into(),
     };
-    speaker::write(out_dir, graphs, SpeakerTexts { explain, ..texts(package) })
+    speaker::write(out_dir, graphs, SpeakerTexts { decision, explain, ..texts(package) })
 }
 
 const LIGHT_ASD_NOTES: &str = "Looks, but hardly hears: another person's voice over moving lips is \
@@ -136,7 +138,7 @@ pub(crate) fn texts(package: RawPackage) -> SpeakerTexts {
         decision: RawDecision {
             threshold: 0.5,
             smoothing_ticks: 1,
-            why: "to be chosen on the labelled composites".into(),
+            why: "the middle; nothing was measured on this package".into(),
         },
         explain: RawExplain {
             default_mode: "gate-activation".into(),

@@ -1,0 +1,116 @@
+//! File mode against one pass of the head over each whole track: what the finite lookahead costs.
+//!
+//! Needs ../shared (weights, composites); skipped loudly without it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use locutor::config::{Pipeline, RecordPaths, parse_floor};
+use locutor::models::device::Device;
+use locutor::models::import::{ImportKind, import};
+use locutor::models::{ModelError, Package};
+use locutor::onnx::engine::Engine;
+use locutor::onnx::session::SessionOptions;
+use locutor::run::setting;
+use locutor::stages::overlay::Style;
+use locutor::stages::score::judge::Window;
+use locutor::stages::sink::records::ava_csv::AvaCsv;
+use locutor::stages::sink::records::turns::TurnRules;
+use locutor::stages::sink::records::{Ending, PictureSize, RecordContext};
+use locutor::stages::sink::stage::{Progress, Records};
+use locutor::stages::source::gst::Recording;
+use locutor::wiring::pass;
+
+/// Turn taking, both mouths moving, and one talker: where the future matters and where not.
+const CLIPS: [&str; 3] =
+    ["sbsturn__vr_face1__vr_face2.mp4", "sbsboth__aoc_512__hill_512.mp4", "own__aoc_512.mp4"];
+
+fn shared() -> Option<PathBuf> {
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    if shared.join("models/asd").is_dir() && shared.join("composites").is_dir() {
+        return Some(shared);
+    }
+    eprintln!("SKIPPED: file mode against the whole track needs ../shared");
+    None
+}
+
+fn packages(shared: &Path, into: &Path) -> Result<(Package, Package), ModelError> {
+    let weights = shared.join("models/asd/lightasd_pretrain_AVA_CVPR.model");
+    let faces = shared.join("models/face/yunet_n_dynamic.onnx");
+    let speaker = import(ImportKind::LightAsd, &[weights], &into.join("light-asd"))?;
+    Ok((speaker, import(ImportKind::YuNet, &[faces], &into.join("yunet"))?))
+}
+
+type Scores = BTreeMap<(String, String), f64>;
+
+/// Scores of every face by time and track, with the head over `window`, or the package's own.
+fn scores(
+    clip: &Path,
+    (speaker, detector): &(Package, Package),
+    window: Option<Window>,
+    csv: &Path,
+) -> Scores {
+    let pipeline = Pipeline {
+        input: clip.into(),
+        audio_track: 1,
+        film: None,
+        records: RecordPaths::default(),
+        package: None,
+        detector: None,
+        device: Device::Cpu,
+        explain: Some(locutor::stages::explain::Mode::None),
+        floor: parse_floor("300,500,1000").unwrap(),
+        style: Style::default(),
+        picture_budget_bytes: 0,
+        overwrite: true,
+    };
+    let recording = Recording::open(clip, 1).unwrap();
+    let video = recording.shape().video;
+    let mut setting = setting(&pipeline, speaker, &video).unwrap();
+    setting.schedule.window = window.unwrap_or(setting.schedule.window);
+    let options = SessionOptions { device: Device::Cpu, intra_threads: 2 };
+    let engine = Engine::start(detector, speaker, &options).unwrap();
+    let context = RecordContext {
+        stream: "clip".into(),
+        video_id: "clip".into(),
+        picture: PictureSize { width: video.width, height: video.height },
+        turns: TurnRules::default(),
+    };
+    let mut records = Records::new(vec![Box::new(AvaCsv::create(csv, &context).unwrap())]);
+    let how = (&Progress::default(), &AtomicBool::new(false));
+    pass(&setting, &recording, &engine, None, &mut records, how).unwrap();
+    records.close(Ending::Complete).unwrap();
+    let mut reader = csv::Reader::from_path(csv).unwrap();
+    let rows = reader.records().map(|row| {
+        let row = row.unwrap();
+        ((row[1].to_owned(), row[7].to_owned()), row[8].parse().unwrap())
+    });
+    rows.collect()
+}
+
+#[test]
+fn two_seconds_of_future_are_as_good_as_all_of_it() {
+    let Some(shared) = shared() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let models = packages(&shared, dir.path()).unwrap();
+    // Longer than any clip: the whole track is one window.
+    let whole = Window { hop: 1_000_000, lookahead: 0 };
+    let (mut faces, mut off, mut flips) = (0_usize, 0.0, 0_usize);
+    for clip in CLIPS {
+        let clip = shared.join("composites").join(clip);
+        let file = scores(&clip, &models, None, &dir.path().join("file.csv"));
+        let all = scores(&clip, &models, Some(whole), &dir.path().join("whole.csv"));
+        assert_eq!(file.len(), all.len());
+        for (face, p) in &file {
+            let q = all[face];
+            off += (p - q).abs();
+            flips += usize::from((*p > 0.5) != (q > 0.5));
+        }
+        faces += file.len();
+    }
+    let mean = off / faces as f64;
+    println!("{faces} face-frames: mean |Δp| {mean:.5}, {flips} decisions flipped");
+    assert!(faces > 500 && mean <= 0.01, "mean |Δp| is {mean}");
+    assert!(flips as f64 <= 0.005 * faces as f64, "{flips} of {faces} decisions flipped");
+}
