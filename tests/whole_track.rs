@@ -90,7 +90,7 @@ fn scores(
 }
 
 #[test]
-fn two_seconds_of_future_are_as_good_as_all_of_it() {
+fn the_lookahead_of_files_is_as_good_as_all_the_future() {
     let Some(shared) = shared() else { return };
     let dir = tempfile::tempdir().unwrap();
     let models = packages(&shared, dir.path()).unwrap();

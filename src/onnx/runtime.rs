@@ -125,7 +125,9 @@ fn find(var: &dyn Fn(&str) -> Option<std::ffi::OsString>) -> Result<PathBuf, Run
     folders.extend(set("CARGO_MANIFEST_DIR").map(|root| root.join(wheel)));
     folders.extend(env::current_dir().ok().map(|here| here.join(wheel)));
     if let Some(program) = env::current_exe().ok().as_deref().and_then(Path::parent) {
+        // Beside an installed program, and in the checkout that a program was built in.
         folders.extend([program.to_path_buf(), program.join("../lib")]);
+        folders.push(program.join("../..").join(wheel));
     }
     let data = set("XDG_DATA_HOME").or_else(|| Some(set("HOME")?.join(".local/share")));
     folders.extend(data.map(|data| data.join("locutor/onnxruntime")));

@@ -147,7 +147,7 @@ pub(crate) fn texts(package: RawPackage) -> SpeakerTexts {
                 .into(),
             typical: std::collections::BTreeMap::new(),
         },
-        lookahead_ticks: RawLookahead { file: 50, live: 12 },
+        lookahead_ticks: RawLookahead { file: 150, live: 12 },
     }
 }
 

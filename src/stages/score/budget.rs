@@ -40,7 +40,8 @@ const UNKNOWN_RATE: Option<Rate> = Rate::new(60, 1);
 /// Frames beyond the sum: those in the stages' own hands and on the edges.
 const MARGIN_FRAMES: usize = 12;
 /// Lookaheads tried, with hop and chunk, from the best to the least that is worth having.
-const STEPS: [(usize, usize, usize); 4] = [(50, 25, 12), (25, 10, 6), (18, 6, 6), (12, 5, 5)];
+const STEPS: [(usize, usize, usize); 7] =
+    [(100, 25, 12), (75, 25, 12), (50, 25, 12), (35, 12, 6), (25, 10, 6), (18, 6, 6), (12, 5, 5)];
 
 impl Schedule {
     /// The best schedule for pictures of `picture_bytes` at `rate` within `budget_bytes`.
