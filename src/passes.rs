@@ -90,7 +90,7 @@ fn draw_all(
         }
         let id = timeline.advance_to(raw.pts);
         // A first pass that was stopped has evidence for the beginning only.
-        let Some(known) = evidence.next()? else { break };
+        let Some(known) = evidence.next_frame()? else { break };
         if known.frame != id {
             return Err(LanesApart::new(known.frame.seq, Some(id.seq)).into());
         }

@@ -2,6 +2,8 @@
 //!
 //! Needs ../shared (weights, composites); skipped loudly without it.
 
+#![cfg(all(feature = "gst", feature = "onnx"))]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;

@@ -76,7 +76,7 @@ impl SpoolReader {
     ///
     /// # Errors
     /// Where the disk refuses or gives back something else than was written.
-    pub fn next(&mut self) -> Result<Option<FrameEvidence>, RecordError> {
+    pub fn next_frame(&mut self) -> Result<Option<FrameEvidence>, RecordError> {
         let mut length = [0; 4];
         match self.0.read_exact(&mut length) {
             Ok(()) => {}
@@ -117,11 +117,11 @@ mod tests {
         }
         let mut reader = spool.read().expect("it can be read");
         for seq in 0..3 {
-            let evidence = reader.next().expect("whole").expect("three frames");
+            let evidence = reader.next_frame().expect("whole").expect("three frames");
             assert_eq!((evidence.frame.seq, evidence.floor), (seq, Some(TrackId(7))));
             let heat = evidence.faces[0].heat.as_ref().expect("a map");
             assert_eq!(heat.map.values(), [0.25, 1.0]);
         }
-        assert!(reader.next().expect("the end is no error").is_none());
+        assert!(reader.next_frame().expect("the end is no error").is_none());
     }
 }
