@@ -1,6 +1,7 @@
 //! Containers by file extension: muxer, codecs, and whether stored sound fits as it is.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -86,6 +87,7 @@ impl Container {
         }
         let encoder = make("avenc_aac")?;
         encoder.set_property("bitrate", 160_000_i32);
+        leave_priming_out(&encoder);
         Ok(encoder)
     }
 
@@ -104,6 +106,26 @@ impl Container {
         let sound = sound.then(|| pad("audio_%u")).transpose()?;
         Ok(MuxerPads { muxer, pictures, sound })
     }
+}
+
+/// libavcodec's AAC encoder begins with one packet of silence, and GStreamer dates it as if it were
+/// sound: all that follows would come a packet late (128 ms at 8 kHz). Without it nothing does.
+fn leave_priming_out(encoder: &gst::Element) {
+    let Some(pad) = encoder.static_pad("src") else { return };
+    let priming = OnceLock::new();
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        let Some(buffer) = info.buffer_mut() else { return gst::PadProbeReturn::Ok };
+        let Some(length) = priming.get() else {
+            let _ = priming.set(buffer.duration().unwrap_or_default());
+            return gst::PadProbeReturn::Drop;
+        };
+        let earlier = |t: Option<gst::ClockTime>| t.map(|t| t.saturating_sub(*length));
+        let (pts, dts) = (earlier(buffer.pts()), earlier(buffer.dts()));
+        let buffer = buffer.make_mut();
+        buffer.set_pts(pts);
+        buffer.set_dts(dts);
+        gst::PadProbeReturn::Ok
+    });
 }
 
 /// MPEG-1 sound other than MP3. The mp4 muxer takes it and calls it MP3; players stay silent.

@@ -79,6 +79,12 @@ pub fn isolate(command: &mut Command, models: &Path, home: &Path) {
         command.env_remove(name);
     }
     // ONNX Runtime is looked for under the current directory, which is not the repository here.
+    // The list of plugins is the machine's: to gather it anew takes longer than most tests.
+    if std::env::var_os("XDG_CACHE_HOME").is_none()
+        && let Some(real) = std::env::var_os("HOME")
+    {
+        command.env("XDG_CACHE_HOME", Path::new(&real).join(".cache"));
+    }
     let runtime = Path::new(env!("CARGO_MANIFEST_DIR")).join(".ort/onnxruntime/capi");
     if std::env::var_os("ORT_DYLIB_PATH").is_none() && runtime.is_dir() {
         command.env("ORT_DYLIB_PATH", runtime);

@@ -148,7 +148,7 @@ fn no_sound() {
     }
     let times = run.said.err.matches("has no sound").count();
     assert_eq!(times, 1, "said once: {}", run.said.err);
-    assert_eq!(run.summary["sound_kept"], Value::Null);
+    assert_eq!(run.summary["sound_kept"], false);
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn every_way_of_explaining() {
         assert_eq!(run.summary["explain"], mode);
         let shares = |f: &Value| f["audio_share"].is_f64() && f["face_share"].is_f64();
         let with_shares = run.records.faces().iter().filter(|f| shares(f)).count();
-        assert_eq!(with_shares > 0, mode != "none", "{mode}: {with_shares} faces with shares");
+        assert!(with_shares > 20, "{mode}: {with_shares} faces with shares");
     }
 }
 
