@@ -62,31 +62,32 @@ fn scores(
         detector: None,
         device: Device::Cpu,
         explain: Some(locutor::stages::explain::Mode::None),
-        floor: parse_floor("300,500,1000").unwrap(),
+        floor: parse_floor("300,500,1000").expect("the test's own set-up"),
         style: Style::default(),
         picture_budget_bytes: 0,
         overwrite: true,
     };
-    let recording = Recording::open(clip, 1).unwrap();
+    let recording = Recording::open(clip, 1).expect("the test's own set-up");
     let video = recording.shape().video;
-    let mut setting = setting(&pipeline, speaker, &video).unwrap();
+    let mut setting = setting(&pipeline, speaker, &video).expect("the test's own set-up");
     setting.schedule.window = window.unwrap_or(setting.schedule.window);
     let options = SessionOptions { device: Device::Cpu, intra_threads: 2 };
-    let engine = Engine::start(detector, speaker, &options).unwrap();
+    let engine = Engine::start(detector, speaker, &options).expect("the test's own set-up");
     let context = RecordContext {
         stream: "clip".into(),
         video_id: "clip".into(),
         picture: PictureSize { width: video.width, height: video.height },
         turns: TurnRules::default(),
     };
-    let mut records = Records::new(vec![Box::new(AvaCsv::create(csv, &context).unwrap())]);
+    let mut records =
+        Records::new(vec![Box::new(AvaCsv::create(csv, &context).expect("the test's own set-up"))]);
     let how = (&Progress::default(), &AtomicBool::new(false));
-    pass(&setting, &recording, &engine, None, &mut records, how).unwrap();
-    records.close(Ending::Complete).unwrap();
-    let mut reader = csv::Reader::from_path(csv).unwrap();
+    pass(&setting, &recording, &engine, None, &mut records, how).expect("the test's own set-up");
+    records.close(Ending::Complete).expect("the test's own set-up");
+    let mut reader = csv::Reader::from_path(csv).expect("the test's own set-up");
     let rows = reader.records().map(|row| {
-        let row = row.unwrap();
-        ((row[1].to_owned(), row[7].to_owned()), row[8].parse().unwrap())
+        let row = row.expect("the test's own set-up");
+        ((row[1].to_owned(), row[7].to_owned()), row[8].parse().expect("the test's own set-up"))
     });
     rows.collect()
 }
@@ -94,8 +95,8 @@ fn scores(
 #[test]
 fn the_lookahead_of_files_is_as_good_as_all_the_future() {
     let Some(shared) = shared() else { return };
-    let dir = tempfile::tempdir().unwrap();
-    let models = packages(&shared, dir.path()).unwrap();
+    let dir = tempfile::tempdir().expect("the test's own set-up");
+    let models = packages(&shared, dir.path()).expect("the test's own set-up");
     // Longer than any clip: the whole track is one window.
     let whole = Window { hop: 1_000_000, lookahead: 0 };
     let (mut faces, mut off, mut flips) = (0_usize, 0.0, 0_usize);

@@ -188,7 +188,7 @@ impl Shown {
         while !done.load(Ordering::Relaxed) {
             std::thread::sleep(Duration::from_millis(100));
             looks += 1;
-            if looks % 3 == 0 {
+            if looks.is_multiple_of(3) {
                 cpu.sample();
             }
             let at = Span::from_ns(progress.pts_ns.load(Ordering::Relaxed));
@@ -200,7 +200,7 @@ impl Shown {
                     bar.set_position(u64::try_from(at.ns() / 1_000_000).unwrap_or(0));
                     bar.set_message(text);
                 }
-                None if looks % 50 == 0 => tracing::info!("{text}"),
+                None if looks.is_multiple_of(50) => tracing::info!("{text}"),
                 None => {}
             }
         }
