@@ -97,7 +97,8 @@ pub struct Run {
     pub summary: serde_json::Value,
     pub film: PathBuf,
     pub records: Records,
-    pub folder: TempDir,
+    /// Keeps the files until the run is dropped.
+    _folder: TempDir,
 }
 
 /// Annotates `input` into a film `film.<extension>` and all records, and checks that the run ends
@@ -120,7 +121,7 @@ pub fn annotate(models: &Path, input: &Path, extension: &str, more: &[&str], cod
     assert!(said.err.contains("CPU seconds by stage"), "{}", said.err);
     let records = read(folder.path());
     assert_eq!(leftovers(folder.path()), Vec::<String>::new());
-    Run { said, summary, film, records, folder }
+    Run { said, summary, film, records, _folder: folder }
 }
 
 /// Names in `folder` that a run should not have left: temporary and incomplete files.
