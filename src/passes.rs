@@ -35,10 +35,14 @@ pub fn two(
     tracing::info!("the pictures are too large to hold: reading the recording twice");
     let (spool, writer) = Spool::create()?;
     records.add(Box::new(writer));
-    let passed = pass(setting, recording, engine, None, records, (progress, stop))?;
+    let mut passed = pass(setting, recording, engine, None, records, (progress, stop))?;
     recording.stop();
+    if passed.fed.stopped {
+        return Ok(passed);
+    }
     let again = Recording::open(&pipeline.input, pipeline.audio_track)?;
     draw(setting, &again, film, spool.read()?, stop)?;
+    passed.fed.stopped = stop.load(Ordering::Relaxed);
     Ok(passed)
 }
 
@@ -67,7 +71,9 @@ fn draw(
                 while !ended.load(Ordering::Relaxed) && sound.next().is_some() {}
             })?;
         }
-        let drawn = draw_all(recording, &mut timeline, &mut blender, film, &mut evidence, stop);
+        let drawn: Result<(), RunError> =
+            draw_all(recording, &mut timeline, &mut blender, film, &mut evidence, stop);
+        film.end_pictures();
         if drawn.is_err() || stop.load(Ordering::Relaxed) {
             ended.store(true, Ordering::Relaxed);
             recording.stop();
@@ -98,5 +104,11 @@ fn draw_all(
         let buffer = blender.draw(frame, &known)?;
         film.push_picture(buffer, id.pts, raw.span)?;
     }
-    Ok(())
+    // A second reading that ends early is a film shorter than its records.
+    match evidence.next_frame()? {
+        Some(left) if !stop.load(Ordering::Relaxed) => {
+            Err(LanesApart::new(left.frame.seq, None).into())
+        }
+        _ => Ok(()),
+    }
 }

@@ -31,7 +31,7 @@ use crate::stages::score::scorer::{Scorer, ScorerSettings};
 use crate::stages::score::stage::{ScoreCounts, ScoreInput, score};
 use crate::stages::sink::gst::Film;
 use crate::stages::sink::stage::{Progress, Records, write};
-use crate::stages::source::feed::{Fed, feed_pictures};
+use crate::stages::source::feed::{Fed, Hold, feed_pictures};
 use crate::stages::source::gst::{PacketReader, Recording, SoundReader};
 use crate::stages::sync::timeline::{JumpPolicy, Timeline};
 
@@ -62,8 +62,8 @@ pub fn pass(
     records: &mut Records,
     (progress, stop): (&Progress, &AtomicBool),
 ) -> Result<Passed, RunError> {
-    let held = setting.schedule.frames_held.unwrap_or(usize::MAX);
-    let lane = Capacity { items: held, bytes: usize::MAX };
+    // Bounded by the source itself (`Hold`): in frames and in media time.
+    let lane = Capacity { items: usize::MAX, bytes: usize::MAX };
     let between = Capacity { items: BETWEEN, bytes: usize::MAX };
     let inputs = Capacity { items: usize::MAX, bytes: SOUND_BYTES };
     let (fast_in, fast_out) = edge("source→overlay", lane, WhenFull::Block);
@@ -82,11 +82,16 @@ pub fn pass(
         let named = |name: &str| std::thread::Builder::new().name(name.into());
         let timeline = Timeline::new(JumpPolicy::default(), recording.shape().video.rate);
         let pictures = recording.pictures();
+        let hold = film.and(setting.schedule.frames_held).map(|frames| Hold {
+            frames,
+            span: setting.schedule.span_held,
+            progress,
+        });
         let source = named("source").spawn_scoped(scope, move || {
-            feed_pictures(pictures, timeline, fast_in, look_in, stop)
+            feed_pictures(pictures, timeline, fast_in, look_in, hold, stop)
         })?;
-        let to_score = score_in.clone();
         if let Some(sound) = recording.sound() {
+            let to_score = score_in.clone();
             named("sound").spawn_scoped(scope, move || feed_sound(sound, &to_score, stop))?;
         }
         if let Some(packets) = recording.packets() {
@@ -96,12 +101,20 @@ pub fn pass(
                 None => packets.take_while(|_| !stop.load(Ordering::Relaxed)).for_each(drop),
             })?;
         }
-        let track =
-            named("track").spawn_scoped(scope, move || follow(look, &look_out, &score_in))?;
-        let scoring = named("score")
-            .spawn_scoped(scope, move || score(&score_out, scorer, join, held, &evidence_in))?;
+        let track = named("track").spawn_scoped(scope, move || {
+            guarded(recording, || follow(look, &look_out, &score_in))
+        })?;
+        let most = setting.schedule.give_up_at;
+        let scoring = named("score").spawn_scoped(scope, move || {
+            guarded(recording, || score(&score_out, scorer, join, most, &evidence_in))
+        })?;
         let overlay = named("overlay").spawn_scoped(scope, move || {
-            draw(setting, film, &evidence_out, fast_out.as_ref(), records, progress)
+            let drawn = guarded(recording, || {
+                draw(setting, film, &evidence_out, fast_out.as_ref(), records, progress)
+            });
+            // The sound may go on for long; the muxer must not wait for pictures meanwhile.
+            film.iter().for_each(|film| film.end_pictures());
+            drawn
         })?;
         let fed = joined(source, "source");
         let tracked = joined(track, "track").flatten();
@@ -112,6 +125,25 @@ pub fn pass(
         tracked?;
         Ok(Passed { fed: fed?, scored: scored? })
     })
+}
+
+/// Stops the recording where `work` fails or panics: whoever still reads from it then ends, too,
+/// instead of waiting for a stage that is gone.
+fn guarded<T, E>(recording: &Recording, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    struct Armed<'a>(Option<&'a Recording>);
+    impl Drop for Armed<'_> {
+        fn drop(&mut self) {
+            if let Some(recording) = self.0 {
+                recording.stop();
+            }
+        }
+    }
+    let mut armed = Armed(Some(recording));
+    let done = work();
+    if done.is_ok() {
+        armed.0 = None;
+    }
+    done
 }
 
 fn joined<T>(handle: ScopedJoinHandle<'_, T>, stage: &'static str) -> Result<T, RunError> {

@@ -107,13 +107,22 @@ fn go(pipeline: &Pipeline, telling: Telling) -> Exit {
         let _ = std::thread::Builder::new()
             .name("progress".into())
             .spawn_scoped(scope, move || bar.follow(progress, done, cpu));
-        let result = run(pipeline, progress, |shape| shown.opened(shape), stop);
-        done.store(true, Ordering::Relaxed);
-        result
+        // Also where the run panics: nothing may wait for the ticker then.
+        let _done = Done(done);
+        run(pipeline, progress, |shape| shown.opened(shape), stop)
     });
     match result {
         Ok(report) => tell(&report, telling, &cpu),
         Err(e) => fail(&e),
+    }
+}
+
+/// Says that the run is over when it is dropped.
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

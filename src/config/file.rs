@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{ConfigError, FilmWishes, Pipeline, RecordPaths};
+use super::{ConfigError, FilmWishes, PRESETS, Pipeline, RecordPaths};
 use crate::models::device::Device;
 use crate::stages::explain::Mode;
 use crate::stages::overlay::Style;
@@ -175,6 +175,10 @@ fn film(
 ) -> Result<FilmWishes, (&'static str, String)> {
     if raw.crf > 51 {
         return Err(("film.crf", format!("is {}; it goes from 0 (best) to 51", raw.crf)));
+    }
+    if !PRESETS.contains(&raw.preset.as_str()) {
+        let problem = format!("`{}` is none of {}", raw.preset, PRESETS.join(", "));
+        return Err(("film.preset", problem));
     }
     Ok(FilmWishes {
         path: beside(raw.file),

@@ -12,6 +12,20 @@ use crate::stages::explain::Mode;
 use crate::stages::overlay::Style;
 use crate::stages::score::floor::FloorRules;
 
+/// x264's presets from the fastest to the slowest; the other encoders are set by the same words.
+pub const PRESETS: [&str; 10] = [
+    "ultrafast",
+    "superfast",
+    "veryfast",
+    "faster",
+    "fast",
+    "medium",
+    "slow",
+    "slower",
+    "veryslow",
+    "placebo",
+];
+
 /// A run over one recording.
 #[derive(Clone, Debug)]
 pub struct Pipeline {

@@ -58,7 +58,11 @@ impl BusListener {
         let spoken = Arc::clone(&listener.spoken);
         bus.set_sync_handler(move |_, message| {
             note(&mut spoken.lock().unwrap_or_else(PoisonError::into_inner), message);
-            gst::BusSyncReply::Pass
+            // Only what somebody waits for is kept: nobody pops the rest, and it would pile up.
+            match message.type_() {
+                gst::MessageType::Eos | gst::MessageType::Error => gst::BusSyncReply::Pass,
+                _ => gst::BusSyncReply::Drop,
+            }
         });
         listener
     }

@@ -3,6 +3,8 @@
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
+use crate::config::PRESETS;
+
 use super::elements::{ElementError, is_installed, make};
 
 /// The user's wishes, independent of any one encoder.
@@ -15,20 +17,6 @@ pub struct EncoderWishes {
     /// Speed against size, in x264's words, e.g. `veryfast`.
     pub preset: String,
 }
-
-/// x264's presets from the fastest to the slowest; the other encoders are set by the same words.
-pub const PRESETS: [&str; 10] = [
-    "ultrafast",
-    "superfast",
-    "veryfast",
-    "faster",
-    "fast",
-    "medium",
-    "slow",
-    "slower",
-    "veryslow",
-    "placebo",
-];
 
 /// A video codec that a container can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +71,8 @@ impl VideoCodec {
         match name {
             "x264enc" => {
                 encoder.set_property_from_str("pass", "qual");
-                encoder.set_property("quantizer", u32::from(wishes.crf));
+                // x264enc takes no more than 50.
+                encoder.set_property("quantizer", u32::from(wishes.crf).min(50));
                 encoder.set_property_from_str("speed-preset", &wishes.preset);
                 // Two seconds at 25 fps: players can seek without waiting.
                 encoder.set_property("key-int-max", 50_u32);

@@ -8,7 +8,7 @@ pub mod error;
 pub mod outputs;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -132,7 +132,7 @@ pub fn run(
     let sound_kept = outputs.film.as_ref().map(|f| f.film.sound_kept());
     let passed = work(pipeline, &setting, &recording, &engine, &mut outputs, progress, stop)?;
     note_damage(&recording, &passed, &mut outputs)?;
-    let ending = if stop.load(Ordering::Relaxed) { Ending::Stopped } else { Ending::Complete };
+    let ending = if passed.fed.stopped { Ending::Stopped } else { Ending::Complete };
     let (summary, written) = outputs.close(ending)?;
     let provider = engine.provider().to_string();
     drop(recording);

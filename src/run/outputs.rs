@@ -89,6 +89,9 @@ impl Outputs {
     ) -> Result<(Summary, BTreeMap<&'static str, PathBuf>), RunError> {
         // The film first: it is what takes long and what can still fail.
         if let Some(NamedFilm { film, file }) = self.film {
+            if ending == Ending::Stopped {
+                film.end_sound_with_pictures();
+            }
             film.finish()?;
             match ending {
                 Ending::Complete => file.commit()?,

@@ -97,8 +97,8 @@ pub struct Run {
     pub summary: serde_json::Value,
     pub film: PathBuf,
     pub records: Records,
-    /// Keeps the files until the run has been looked at.
-    pub _folder: TempDir,
+    /// Keeps the files until the run is dropped.
+    _folder: TempDir,
 }
 
 /// Annotates `input` into a film `film.<extension>` and all records, and checks that the run ends

@@ -6,7 +6,7 @@
 //! not tried: the lookahead shrinks in steps, and below the last one the recording is read twice.
 
 use super::judge::Window;
-use crate::core::time::{Rate, Tick};
+use crate::core::time::{Rate, Span, Tick};
 use crate::stages::features::smooth::LAG_TICKS;
 use crate::stages::track::Policy;
 
@@ -33,12 +33,22 @@ pub struct Schedule {
     /// Frames that the fast lane holds; `None` where the recording is read twice and nothing is
     /// held.
     pub frames_held: Option<usize>,
+    /// Media time that the slow lane takes: a source that is faster for a while than it states
+    /// fills the lane with frames before that, and then more frames are held.
+    pub span_held: Span,
+    /// Frames that wait behind the tracker when the lane is as full as it gets: sound that is
+    /// missing then does not come in time.
+    pub give_up_at: usize,
 }
 
 /// The rate counted with where the source states none: faster ones are rare in files.
 const UNKNOWN_RATE: Option<Rate> = Rate::new(60, 1);
 /// Frames beyond the sum: those in the stages' own hands and on the edges.
 const MARGIN_FRAMES: usize = 12;
+/// The same in media time.
+const MARGIN_SPAN: Span = Span::from_ms(500);
+/// Frames without their pictures that may wait for sound where nothing is held.
+const UNHELD_WAITING: usize = 4_096;
 /// Lookaheads tried, with hop and chunk, from the best to the least that is worth having.
 const STEPS: [(usize, usize, usize); 7] =
     [(100, 25, 12), (75, 25, 12), (50, 25, 12), (35, 12, 6), (25, 10, 6), (18, 6, 6), (12, 5, 5)];
@@ -67,7 +77,14 @@ impl Schedule {
             let held = frames + in_tracker + 2 + MARGIN_FRAMES;
             if held.saturating_mul(picture_bytes) <= budget_bytes {
                 let window = Window { hop, lookahead };
-                return Self { window, face_chunk, frames_held: Some(held) };
+                let span = Span::from_ns(Tick::SPAN.ns() * i64::try_from(ticks).unwrap_or(0));
+                return Self {
+                    window,
+                    face_chunk,
+                    frames_held: Some(held),
+                    span_held: span + tracker.span + MARGIN_SPAN,
+                    give_up_at: held.saturating_sub(in_tracker + 4),
+                };
             }
         }
         Self::two_passes(reach.wanted_lookahead)
@@ -75,7 +92,13 @@ impl Schedule {
 
     /// Scores first, pictures second: nothing is held, so the lookahead is the best.
     pub const fn two_passes(lookahead: usize) -> Self {
-        Self { window: Window { hop: 25, lookahead }, face_chunk: 12, frames_held: None }
+        Self {
+            window: Window { hop: 25, lookahead },
+            face_chunk: 12,
+            frames_held: None,
+            span_held: Span::ZERO,
+            give_up_at: UNHELD_WAITING,
+        }
     }
 }
 

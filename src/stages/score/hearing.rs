@@ -63,11 +63,12 @@ impl Hearing {
         }
     }
 
-    /// Gives up waiting for sound before `tick`: it counts as a gap.
-    pub fn give_up_before(&mut self, tick: Tick) {
-        if let Some(line) = &mut self.line {
-            line.skip_to(tick);
-        }
+    /// Gives up waiting for sound before `tick`: it counts as a gap. Says whether any was missing.
+    pub fn give_up_before(&mut self, tick: Tick) -> bool {
+        let Some(line) = &mut self.line else { return false };
+        let missing = line.ready_until() < tick;
+        line.skip_to(tick);
+        missing
     }
 
     /// The first tick about which nothing is known yet.

@@ -169,6 +169,12 @@ impl Judge {
             self.next = self.next.offset(1);
         }
         let width = self.forward.len();
+        let carried = &result.forward[(emit - 1) * width..emit * width];
+        if carried.iter().any(|v| !v.is_finite()) {
+            // One bad value would silence the rest of the track: start anew.
+            self.forward.fill(0.0);
+            return Ok(verdicts);
+        }
         self.forward.copy_from_slice(&result.forward[(emit - 1) * width..emit * width]);
         Ok(verdicts)
     }

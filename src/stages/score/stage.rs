@@ -28,8 +28,8 @@ pub enum ScoreInput {
 impl ByteSize for ScoreInput {
     fn byte_size(&self) -> usize {
         match self {
-            // The picture is counted on the lane that owns it.
-            Self::Frame(_) | Self::FramesEnd | Self::SoundEnd => size_of::<Self>(),
+            Self::Frame(looked) => looked.0.byte_size(),
+            Self::FramesEnd | Self::SoundEnd => size_of::<Self>(),
             Self::Sound(block) => size_of_val(block.samples.as_slice()),
         }
     }
@@ -76,8 +76,8 @@ pub fn score(
             None => break,
         }
         if join.waiting() >= most_waiting && !sound_ended {
-            counts.sound_given_up += 1;
-            scorer.hearing().give_up_before(newest.offset(1));
+            let given_up = scorer.hearing().give_up_before(newest.offset(1));
+            counts.sound_given_up += u64::from(given_up);
         }
         for news in scorer.advance()? {
             join.hear(news);

@@ -5,6 +5,7 @@
 //! renames. Sound is kept as it was stored where the container allows it, else encoded anew.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use gstreamer as gst;
@@ -85,6 +86,10 @@ pub struct Film {
     packets: Option<gst_app::AppSrc>,
     sound_kept: bool,
     late_packets: AtomicU64,
+    /// When the last picture ends, in ns.
+    pictures_end_ns: AtomicU64,
+    /// Sound from here on stays out, in ns.
+    sound_end_ns: Arc<AtomicU64>,
 }
 
 impl Film {
@@ -100,6 +105,10 @@ impl Film {
         sink.set_property("location", plan.path.to_string_lossy().as_ref());
         chain(&pipeline, &[&muxer, &sink])?;
         let pictures = picture_branch(&pipeline, &plan, &into_pictures)?;
+        let sound_end_ns = Arc::new(AtomicU64::new(u64::MAX));
+        if let Some(pad) = &into_sound {
+            end_with(pad, Arc::clone(&sound_end_ns));
+        }
         let mut sound_kept = false;
         let packets = match (&plan.packets, &into_sound) {
             (Some(caps), Some(pad)) => {
@@ -117,6 +126,8 @@ impl Film {
             packets,
             sound_kept,
             late_packets: AtomicU64::new(0),
+            pictures_end_ns: AtomicU64::new(0),
+            sound_end_ns,
         };
         match film.pipeline.set_state(gst::State::Playing) {
             Ok(_) => Ok(film),
@@ -143,6 +154,8 @@ impl Film {
         meta.set_pts(clock_time(pts.ns()));
         meta.set_dts(gst::ClockTime::NONE);
         meta.set_duration(span.and_then(|s| clock_time(s.ns())));
+        let end_ns = pts + span.unwrap_or_default();
+        self.pictures_end_ns.store(u64::try_from(end_ns.ns()).unwrap_or(0), Ordering::Relaxed);
         self.wait_for_room(|| self.pictures.current_level_buffers() < PICTURES_WAITING)?;
         self.pictures.push_buffer(buffer).map(drop).map_err(|e| self.why(&e.to_string()))
     }
@@ -188,11 +201,23 @@ impl Film {
         source.push_buffer(buffer).map(drop).map_err(|e| self.why(&e.to_string()))
     }
 
+    /// Says that no more pictures come.
+    pub fn end_pictures(&self) {
+        let _ = self.pictures.end_of_stream();
+    }
+
     /// Says that no more sound comes.
     pub fn end_packets(&self) {
         if let Some(source) = &self.packets {
             let _ = source.end_of_stream();
         }
+    }
+
+    /// Lets the sound end with the last picture. It runs ahead of the pictures, so that a film which
+    /// is stopped early would go on as sound alone.
+    pub fn end_sound_with_pictures(&self) {
+        let end_ns = self.pictures_end_ns.load(Ordering::Relaxed);
+        self.sound_end_ns.store(end_ns, Ordering::Relaxed);
     }
 
     /// Ends the film and waits until the file is whole on disk.
@@ -204,7 +229,14 @@ impl Film {
         self.end_packets();
         let bus = self.pipeline.bus().ok_or_else(|| self.why("the pipeline lost its bus"))?;
         let wanted = [gst::MessageType::Eos, gst::MessageType::Error];
-        for _ in 0..FINISH_DEADLINE_LOOKS {
+        let written = || std::fs::metadata(&self.path).map_or(0, |m| m.len());
+        let (mut bytes, mut looks) = (written(), 0);
+        while looks < FINISH_DEADLINE_LOOKS {
+            looks += 1;
+            let now = written();
+            if now != bytes {
+                (bytes, looks) = (now, 0);
+            }
             match bus.timed_pop_filtered(LOOK_EVERY, &wanted) {
                 Some(m) if m.type_() == gst::MessageType::Eos => return Ok(()),
                 Some(_) => return Err(self.why("an element failed")),
@@ -212,7 +244,7 @@ impl Film {
                 None => {}
             }
         }
-        Err(self.why("the end of the film did not reach the disk within a minute"))
+        Err(self.why("the film did not grow for a minute and did not end"))
     }
 
     fn why(&self, fallback: &str) -> FilmError {
@@ -327,6 +359,17 @@ fn sound_branch(
         }
     });
     Ok(source)
+}
+
+/// Keeps buffers that begin at `end_ns` or later from the muxer's pad.
+fn end_with(pad: &gst::Pad, end_ns: Arc<AtomicU64>) {
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        let pts = info.buffer().and_then(|b| b.pts());
+        match pts {
+            Some(t) if t.nseconds() >= end_ns.load(Ordering::Relaxed) => gst::PadProbeReturn::Drop,
+            _ => gst::PadProbeReturn::Ok,
+        }
+    });
 }
 
 /// The link into the muxer, guarded: a buffer without a time makes muxers stop for good.

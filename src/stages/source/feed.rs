@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::RawPicture;
 use crate::core::edge::Sender;
 use crate::core::picture::Frame;
-use crate::core::time::Pts;
+use crate::core::time::{Pts, Span};
+use crate::stages::sink::stage::Progress;
 use crate::stages::sync::timeline::{Timeline, TimelineCounts};
 
 /// What the source gave.
@@ -24,6 +26,34 @@ pub struct Fed {
     pub stopped: bool,
 }
 
+/// How much may be on the fast lane: so many frames, or so much media time where that is more.
+pub struct Hold<'a> {
+    /// Frames.
+    pub frames: usize,
+    /// Media time.
+    pub span: Span,
+    /// What has left the lane.
+    pub progress: &'a Progress,
+}
+
+/// How often a full lane is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+impl Hold<'_> {
+    /// Waits until the frame at `pts`, before which `fed` frames went, has room.
+    fn wait(&self, fed: u64, pts: Pts, stop: &AtomicBool) {
+        let full = || {
+            let left = self.progress.frames.load(Ordering::Relaxed);
+            let at = Pts::from_ns(self.progress.pts_ns.load(Ordering::Relaxed));
+            let frames = usize::try_from(fed.saturating_sub(left)).unwrap_or(usize::MAX);
+            frames >= self.frames && (left == 0 || (pts - at).abs() >= self.span)
+        };
+        while full() && !stop.load(Ordering::Relaxed) {
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+}
+
 /// Gives every picture its place and sends it down the fast lane (where there is one), then the
 /// slow lane. Ends with the source, on `stop`, or when a lane has ended.
 pub fn feed_pictures(
@@ -31,6 +61,7 @@ pub fn feed_pictures(
     mut timeline: Timeline,
     fast: Option<Sender<Frame>>,
     slow: Sender<Frame>,
+    hold: Option<Hold<'_>>,
     stop: &AtomicBool,
 ) -> Fed {
     let mut fed = Fed::default();
@@ -40,6 +71,9 @@ pub fn feed_pictures(
             break;
         }
         let id = timeline.advance_to(raw.pts);
+        if let Some(hold) = &hold {
+            hold.wait(fed.frames, id.pts, stop);
+        }
         let frame = Frame { id, span: raw.span, picture: raw.picture };
         let shared = Frame { id, span: raw.span, picture: Arc::clone(&frame.picture) };
         let kept = fast.as_ref().is_none_or(|lane| lane.send(shared).is_ok());
