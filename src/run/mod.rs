@@ -32,6 +32,7 @@ use crate::stages::overlay::Style;
 use crate::stages::score::budget::{Reach, Schedule};
 use crate::stages::score::decide::DecisionRule;
 use crate::stages::score::floor::FloorRules;
+use crate::stages::score::hearing::CHUNK_TICKS;
 use crate::stages::sink::records::Ending;
 use crate::stages::sink::records::event::{Event, Start};
 use crate::stages::sink::records::summary::Summary;
@@ -198,7 +199,7 @@ pub fn setting(
     let (plan, policy) = (PlanSettings::default(), Policy::default());
     let reach = Reach {
         face_delay_ticks: manifest.face.delay_ticks,
-        sound_ticks: manifest.audio.reach_ticks + 25,
+        sound_ticks: manifest.audio.reach_ticks + CHUNK_TICKS as usize,
         decision_ticks: rule.lookahead_ticks() as usize + 1,
         wanted_lookahead: manifest.lookahead_ticks.file,
     };

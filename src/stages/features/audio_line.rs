@@ -148,9 +148,10 @@ impl AudioLine {
         }
         self.spectrum.finish(&mut self.rest);
         self.collect();
-        // A tick that is at least half heard is heard: its last row stands for the rest of it.
+        // A tick with a row of its own (15 ms or more of sound) is heard: its last row stands for
+        // the rest of it, as in the references.
         let width = self.spectrum.width();
-        if self.rest.len() >= TICK_ROWS / 2 * width {
+        if self.rest.len() >= width {
             let last = self.rest[self.rest.len() - width..].to_vec();
             while self.rest.len() < TICK_ROWS * width {
                 self.rest.extend_from_slice(&last);

@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     const REACH: Reach =
-        Reach { face_delay_ticks: 6, sound_ticks: 30, decision_ticks: 0, wanted_lookahead: 50 };
+        Reach { face_delay_ticks: 6, sound_ticks: 15, decision_ticks: 0, wanted_lookahead: 50 };
 
     #[test]
     fn small_pictures_look_two_seconds_ahead_and_large_ones_are_read_twice() {

@@ -11,8 +11,9 @@ use crate::core::evidence::Unknown;
 use crate::core::time::{Pts, Tick};
 use crate::stages::features::audio_line::AudioLine;
 
-/// Ticks encoded at once: enough that the context on both sides is a small part of the work.
-const CHUNK_TICKS: i64 = 25;
+/// Ticks encoded at once. More would save a little of the context on both sides, which is encoded
+/// again with each chunk, and would make pictures wait.
+pub const CHUNK_TICKS: i64 = 10;
 
 /// What is known of the sound at a tick.
 #[derive(Clone, Copy, Debug, PartialEq)]
