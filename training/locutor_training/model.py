@@ -1,0 +1,48 @@
+"""The whole model: face encoder, audio encoder, temporal head."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from . import config
+from .audio import AudioEncoder
+from .face import DELAY_TICKS, FaceEncoder
+from .head import Head
+
+
+class Locutor(nn.Module):
+    def __init__(self, cfg: config.Model):
+        super().__init__()
+        self.cfg = cfg
+        self.face = FaceEncoder(cfg)
+        self.audio = AudioEncoder(cfg)
+        self.head = Head(cfg)
+
+    def encode_lips(self, lips: torch.Tensor, valid: torch.Tensor):
+        """Lip pictures [N, T+4, 96, 96], bytes or floats -> embedding [N, T, D], map, gate, parts, for training."""
+        n, ticks = lips.shape[0], lips.shape[1] - 2 * DELAY_TICKS
+        if lips.dtype == torch.uint8:
+            kind = torch.bfloat16 if torch.is_autocast_enabled(lips.device.type) else torch.float32
+            stacked = self.face.stack_bytes(lips, valid, kind)
+        else:
+            stacked = self.face.stack(lips, valid)
+        maps, gate = self.face.encode(stacked.flatten(0, 1))
+        parts = self.face.parts(maps.float(), gate.float())
+        return self.embed(parts, valid, n, ticks), maps, gate, parts
+
+    def embed(self, parts, valid, n, ticks):
+        keep = (valid[:, DELAY_TICKS:DELAY_TICKS + ticks] > 0.5).float()
+        return self.face.embed(parts).unflatten(0, (n, ticks)) * keep[:, :, None]
+
+    def judge(self, audio: torch.Tensor, face: torch.Tensor) -> torch.Tensor:
+        """Logit [N, T] of a window on its own."""
+        return self.head(audio, face, self.head.fresh(audio.shape[0], audio))[0]
+
+
+def load_run(run: Path, name: str = "last.pt") -> tuple[Locutor, dict]:
+    """The model of a training run, ready to judge, and its checkpoint."""
+    saved = torch.load(run / name, map_location="cpu", weights_only=False)
+    model = Locutor(config.from_dict(saved["config"]).model)
+    model.load_state_dict(saved["model"])
+    return model.eval(), saved
