@@ -27,6 +27,7 @@ def main() -> None:
         p.add_argument("--limit", type=int, default=0)
         if name == "evaluate":
             p.add_argument("--videos", type=Path, help="folder with labels.csv and <video_id>.mp4")
+            p.add_argument("--crops", type=Path, help="where to keep the cropped faces")
             p.add_argument("--ahead", type=int, nargs="*", default=[50])
     a = top.parse_args()
     if a.command == "prepare":
@@ -43,7 +44,7 @@ def main() -> None:
         train_compete(a.run, a.data, a.minutes)
     elif a.command == "evaluate":
         from . import evaluate
-        evaluate.command(a.run, a.data, a.videos, a.ahead, a.out)
+        evaluate.command(a.run, a.data, a.videos, a.ahead, a.out, a.crops)
     elif a.command == "truth":
         from .truth import report
         report(a.run, a.data, a.out, a.limit)
