@@ -33,7 +33,7 @@ def lip_map(scale=1.0, dx=0.0, dy=0.0, angle=0.0, flip=False) -> np.ndarray:
 
 
 def plain_lips(store: np.ndarray) -> np.ndarray:
-    """[T, 112, 112] store -> [T, 96, 96] lip pictures, no jitter."""
+    """[T, 112, 112] store -> [T, 64, 64] lip pictures, no jitter."""
     m = lip_map()
     return np.stack([cv2.warpAffine(f, m, (g.LIP_PX, g.LIP_PX), flags=cv2.INTER_LINEAR,
                                     borderMode=cv2.BORDER_REPLICATE) for f in store])
@@ -49,15 +49,15 @@ def _light(rng) -> np.ndarray:
 
 
 def lips(store: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """[T, 112, 112] -> [T, 96, 96] lip pictures as another camera might have shown them."""
+    """[T, 112, 112] -> [T, 64, 64] lip pictures as another camera might have shown them."""
     n = len(store)
     scale, angle = np.exp(rng.normal(0, 0.09)), rng.normal(0, 0.05)
     dx, dy, flip = rng.normal(0, 2.5), rng.normal(0, 2.5), rng.random() < 0.5
     phase, drift = rng.uniform(0, 6.28, 3), rng.exponential(0.5, 3)
     rate = rng.uniform(0.02, 0.25, 3)
     table = _light(rng)
-    small = int(rng.integers(14, 56)) if rng.random() < 0.35 else 0
-    blur = rng.uniform(0.5, 2.0) if rng.random() < 0.15 else 0.0
+    small = int(rng.integers(10, 40)) if rng.random() < 0.35 else 0
+    blur = rng.uniform(0.4, 1.4) if rng.random() < 0.15 else 0.0
     quality = int(rng.integers(12, 60)) if rng.random() < 0.2 else 0
     noise = rng.uniform(1, 10) if rng.random() < 0.3 else 0.0
     stutter = rng.uniform(0.05, 0.3) if rng.random() < 0.1 else 0.0

@@ -27,6 +27,7 @@ class Loss:
     nce_clips: float = 0.5
     sparsity: float = 0.0
     truth: float = 0.0
+    truth_after: float = 0.4  # share of the run before the truth loss sets in
     shift_ticks_min: int = 5
 
 

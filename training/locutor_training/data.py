@@ -30,7 +30,7 @@ OWN_WEIGHT = 2.0  # of rows in which the own voice is heard: wrong sounds outnum
 
 @dataclass
 class Batch:
-    lips: torch.Tensor  # uint8 [2P, T+4, 96, 96]
+    lips: torch.Tensor  # uint8 [2P, T+4, 64, 64]
     valid: torch.Tensor  # [2P, T+4]
     sounds: torch.Tensor  # float [8P, 640 T + TAIL]
     face_of: torch.Tensor  # [14P] row -> face

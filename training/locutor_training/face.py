@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from .blocks import Conv, Excite
 from .config import Model
-from .geometry import LIP_LEFT, LIP_PX, LIP_TOP
+from .geometry import LIP_LEFT, LIP_PX, LIP_SIDE, LIP_TOP
 
 DELAY_TICKS = 2
 STACK = 2 * DELAY_TICKS + 1
@@ -31,7 +31,7 @@ class FaceEncoder(nn.Module):
         self.channels = cfg.map
         self.se = Excite(cfg.map, cfg.reduction) if cfg.se else None
         self.trunk = nn.Sequential(
-            Conv(STACK, cfg.stem, 5, 3, 1),  # 96 -> 32
+            Conv(STACK, cfg.stem, 5, 2, 2),  # 64 -> 32
             Conv(cfg.stem, cfg.mid, 3, 2, 1),  # 16
             Conv(cfg.mid, cfg.map, 3, 2, 1),  # 8
             Conv(cfg.map, cfg.map, 3, 1, 1))
@@ -46,7 +46,7 @@ class FaceEncoder(nn.Module):
 
     @staticmethod
     def stack(lips: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
-        """[N, T+4, 96, 96] grey 0..255, [N, T+4] -> [N, T, 5, 96, 96], evened in light."""
+        """[N, T+4, 64, 64] grey 0..255, [N, T+4] -> [N, T, 5, 64, 64], evened in light."""
         ticks = lips.shape[1] - 2 * DELAY_TICKS
         middle = lips[:, DELAY_TICKS:DELAY_TICKS + ticks]
         mean = middle.mean((2, 3), keepdim=True)
@@ -73,7 +73,7 @@ class FaceEncoder(nn.Module):
         return out.to(dtype).mul_(share).sub_(mean[:, :, None, None, None].to(dtype) * share)
 
     def encode(self, stacked: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """[M, 5, 96, 96] -> map [M, C, 8, 8] (not negative), gate [M, C]."""
+        """[M, 5, 64, 64] -> map [M, C, 8, 8] (not negative), gate [M, C]."""
         maps = self.trunk(stacked)
         if self.se is None:
             return maps, torch.ones_like(maps[:, :, 0, 0])
@@ -89,7 +89,8 @@ class FaceEncoder(nn.Module):
     def forward(self, pictures, valid, state_pictures, state_valid):
         """One streaming call: T new pictures, outputs for the T ticks that end two before them."""
         n, ticks = pictures.shape[0], pictures.shape[1]
-        lips = pictures[:, :, LIP_TOP:LIP_TOP + LIP_PX, LIP_LEFT:LIP_LEFT + LIP_PX]
+        lips = pictures[:, :, LIP_TOP:LIP_TOP + LIP_SIDE, LIP_LEFT:LIP_LEFT + LIP_SIDE]
+        lips = F.interpolate(lips, size=(LIP_PX, LIP_PX), mode="bilinear", align_corners=False)
         lips = torch.cat([state_pictures, lips], 1)
         seen = torch.cat([state_valid, valid], 1)
         stacked = self.stack(lips, seen).flatten(0, 1)

@@ -20,7 +20,7 @@ class Locutor(nn.Module):
         self.head = Head(cfg)
 
     def encode_lips(self, lips: torch.Tensor, valid: torch.Tensor):
-        """Lip pictures [N, T+4, 96, 96], bytes or floats -> embedding [N, T, D], map, gate, parts, for training."""
+        """Lip pictures [N, T+4, 64, 64], bytes or floats -> embedding [N, T, D], map, gate, parts, for training."""
         n, ticks = lips.shape[0], lips.shape[1] - 2 * DELAY_TICKS
         if lips.dtype == torch.uint8:
             kind = torch.bfloat16 if torch.is_autocast_enabled(lips.device.type) else torch.float32

@@ -24,12 +24,15 @@ SAVE_EVERY_S = 180
 AVERAGE = 0.997
 
 
-def rate_at(step: int, spent_s: float, cfg: config.Run) -> float:
-    """Warm-up, then a cosine to the end of the steps or of the minutes, whichever is nearer."""
+def done_at(step: int, spent_s: float, cfg: config.Run) -> float:
+    """Share of the run that is over: of its steps or of its minutes, whichever is more."""
+    return min(1.0, max(step / cfg.steps, spent_s / 60 / cfg.minutes))
+
+
+def rate_at(step: int, done: float, cfg: config.Run) -> float:
+    """Warm-up, then a cosine."""
     if step < cfg.warmup:
         return cfg.rate * (step + 1) / cfg.warmup
-    done = max((step - cfg.warmup) / max(1, cfg.steps - cfg.warmup), spent_s / 60 / cfg.minutes)
-    done = min(1.0, done)
     return cfg.rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
 
 
@@ -42,7 +45,8 @@ def truth_of(model: Locutor, parts, valid, audio, clear) -> tuple[torch.Tensor, 
     return losses.truthful(parts.mean(-1), effect, clear.flatten())
 
 
-def losses_of(model: Locutor, batch, cfg: config.Config, device) -> tuple[torch.Tensor, dict]:
+def losses_of(model: Locutor, batch, cfg: config.Config, device,
+              truth: bool = True) -> tuple[torch.Tensor, dict]:
     """The sum to descend and its parts, as numbers."""
     rows = log_mel(batch.sounds).to(device)
     valid, clear = batch.valid.to(device), batch.clear.to(device)
@@ -63,7 +67,7 @@ def losses_of(model: Locutor, batch, cfg: config.Config, device) -> tuple[torch.
     if cfg.loss.sparsity:
         parts_of["gate"] = gate.float().mean()
         total = total + cfg.loss.sparsity * parts_of["gate"]
-    if cfg.loss.truth:
+    if cfg.loss.truth and truth:
         lie, parts_of["truth"] = truth_of(model, parts, valid, own_audio.detach(), clear)
         total = total + cfg.loss.truth * lie
     return total, {k: float(v.detach()) for k, v in parts_of.items()}
@@ -131,10 +135,12 @@ def train(cfg: config.Config) -> None:
     sampler = Sampler(tracks, cfg.run.pairs, cfg.run.ticks, False, cfg.loss.shift_ticks_min)
     began, saved_at, mean = time.time() - spent, time.time(), {}
     while step < cfg.run.steps and spent < cfg.run.minutes * 60:
+        done = done_at(step, spent, cfg.run)
         for group in optimiser.param_groups:
-            group["lr"] = rate_at(step, spent, cfg.run)
+            group["lr"] = rate_at(step, done, cfg.run)
         model.train()
-        total, values = losses_of(model, sampler.draw(rng), cfg, device)
+        total, values = losses_of(model, sampler.draw(rng), cfg, device,
+                                   done >= cfg.loss.truth_after)
         optimiser.zero_grad(set_to_none=True)
         total.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), cfg.run.clip)

@@ -25,6 +25,8 @@ from .model import Locutor, load_run
 
 TICKS = 60
 AREAS = (0.1, 0.2, 0.4)
+EDGE = 2 * g.LIP_PX / g.LIP_SIDE  # softness of the mask, as 2 px of the model picture
+BLUR = 10 * g.LIP_PX / g.LIP_SIDE  # what deletion leaves, as 10 px of the model picture
 
 
 @torch.no_grad()
@@ -49,7 +51,7 @@ def gradients(model: Locutor, maps, gate, valid, audio, speaks) -> np.ndarray:
 
 @torch.no_grad()
 def masked_logit(model, lips, blurred, mask, valid, audio, speaks) -> float:
-    """`mask` [96, 96]: 1 where the picture is kept."""
+    """`mask` [64, 64]: 1 where the picture is kept."""
     mixed = lips * mask + blurred * (1 - mask)
     face = model.encode_lips(mixed[None], valid)[0]
     return float(model.judge(audio[None], face)[0][speaks].mean())
@@ -63,7 +65,7 @@ def masks_of(heat: np.ndarray) -> list[torch.Tensor]:
     for area in AREAS:
         mask = np.zeros(big.size, np.float32)
         mask[order[:int(area * big.size)]] = 1
-        out.append(torch.from_numpy(cv2.GaussianBlur(mask.reshape(big.shape), (0, 0), 2)))
+        out.append(torch.from_numpy(cv2.GaussianBlur(mask.reshape(big.shape), (0, 0), EDGE)))
     return out
 
 
@@ -92,7 +94,7 @@ def judge_track(model: Locutor, tracks: Tracks, track: dict, rng) -> dict | None
            "gate": float(spearman(gate.numpy(), effects)[on].mean())}
     grads = gradients(model, maps, gate, valid, audio, speaks)
     heats = cams.all_maps(maps[on].numpy(), gate[on].numpy(), effects[on], grads[on], rng)
-    blurred = torch.from_numpy(np.stack([cv2.GaussianBlur(f, (0, 0), 10) for f in lips.numpy()]))
+    blurred = torch.from_numpy(np.stack([cv2.GaussianBlur(f, (0, 0), BLUR) for f in lips.numpy()]))
     out["z blurred"] = masked_logit(model, lips, blurred, torch.zeros(g.LIP_PX, g.LIP_PX), valid,
                                     audio, speaks)
     for name, heat in heats.items():
