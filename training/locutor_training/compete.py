@@ -50,10 +50,16 @@ class Compete(nn.Module):
 
 
 def load_compete(run: Path) -> Compete | None:
-    if not (run / "compete.pt").is_file():
+    """That of a run (`compete.pt`) or of a package (`weights.pt`), if it has one."""
+    state = None
+    if (run / "compete.pt").is_file():
+        state = torch.load(run / "compete.pt", weights_only=True)
+    elif (run / "weights.pt").is_file():
+        state = torch.load(run / "weights.pt", weights_only=True).get("compete")
+    if state is None:
         return None
     net = Compete()
-    net.load_state_dict(torch.load(run / "compete.pt", weights_only=True))
+    net.load_state_dict(state)
     return net.eval()
 
 

@@ -7,6 +7,8 @@ is 0), `compete.onnx` (optional). Every graph is run on real or random input, st
 a time where it streams, and refused if it differs from PyTorch by more than PARITY.
 """
 
+import dataclasses
+import hashlib
 import json
 from pathlib import Path
 
@@ -139,6 +141,25 @@ def multiply_adds(model, hop: int = 5, past: int = 75, ahead: int = 9) -> dict[s
             f"head, {past} past, hop {hop}": head / 1e6 * window / hop}
 
 
+def write_weights(model, compete, step: int, out: Path) -> None:
+    """What fine-tuning starts from: `run.init` of the config takes it."""
+    shape = {k: list(v) if isinstance(v, tuple) else v
+             for k, v in dataclasses.asdict(model.cfg).items()}
+    torch.save({"model": model.state_dict(), "config": {"model": shape}, "step": step,
+                "compete": compete.state_dict() if compete else None}, out / "weights.pt")
+
+
+def seal(out: Path) -> None:
+    """Writes the files' sha256 at the end of an existing `model.toml`."""
+    manifest = out / "model.toml"
+    if not manifest.is_file():
+        return
+    text = manifest.read_text().split("[sha256]")[0].rstrip()
+    lines = [f'"{p.name}" = "{hashlib.sha256(p.read_bytes()).hexdigest()}"'
+             for p in sorted([*out.glob("*.onnx"), *out.glob("*.pt")])]
+    manifest.write_text("\n".join([text, "", "[sha256]", *lines, ""]))
+
+
 def export(run: Path, out: Path) -> None:
     torch.set_num_threads(1)
     model, saved = load_run(run)
@@ -150,7 +171,9 @@ def export(run: Path, out: Path) -> None:
         print(f"{name}: differs from PyTorch by {value:.1e}")
     if max(found.values()) > PARITY:
         raise SystemExit(f"refused: a graph differs by more than {PARITY}")
-    size = sum(p.stat().st_size for p in out.glob("*.onnx"))
+    write_weights(model, compete, saved["step"], out)
+    seal(out)
+    size = sum(p.stat().st_size for p in out.iterdir())
     print(json.dumps({"step": saved["step"], "bytes": size, "sound reach (ticks)": audio_reach(model),
                       "parameters": sum(p.numel() for p in model.parameters()),
                       "MMAC": {k: round(v, 3) for k, v in multiply_adds(model).items()}}))

@@ -40,9 +40,12 @@ class Locutor(nn.Module):
         return self.head(audio, face, self.head.fresh(audio.shape[0], audio))[0]
 
 
-def load_run(run: Path, name: str = "last.pt") -> tuple[Locutor, dict]:
-    """The model of a training run, ready to judge, and its checkpoint."""
-    saved = torch.load(run / name, map_location="cpu", weights_only=False)
+def load_run(run: Path) -> tuple[Locutor, dict]:
+    """The model of a training run (`last.pt`) or of a package (`weights.pt`), ready to judge."""
+    path = run / "last.pt"
+    if not path.is_file():
+        path = run / "weights.pt"
+    saved = torch.load(path, map_location="cpu", weights_only=path.name == "weights.pt")
     model = Locutor(config.from_dict(saved["config"]).model)
     model.load_state_dict(saved["model"])
     return model.eval(), saved
