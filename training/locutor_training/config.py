@@ -19,6 +19,7 @@ class Model:
     hidden: int = 96
     gru: int = 64
     dropout: float = 0.2
+    channel_dropout: float = 0.0  # of face channels, for a whole window
 
 
 @dataclasses.dataclass
@@ -27,7 +28,8 @@ class Loss:
     nce_clips: float = 0.5
     sparsity: float = 0.0
     truth: float = 0.0
-    truth_after: float = 0.4  # share of the run before the truth loss sets in
+    spread: float = 0.0  # pressure towards few cells and channels
+    truth_after: float = 0.4  # share of the run before truth and spread set in
     shift_ticks_min: int = 5
 
 

@@ -1,7 +1,7 @@
 """Temporal head: do these lips make this sound? A function of one window of embeddings.
 
-Compares lips with sound at offsets of -10..+10 ticks, averaged over several spans, the face's own
-mean over the window taken off first (who it is goes, what moves stays); adds both embeddings
+Compares lips with sound at offsets of -10..+10 ticks, averaged over several spans, the own mean of
+each over the window taken off first (who it is goes, what moves stays); adds both embeddings
 plain, gated by the fused SE block over audio|face channels; a two-way GRU gives the score.
 
 Nothing outside the window counts and nothing is padded with made-up agreement: averages run over
@@ -16,6 +16,10 @@ from torch.nn import functional as F
 
 from .blocks import Excite
 from .config import Model
+
+
+FACE_KNEE = 1.0  # typical length of the two vectors, mean taken off
+AUDIO_KNEE = 2.5
 
 
 class Head(nn.Module):
@@ -34,18 +38,25 @@ class Head(nn.Module):
         self.gru = nn.GRU(cfg.hidden, cfg.gru, batch_first=True, bidirectional=True)
         self.score = nn.Linear(2 * cfg.gru, 1)
 
-    def unit(self, x: torch.Tensor) -> torch.Tensor:
-        return x / (x.square().sum(-1, keepdim=True) + 1e-3).sqrt()
+    def bounded(self, x: torch.Tensor, knee: float) -> torch.Tensor:
+        """Length about 1 at the knee, at most sqrt 2: no movement stays no evidence.
+
+        Vectors of unit length would make the channels' effects cancel: whatever one adds, the
+        others lose.
+        """
+        return x * (2.0 / (x.square().sum(-1, keepdim=True) + knee**2)).sqrt()
 
     def sync_face(self, face: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Unit vectors of the face's movement [N, T, sync], and which ticks have a face [N, T, 1]."""
+        """Vectors of the face's movement [N, T, sync], and which ticks have a face [N, T, 1]."""
         here = (face.abs().sum(-1, keepdim=True) > 0).to(face.dtype)
         x = face[..., :self.cfg.sync]
         mean = (x * here).sum(1, keepdim=True) / here.sum(1, keepdim=True).clamp_min(1.0)
-        return self.unit((x - mean) * here), here
+        return self.bounded((x - mean) * here, FACE_KNEE), here
 
     def sync_audio(self, audio: torch.Tensor) -> torch.Tensor:
-        return self.unit(audio[..., :self.cfg.sync])
+        """Vectors of what changes in the sound: whose voice it is goes with the mean."""
+        x = audio[..., :self.cfg.sync]
+        return self.bounded(x - x.mean(1, keepdim=True), AUDIO_KNEE)
 
     def band(self, full: torch.Tensor) -> torch.Tensor:
         """[N, T, T + 2 K] -> the diagonal band [N, T, 2 K + 1], by skewing the rows."""

@@ -60,3 +60,12 @@ def truthful(gate_activation: torch.Tensor, effect: torch.Tensor, speaks: torch.
     r = (even(gate_activation) * even(effect.detach())).sum(1)
     return ((1 - r) * speaks).sum() / speaks.sum().clamp_min(1.0), \
         (r * speaks).sum() / speaks.sum().clamp_min(1.0)
+
+
+def spread_out(parts: torch.Tensor) -> torch.Tensor:
+    """How evenly the gated maps [M, C, cells] are filled: 1 flat, towards 0 a few cells only.
+
+    Mean over root mean square, so that it cannot be lowered by scaling.
+    """
+    flat = parts.flatten(1)
+    return (flat.mean(1) / (flat.square().mean(1) + 1e-6).sqrt()).mean()

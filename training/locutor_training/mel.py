@@ -50,3 +50,21 @@ def log_mel(sound: torch.Tensor) -> torch.Tensor:
     spec = torch.fft.rfft(frames, n=FFT)
     power = (spec.real**2 + spec.imag**2) / FFT
     return torch.log((power @ _BANK).clamp_min(EPS))
+
+
+def other_voice(rows: torch.Tensor, rng: np.random.Generator, share: float = 0.7) -> torch.Tensor:
+    """Shifts each sound's bands as a longer or shorter vocal tract would, and blanks a few.
+
+    Keeps training from knowing people by their voices; time is untouched.
+    """
+    n, bands = rows.shape[0], rows.shape[2]
+    factor = np.where(rng.random(n) < share, rng.uniform(0.84, 1.19, n), 1.0)
+    at = torch.from_numpy(np.clip(np.arange(bands)[None] * factor[:, None], 0, bands - 1)).float()
+    low = at.floor().long().clamp_max(bands - 2)
+    part = (at - low)[:, None]
+    low = low[:, None].expand(-1, rows.shape[1], -1)
+    out = rows.gather(2, low) * (1 - part) + rows.gather(2, low + 1) * part
+    for i in np.nonzero(rng.random(n) < 0.3)[0]:
+        first, width = int(rng.integers(0, bands - 2)), int(rng.integers(1, 7))
+        out[i, :, first:first + width] = out[i].mean()
+    return out

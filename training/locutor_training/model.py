@@ -29,6 +29,10 @@ class Locutor(nn.Module):
             stacked = self.face.stack(lips, valid)
         maps, gate = self.face.encode(stacked.flatten(0, 1))
         parts = self.face.parts(maps.float(), gate.float())
+        if self.training and self.cfg.channel_dropout:
+            keep = torch.rand(n, 1, parts.shape[1], 1, device=parts.device)
+            keep = (keep >= self.cfg.channel_dropout).float() / (1 - self.cfg.channel_dropout)
+            parts = parts * keep.expand(-1, ticks, -1, -1).flatten(0, 1)
         return self.embed(parts, valid, n, ticks), maps, gate, parts
 
     def embed(self, parts, valid, n, ticks):

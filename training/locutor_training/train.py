@@ -17,7 +17,7 @@ import torch
 
 from . import config, heldout, losses
 from .data import Sampler, Tracks
-from .mel import log_mel
+from .mel import log_mel, other_voice
 from .model import Locutor
 
 SAVE_EVERY_S = 180
@@ -45,10 +45,10 @@ def truth_of(model: Locutor, parts, valid, audio, clear) -> tuple[torch.Tensor, 
     return losses.truthful(parts.mean(-1), effect, clear.flatten())
 
 
-def losses_of(model: Locutor, batch, cfg: config.Config, device,
+def losses_of(model: Locutor, batch, rng, cfg: config.Config, device,
               truth: bool = True) -> tuple[torch.Tensor, dict]:
     """The sum to descend and its parts, as numbers."""
-    rows = log_mel(batch.sounds).to(device)
+    rows = other_voice(log_mel(batch.sounds), rng).to(device)
     valid, clear = batch.valid.to(device), batch.clear.to(device)
     with torch.autocast(device.type, torch.bfloat16, enabled=cfg.run.bf16):
         face, _, gate, parts = model.encode_lips(batch.lips.to(device), valid)
@@ -70,6 +70,9 @@ def losses_of(model: Locutor, batch, cfg: config.Config, device,
     if cfg.loss.truth and truth:
         lie, parts_of["truth"] = truth_of(model, parts, valid, own_audio.detach(), clear)
         total = total + cfg.loss.truth * lie
+    if cfg.loss.spread and truth:
+        parts_of["spread"] = losses.spread_out(parts)
+        total = total + cfg.loss.spread * parts_of["spread"]
     return total, {k: float(v.detach()) for k, v in parts_of.items()}
 
 
@@ -93,7 +96,7 @@ def start(cfg: config.Config, out: Path, device):
         rng.bit_generator.state = saved["rng"]
         step, spent = saved["step"], saved["spent_s"]
     elif cfg.run.init:
-        saved = torch.load(cfg.run.init, map_location=device, weights_only=True)
+        saved = torch.load(cfg.run.init, map_location=device, weights_only=False)
         model.load_state_dict(saved["model"])
         average.load_state_dict(saved["model"])
     return model, average, optimiser, step, spent, rng
@@ -139,7 +142,7 @@ def train(cfg: config.Config) -> None:
         for group in optimiser.param_groups:
             group["lr"] = rate_at(step, done, cfg.run)
         model.train()
-        total, values = losses_of(model, sampler.draw(rng), cfg, device,
+        total, values = losses_of(model, sampler.draw(rng), rng, cfg, device,
                                    done >= cfg.loss.truth_after)
         optimiser.zero_grad(set_to_none=True)
         total.backward()
