@@ -25,6 +25,7 @@ from .mel import TAIL
 SOUNDS = ("first", "second", "both", "switch", "stranger", "noise", "late_first", "late_second")
 ROWS = [(f, s) for s in range(6) for f in (0, 1)] + [(0, 6), (1, 7)]
 SHARED = 12
+SKEW = 2.4  # ticks by which sound may be off and still be the own, where no moment is asked for
 OWN_WEIGHT = 2.0  # of rows in which the own voice is heard: wrong sounds outnumber them
 
 
@@ -147,7 +148,9 @@ class Sampler:
         turn = int(rng.uniform(0.2, 0.8) * self.ticks)
         first = int(rng.random() < 0.5)
         at = turn * g.SAMPLES_PER_TICK
-        scaled = [own[0], own[1] * gain]
+        skewed = [self.tracks.cut_sound(t, s + rng.uniform(-SKEW, SKEW) * (rng.random() < 0.6),
+                                        self.ticks) for t, s in zip(two, starts)]
+        scaled = [skewed[0], skewed[1] * gain]
         switch = np.concatenate([scaled[first][:at], scaled[1 - first][at:]])
         part = np.zeros((2, self.ticks), np.float32)
         part[first, :turn], part[1 - first, turn:] = 1, 1

@@ -20,6 +20,7 @@ from .config import Model
 
 FACE_KNEE = 1.0  # typical length of the two vectors, mean taken off
 AUDIO_KNEE = 2.5
+SKEW = 3  # ticks that a camera's sound may be off
 
 
 class Head(nn.Module):
@@ -81,8 +82,8 @@ class Head(nn.Module):
             else:
                 over = F.avg_pool1d(mask, span, 1, span // 2)
                 s = F.avg_pool1d(sims, span, 1, span // 2) / over.clamp_min(1e-3)
-            near = s[:, k - 2:k + 3].amax(1, keepdim=True)
-            rest = torch.cat([s[:, :k - 2], s[:, k + 3:]], 1).amax(1, keepdim=True)
+            near = s[:, k - SKEW:k + SKEW + 1].amax(1, keepdim=True)
+            rest = torch.cat([s[:, :k - SKEW], s[:, k + SKEW + 1:]], 1).amax(1, keepdim=True)
             out += [s, near - s.mean(1, keepdim=True), near - rest]
         return torch.cat(out, 1).transpose(1, 2)
 

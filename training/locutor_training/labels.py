@@ -10,7 +10,7 @@ negative by construction, in `data`.
 from pathlib import Path
 
 import numpy as np
-from scipy.ndimage import binary_dilation, binary_erosion, uniform_filter1d
+from scipy.ndimage import binary_closing, binary_erosion, uniform_filter1d
 
 from .geometry import SAMPLES_PER_TICK
 
@@ -18,14 +18,14 @@ UNSURE_WEIGHT = 0.25
 
 
 def voiced(sound: np.ndarray) -> np.ndarray:
-    """Voice by energy, a tick at a time: within 25 dB of the track's loud part, above -55 dBFS."""
+    """Voice by energy, a tick at a time: within 20 dB of the track's loud part, above -50 dBFS."""
     ticks = len(sound) // SAMPLES_PER_TICK
     if ticks == 0:
         return np.zeros(0, bool)
     x = sound[:ticks * SAMPLES_PER_TICK].astype(np.float32).reshape(ticks, -1)
     level = 10 * np.log10(uniform_filter1d((x**2).mean(1), 3) + 1e-3) - 90.3
-    on = level > max(np.percentile(level, 97) - 25, -55)
-    return binary_dilation(on, iterations=1)
+    on = level > max(np.percentile(level, 97) - 20, -50)
+    return binary_closing(np.pad(on, 2), iterations=2)[2:-2]  # shorter pauses are speech
 
 
 def load_scores(root: Path, row: dict, ticks: int) -> dict[str, np.ndarray]:
@@ -44,7 +44,7 @@ def load_scores(root: Path, row: dict, ticks: int) -> dict[str, np.ndarray]:
 
 def frame_labels(sound: np.ndarray, scores: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     voice = voiced(sound)
-    quiet = binary_erosion(~voice, iterations=2, border_value=1)
+    quiet = binary_erosion(~voice, iterations=1, border_value=1)
     ava, lr, light = scores["light_ava"], scores["lr"], scores["light"]
     with np.errstate(invalid="ignore"):
         says_ava = np.nan_to_num(ava, nan=0.0)

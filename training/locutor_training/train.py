@@ -96,7 +96,8 @@ def start(cfg: config.Config, out: Path, device):
         rng.bit_generator.state = saved["rng"]
         step, spent = saved["step"], saved["spent_s"]
     elif cfg.run.init:
-        saved = torch.load(cfg.run.init, map_location=device, weights_only=False)
+        package = cfg.run.init.endswith("weights.pt")
+        saved = torch.load(cfg.run.init, map_location=device, weights_only=package)
         model.load_state_dict(saved["model"])
         average.load_state_dict(saved["model"])
     return model, average, optimiser, step, spent, rng
