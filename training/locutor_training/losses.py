@@ -50,14 +50,14 @@ def contrast(f: torch.Tensor, a: torch.Tensor, clear: torch.Tensor, sharp: torch
 def truthful(gate_activation: torch.Tensor, effect: torch.Tensor, speaks: torch.Tensor):
     """1 - correlation, over the channels of a tick, of gate x activation with its effect.
 
-    Both [M, C]; `effect` is what the channel adds to the score (fixed, no gradient); ticks count
-    where `speaks` [M] is 1.
+    Both [M, C]; `effect` is what the channel adds to the score; ticks count where `speaks` [M]
+    is 1.
     """
     def even(x):
         x = x - x.mean(1, keepdim=True)
-        return x / (x.square().sum(1, keepdim=True) + 1e-8).sqrt()
+        return x / (x.square().sum(1, keepdim=True) + 1e-10).sqrt()
 
-    r = (even(gate_activation) * even(effect.detach())).sum(1)
+    r = (even(gate_activation) * even(effect)).sum(1)
     return ((1 - r) * speaks).sum() / speaks.sum().clamp_min(1.0), \
         (r * speaks).sum() / speaks.sum().clamp_min(1.0)
 
