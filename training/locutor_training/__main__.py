@@ -25,6 +25,8 @@ def main() -> None:
         p.add_argument("--out", type=Path)
         p.add_argument("--minutes", type=float, default=5.0)
         p.add_argument("--limit", type=int, default=0)
+        if name == "truth":
+            p.add_argument("--still", action="store_true", help="remove movement, not detail alone")
         if name == "evaluate":
             p.add_argument("--videos", type=Path, help="folder with labels.csv and <video_id>.mp4")
             p.add_argument("--crops", type=Path, help="where to keep the cropped faces")
@@ -47,7 +49,7 @@ def main() -> None:
         evaluate.command(a.run, a.data, a.videos, a.ahead, a.out, a.crops)
     elif a.command == "truth":
         from .truth import report
-        report(a.run, a.data, a.out, a.limit)
+        report(a.run, a.data, a.out, a.limit, a.still)
     elif a.command == "export":
         from .export import export
         export(a.run, a.out)

@@ -4,7 +4,8 @@ Takes what the face encoder gave over a window (maps F [T, C, 8, 8], gates [T, C
 channels are worth (ablation effects, gradients of the score by the gated maps), gives one map
 [8, 8] for the window: the mean over its ticks. Gradient methods follow their papers: Grad-CAM
 (weights: mean gradient), Grad-CAM++, HiRes-CAM (gradient x map), Layer-CAM (positive gradient x
-map), Eigen-CAM (first principal component).
+map), Eigen-CAM (first principal component). *Movement* maps show by how much a gated map departs from its
+mean over the window: the head takes that mean off, so what stands still has no say.
 """
 
 import numpy as np
@@ -63,6 +64,8 @@ def all_maps(maps, gates, effects, grads, rng: np.random.Generator) -> dict[str,
     """maps [T, C, h, w] before the gate, gates and effects [T, C], grads by the gated maps."""
     scaled = maps * gates[:, :, None, None]
     activation = gates * maps.mean((2, 3))
+    moving = np.abs(scaled - scaled.mean(0))
+    moves = moving.mean((2, 3))
     order = rng.permutation(maps.shape[1])
     mixed = gates[:, order]
     return {
@@ -72,6 +75,10 @@ def all_maps(maps, gates, effects, grads, rng: np.random.Generator) -> dict[str,
         "paper rule, permuted gates": _mean_of(maps * mixed[:, :, None, None], _above(mixed)),
         "gate-activation, permuted": _mean_of(maps * mixed[:, :, None, None],
                                               _top(activation[:, order])),
+        "gate-activation of movement": _mean_of(moving, _top(moves)),
+        "gate-movement, permuted": _mean_of(moving / gates[:, :, None, None].clip(1e-3)
+                                            * mixed[:, :, None, None], _top(moves[:, order])),
+        "mean movement of all channels": moving.mean((0, 1)),
         "mean of all channels": scaled.mean((0, 1)),
         "random blob": blob(rng),
         "mouth box": mouth_box(),

@@ -5,7 +5,8 @@ Two questions, on held-out tracks with their own sound, over ticks that the mode
 the channel is taken out of the whole window. *Places*: insertion minus deletion. A map is averaged
 over the window and made one mask for all its pictures (a mask that changes from tick to tick fakes
 motion); the 10, 20 and 40 % highest pixels are blurred away (deletion) or are all that is not
-blurred (insertion); figures are mean logits. Errors are bootstrapped over tracks.
+blurred (insertion); figures are mean logits. What is blurred still moves; with `still` it is one blurred
+picture for the whole window, so that nothing of the movement is left where a mask removes it. Errors are bootstrapped over tracks.
 """
 
 import json
@@ -69,7 +70,7 @@ def masks_of(heat: np.ndarray) -> list[torch.Tensor]:
     return out
 
 
-def judge_track(model: Locutor, tracks: Tracks, track: dict, rng) -> dict | None:
+def judge_track(model: Locutor, tracks: Tracks, track: dict, rng, still: bool) -> dict | None:
     start = 0
     if track["ticks"] > TICKS:
         starts = range(0, track["ticks"] - TICKS, 10)
@@ -95,6 +96,8 @@ def judge_track(model: Locutor, tracks: Tracks, track: dict, rng) -> dict | None
     grads = gradients(model, maps, gate, valid, audio, speaks)
     heats = cams.all_maps(maps[on].numpy(), gate[on].numpy(), effects[on], grads[on], rng)
     blurred = torch.from_numpy(np.stack([cv2.GaussianBlur(f, (0, 0), BLUR) for f in lips.numpy()]))
+    if still:
+        blurred = blurred.mean(0, keepdim=True).expand_as(blurred)
     out["z blurred"] = masked_logit(model, lips, blurred, torch.zeros(g.LIP_PX, g.LIP_PX), valid,
                                     audio, speaks)
     for name, heat in heats.items():
@@ -111,12 +114,12 @@ def interval(values: np.ndarray, rng) -> tuple[float, float]:
     return float(np.percentile(draws, 5)), float(np.percentile(draws, 95))
 
 
-def report(run: Path, data: Path, out: Path | None, limit: int) -> None:
+def report(run: Path, data: Path, out: Path | None, limit: int, still: bool = False) -> None:
     torch.set_num_threads(1)
     model, _ = load_run(run)
     tracks, rng = Tracks(data), np.random.default_rng(0)
     chosen = [t for t in tracks.table if t["held_out"] and t["ticks"] >= TICKS]
-    found = [r for t in chosen[:limit or None] if (r := judge_track(model, tracks, t, rng))]
+    found = [r for t in chosen[:limit or None] if (r := judge_track(model, tracks, t, rng, still))]
     lines = [f"{len(found)} of {len(chosen[:limit or None])} held-out tracks with speech called"]
     for key in ("gate x activation", "gate x activation, absolute", "gate", "z", "z blurred",
                 "share of gates near 0"):
