@@ -1,0 +1,112 @@
+"""Faces compete: what the other faces on screen score counts for or against this one.
+
+A small function of this face's logits and of the best rival's, both also averaged over half a
+second and two seconds, trained on the frozen model with pairs of faces that hear one voice, the
+other, both at once, neither. It sees logits only, so it costs nothing and knows that two people
+may talk at once. A face with no rival keeps its logit.
+"""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from . import losses
+from .data import ROWS, SHARED, Sampler, Tracks
+from .mel import log_mel
+from .model import load_run
+
+SPANS = (1, 13, 51)
+
+
+class Compete(nn.Module):
+    def __init__(self, hidden: int = 16):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(2 * len(SPANS), hidden), nn.Tanh(),
+                                 nn.Linear(hidden, hidden), nn.Tanh(), nn.Linear(hidden, 1))
+
+    def forward(self, z: torch.Tensor, rival: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
+        """Logits [N, T] of this face and the best rival's; `present` 1 where there is a rival."""
+        z_in = z.clamp(-12, 12)
+        r = torch.where(present > 0.5, rival.clamp(-12, 12), torch.full_like(z, -6.0))
+        parts = []
+        for span in SPANS:
+            for x in (z_in, r):
+                if span > 1:
+                    over = F.avg_pool1d(torch.ones_like(x)[:, None], span, 1, span // 2)
+                    x = (F.avg_pool1d(x[:, None], span, 1, span // 2) / over)[:, 0]
+                parts.append(x / 4)
+        return z + present * self.net(torch.stack(parts, -1))[..., 0]
+
+    @torch.no_grad()
+    def apply(self, z: np.ndarray, rival: np.ndarray) -> np.ndarray:
+        """One face's logits [T]; NaN where it has no rival."""
+        present = torch.from_numpy((~np.isnan(rival)).astype(np.float32))[None]
+        return self(torch.from_numpy(z)[None], torch.from_numpy(np.nan_to_num(rival))[None],
+                    present)[0].numpy()
+
+
+def load_compete(run: Path) -> Compete | None:
+    """That of a run (`compete.pt`) or of a package (`weights.pt`), if it has one."""
+    state = None
+    if (run / "compete.pt").is_file():
+        state = torch.load(run / "compete.pt", weights_only=True)
+    elif (run / "weights.pt").is_file():
+        state = torch.load(run / "weights.pt", weights_only=True).get("compete")
+    if state is None:
+        return None
+    net = Compete()
+    net.load_state_dict(state)
+    return net.eval()
+
+
+@torch.no_grad()
+def shared_logits(model, sampler: Sampler, rng) -> tuple[torch.Tensor, ...]:
+    """Logits, targets, weights of faces that hear the same sound: [pairs * sounds, 2, T]."""
+    b = sampler.draw(rng)
+    face = model.encode_lips(b.lips, b.valid)[0]
+    audio = model.audio(log_mel(b.sounds))
+    z = model.judge(audio[b.sound_of], face[b.face_of])
+    per = len(ROWS)
+    return tuple(x.unflatten(0, (-1, per))[:, :SHARED].unflatten(1, (-1, 2)).flatten(0, 1)
+                 for x in (z, b.target, b.weight))
+
+
+def train_compete(run: Path, data: Path, minutes: float) -> None:
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    model, saved = load_run(run)
+    cfg = saved["config"]
+    sampler = Sampler(Tracks(data), cfg["run"]["pairs"], cfg["run"]["ticks"], False,
+                      cfg["loss"]["shift_ticks_min"])
+    rng, began, drawn = np.random.default_rng(1), time.time(), []
+    while time.time() - began < minutes * 60 * 0.85:
+        drawn.append(shared_logits(model, sampler, rng))
+    z, y, w = (torch.cat(x) for x in zip(*drawn))
+    cut = int(0.85 * len(z))
+    net = Compete()
+    optimiser = torch.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=1e-2)
+    ones = torch.ones_like(z[:1, 0])
+
+    def loss_of(rows):
+        total = 0.0
+        for me, other in ((0, 1), (1, 0)):
+            out = net(z[rows, me], z[rows, other], ones.expand(len(rows), -1))
+            total = total + losses.verdict(out, y[rows, me], w[rows, me]) / 2
+        return total
+
+    order = torch.arange(cut)
+    for step in range(600):
+        rows = order[torch.randint(cut, (64,))]
+        loss = loss_of(rows)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    rest = torch.arange(cut, len(z))
+    with torch.no_grad():
+        before = sum(losses.verdict(z[rest, i], y[rest, i], w[rest, i]) for i in (0, 1)) / 2
+        print(f"{len(z)} windows; loss on the rest {float(before):.4f} -> {float(loss_of(rest)):.4f}")
+    torch.save(net.state_dict(), run / "compete.pt")

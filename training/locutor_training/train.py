@@ -1,0 +1,171 @@
+"""The training loop: resumable, one process, one thread by default.
+
+Takes a config; leaves in `run.out` the checkpoint `last.pt` (weights, their running average,
+optimiser, random state), `log.tsv` (losses and held-out figures) and `config.json`. Running the
+same command again goes on where it stopped. The averaged weights are what is judged and exported.
+Stops at `steps`, or leaves a checkpoint when `minutes` are over.
+"""
+
+import copy
+import json
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from . import config, heldout, losses
+from .data import Sampler, Tracks
+from .mel import log_mel, other_voice
+from .model import Locutor
+
+SAVE_EVERY_S = 180
+AVERAGE = 0.997
+
+
+def done_at(step: int, spent_s: float, cfg: config.Run) -> float:
+    """Share of the run that is over: of its steps or of its minutes, whichever is more."""
+    return min(1.0, max(step / cfg.steps, spent_s / 60 / cfg.minutes))
+
+
+def rate_at(step: int, done: float, cfg: config.Run) -> float:
+    """Warm-up, then a cosine."""
+    if step < cfg.warmup:
+        return cfg.rate * (step + 1) / cfg.warmup
+    return cfg.rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+def truth_of(model: Locutor, parts, valid, audio, clear) -> tuple[torch.Tensor, torch.Tensor]:
+    """The truth loss of own-voice windows: gradient x part stands for the ablation effect.
+
+    Differentiated twice: features and head give way as well as the gates, since no gate can
+    follow effects whose sign changes from tick to tick.
+    """
+    n, ticks = clear.shape
+    z = model.judge(audio, model.embed(parts, valid, n, ticks))
+    grad, = torch.autograd.grad((z * clear).sum(), parts, create_graph=True)
+    effect = (grad * parts).sum(-1)
+    return losses.truthful(parts.mean(-1), effect, clear.flatten())
+
+
+def losses_of(model: Locutor, batch, rng, cfg: config.Config, device,
+              truth: bool = True) -> tuple[torch.Tensor, dict]:
+    """The sum to descend and its parts, as numbers."""
+    rows = other_voice(log_mel(batch.sounds), rng).to(device)
+    valid, clear = batch.valid.to(device), batch.clear.to(device)
+    with torch.autocast(device.type, torch.bfloat16, enabled=cfg.run.bf16):
+        face, _, gate, parts = model.encode_lips(batch.lips.to(device), valid)
+    with torch.autocast(device.type, torch.bfloat16, enabled=cfg.run.bf16):
+        audio = model.audio(rows)
+    face, audio = face.float(), audio.float()
+    face_of, sound_of = batch.face_of.to(device), batch.sound_of.to(device)
+    z = model.judge(audio[sound_of], face[face_of])
+    parts_of = {"verdict": losses.verdict(z, batch.target.to(device), batch.weight.to(device))}
+    own_audio = audio[sound_of[batch.own]]
+    within, between = losses.contrast(
+        model.head.sync_face(face)[0], model.head.sync_audio(own_audio), clear,
+        model.head.temper.exp())
+    parts_of["nce"], parts_of["clips"] = within, between
+    total = parts_of["verdict"] + cfg.loss.nce * within + cfg.loss.nce_clips * between
+    if cfg.loss.sparsity:
+        parts_of["gate"] = gate.float().mean()
+        total = total + cfg.loss.sparsity * parts_of["gate"]
+    if cfg.loss.truth and truth:
+        few = slice(0, cfg.run.pairs)  # half of the faces: enough, and twice as cheap
+        lie, parts_of["truth"] = truth_of(model, parts[:cfg.run.pairs * clear.shape[1]],
+                                          valid[few], own_audio[few].detach(), clear[few])
+        total = total + cfg.loss.truth * lie
+    if cfg.loss.spread and truth:
+        parts_of["spread"] = losses.spread_out(parts)
+        total = total + cfg.loss.spread * parts_of["spread"]
+    return total, {k: float(v.detach()) for k, v in parts_of.items()}
+
+
+def start(cfg: config.Config, out: Path, device):
+    """Model, average, optimiser and step: fresh, from other weights, or resumed."""
+    torch.manual_seed(cfg.run.seed)
+    model = Locutor(cfg.model).to(device)
+    average = copy.deepcopy(model)
+    decay = [p for p in model.parameters() if p.dim() > 1]
+    rest = [p for p in model.parameters() if p.dim() <= 1]
+    optimiser = torch.optim.AdamW(
+        [{"params": decay, "weight_decay": cfg.run.weight_decay},
+         {"params": rest, "weight_decay": 0.0}], lr=cfg.run.rate)
+    step, spent, rng = 0, 0.0, np.random.default_rng(cfg.run.seed)
+    if (out / "last.pt").is_file():
+        saved = torch.load(out / "last.pt", map_location=device, weights_only=False)
+        model.load_state_dict(saved["raw"])
+        average.load_state_dict(saved["model"])
+        optimiser.load_state_dict(saved["optimiser"])
+        torch.set_rng_state(saved["torch_rng"].cpu())
+        rng.bit_generator.state = saved["rng"]
+        step, spent = saved["step"], saved["spent_s"]
+    elif cfg.run.init:
+        package = cfg.run.init.endswith("weights.pt")
+        saved = torch.load(cfg.run.init, map_location=device, weights_only=package)
+        model.load_state_dict(saved["model"])
+        average.load_state_dict(saved["model"])
+    return model, average, optimiser, step, spent, rng
+
+
+@torch.no_grad()
+def follow(average: Locutor, model: Locutor, step: int) -> None:
+    keep = min(AVERAGE, (1 + step) / (10 + step))
+    for a, b in zip(average.state_dict().values(), model.state_dict().values()):
+        if a.dtype.is_floating_point:
+            a.lerp_(b, 1 - keep)
+        else:
+            a.copy_(b)
+
+
+def save(out: Path, cfg, model, average, optimiser, step, spent, rng) -> None:
+    torch.save({"config": config.to_dict(cfg), "model": average.state_dict(),
+                "raw": model.state_dict(), "optimiser": optimiser.state_dict(), "step": step,
+                "spent_s": spent,
+                "torch_rng": torch.get_rng_state(), "rng": rng.bit_generator.state}, out / "tmp.pt")
+    (out / "tmp.pt").replace(out / "last.pt")
+
+
+def write_log(out: Path, step: int, minutes: float, values: dict) -> None:
+    line = f"{step}\t{minutes:.1f}\t" + "\t".join(f"{k}={v:.4f}" for k, v in values.items())
+    print(line, flush=True)
+    with open(out / "log.tsv", "a") as f:
+        f.write(line + "\n")
+
+
+def train(cfg: config.Config) -> None:
+    if cfg.run.device == "cpu":
+        torch.set_num_threads(1)
+    device, out = torch.device(cfg.run.device), Path(cfg.run.out)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "config.json").write_text(json.dumps(config.to_dict(cfg), indent=1))
+    model, average, optimiser, step, spent, rng = start(cfg, out, device)
+    tracks = Tracks(Path(cfg.run.data), Path(cfg.run.skew) if cfg.run.skew else None)
+    sampler = Sampler(tracks, cfg.run.pairs, cfg.run.ticks, False, cfg.loss.shift_ticks_min)
+    began, saved_at, mean = time.time() - spent, time.time(), {}
+    while step < cfg.run.steps and spent < cfg.run.minutes * 60:
+        done = done_at(step, spent, cfg.run)
+        for group in optimiser.param_groups:
+            group["lr"] = rate_at(step, done, cfg.run)
+        model.train()
+        total, values = losses_of(model, sampler.draw(rng), rng, cfg, device,
+                                   done >= cfg.loss.truth_after)
+        optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), cfg.run.clip)
+        if torch.isfinite(total):
+            optimiser.step()
+        follow(average, model, step)
+        step, spent = step + 1, time.time() - began
+        for k, v in values.items():
+            mean[k] = v if k not in mean else 0.95 * mean[k] + 0.05 * v
+        if step % 20 == 0:
+            write_log(out, step, spent / 60, mean)
+        if step % cfg.run.dev_every == 0 or step == cfg.run.steps:
+            write_log(out, step, spent / 60,
+                      {f"dev_{k}": v for k, v in heldout.scores(average, tracks).items()})
+        if time.time() - saved_at > SAVE_EVERY_S:
+            save(out, cfg, model, average, optimiser, step, spent, rng)
+            saved_at = time.time()
+    save(out, cfg, model, average, optimiser, step, spent, rng)
