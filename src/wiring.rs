@@ -13,7 +13,7 @@
 //! recording is read twice, scores first (see `passes` below).
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::ScopedJoinHandle;
+use std::thread::{Scope, ScopedJoinHandle};
 
 use crate::core::edge::{Capacity, Receiver, Sender, WhenFull, edge};
 use crate::core::evidence::FrameEvidence;
@@ -90,17 +90,7 @@ pub fn pass(
         let source = named("source").spawn_scoped(scope, move || {
             feed_pictures(pictures, timeline, fast_in, look_in, hold, stop)
         })?;
-        if let Some(sound) = recording.sound() {
-            let to_score = score_in.clone();
-            named("sound").spawn_scoped(scope, move || feed_sound(sound, &to_score, stop))?;
-        }
-        if let Some(packets) = recording.packets() {
-            named("packets").spawn_scoped(scope, move || match film {
-                Some(film) => keep_sound(packets, film, stop),
-                // Nobody wants them, but the demuxer does not go on without.
-                None => packets.take_while(|_| !stop.load(Ordering::Relaxed)).for_each(drop),
-            })?;
-        }
+        read_sound(scope, recording, film, &score_in, stop)?;
         let track = named("track").spawn_scoped(scope, move || {
             guarded(recording, || follow(look, &look_out, &score_in))
         })?;
@@ -125,6 +115,29 @@ pub fn pass(
         tracked?;
         Ok(Passed { fed: fed?, scored: scored? })
     })
+}
+
+/// The sound's two threads: what the model hears, and what the film keeps.
+fn read_sound<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    recording: &Recording,
+    film: Option<&'scope Film>,
+    to: &Sender<ScoreInput>,
+    stop: &'scope AtomicBool,
+) -> Result<(), RunError> {
+    let named = |name: &str| std::thread::Builder::new().name(name.into());
+    if let Some(sound) = recording.sound() {
+        let to = to.clone();
+        named("sound").spawn_scoped(scope, move || feed_sound(sound, &to, stop))?;
+    }
+    if let Some(packets) = recording.packets() {
+        named("packets").spawn_scoped(scope, move || match film {
+            Some(film) => keep_sound(packets, film, stop),
+            // Nobody wants them, but the demuxer does not go on without.
+            None => packets.take_while(|_| !stop.load(Ordering::Relaxed)).for_each(drop),
+        })?;
+    }
+    Ok(())
 }
 
 /// Stops the recording where `work` fails or panics: whoever still reads from it then ends, too,

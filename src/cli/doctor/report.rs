@@ -12,7 +12,8 @@ pub(super) struct Report {
     /// Whether `annotate` can run.
     pub ready: bool,
     pub locutor: Program,
-    pub gstreamer: Media,
+    #[serde(rename = "gstreamer")]
+    pub media: Media,
     pub onnx_runtime: Runtime,
     pub models: Models,
     /// What to do, in order; what is required comes first.
@@ -133,14 +134,14 @@ impl Program {
 }
 
 impl Report {
-    pub fn new(locutor: Program, gstreamer: Media, onnx_runtime: Runtime, models: Models) -> Self {
+    pub fn new(locutor: Program, media: Media, onnx_runtime: Runtime, models: Models) -> Self {
         let mut mend = Vec::new();
-        mend_media(&gstreamer, &mut mend);
+        mend_media(&media, &mut mend);
         mend_runtime(&onnx_runtime, &mut mend);
         mend_models(&models, &mut mend);
         mend.sort_by_key(|remedy| !remedy.required);
         let ready = mend.iter().all(|remedy| !remedy.required);
-        Self { schema: SCHEMA, ready, locutor, gstreamer, onnx_runtime, models, mend }
+        Self { schema: SCHEMA, ready, locutor, media, onnx_runtime, models, mend }
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) fn render(report: &Report) -> String {
     };
     let title = paint(HEADING, format!("locutor {}", report.locutor.version));
     let mut out = format!("{title} {}\n", paint(DIM, format!("(features: {features})")));
-    media(&mut out, &report.gstreamer);
+    media(&mut out, &report.media);
     runtime(&mut out, &report.onnx_runtime);
     models(&mut out, &report.models);
     verdict(&mut out, report);
