@@ -70,10 +70,7 @@ pub fn pass(
     let (look_in, look_out) = edge("source→detect", between, WhenFull::Block);
     let (score_in, score_out) = edge("track→score", inputs, WhenFull::Block);
     let (evidence_in, evidence_out) = edge("score→overlay", lane, WhenFull::Block);
-    let (fast_in, fast_out) = match film {
-        Some(_) => (Some(fast_in), Some(fast_out)),
-        None => (None, None),
-    };
+    let (fast_in, fast_out) = film.map(|_| (fast_in, fast_out)).unzip();
     let scorer = scorer(setting, engine, recording);
     let join = Join::new(setting.rule, setting.floor, recording.shape().sound.is_some());
     let look = Look::new(Box::new(engine.detector()), setting.plan, setting.policy);
