@@ -1,7 +1,7 @@
 """Faces compete: what the other faces on screen score counts for or against this one.
 
-A small function of this face's logits and of the best rival's, both also averaged over half a
-second and two seconds, trained on the frozen model with pairs of faces that hear one voice, the
+A small function of this face's logits and of the best rival's, both also averaged over the last
+half second and the last two seconds (over the ticks that are there), so that it streams; trained on the frozen model with pairs of faces that hear one voice, the
 other, both at once, neither. It sees logits only, so it costs nothing and knows that two people
 may talk at once. A face with no rival keeps its logit.
 """
@@ -20,6 +20,9 @@ from .mel import log_mel
 from .model import load_run
 
 SPANS = (1, 13, 51)
+PAST_TICKS = max(SPANS) - 1
+LIVE_AHEAD, LIVE_HOP = 9, 8
+ABSENT = -6.0  # what a rival counts as at ticks where there is none
 
 
 class Compete(nn.Module):
@@ -30,16 +33,15 @@ class Compete(nn.Module):
 
     def forward(self, z: torch.Tensor, rival: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
         """Logits [N, T] of this face and the best rival's; `present` 1 where there is a rival."""
-        z_in = z.clamp(-12, 12)
-        r = torch.where(present > 0.5, rival.clamp(-12, 12), torch.full_like(z, -6.0))
-        parts = []
-        for span in SPANS:
-            for x in (z_in, r):
-                if span > 1:
-                    over = F.avg_pool1d(torch.ones_like(x)[:, None], span, 1, span // 2)
-                    x = (F.avg_pool1d(x[:, None], span, 1, span // 2) / over)[:, 0]
-                parts.append(x / 4)
-        return z + present * self.net(torch.stack(parts, -1))[..., 0]
+        r = torch.where(present > 0.5, rival.clamp(-12, 12), torch.full_like(z, ABSENT))
+        both = torch.stack([z.clamp(-12, 12), r], 1) / 4  # N, 2, T
+        parts = [both]
+        for span in SPANS[1:]:
+            kernel = torch.ones(2, 1, span)
+            total = F.conv1d(F.pad(both, (span - 1, 0)), kernel, groups=2)
+            there = F.conv1d(F.pad(torch.ones_like(both), (span - 1, 0)), kernel, groups=2)
+            parts.append(total / there)
+        return z + present * self.net(torch.cat(parts, 1).transpose(1, 2))[..., 0]
 
     @torch.no_grad()
     def apply(self, z: np.ndarray, rival: np.ndarray) -> np.ndarray:
@@ -63,16 +65,26 @@ def load_compete(run: Path) -> Compete | None:
     return net.eval()
 
 
+def live_logits(judge, audio: torch.Tensor, face: torch.Tensor) -> torch.Tensor:
+    """[N, T] logits of ticks that see LIVE_AHEAD to LIVE_AHEAD + LIVE_HOP - 1 ticks past them."""
+    ticks, out = face.shape[1], []
+    for start in range(0, ticks, LIVE_HOP):
+        end = min(ticks, start + LIVE_HOP + LIVE_AHEAD)
+        out.append(judge(audio[:, :end], face[:, :end])[:, start:start + LIVE_HOP])
+    return torch.cat(out, 1)
+
+
 @torch.no_grad()
-def shared_logits(model, sampler: Sampler, rng) -> tuple[torch.Tensor, ...]:
+def shared_logits(model, sampler: Sampler, rng, live: bool) -> tuple[torch.Tensor, ...]:
     """Logits, targets, weights of faces that hear the same sound: [pairs * sounds, 2, T]."""
     b = sampler.draw(rng)
     face = model.encode_lips(b.lips, b.valid)[0]
     audio = model.audio(log_mel(b.sounds))
-    z = model.judge(audio[b.sound_of], face[b.face_of])
     per = len(ROWS)
-    return tuple(x.unflatten(0, (-1, per))[:, :SHARED].unflatten(1, (-1, 2)).flatten(0, 1)
-                 for x in (z, b.target, b.weight))
+    shared = (torch.arange(len(b.face_of)) % per) < SHARED
+    a, f = audio[b.sound_of[shared]], face[b.face_of[shared]]
+    z = live_logits(model.judge, a, f) if live else model.judge(a, f)
+    return tuple(x.unflatten(0, (-1, 2)) for x in (z, b.target[shared], b.weight[shared]))
 
 
 def train_compete(run: Path, data: Path, minutes: float) -> None:
@@ -84,7 +96,7 @@ def train_compete(run: Path, data: Path, minutes: float) -> None:
                       cfg["loss"]["shift_ticks_min"])
     rng, began, drawn = np.random.default_rng(1), time.time(), []
     while time.time() - began < minutes * 60 * 0.85:
-        drawn.append(shared_logits(model, sampler, rng))
+        drawn.append(shared_logits(model, sampler, rng, live=len(drawn) % 2 == 1))
     z, y, w = (torch.cat(x) for x in zip(*drawn))
     cut = int(0.85 * len(z))
     net = Compete()

@@ -20,6 +20,7 @@ class Model:
     gru: int = 64
     dropout: float = 0.2
     channel_dropout: float = 0.0  # of face channels, for a whole window
+    local: bool = False  # each channel of the face's map sees one place only
 
 
 @dataclasses.dataclass
@@ -30,6 +31,11 @@ class Loss:
     truth: float = 0.0
     spread: float = 0.0  # pressure towards few cells and channels
     truth_after: float = 0.4  # share of the run before truth and spread set in
+    dark: float = 0.0  # pressure on every cell of the gated map: only what pays is lit
+    insertion: float = 0.0  # only what the map shows is sharp: judged as before
+    deletion: float = 0.0  # what the map shows is blurred: not speaking
+    enough: float = 0.0  # the channels that the rule keeps, alone: judged as before
+    missing: float = 0.0  # all but the channels that the rule keeps: not speaking
     shift_ticks_min: int = 5
 
 
@@ -43,6 +49,7 @@ class Run:
     minutes: float = 40.0
     steps: int = 1400  # the cosine's length
     pairs: int = 8  # pairs of faces a step
+    masked: int = 0  # faces a step that are encoded once more, partly blurred
     ticks: int = 80
     rate: float = 2e-3
     weight_decay: float = 1e-2

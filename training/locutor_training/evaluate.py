@@ -30,7 +30,7 @@ def encode_face(model: Locutor, pictures: np.ndarray) -> torch.Tensor:
     """[T, 112, 112] -> [T, D], as the streaming encoder gives it over a whole track."""
     x = torch.from_numpy(pictures)[None].float()
     edge = x.new_zeros(1, 2 * DELAY_TICKS, g.LIP_PX, g.LIP_PX)
-    out, _, _, _, _ = model.face(
+    out, *_ = model.face(
         torch.cat([x, x[:, -1:].expand(-1, DELAY_TICKS, -1, -1)], 1),
         torch.cat([torch.ones(1, x.shape[1]), torch.zeros(1, DELAY_TICKS)], 1),
         edge, torch.zeros(1, 2 * DELAY_TICKS))

@@ -8,7 +8,6 @@ a time where it streams, and refused if it differs from PyTorch by more than PAR
 """
 
 import dataclasses
-import hashlib
 import json
 from pathlib import Path
 
@@ -18,11 +17,15 @@ import torch
 from torch import nn
 
 from . import geometry as g
+from . import manifest
 from .compete import load_compete
 from .model import load_run
 
 PARITY = 1e-4
 OPSET = 17
+PROVISIONAL = {
+    "name": "unnamed", "decision": {"threshold": 0.5, "smoothing_ticks": 1, "why": "provisional"},
+    "explain": {"why": "provisional", "typical": {}}}
 
 
 class HeadGraph(nn.Module):
@@ -55,8 +58,9 @@ def write_all(model, compete, out: Path) -> None:
     write(model.face,
           {"frames": torch.rand(1, 3, g.MODEL_PX, g.MODEL_PX) * 255, "valid": torch.ones(1, 3),
            "state_frames": torch.rand(1, 4, g.LIP_PX, g.LIP_PX), "state_valid": torch.ones(1, 4)},
-          ["embedding", "map", "gate", "next_state_frames", "next_state_valid"], out / "face.onnx",
-          {k: nt for k in ("frames", "valid", "embedding", "map", "gate")}
+          ["embedding", "map", "gate", "next_state_frames", "next_state_valid", "shares"],
+          out / "face.onnx",
+          {k: nt for k in ("frames", "valid", "embedding", "map", "gate", "shares")}
           | {k: {0: "n"} for k in ("state_frames", "state_valid", "next_state_frames",
                                    "next_state_valid")})
     write(model.audio, {"rows": torch.rand(1, 40, g.MEL_BANDS) * 15}, ["embedding"],
@@ -90,10 +94,13 @@ def prove(model, compete, out: Path) -> dict[str, float]:
     for t in range(30):
         got = run.run(None, {"frames": frames[:, t:t + 1].numpy(), "valid": valid[:, t:t + 1].numpy(),
                              "state_frames": kept[0], "state_valid": kept[1]})
-        kept = got[3:]
-        parts.append(got[:3])
-    found["face, one tick at a time"] = difference(
-        [np.concatenate(x, 1) for x in zip(*parts)], whole[:3])
+        kept = got[3:5]
+        parts.append([*got[:3], got[5]])
+    streamed = [np.concatenate(x, 1) for x in zip(*parts)]
+    found["face, one tick at a time"] = difference(streamed, [*whole[:3], whole[5]])
+    seen = torch.cat([state[1][:, 2:], valid], 1)[:, :30, None].numpy()
+    told = (streamed[3].sum(2) + model.face.bias.numpy()) * seen
+    found["embedding against bias and shares"] = float(np.abs(told - streamed[0]).max())
     rows = torch.rand(3, 4 * 37, g.MEL_BANDS, generator=rng) * 20 - 3
     found["audio"] = difference(session(out / "audio.onnx").run(None, {"rows": rows.numpy()}),
                                 [model.audio(rows)])
@@ -149,17 +156,6 @@ def write_weights(model, compete, step: int, out: Path) -> None:
                 "compete": compete.state_dict() if compete else None}, out / "weights.pt")
 
 
-def seal(out: Path) -> None:
-    """Writes the files' sha256 at the end of an existing `model.toml`."""
-    manifest = out / "model.toml"
-    if not manifest.is_file():
-        return
-    text = manifest.read_text().split("[sha256]")[0].rstrip()
-    lines = [f'"{p.name}" = "{hashlib.sha256(p.read_bytes()).hexdigest()}"'
-             for p in sorted([*out.glob("*.onnx"), *out.glob("*.pt")])]
-    manifest.write_text("\n".join([text, "", "[sha256]", *lines, ""]))
-
-
 def export(run: Path, out: Path) -> None:
     torch.set_num_threads(1)
     model, saved = load_run(run)
@@ -172,7 +168,10 @@ def export(run: Path, out: Path) -> None:
     if max(found.values()) > PARITY:
         raise SystemExit(f"refused: a graph differs by more than {PARITY}")
     write_weights(model, compete, saved["step"], out)
-    seal(out)
+    facts = json.loads(p.read_text()) if (p := run / "facts.json").is_file() else PROVISIONAL
+    manifest.write(model, compete is not None, facts, out)
+    if (card := run / "card.md").is_file():
+        (out / "README.md").write_text(card.read_text())
     size = sum(p.stat().st_size for p in out.iterdir())
     print(json.dumps({"step": saved["step"], "bytes": size, "sound reach (ticks)": audio_reach(model),
                       "parameters": sum(p.numel() for p in model.parameters()),

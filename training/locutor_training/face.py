@@ -6,15 +6,17 @@ A picture that is missing (not valid) is replaced by the middle one of the five,
 and last ticks need no padding. Each picture passes the network once.
 
 The map [C, 8, 8] covers the lip picture (rows 16..112, columns 8..104 of the model picture), one
-cell 12 px. It is pooled to 4x4 and projected linearly; each channel's projection has unit norm,
-so that gate x activation is all that sets a channel's say: what the SE vector claims is what the
-classifier gets.
+cell 12 px. With `local` each channel sees one place only (`places`), through a window that is
+learned but stays where it is. The map is pooled to 4x4 and projected linearly; each channel's
+projection has unit norm and its activation a normalised size, so that the gate sets a channel's
+say: what the SE vector claims is what the classifier gets.
 """
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from . import places
 from .blocks import Conv, Excite
 from .config import Model
 from .geometry import LIP_LEFT, LIP_PX, LIP_SIDE, LIP_TOP
@@ -38,11 +40,24 @@ class FaceEncoder(nn.Module):
         self.project = nn.Parameter(torch.randn(cfg.map, POOLED * POOLED, cfg.embedding) * 0.1)
         self.scale = nn.Parameter(torch.tensor(1.0))
         self.bias = nn.Parameter(torch.zeros(cfg.embedding))
+        self.local = cfg.local
+        if cfg.local:
+            self.register_buffer("blob", places.blobs(cfg.map))
+            self.window = nn.Parameter(torch.zeros(cfg.map, CELLS, CELLS))
+            self.scale.requires_grad_(False)  # or a small map could be made to count by it
+            self.trunk[-1][1].weight.requires_grad_(False)
 
     def weights(self) -> torch.Tensor:
-        """The projection with unit norm per channel: [C * 16, D]."""
-        w = self.project / self.project.flatten(1).norm(dim=1)[:, None, None]
-        return (w * self.scale).flatten(0, 1)
+        """The projection with unit norm per channel: [C, 16, D]."""
+        w = self.project
+        if self.local:
+            w = w * places.live(self.blob)[:, :, None]
+        return w * (self.scale / w.flatten(1).norm(dim=1)[:, None, None])
+
+    def windows(self) -> torch.Tensor:
+        """Where each channel sees, 1 at most: [C, 8, 8]."""
+        w = self.blob * torch.sigmoid(self.window)
+        return w / w.amax((1, 2), keepdim=True)
 
     @staticmethod
     def stack(lips: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
@@ -75,6 +90,8 @@ class FaceEncoder(nn.Module):
     def encode(self, stacked: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """[M, 5, 64, 64] -> map [M, C, 8, 8] (not negative), gate [M, C]."""
         maps = self.trunk(stacked)
+        if self.local:
+            maps = maps * self.windows()
         if self.se is None:
             return maps, torch.ones_like(maps[:, :, 0, 0])
         return maps, self.se(maps.mean((2, 3)))
@@ -84,7 +101,11 @@ class FaceEncoder(nn.Module):
         return F.avg_pool2d(maps, CELLS // POOLED).flatten(2) * gate[:, :, None]
 
     def embed(self, parts: torch.Tensor) -> torch.Tensor:
-        return parts.flatten(1) @ self.weights() + self.bias
+        return parts.flatten(1) @ self.weights().flatten(0, 1) + self.bias
+
+    def shares(self, parts: torch.Tensor) -> torch.Tensor:
+        """What each channel adds to the embedding: [M, C, D]; with the bias they are all of it."""
+        return torch.einsum("mcp,cpd->mcd", parts, self.weights())
 
     def forward(self, pictures, valid, state_pictures, state_valid):
         """One streaming call: T new pictures, outputs for the T ticks that end two before them."""
@@ -97,6 +118,9 @@ class FaceEncoder(nn.Module):
         maps, gate = self.encode(stacked)
         here = seen[:, DELAY_TICKS:DELAY_TICKS + ticks]
         keep = (here > 0.5).to(maps.dtype)
-        embedding = self.embed(self.parts(maps, gate)).unflatten(0, (n, ticks))
+        parts = self.parts(maps, gate)
+        embedding = self.embed(parts).unflatten(0, (n, ticks))
+        shares = self.shares(parts).unflatten(0, (n, ticks))
         return (embedding * keep[:, :, None], maps.unflatten(0, (n, ticks)),
-                gate.unflatten(0, (n, ticks)), lips[:, ticks:], seen[:, ticks:])
+                gate.unflatten(0, (n, ticks)), lips[:, ticks:], seen[:, ticks:],
+                shares * keep[:, :, None, None])

@@ -36,8 +36,7 @@ def ablation(model: Locutor, parts: torch.Tensor, valid, audio: torch.Tensor) ->
     ticks = audio.shape[0]
     face = model.embed(parts, valid, 1, ticks)
     z = model.judge(audio[None], face)[0]
-    weights = model.face.weights().unflatten(0, parts.shape[1:])
-    shares = torch.einsum("tcp,cpd->ctd", parts, weights)
+    shares = model.face.shares(parts).transpose(0, 1)
     less = model.judge(audio[None].expand(len(shares), -1, -1), face - shares)
     return (z - less).T.numpy()
 

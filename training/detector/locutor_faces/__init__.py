@@ -1,0 +1,1 @@
+"""A small face detector: its training material, its training, its judgement and its export."""
