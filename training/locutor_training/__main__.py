@@ -27,6 +27,7 @@ def main() -> None:
         p.add_argument("--limit", type=int, default=0)
         if name == "truth":
             p.add_argument("--still", action="store_true", help="remove movement, not detail alone")
+            p.add_argument("--brief", action="store_true", help="no gradient methods")
         if name == "evaluate":
             p.add_argument("--videos", type=Path, help="folder with labels.csv and <video_id>.mp4")
             p.add_argument("--crops", type=Path, help="where to keep the cropped faces")
@@ -49,7 +50,7 @@ def main() -> None:
         evaluate.command(a.run, a.data, a.videos, a.ahead, a.out, a.crops)
     elif a.command == "truth":
         from .truth import report
-        report(a.run, a.data, a.out, a.limit, a.still)
+        report(a.run, a.data, a.out, a.limit, a.still, a.brief)
     elif a.command == "export":
         from .export import export
         export(a.run, a.out)

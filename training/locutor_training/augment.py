@@ -39,6 +39,14 @@ def plain_lips(store: np.ndarray) -> np.ndarray:
                                     borderMode=cv2.BORDER_REPLICATE) for f in store])
 
 
+def model_pictures(store: np.ndarray) -> np.ndarray:
+    """[T, 112, 112] store -> [T, 112, 112] model pictures, as the program cuts them."""
+    first, side = (int(v) for v in g.MODEL_IN_TRACK)
+    left, top = first - g.STORE_LEFT, first - g.STORE_TOP
+    return np.stack([cv2.resize(f[top:top + side, left:left + side], (g.MODEL_PX, g.MODEL_PX))
+                     for f in store])
+
+
 def _light(rng) -> np.ndarray:
     """A look-up table: gamma, contrast, brightness."""
     x = np.linspace(0, 1, 256) ** np.exp(rng.normal(0, 0.25))

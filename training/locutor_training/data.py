@@ -27,6 +27,7 @@ ROWS = [(f, s) for s in range(6) for f in (0, 1)] + [(0, 6), (1, 7)]
 SHARED = 12
 SKEW = 2.4  # ticks by which sound may be off and still be the own, where no moment is asked for
 OWN_WEIGHT = 2.0  # of rows in which the own voice is heard: wrong sounds outnumber them
+LATE_WEIGHT = 1.5  # of rows that hear the own voice from another time, the hardest to refuse
 
 
 @dataclass
@@ -185,7 +186,8 @@ class Sampler:
                     y = y * part[f]
                     w[max(0, turn - 1):turn + 1] = 0
                 target.append(y)
-                weight.append(w * here * (OWN_WEIGHT if s in (f, 2, 3) else 1.0))
+                weight.append(w * here * (OWN_WEIGHT if s in (f, 2, 3) else
+                                          LATE_WEIGHT if s > 5 else 1.0))
                 face_of.append(2 * p + f)
                 sound_of.append(8 * p + s)
             sounds += heard

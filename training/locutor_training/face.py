@@ -60,6 +60,12 @@ class FaceEncoder(nn.Module):
         return w / w.amax((1, 2), keepdim=True)
 
     @staticmethod
+    def cut_lips(pictures: torch.Tensor) -> torch.Tensor:
+        """[N, T, 112, 112] model pictures -> [N, T, 64, 64] lip pictures."""
+        lips = pictures[:, :, LIP_TOP:LIP_TOP + LIP_SIDE, LIP_LEFT:LIP_LEFT + LIP_SIDE]
+        return F.interpolate(lips, size=(LIP_PX, LIP_PX), mode="bilinear", align_corners=False)
+
+    @staticmethod
     def stack(lips: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
         """[N, T+4, 64, 64] grey 0..255, [N, T+4] -> [N, T, 5, 64, 64], evened in light."""
         ticks = lips.shape[1] - 2 * DELAY_TICKS
@@ -110,9 +116,7 @@ class FaceEncoder(nn.Module):
     def forward(self, pictures, valid, state_pictures, state_valid):
         """One streaming call: T new pictures, outputs for the T ticks that end two before them."""
         n, ticks = pictures.shape[0], pictures.shape[1]
-        lips = pictures[:, :, LIP_TOP:LIP_TOP + LIP_SIDE, LIP_LEFT:LIP_LEFT + LIP_SIDE]
-        lips = F.interpolate(lips, size=(LIP_PX, LIP_PX), mode="bilinear", align_corners=False)
-        lips = torch.cat([state_pictures, lips], 1)
+        lips = torch.cat([state_pictures, self.cut_lips(pictures)], 1)
         seen = torch.cat([state_valid, valid], 1)
         stacked = self.stack(lips, seen).flatten(0, 1)
         maps, gate = self.encode(stacked)

@@ -4,7 +4,8 @@ Takes the sound and two kinds of teachers' scores (both look, neither hears); gi
 weight and the voice-energy mask. Positive where there is voice and the teachers agree that this
 mouth speaks; negative where there is no voice or the teachers are sure that it does not; between
 the two, the AVA teacher's own doubt with a small weight. Wrong sounds need no teacher: they are
-negative by construction, in `data`.
+negative by construction, in `data`. How sure the AVA teacher is ranks the positive frames: their
+target lies between 1 and its score, since turn taking is what it knows best.
 """
 
 from pathlib import Path
@@ -14,7 +15,7 @@ from scipy.ndimage import binary_closing, binary_erosion, uniform_filter1d
 
 from .geometry import SAMPLES_PER_TICK
 
-UNSURE_WEIGHT = 0.25
+UNSURE_WEIGHT = 0.4
 
 
 def voiced(sound: np.ndarray) -> np.ndarray:
@@ -56,4 +57,5 @@ def frame_labels(sound: np.ndarray, scores: dict) -> tuple[np.ndarray, np.ndarra
     weight = np.where(np.isnan(ava) | ~voice, 0.0, UNSURE_WEIGHT).astype(np.float32)
     for mask, y, w in ((late, 1.0, 0.5), (positive, 1.0, 1.0), (still, 0.0, 1.0), (quiet, 0.0, 1.0)):
         target[mask], weight[mask] = y, w
+    target[positive] = 0.5 + 0.5 * ava[positive]
     return target, weight, voice

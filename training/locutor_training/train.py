@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import config, heldout, losses
+from . import config, heldout, losses, places, rule, truthful
 from .data import Sampler, Tracks
 from .mel import log_mel, other_voice
 from .model import Locutor
@@ -36,29 +36,76 @@ def rate_at(step: int, done: float, cfg: config.Run) -> float:
     return cfg.rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
 
 
-def truth_of(model: Locutor, parts, valid, audio, clear) -> tuple[torch.Tensor, torch.Tensor]:
-    """The truth loss of own-voice windows: gradient x part stands for the ablation effect.
+def encode(model: Locutor, batch, hidden, cfg: config.Config, device):
+    """Faces of the batch and behind them those partly blurred, in one call, so that batch
+    normalisation sees both as one kind: embedding, map, gate, parts, valid."""
+    lips, valid = batch.lips, batch.valid
+    if hidden is not None:
+        lips, valid = torch.cat([lips, hidden.lips]), torch.cat([valid, valid[hidden.face]])
+    valid = valid.to(device)
+    with torch.autocast(device.type, torch.bfloat16, enabled=cfg.run.bf16):
+        face, maps, gate, parts = model.encode_lips(lips.to(device), valid)
+    return face.float(), maps.float(), gate.float(), parts.float(), valid
 
-    Differentiated twice: features and head give way as well as the gates, since no gate can
-    follow effects whose sign changes from tick to tick.
-    """
-    n, ticks = clear.shape
-    z = model.judge(audio, model.embed(parts, valid, n, ticks))
-    grad, = torch.autograd.grad((z * clear).sum(), parts, create_graph=True)
-    effect = (grad * parts).sum(-1)
-    return losses.truthful(parts.mean(-1), effect, clear.flatten())
+
+def pressures(cfg: config.Loss, gate, parts, parts_of: dict):
+    """What keeps the gates low and the map dark."""
+    total = 0.0
+    for name, weight, value in (("gate", cfg.sparsity, lambda: gate.mean()),
+                                ("dark", cfg.dark, lambda: parts.mean()),
+                                ("spread", cfg.spread, lambda: losses.spread_out(parts))):
+        if weight:
+            parts_of[name] = value()
+            total = total + weight * parts_of[name]
+    return total
+
+
+def truths(model: Locutor, batch, hidden, coded, audio, cfg: config.Config, parts_of: dict):
+    """The losses that make the map true. Rows are faces with their own voice."""
+    face, maps, gate, parts, valid = coded
+    ticks, half, total = batch.clear.shape[1], cfg.run.pairs, 0.0
+    clear, target = batch.clear.to(face), batch.target[batch.own].to(face)
+    weight = batch.weight[batch.own].to(face)
+    here = slice(0, half * ticks)
+    if cfg.loss.truth:
+        lie, parts_of["truth"] = truthful.truth_of(
+            model, parts[here], maps[here], gate[here], valid[:half], audio[:half].detach(),
+            clear[:half])
+        total = total + cfg.loss.truth * lie
+    rows = []  # name, weight of the loss, embedding, which face, whether the verdict stays
+    if hidden is not None:
+        for name, right in (("insertion", 1), ("deletion", 0)):
+            m = torch.nonzero(hidden.right == right).flatten()
+            rows.append((name, face[len(batch.lips) + m], hidden.face[m], right))
+    if cfg.loss.enough or cfg.loss.missing:
+        kept = rule.above(rule.strength(maps, gate)).detach()
+        there = slice(half * ticks, 2 * half * ticks)
+        less = truthful.thinned(parts[here], kept[here], ticks)
+        none = parts[there] * (1 - kept[there])[:, :, None]
+        for name, x, which, right in (("enough", less, torch.arange(half), 1),
+                                      ("missing", none, torch.arange(half, 2 * half), 0)):
+            rows.append((name, model.embed(x, valid[which], half, ticks), which, right))
+    if not rows:
+        return total
+    which = torch.cat([r[2] for r in rows])
+    z = model.judge(audio[which], torch.cat([r[1] for r in rows]))
+    for (name, x, which, right), part in zip(rows, z.split([len(r[1]) for r in rows])):
+        if len(x):
+            parts_of[name] = losses.verdict(part, target[which] * right, weight[which])
+            total = total + getattr(cfg.loss, name) * parts_of[name]
+    return total
 
 
 def losses_of(model: Locutor, batch, rng, cfg: config.Config, device,
               truth: bool = True) -> tuple[torch.Tensor, dict]:
     """The sum to descend and its parts, as numbers."""
     rows = other_voice(log_mel(batch.sounds), rng).to(device)
-    valid, clear = batch.valid.to(device), batch.clear.to(device)
-    with torch.autocast(device.type, torch.bfloat16, enabled=cfg.run.bf16):
-        face, _, gate, parts = model.encode_lips(batch.lips.to(device), valid)
+    hidden = truthful.draw(model, batch, cfg.run.masked, rng) if cfg.run.masked and truth else None
+    coded = encode(model, batch, hidden, cfg, device)
+    n, clear = len(batch.lips), batch.clear.to(device)
     with torch.autocast(device.type, torch.bfloat16, enabled=cfg.run.bf16):
         audio = model.audio(rows)
-    face, audio = face.float(), audio.float()
+    face, audio = coded[0][:n], audio.float()
     face_of, sound_of = batch.face_of.to(device), batch.sound_of.to(device)
     z = model.judge(audio[sound_of], face[face_of])
     parts_of = {"verdict": losses.verdict(z, batch.target.to(device), batch.weight.to(device))}
@@ -68,17 +115,10 @@ def losses_of(model: Locutor, batch, rng, cfg: config.Config, device,
         model.head.temper.exp())
     parts_of["nce"], parts_of["clips"] = within, between
     total = parts_of["verdict"] + cfg.loss.nce * within + cfg.loss.nce_clips * between
-    if cfg.loss.sparsity:
-        parts_of["gate"] = gate.float().mean()
-        total = total + cfg.loss.sparsity * parts_of["gate"]
-    if cfg.loss.truth and truth:
-        few = slice(0, cfg.run.pairs)  # half of the faces: enough, and twice as cheap
-        lie, parts_of["truth"] = truth_of(model, parts[:cfg.run.pairs * clear.shape[1]],
-                                          valid[few], own_audio[few].detach(), clear[few])
-        total = total + cfg.loss.truth * lie
-    if cfg.loss.spread and truth:
-        parts_of["spread"] = losses.spread_out(parts)
-        total = total + cfg.loss.spread * parts_of["spread"]
+    plain = slice(0, n * clear.shape[1])
+    total = total + pressures(cfg.loss, coded[2][plain], coded[3][plain], parts_of)
+    if truth:
+        total = total + truths(model, batch, hidden, coded, own_audio, cfg, parts_of)
     return total, {k: float(v.detach()) for k, v in parts_of.items()}
 
 
@@ -87,8 +127,9 @@ def start(cfg: config.Config, out: Path, device):
     torch.manual_seed(cfg.run.seed)
     model = Locutor(cfg.model).to(device)
     average = copy.deepcopy(model)
-    decay = [p for p in model.parameters() if p.dim() > 1]
-    rest = [p for p in model.parameters() if p.dim() <= 1]
+    learned = [p for p in model.parameters() if p.requires_grad]
+    decay = [p for p in learned if p.dim() > 1]
+    rest = [p for p in learned if p.dim() <= 1]
     optimiser = torch.optim.AdamW(
         [{"params": decay, "weight_decay": cfg.run.weight_decay},
          {"params": rest, "weight_decay": 0.0}], lr=cfg.run.rate)
@@ -104,8 +145,11 @@ def start(cfg: config.Config, out: Path, device):
     elif cfg.run.init:
         package = cfg.run.init.endswith("weights.pt")
         saved = torch.load(cfg.run.init, map_location=device, weights_only=package)
-        model.load_state_dict(saved["model"])
-        average.load_state_dict(saved["model"])
+        state = saved["model"]
+        if cfg.model.local and "face.window" not in state:
+            state = places.adopt(state, model.state_dict())
+        model.load_state_dict(state)
+        average.load_state_dict(state)
     return model, average, optimiser, step, spent, rng
 
 

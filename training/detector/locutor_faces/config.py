@@ -9,9 +9,9 @@ from pathlib import Path
 class Model:
     stem: int = 16  # channels at 1/2
     low: int = 32  # at 1/4
-    mid: int = 64  # at 1/8
-    deep: int = 96  # at 1/16 and 1/32
-    neck: int = 64  # of all three levels after the top-down path
+    mid: int = 48  # at 1/8
+    deep: int = 80  # at 1/16 and 1/32
+    neck: int = 48  # of all three levels after the top-down path
     blocks: tuple = (1, 2, 3, 3)  # residual blocks at 1/4, 1/8, 1/16, 1/32
 
 

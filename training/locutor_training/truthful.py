@@ -1,0 +1,79 @@
+"""The part of training that makes the evidence map true.
+
+Takes the model and a batch; gives faces whose pictures are partly blurred as the model's own map
+says (insertion: judged as before; deletion: not speaking), and faces of which only the channels
+that the rule keeps are left. The maps are those of the running model as it would show them.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from . import losses, masking, rule
+from .face import DELAY_TICKS
+
+
+@dataclass
+class Masked:
+    lips: torch.Tensor  # uint8 [m, T+4, 64, 64]
+    face: torch.Tensor  # [m] which face of the batch
+    right: torch.Tensor  # [m] 1 where the verdict is to stay as it was, 0 where it is to be no
+
+
+@torch.no_grad()
+def show(model, lips: torch.Tensor, valid: torch.Tensor, clear: torch.Tensor) -> np.ndarray:
+    """The rule's map of each face [m, 8, 8]: mean over the ticks that surely speak."""
+    training = model.training
+    model.eval()
+    _, maps, gate, _ = model.encode_lips(lips, valid)
+    model.train(training)
+    ticks = clear.shape[1]
+    heat = rule.gate_activation(maps.float(), gate.float()).unflatten(0, (-1, ticks))
+    weight = torch.where(clear.sum(1, keepdim=True) > 0, clear, torch.ones_like(clear))
+    return (heat * weight[..., None, None]).sum(1).numpy()
+
+
+def draw(model, batch, count: int, rng) -> Masked:
+    """`count` faces of the batch that speak the most, a kind of mask by lot for each."""
+    speaking = batch.clear.sum(1).numpy()
+    odds = speaking + 1.0
+    face = rng.choice(len(odds), min(count, len(odds)), replace=False, p=odds / odds.sum())
+    which = torch.from_numpy(face)
+    heats = show(model, batch.lips[which], batch.valid[which], batch.clear[which])
+    kinds = rng.choice(len(masking.KINDS), len(face), p=masking.ODDS)
+    lips = [masking.masked(batch.lips[f].numpy(), heat, masking.KINDS[k], rng)
+            for f, heat, k in zip(face, heats, kinds)]
+    right = [masking.KINDS[k] in ("insertion", "elsewhere") for k in kinds]
+    return Masked(torch.from_numpy(np.stack(lips)), which, torch.tensor(right).float())
+
+
+def thinned(parts: torch.Tensor, kept: torch.Tensor, ticks: int) -> torch.Tensor:
+    """Parts [n T, C, 16] with only the channels that the rule keeps, and a few more by lot."""
+    n = kept.shape[0] // ticks
+    few = torch.rand(n, 1, 1) * 0.3 * (torch.rand(n, 1, 1) < 0.5)
+    extra = (torch.rand(n, 1, kept.shape[1]) < few).float().expand(-1, ticks, -1).flatten(0, 1)
+    return parts * torch.maximum(kept, extra)[:, :, None]
+
+
+def truth_of(model, parts, maps, gate, valid, audio, clear) -> tuple[torch.Tensor, torch.Tensor]:
+    """The truth loss of own-voice windows: gradient x part stands for the ablation effect.
+
+    Differentiated twice: features and head give way as well as the gates, since no gate can
+    follow effects whose sign changes from tick to tick.
+    """
+    n, ticks = clear.shape
+    z = model.judge(audio, model.embed(parts, valid, n, ticks))
+    grad, = torch.autograd.grad((z * clear).sum(), parts, create_graph=True)
+    effect = (grad * parts).sum(-1)
+    return losses.truthful(rule.strength(maps, gate), effect, clear.flatten())
+
+
+def own_rows(z_own, target, weight, right) -> torch.Tensor:
+    """Verdict of own-voice rows that shall stay (right 1) or be no (right 0)."""
+    y = target * right[:, None]
+    return losses.verdict(z_own, y, weight)
+
+
+def seen(valid: torch.Tensor) -> torch.Tensor:
+    return valid[:, DELAY_TICKS:-DELAY_TICKS]
