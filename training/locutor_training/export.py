@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
 from torch import nn
@@ -50,6 +51,18 @@ def write(module: nn.Module, inputs: dict, outputs: list[str], path: Path, axes:
     torch.onnx.export(
         module.eval(), tuple(inputs.values()), str(path), input_names=list(inputs),
         output_names=outputs, dynamic_axes=axes, opset_version=OPSET, dynamo=False)
+    state_sizes(path, inputs)
+
+
+def state_sizes(path: Path, inputs: dict) -> None:
+    """Gives every `next_state_*` output the sizes of its input: tracing leaves some of them open."""
+    graph = onnx.load(path)
+    for out in graph.graph.output:
+        if out.name.startswith("next_"):
+            given = inputs[out.name.removeprefix("next_")].shape[1:]
+            for dim, size in zip(list(out.type.tensor_type.shape.dim)[1:], given):
+                dim.dim_value = size
+    onnx.save(graph, path)
 
 
 def write_all(model, compete, out: Path) -> None:
