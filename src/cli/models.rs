@@ -13,12 +13,10 @@ mod list;
 pub(super) mod proof;
 mod verify;
 
-use std::path::{Path, PathBuf};
-
 use super::ModelsCommand;
 use crate::core::exit::Exit;
 use crate::models::shelf::{self, Role, ShelfError};
-use crate::models::{ModelError, Package};
+use crate::models::{ModelError, Package, Place};
 
 /// Runs `locutor models`.
 pub fn models(command: &ModelsCommand) -> Exit {
@@ -57,13 +55,8 @@ pub fn exit_of_shelf_error(error: &ShelfError) -> Exit {
     }
 }
 
-/// The name by which `--package` and `--detector` know a package: its directory's.
-pub(super) fn shelf_name(dir: &Path) -> String {
-    dir.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-/// Every package directory on the shelf, broken ones too.
-pub(super) fn shelved() -> Vec<PathBuf> {
+/// Every package on the shelf, broken ones too.
+pub(super) fn shelved() -> Vec<Place> {
     shelf::list(&shelf::directories())
 }
 
@@ -75,5 +68,5 @@ pub(super) fn role_of(package: &Package) -> Role {
 /// The size of all of a package's files.
 pub(super) fn size_bytes(package: &Package) -> u64 {
     let names = package.manifest().common.files.keys();
-    names.filter_map(|name| std::fs::metadata(package.path(name)).ok()).map(|m| m.len()).sum()
+    names.filter_map(|name| package.read(name).ok()).map(|bytes| bytes.len() as u64).sum()
 }

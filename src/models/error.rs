@@ -71,13 +71,10 @@ pub enum ModelError {
         found: String,
     },
     /// A package of another kind than the one that is needed here.
-    #[error(
-        "{dir} is a `{found}` package, but a `{wanted}` package is needed here",
-        dir = .dir.display()
-    )]
+    #[error("{package} is a `{found}` package, but a `{wanted}` package is needed here")]
     WrongKind {
         /// The package.
-        dir: PathBuf,
+        package: String,
         /// The kind that is needed.
         wanted: &'static str,
         /// The kind that it is.

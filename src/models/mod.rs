@@ -2,7 +2,8 @@
 //!
 //! Takes upstream checkpoints and package directories; gives [`package::Package`]s whose manifest
 //! is checked and whose files are what the manifest says (SHA-256). A package is a directory with
-//! `model.toml` beside its ONNX files, so that a new model is data and not code.
+//! `model.toml` beside its ONNX files, so that a new model is data and not code; the program carries
+//! some within itself ([`built_in`]), so that it runs with nothing imported.
 //!
 //! Promises: nothing half-written under a final name, no code run from a checkpoint, an error that
 //! names the file and the key and says what to do. Does not promise that a model is any good; and
@@ -10,6 +11,7 @@
 //!
 //! Nothing here names a runtime: importing, listing and verifying work without ONNX Runtime.
 
+pub mod built_in;
 pub mod checkpoint;
 pub mod contract;
 pub mod device;
@@ -24,4 +26,4 @@ pub mod tiny;
 
 pub use error::ModelError;
 pub use manifest::{DetectorManifest, Manifest, SpeakerManifest};
-pub use package::Package;
+pub use package::{Package, Place};

@@ -1,23 +1,99 @@
-//! A model package on disk: opened only if it is whole, written only as a whole.
+//! A model package: opened only if it is whole, written only as a whole.
 //!
-//! Takes a directory; gives the checked manifest and the paths of its files. `open` reads every
+//! Takes a directory, or a package within the program; gives the checked manifest and the paths of its files. `open` reads every
 //! file once and compares its SHA-256, so that a damaged download or a half-copied package is
 //! told at start and by name, not as a strange score later. `write` puts everything into a
 //! directory beside the final one and renames: no reader ever sees half a package.
 
-use std::fs;
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use std::{fmt, fs};
 
 use super::ModelError;
+use super::built_in::BuiltIn;
 use super::manifest::{
     DETECTOR_KIND, DetectorManifest, FileName, MANIFEST_FILE, Manifest, Model, SPEAKER_KIND,
     Sha256, SpeakerManifest,
 };
 
+/// Where a package lies.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// In a directory.
+    Dir(PathBuf),
+    /// Within the program.
+    BuiltIn(&'static BuiltIn),
+}
+
+impl Place {
+    /// The name by which `--package` and `--detector` know the package: its directory's.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Dir(dir) => dir.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            Self::BuiltIn(package) => package.name.to_owned(),
+        }
+    }
+
+    /// The directory, where it is one.
+    pub fn dir(&self) -> Option<&Path> {
+        match self {
+            Self::Dir(dir) => Some(dir),
+            Self::BuiltIn(_) => None,
+        }
+    }
+
+    /// Where a file of the package lies; of one within the program, what to call it.
+    pub fn path(&self, file: &str) -> PathBuf {
+        match self {
+            Self::Dir(dir) => dir.join(file),
+            Self::BuiltIn(package) => Path::new("(built in)").join(package.name).join(file),
+        }
+    }
+
+    fn read(&self, file: &str) -> Result<Cow<'static, [u8]>, ModelError> {
+        let path = self.path(file);
+        match self {
+            Self::Dir(_) => Ok(fs::read(&path).map_err(ModelError::read(&path))?.into()),
+            Self::BuiltIn(package) => {
+                let missing = || std::io::Error::from(std::io::ErrorKind::NotFound);
+                let bytes = package.file(file).ok_or_else(missing);
+                Ok(bytes.map_err(ModelError::read(&path))?.into())
+            }
+        }
+    }
+
+    fn manifest_text(&self) -> Result<String, ModelError> {
+        let dir = match self {
+            Self::BuiltIn(package) => return Ok(package.manifest.to_owned()),
+            Self::Dir(dir) => dir,
+        };
+        let file = dir.join(MANIFEST_FILE);
+        if !file.is_file() {
+            fs::read_dir(dir).map_err(ModelError::read(dir))?;
+            return Err(ModelError::NotAPackage { dir: dir.clone() });
+        }
+        let length = fs::metadata(&file).map_err(ModelError::read(&file))?.len();
+        if length > MANIFEST_MOST_BYTES {
+            let problem = format!("the file has {length} bytes, which no manifest has");
+            return Err(ModelError::Syntax { file, line: 1, problem });
+        }
+        fs::read_to_string(&file).map_err(ModelError::read(&file))
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dir(dir) => dir.display().fmt(f),
+            Self::BuiltIn(_) => f.write_str("(built in)"),
+        }
+    }
+}
+
 /// A package whose manifest is checked and whose files are the ones that it was written for.
 #[derive(Clone, Debug)]
 pub struct Package {
-    dir: PathBuf,
+    place: Place,
     manifest: Manifest,
 }
 
@@ -30,11 +106,19 @@ impl Package {
     /// # Errors
     /// No manifest, a manifest that is wrong, a file that is missing or was changed.
     pub fn open(dir: impl AsRef<Path>) -> Result<Self, ModelError> {
-        let package = Self::open_unverified(dir)?;
+        Self::open_at(&Place::Dir(dir.as_ref().into()))
+    }
+
+    /// Opens the package that lies at `place` and compares every file's sum.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_at(place: &Place) -> Result<Self, ModelError> {
+        let package = Self::open_unverified(place)?;
         for (name, expected) in &package.manifest.common.files {
-            let file = package.path(name);
-            let found = Sha256::of(&fs::read(&file).map_err(ModelError::read(&file))?);
+            let found = Sha256::of(&package.place.read(name.as_str())?);
             if found != *expected {
+                let file = package.path(name);
                 let (expected, found) = (expected.to_string(), found.to_string());
                 return Err(ModelError::Checksum { file, expected, found });
             }
@@ -46,25 +130,23 @@ impl Package {
     ///
     /// # Errors
     /// No manifest, or a manifest that is wrong.
-    pub fn open_unverified(dir: impl AsRef<Path>) -> Result<Self, ModelError> {
-        let dir = dir.as_ref().to_path_buf();
-        let file = dir.join(MANIFEST_FILE);
-        if !file.is_file() {
-            fs::read_dir(&dir).map_err(ModelError::read(&dir))?;
-            return Err(ModelError::NotAPackage { dir });
-        }
-        let length = fs::metadata(&file).map_err(ModelError::read(&file))?.len();
-        if length > MANIFEST_MOST_BYTES {
-            let problem = format!("the file has {length} bytes, which no manifest has");
-            return Err(ModelError::Syntax { file, line: 1, problem });
-        }
-        let text = fs::read_to_string(&file).map_err(ModelError::read(&file))?;
-        Ok(Self { manifest: Manifest::parse(&text, &file)?, dir })
+    pub fn open_unverified(place: &Place) -> Result<Self, ModelError> {
+        let text = place.manifest_text()?;
+        let manifest = Manifest::parse(&text, &place.path(MANIFEST_FILE))?;
+        Ok(Self { manifest, place: place.clone() })
     }
 
-    /// The package's directory.
-    pub fn dir(&self) -> &Path {
-        &self.dir
+    /// Where the package lies.
+    pub const fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The bytes of a file.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn read(&self, file: &FileName) -> Result<Cow<'static, [u8]>, ModelError> {
+        self.place.read(file.as_str())
     }
 
     /// The whole manifest.
@@ -72,9 +154,9 @@ impl Package {
         &self.manifest
     }
 
-    /// Where a file of the package lies.
+    /// Where a file of the package lies; of one within the program, what to call it.
     pub fn path(&self, file: &FileName) -> PathBuf {
-        self.dir.join(file.as_str())
+        self.place.path(file.as_str())
     }
 
     /// The manifest of a speaker package.
@@ -100,7 +182,8 @@ impl Package {
     }
 
     fn wrong_kind(&self, wanted: &'static str, found: &Model) -> ModelError {
-        ModelError::WrongKind { dir: self.dir.clone(), wanted, found: found.kind() }
+        let package = self.place.to_string();
+        ModelError::WrongKind { package, wanted, found: found.kind() }
     }
 }
 

@@ -1,12 +1,14 @@
 //! Where packages lie, and which one is meant by a name.
 //!
 //! Looked through in this order: `$LOCUTOR_MODELS` (directories like `$PATH`), `models/` under the
-//! current directory, the user's data directory, the system's. The first package of a name wins.
+//! current directory, the user's data directory, the system's, the program itself. The first
+//! package of a name wins.
 
 use std::path::{Path, PathBuf};
 
+use super::built_in::BUILT_IN;
 use super::manifest::{MANIFEST_FILE, Model};
-use super::{ModelError, Package};
+use super::{ModelError, Package, Place};
 
 /// No package is what is needed.
 #[derive(Debug, thiserror::Error)]
@@ -61,8 +63,8 @@ impl Role {
     /// Names tried first where the user names none, best first.
     const fn preferred(self) -> &'static [&'static str] {
         match self {
-            Self::Speaker => &["light-asd", "lr-asd"],
-            Self::Detector => &["yunet"],
+            Self::Speaker => &["locutor", "light-asd", "lr-asd"],
+            Self::Detector => &["yunet", "locutor-faces"],
         }
     }
 
@@ -103,20 +105,28 @@ pub fn user_directory() -> PathBuf {
     data.map_or_else(home, PathBuf::from).join("locutor/models")
 }
 
-/// Every package directory in `dirs`, the first of each name.
-pub fn list(dirs: &[PathBuf]) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> = Vec::new();
+/// Every package in `dirs` and in the program, the first of each name.
+pub fn list(dirs: &[PathBuf]) -> Vec<Place> {
+    let mut found: Vec<Place> = Vec::new();
     for dir in dirs {
         let Ok(entries) = std::fs::read_dir(dir) else { continue };
         let mut here: Vec<PathBuf> = entries
             .filter_map(|e| e.ok().map(|e| e.path()))
             .filter(|p| p.join(MANIFEST_FILE).is_file())
-            .filter(|p| !found.iter().any(|f| f.file_name() == p.file_name()))
             .collect();
         here.sort();
-        found.extend(here);
+        add_new(&mut found, here.into_iter().map(Place::Dir));
     }
+    add_new(&mut found, BUILT_IN.iter().map(Place::BuiltIn));
     found
+}
+
+fn add_new(found: &mut Vec<Place>, more: impl Iterator<Item = Place>) {
+    for place in more {
+        if found.iter().all(|f| f.name() != place.name()) {
+            found.push(place);
+        }
+    }
 }
 
 /// The package that `wanted` means (a name or a directory), or the best one here for `role`.
@@ -127,24 +137,23 @@ pub fn find(role: Role, wanted: Option<&str>) -> Result<Package, ShelfError> {
     let looked = directories();
     match wanted {
         Some(name) if Path::new(name).join(MANIFEST_FILE).is_file() => Ok(Package::open(name)?),
-        Some(name) => {
-            let dir = list(&looked).into_iter().find(|d| d.file_name().is_some_and(|n| n == name));
-            match dir {
-                Some(dir) => Ok(Package::open(dir)?),
-                None => Err(ShelfError::NoSuch { name: name.to_owned(), looked }),
-            }
-        }
+        Some(name) => match list(&looked).into_iter().find(|place| place.name() == name) {
+            Some(place) => Ok(Package::open_at(&place)?),
+            None => Err(ShelfError::NoSuch { name: name.to_owned(), looked }),
+        },
         None => {
-            let mut dirs = list(&looked);
-            let rank = |d: &PathBuf| {
-                let name = d.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+            let mut places = list(&looked);
+            let rank = |place: &Place| {
+                let name = place.name();
                 role.preferred().iter().position(|p| *p == name).unwrap_or(usize::MAX)
             };
-            dirs.sort_by_key(rank);
+            places.sort_by_key(rank);
             // A broken package of another kind is not this role's trouble.
-            let fits = |d: &PathBuf| Package::open_unverified(d).is_ok_and(|p| role.fits(&p));
-            match dirs.iter().find(|d| fits(d)) {
-                Some(dir) => Ok(Package::open(dir)?),
+            let fits = |place: &&Place| {
+                Package::open_unverified(place).is_ok_and(|package| role.fits(&package))
+            };
+            match places.iter().find(fits) {
+                Some(place) => Ok(Package::open_at(place)?),
                 None => Err(role.none(looked)),
             }
         }

@@ -19,7 +19,7 @@ use crate::stages::detect::boxes::{StrideOutputs, Thresholds, decode};
 use crate::stages::detect::input::InputMaker;
 use crate::stages::detect::{DetectError, FaceDetector};
 use crate::stages::score::model::{
-    FaceFeatures, FaceJob, HeadJob, HeadResult, ModelFault, ModelShape, SpeakerModel,
+    CompeteJob, FaceFeatures, FaceJob, HeadJob, HeadResult, ModelFault, ModelShape, SpeakerModel,
 };
 
 /// Jobs that may wait: as many as there are kinds of callers.
@@ -44,6 +44,7 @@ enum Job {
     Faces { jobs: Vec<FaceJob>, reply: Sender<Reply<Result<Vec<FaceFeatures>, ModelFault>>> },
     Sound { rows: Vec<f32>, ticks: usize, reply: Sender<Reply<Result<Vec<f32>, ModelFault>>> },
     Head { job: HeadJob, reply: Sender<Reply<Result<HeadResult, ModelFault>>> },
+    Compete { job: CompeteJob, reply: Sender<Reply<Result<Vec<f32>, ModelFault>>> },
 }
 
 /// The tensors of a detection, and the input buffer back for the next one.
@@ -65,6 +66,7 @@ impl ByteSize for Job {
             Self::Faces { jobs, .. } => jobs.iter().map(|j| j.crops.len()).sum(),
             Self::Sound { rows, .. } => size_of_val(rows.as_slice()),
             Self::Head { job, .. } => size_of_val(job.audio.as_slice()) * 2,
+            Self::Compete { job, .. } => size_of_val(job.score.as_slice()) * 3,
         }
     }
 }
@@ -188,6 +190,9 @@ impl Work {
                 Job::Head { job, reply } => {
                     let _ = reply.send(Reply(self.graphs.judge(&job)));
                 }
+                Job::Compete { job, reply } => {
+                    let _ = reply.send(Reply(self.graphs.compete(job)));
+                }
             }
         }
     }
@@ -291,5 +296,10 @@ impl SpeakerModel for EngineSpeaker {
 
     fn judge(&mut self, job: HeadJob) -> Result<HeadResult, ModelFault> {
         ask(&self.jobs, |reply| Job::Head { job, reply }).unwrap_or_else(|| Err(self.gone("head")))
+    }
+
+    fn compete(&mut self, job: CompeteJob) -> Result<Vec<f32>, ModelFault> {
+        ask(&self.jobs, |reply| Job::Compete { job, reply })
+            .unwrap_or_else(|| Err(self.gone("compete")))
     }
 }

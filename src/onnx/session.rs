@@ -7,12 +7,13 @@
 //!
 //! A session is run by one owner (`&mut self`); there is no lock here and none is needed.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use ort::ep::{self, ExecutionProvider as _, ExecutionProviderDispatch};
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
-use ort::session::{Session, SessionInputValue};
+use ort::session::{OutputSelector, RunOptions, Session, SessionInputValue};
 use ort::value::{Outlet, TensorElementType, TensorRef};
 use thiserror::Error;
 
@@ -21,7 +22,7 @@ use crate::models::contract::{self, Signature, TensorFound};
 use crate::models::device::Device;
 use crate::models::manifest::FileName;
 use crate::models::tensor::Tensor;
-use crate::models::{ModelError, Package};
+use crate::models::{ModelError, Package, Place};
 
 /// How a graph is to be run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -117,7 +118,11 @@ pub fn open(
     let contract =
         package.manifest().model.contracts().into_iter().find(|contract| contract.file == *file);
     let path = package.path(file);
-    let graph = open_file(&path, options)?;
+    let source = match package.place() {
+        Place::Dir(_) => Source { path: &path, bytes: None },
+        Place::BuiltIn(_) => Source { path: &path, bytes: Some(package.read(file)?) },
+    };
+    let graph = open_source(&source, options)?;
     if let Some(contract) = contract {
         contract::prove(&contract, &signature(&graph.session))
             .map_err(|mismatch| ModelError::Contract { file: path, mismatch })?;
@@ -125,8 +130,14 @@ pub fn open(
     Ok(graph)
 }
 
+/// A graph in a file, or one that the program carries.
+struct Source<'a> {
+    path: &'a Path,
+    bytes: Option<Cow<'static, [u8]>>,
+}
+
 /// Opens a graph without a manifest to prove it against.
-fn open_file(file: &Path, options: &SessionOptions) -> Result<OpenGraph, SessionError> {
+fn open_source(source: &Source<'_>, options: &SessionOptions) -> Result<OpenGraph, SessionError> {
     let (provider, automatic) = match options.device {
         Device::Cpu => (Provider::Cpu, false),
         Device::Cuda(n) => (Provider::Cuda(n), false),
@@ -137,21 +148,22 @@ fn open_file(file: &Path, options: &SessionOptions) -> Result<OpenGraph, Session
             (if cuda { Provider::Cuda(0) } else { Provider::Cpu }, cuda)
         }
     };
-    match open_on(file, provider, options) {
+    match open_on(source, provider, options) {
         Err(SessionError::Device { problem, .. }) if automatic => {
             tracing::warn!("no GPU can be used ({problem}); running on the CPU");
-            open_on(file, Provider::Cpu, options)
+            open_on(source, Provider::Cpu, options)
         }
         other => other,
     }
 }
 
 fn open_on(
-    file: &Path,
+    source: &Source<'_>,
     provider: Provider,
     options: &SessionOptions,
 ) -> Result<OpenGraph, SessionError> {
     let (environment, _) = runtime::environment()?;
+    let file = source.path;
     let refused = |problem: String| SessionError::Open { file: file.into(), problem };
     let builder =
         configure(Session::builder(&environment).map_err(|e| refused(e.to_string()))?, options)
@@ -162,10 +174,14 @@ fn open_on(
         problem: error.to_string(),
     };
     let mut builder = builder.with_execution_providers(&providers).map_err(|e| unusable(&e))?;
-    let session = builder.commit_from_file(file).map_err(|error| {
+    let opened = match &source.bytes {
+        Some(bytes) => builder.commit_from_memory(bytes),
+        None => builder.commit_from_file(file),
+    };
+    let session = opened.map_err(|error| {
         // A GPU that is missing is found only now. A graph that is at fault itself would not open
         // on the CPU either.
-        if provider != Provider::Cpu && open_on(file, Provider::Cpu, options).is_ok() {
+        if provider != Provider::Cpu && open_on(source, Provider::Cpu, options).is_ok() {
             unusable(&error)
         } else {
             refused(error.to_string())
@@ -236,7 +252,11 @@ impl OpenGraph {
             let value = value.map_err(|e| failed(format!("input `{name}`: {e}")))?;
             values.push((name, value.into()));
         }
-        let results = self.session.run(values).map_err(|e| failed(e.to_string()))?;
+        // Outputs that nobody asked for are not computed.
+        let wanted = outputs.iter().fold(OutputSelector::no_default(), |all, name| all.with(*name));
+        let options = RunOptions::new().map_err(|e| failed(e.to_string()))?.with_outputs(wanted);
+        let results = self.session.run_with_options(values, &options);
+        let results = results.map_err(|e| failed(e.to_string()))?;
         let copy = |name: &&str| {
             let value = results.get(name).ok_or_else(|| failed(format!("no output `{name}`")))?;
             let (shape, data) =

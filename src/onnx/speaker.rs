@@ -1,13 +1,15 @@
 //! The three graphs of a streaming speaker package, run by whoever owns them.
 
 use super::session::{OpenGraph, Provider, SessionError, SessionOptions, open};
+use crate::core::geometry::Rect;
 use crate::models::Package;
 use crate::models::manifest::{AudioRecipe, SpeakerManifest};
 use crate::stages::score::model::{
-    FaceFeatures, FaceJob, FaceState, GateSource, HeadJob, HeadResult, ModelFault, ModelShape,
+    CompeteJob, FaceFeatures, FaceJob, FaceState, GateSource, HeadJob, HeadResult, ModelFault,
+    ModelShape,
 };
 
-/// Open sessions for face, sound and head.
+/// Open sessions for face, sound and head, and for competition where there is a graph for it.
 pub struct SpeakerGraphs {
     package: String,
     manifest: SpeakerManifest,
@@ -15,6 +17,7 @@ pub struct SpeakerGraphs {
     face: OpenGraph,
     audio: OpenGraph,
     head: OpenGraph,
+    compete: Option<OpenGraph>,
 }
 
 /// The sizes that a manifest states.
@@ -30,14 +33,30 @@ pub fn shape_of(manifest: &SpeakerManifest) -> ModelShape {
         map_channels: manifest.face.map.channels,
         map_height: manifest.face.map.height,
         map_width: manifest.face.map.width,
+        map_area: area_of(manifest),
+        contributions: manifest.face.contributions.is_some(),
         face_delay_ticks: manifest.face.delay_ticks,
         audio_reach_ticks: manifest.audio.reach_ticks,
         row_width: manifest.features.audio.row_width(),
         rows_per_tick: AudioRecipe::ROWS_PER_TICK,
         face_states: manifest.face.states.iter().map(|s| s.shape.iter().product()).collect(),
         forward_state: manifest.head.forward_state.width,
+        past_ticks: manifest.head.past_ticks,
+        compete_past_ticks: manifest.compete.as_ref().map(|c| c.past_ticks),
         gate,
     }
+}
+
+/// The part of the crop that the map covers, as shares of its sides.
+fn area_of(manifest: &SpeakerManifest) -> Rect {
+    let (area, side) = (manifest.face.map.area, manifest.features.crop.size_px() as f32);
+    let share = |px: usize| px as f32 / side;
+    Rect::new(
+        share(area.left),
+        share(area.top),
+        share(area.left + area.width),
+        share(area.top + area.height),
+    )
 }
 
 impl SpeakerGraphs {
@@ -53,6 +72,10 @@ impl SpeakerGraphs {
             face: open(package, &manifest.face.file, options)?,
             audio: open(package, &manifest.audio.file, options)?,
             head: open(package, &manifest.head.file, options)?,
+            compete: match &manifest.compete {
+                Some(compete) => Some(open(package, &compete.file, options)?),
+                None => None,
+            },
             manifest,
         })
     }
@@ -97,6 +120,8 @@ impl SpeakerGraphs {
         }
         let mut outputs = vec![face.embedding.name.as_str(), face.map.name.as_str()];
         outputs.extend(face.gate.iter().map(|g| g.as_str()));
+        let shares = face.contributions.as_ref().filter(|_| job.contributions);
+        outputs.extend(shares.map(|s| s.as_str()));
         outputs.extend(face.states.iter().map(|s| s.output.as_str()));
         let results = self.face.run(&inputs, &outputs);
         let mut results = results
@@ -106,7 +131,9 @@ impl SpeakerGraphs {
         let embeddings = results.next().unwrap_or_default();
         let maps = results.next().unwrap_or_default();
         let gates = face.gate.as_ref().and_then(|_| results.next());
-        Ok(FaceFeatures { state: FaceState(results.collect()), embeddings, maps, gates })
+        let contributions = shares.and_then(|_| results.next());
+        let state = FaceState(results.collect());
+        Ok(FaceFeatures { state, embeddings, maps, gates, contributions })
     }
 
     /// Encodes rows of sound.
@@ -147,5 +174,24 @@ impl SpeakerGraphs {
             forward: results.next().unwrap_or_default(),
             gates: results.next(),
         })
+    }
+
+    /// Lets one face compete with its best rival.
+    ///
+    /// # Errors
+    /// Where the runtime fails.
+    pub fn compete(&mut self, job: CompeteJob) -> Result<Vec<f32>, ModelFault> {
+        let (Some(graph), Some(names)) = (&mut self.compete, &self.manifest.compete) else {
+            return Ok(job.score);
+        };
+        let dims = [1, job.score.len()];
+        let inputs = [
+            (names.score.as_str(), &dims[..], &job.score[..]),
+            (names.rival.as_str(), &dims[..], &job.rival[..]),
+            (names.present.as_str(), &dims[..], &job.present[..]),
+        ];
+        let results = graph.run(&inputs, &[names.out.as_str()]);
+        let results = results.map_err(|e| Self::fault(&self.package, "compete", &e))?;
+        Ok(results.into_iter().next().map(|t| t.into_values()).unwrap_or_default())
     }
 }

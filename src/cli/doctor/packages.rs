@@ -1,12 +1,10 @@
 //! Looks at the model packages: which are here, whether they are whole, which would be used.
 
-use std::path::Path;
-
 use super::report::{Models, PackageFound, RoleFound, again};
 use crate::cli::models::proof::{Proof, prove};
-use crate::cli::models::{shelf_name, shelved};
-use crate::models::Package;
+use crate::cli::models::shelved;
 use crate::models::shelf::{self, Role, ShelfError};
+use crate::models::{Package, Place};
 
 /// The report, and the detector for a trial.
 pub(super) struct Found {
@@ -17,7 +15,7 @@ pub(super) struct Found {
 
 /// What is on the shelf.
 pub(super) fn look() -> Found {
-    let packages: Vec<PackageFound> = shelved().iter().map(|dir| package(dir)).collect();
+    let packages: Vec<PackageFound> = shelved().iter().map(package).collect();
     let speaker = shelf::find(Role::Speaker, None);
     let detector = shelf::find(Role::Detector, None);
     let report = Models {
@@ -29,10 +27,10 @@ pub(super) fn look() -> Found {
     Found { report, detector: detector.ok() }
 }
 
-fn package(dir: &Path) -> PackageFound {
+fn package(place: &Place) -> PackageFound {
     let mut found = PackageFound {
-        name: shelf_name(dir),
-        dir: dir.display().to_string(),
+        name: place.name(),
+        dir: place.to_string(),
         kind: None,
         licence: None,
         checksums_verified: false,
@@ -40,11 +38,11 @@ fn package(dir: &Path) -> PackageFound {
         problem: None,
     };
     // The manifest may be read where the files are damaged: then kind and licence are known.
-    if let Ok(described) = Package::open_unverified(dir) {
+    if let Ok(described) = Package::open_unverified(place) {
         found.kind = Some(described.manifest().model.kind());
         found.licence = Some(described.manifest().common.licence.clone());
     }
-    match Package::open(dir) {
+    match Package::open_at(place) {
         Err(error) => found.problem = Some(error.to_string()),
         Ok(whole) => {
             found.checksums_verified = true;
@@ -62,11 +60,11 @@ fn package(dir: &Path) -> PackageFound {
 }
 
 fn role(found: &Result<Package, ShelfError>, packages: &[PackageFound]) -> RoleFound {
-    let listed = |dir: &Path| packages.iter().find(|p| Path::new(&p.dir) == dir);
+    let listed = |name: &str| packages.iter().find(|p| p.name == name);
     match found {
         Ok(package) => {
-            let uses = Some(shelf_name(package.dir()));
-            match listed(package.dir()).and_then(|p| Some((p, p.problem.clone()?))) {
+            let uses = Some(package.place().name());
+            match listed(&package.place().name()).and_then(|p| Some((p, p.problem.clone()?))) {
                 Some((p, problem)) => {
                     RoleFound { uses, mend: Some(again(&p.name, &p.dir)), problem: Some(problem) }
                 }

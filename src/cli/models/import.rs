@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::proof::{Proof, prove};
-use super::{exit_of_model_error, role_of, shelf_name, size_bytes};
+use super::{exit_of_model_error, role_of, size_bytes};
 use crate::cli::terminal::{DIM, GOOD, HEADING, bytes, fail, note, paint, print, wrap};
 use crate::core::exit::Exit;
 use crate::models::import::{ImportKind, import as make_package};
@@ -49,7 +49,7 @@ fn told(package: &Package, replaced: bool, proof: &Proof) -> String {
         paint(HEADING, &common.name),
         common.licence,
         bytes(size_bytes(package)),
-        package.dir().display()
+        package.place()
     );
     let mut line = |label: &str, words: &str| {
         let _ = writeln!(text, "  {} {}", paint(DIM, format!("{label:<8}")), wrap(words, 96, 11));
@@ -73,10 +73,12 @@ fn next(package: &Package) -> String {
         Role::Detector => (Role::Detector, "--detector", Role::Speaker),
     };
     let same = |found: &Package| {
-        let place = |dir: &Path| std::fs::canonicalize(dir).unwrap_or_else(|_| dir.into());
-        place(found.dir()) == place(package.dir())
+        let real = |package: &Package| {
+            package.place().dir().map(|d| std::fs::canonicalize(d).unwrap_or_else(|_| d.into()))
+        };
+        real(found) == real(package)
     };
-    let name = shelf_name(package.dir());
+    let name = package.place().name();
     let choose = match shelf::find(role, None) {
         Ok(found) if same(&found) => String::new(),
         // On the shelf, but another one is taken by default.
@@ -84,10 +86,10 @@ fn next(package: &Package) -> String {
             return format!(
                 "`{}` stays the default; to use this one: locutor annotate meeting.mp4 -o \
                  meeting.annotated.mp4 {option} {name}",
-                shelf_name(found.dir())
+                found.place().name()
             );
         }
-        _ => format!(" {option} {}", package.dir().display()),
+        _ => format!(" {option} {}", package.place()),
     };
     match shelf::find(other, None) {
         Ok(_) => format!("locutor annotate meeting.mp4 -o meeting.annotated.mp4{choose}"),

@@ -1,15 +1,13 @@
 //! `locutor models list`: the packages that are here, and which ones would be used.
 
-use std::path::Path;
-
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
-use super::{role_of, shelf_name, shelved, size_bytes};
+use super::{role_of, shelved, size_bytes};
 use crate::cli::terminal::{note, print, print_json};
 use crate::core::exit::Exit;
 use crate::models::shelf::{self, Role, ShelfError};
-use crate::models::{ModelError, Package};
+use crate::models::{ModelError, Package, Place};
 
 /// A package directory, for a row of the table or an object of the JSON.
 #[derive(Serialize)]
@@ -35,7 +33,7 @@ pub fn list(json: bool) -> Exit {
     let defaults = [Role::Speaker, Role::Detector].map(|role| shelf::find(role, None));
     let rows: Vec<Row> = shelved()
         .into_iter()
-        .map(|dir| row(&dir, &Package::open_unverified(&dir), &defaults))
+        .map(|place| row(&place, &Package::open_unverified(&place), &defaults))
         .collect();
     let exit = if json { print_json(&rows) } else { print(&table(&rows)) };
     if !json {
@@ -46,19 +44,19 @@ pub fn list(json: bool) -> Exit {
 }
 
 fn row(
-    dir: &Path,
+    place: &Place,
     package: &Result<Package, ModelError>,
     defaults: &[Result<Package, ShelfError>; 2],
 ) -> Row {
     let blank = Row {
-        name: shelf_name(dir),
+        name: place.name(),
         kind: None,
         licence: None,
         origin: None,
         notes: None,
         size_bytes: None,
         default: false,
-        dir: dir.display().to_string(),
+        dir: place.to_string(),
         problem: None,
     };
     match package {
@@ -72,7 +70,8 @@ fn row(
                 origin: Some(common.origin),
                 notes: Some(common.notes).filter(|n| !n.is_empty()),
                 size_bytes: Some(size_bytes(package)),
-                default: chosen.as_ref().is_ok_and(|c| c.dir() == dir),
+                // The first of a name is the only one.
+                default: chosen.as_ref().is_ok_and(|c| c.place().name() == place.name()),
                 ..blank
             }
         }

@@ -1,19 +1,19 @@
 //! `locutor models verify`: files against checksums, graphs against manifests.
 
-use std::path::{MAIN_SEPARATOR, Path};
+use std::path::MAIN_SEPARATOR;
 
 use super::proof::{Proof, prove};
-use super::{exit_of_model_error, exit_of_shelf_error, shelf_name, shelved};
+use super::{exit_of_model_error, exit_of_shelf_error, shelved};
 use crate::cli::terminal::{GOOD, HEADING, fail, note, paint, print};
 use crate::core::exit::Exit;
 use crate::models::shelf::{self, Role, ShelfError};
-use crate::models::{ModelError, Package};
+use crate::models::{ModelError, Package, Place};
 
 /// Verifies the named packages, or all that are on the shelf.
 pub fn verify(names: &[String]) -> Exit {
     let opened: Vec<(String, Result<Package, ShelfError>)> = if names.is_empty() {
-        let open = |dir: &Path| Package::open(dir).map_err(ShelfError::from);
-        shelved().iter().map(|dir| (shelf_name(dir), open(dir))).collect()
+        let open = |place: &Place| Package::open_at(place).map_err(ShelfError::from);
+        shelved().iter().map(|place| (place.name(), open(place))).collect()
     } else {
         names.iter().map(|name| (name.clone(), named(name))).collect()
     };
@@ -59,7 +59,7 @@ fn verify_one(name: &str, package: &Package, unproven: &mut Option<String>) -> E
         "{} {}: {sums} right, {graphs} ({})\n",
         paint(GOOD, "ok"),
         paint(HEADING, name),
-        package.dir().display()
+        package.place()
     ))
 }
 

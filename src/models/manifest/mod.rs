@@ -21,8 +21,9 @@ use serde::de::DeserializeOwned;
 pub use check::{FileName, Sha256, TensorName};
 pub use detector::{DetectorFamily, DetectorManifest, InputSize};
 pub use speaker::{
-    AudioGraph, AudioRecipe, CropRecipe, Decision, Explain, FaceGraph, Features, HeadGate,
-    HeadGraph, Lookahead, MapOutput, OddTicks, SpeakerManifest, State, WidthTensor,
+    AudioGraph, AudioRecipe, CompeteGraph, CropRecipe, Decision, Explain, FaceGraph, Features,
+    HeadGate, HeadGraph, Lookahead, MapArea, MapOutput, OddTicks, SpeakerManifest, State,
+    WidthTensor,
 };
 
 use super::ModelError;

@@ -24,6 +24,8 @@ pub(crate) struct RawSpeaker {
     pub face: RawFace,
     pub audio: RawAudio,
     pub head: RawHead,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compete: Option<RawCompete>,
     pub decision: RawDecision,
     pub explain: RawExplain,
     pub lookahead_ticks: RawLookahead,
@@ -67,6 +69,8 @@ pub(crate) struct RawFace {
     pub delay_ticks: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contributions: Option<String>,
     pub embedding: RawWidth,
     pub map: RawMap,
     pub states: Vec<RawState>,
@@ -86,6 +90,17 @@ pub(crate) struct RawMap {
     pub channels: i64,
     pub height: i64,
     pub width: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub area_px: Option<RawArea>,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawArea {
+    pub left: i64,
+    pub top: i64,
+    pub width: i64,
+    pub height: i64,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -111,6 +126,8 @@ pub(crate) struct RawHead {
     pub file: String,
     pub audio: String,
     pub face: String,
+    #[serde(default)]
+    pub past_ticks: i64,
     pub forward_state: RawWidth,
     pub forward_states: String,
     pub score: String,
@@ -124,6 +141,17 @@ pub(crate) struct RawGate {
     pub name: String,
     pub channels: i64,
     pub layout: String,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawCompete {
+    pub file: String,
+    pub score: String,
+    pub rival: String,
+    pub present: String,
+    pub out: String,
+    pub past_ticks: i64,
 }
 
 #[derive(Clone, Serialize, Deserialize)]

@@ -68,17 +68,32 @@ pub struct WidthTensor {
     pub width: usize,
 }
 
+/// The part of the crop that a feature map covers, in pixels of the crop.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MapArea {
+    /// Pixels left of it.
+    pub left: usize,
+    /// Pixels above it.
+    pub top: usize,
+    /// Pixels across.
+    pub width: usize,
+    /// Pixels down.
+    pub height: usize,
+}
+
 /// The feature map output, `[N,T,channels,height,width]`: post-ReLU, before any gate.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MapOutput {
     /// Its name.
     pub name: TensorName,
-    /// Channels; the gate and the embedding have one number for each.
+    /// Channels; the gate has one number for each.
     pub channels: usize,
     /// Cells down.
     pub height: usize,
     /// Cells across.
     pub width: usize,
+    /// What of the crop it covers.
+    pub area: MapArea,
 }
 
 /// Memory of the face encoder: `output` of one run is `input` of the next; zeros for a new track.
@@ -110,6 +125,9 @@ pub struct FaceGraph {
     pub delay_ticks: usize,
     /// The SE vector `[N,T,channels]`, already multiplied into the embedding.
     pub gate: Option<TensorName>,
+    /// `[N,T,channels,width]`: what each gated channel adds to the embedding, for a graph whose
+    /// embedding is a sum over channels. Without it the embedding has one number a channel.
+    pub contributions: Option<TensorName>,
     /// `[N,T,width]`.
     pub embedding: WidthTensor,
     /// What heatmaps are made of.
@@ -144,7 +162,8 @@ pub struct HeadGate {
 ///
 /// The forward recurrence starts from `forward_state` (zeros at a track's start) and
 /// `forward_states` gives its state after each tick, to be carried; the backward recurrence
-/// starts from zero at the window's end.
+/// starts from zero at the window's end. A head that compares across its window (`past_ticks`
+/// above 0) is given the past again instead, and always starts from zeros.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HeadGraph {
     /// The graph.
@@ -153,6 +172,9 @@ pub struct HeadGraph {
     pub audio: TensorName,
     /// Face embeddings `[N,T,width]`.
     pub face: TensorName,
+    /// Ticks before the scored ones that every window holds again, where the track has them; 0
+    /// for a head whose state is carried.
+    pub past_ticks: usize,
     /// `[N,width]`: the forward recurrence's state before the window.
     pub forward_state: WidthTensor,
     /// `[N,T,width]`: its state after every tick.
@@ -161,6 +183,27 @@ pub struct HeadGraph {
     pub score: TensorName,
     /// The gate, where the head has one.
     pub gate: Option<HeadGate>,
+}
+
+/// Competition: what the best rival on screen scores counts for or against a face.
+///
+/// Causal and without memory: outputs depend on the same and earlier ticks of the window, so that a
+/// window of `past_ticks` earlier ticks and any number of new ones is exact for the new ones.
+/// Where no rival is present the score stays as it is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CompeteGraph {
+    /// The graph.
+    pub file: FileName,
+    /// `[N,T]`: the face's own z = z1 − z0, before competition.
+    pub score: TensorName,
+    /// `[N,T]`: the largest z of the other faces.
+    pub rival: TensorName,
+    /// `[N,T]`: 1 where there is another face with a score, else 0.
+    pub present: TensorName,
+    /// `[N,T]`: z after competition.
+    pub out: TensorName,
+    /// Earlier ticks that count.
+    pub past_ticks: usize,
 }
 
 /// An odd number of ticks, so that a smoothing window has a middle.
@@ -230,6 +273,8 @@ pub struct SpeakerManifest {
     pub audio: AudioGraph,
     /// The temporal head.
     pub head: HeadGraph,
+    /// How faces compete, where they do.
+    pub compete: Option<CompeteGraph>,
     /// When a score counts as speaking.
     pub decision: Decision,
     /// Which heatmap is the default.
@@ -239,9 +284,22 @@ pub struct SpeakerManifest {
 }
 
 impl SpeakerManifest {
-    /// What the three graphs must look like: face, audio, head.
+    /// What the graphs must look like: face, audio, head, and competition where there is one.
     pub fn contracts(&self) -> Vec<GraphContract> {
-        vec![self.face_contract(), self.audio_contract(), self.head_contract()]
+        let mut all = vec![self.face_contract(), self.audio_contract(), self.head_contract()];
+        all.extend(self.compete_contract());
+        all
+    }
+
+    /// What the graph of competition must look like.
+    pub fn compete_contract(&self) -> Option<GraphContract> {
+        let compete = self.compete.as_ref()?;
+        let inputs = [&compete.score, &compete.rival, &compete.present];
+        Some(GraphContract {
+            file: compete.file.clone(),
+            inputs: inputs.into_iter().map(|name| ticks(name, &[])).collect(),
+            outputs: vec![ticks(&compete.out, &[])],
+        })
     }
 
     /// What the face encoder must look like.
@@ -255,6 +313,8 @@ impl SpeakerManifest {
             ticks(&map.name, &[map.channels, map.height, map.width]),
         ];
         outputs.extend(face.gate.iter().map(|gate| ticks(gate, &[map.channels])));
+        let shares = [map.channels, face.embedding.width];
+        outputs.extend(face.contributions.iter().map(|name| ticks(name, &shares)));
         for state in &face.states {
             inputs.push(tracks(&state.input, &state.shape));
             outputs.push(tracks(&state.output, &state.shape));

@@ -1,10 +1,13 @@
 //! From a speaker's raw manifest to the checked one, key by key.
 
 use super::check::Checker;
-use super::raw::{RawAudio, RawFace, RawFeatures, RawHead, RawSpeaker, RawWidth};
+use super::raw::{
+    RawArea, RawAudio, RawCompete, RawFace, RawFeatures, RawHead, RawSpeaker, RawWidth,
+};
 use super::speaker::{
-    AudioGraph, AudioRecipe, CropRecipe, Decision, Explain, FaceGraph, Features, HeadGate,
-    HeadGraph, Lookahead, MapOutput, OddTicks, SpeakerManifest, State, WidthTensor,
+    AudioGraph, AudioRecipe, CompeteGraph, CropRecipe, Decision, Explain, FaceGraph, Features,
+    HeadGate, HeadGraph, Lookahead, MapArea, MapOutput, OddTicks, SpeakerManifest, State,
+    WidthTensor,
 };
 use crate::core::time::Tick;
 use crate::models::ModelError;
@@ -32,7 +35,8 @@ fn typical(
 
 impl SpeakerManifest {
     pub(super) fn check(raw: &RawSpeaker, check: &Checker<'_>) -> Result<Self, ModelError> {
-        let face = face(&raw.face, check)?;
+        let features = features(&raw.features, check)?;
+        let face = face(&raw.face, features.crop.size_px(), check)?;
         let audio = audio(&raw.audio, check)?;
         let head = head(&raw.head, check)?;
         let smoothing = check.count("decision.smoothing_ticks", raw.decision.smoothing_ticks, 1)?;
@@ -49,7 +53,9 @@ impl SpeakerManifest {
             return Err(check.wrong("explain.default_mode", problem));
         }
         let both = face.embedding.width + audio.embedding.width;
-        if let Some(gate) = head.gate.as_ref().filter(|gate| gate.channels != both) {
+        // A gate of the face's own is the SE vector; then the head's may be over fewer channels.
+        let needed = head.gate.as_ref().filter(|_| face.gate.is_none());
+        if let Some(gate) = needed.filter(|gate| gate.channels != both) {
             let problem = format!(
                 "is {}; it must be audio and face embedding together, {both}",
                 gate.channels
@@ -57,10 +63,11 @@ impl SpeakerManifest {
             return Err(check.wrong("head.gate.channels", problem));
         }
         Ok(Self {
-            features: features(&raw.features, check)?,
+            features,
             face,
             audio,
             head,
+            compete: raw.compete.as_ref().map(|raw| compete(raw, check)).transpose()?,
             decision: Decision {
                 threshold: check.probability("decision.threshold", raw.decision.threshold)?,
                 smoothing_ticks,
@@ -104,17 +111,39 @@ fn width(key: &str, raw: &RawWidth, check: &Checker<'_>) -> Result<WidthTensor, 
     })
 }
 
-fn face(raw: &RawFace, check: &Checker<'_>) -> Result<FaceGraph, ModelError> {
+/// All of the crop where the manifest does not say.
+fn area(raw: Option<&RawArea>, crop_px: usize, check: &Checker<'_>) -> Result<MapArea, ModelError> {
+    let Some(raw) = raw else {
+        return Ok(MapArea { left: 0, top: 0, width: crop_px, height: crop_px });
+    };
+    let area = MapArea {
+        left: check.count("face.map.area_px.left", raw.left, 0)?,
+        top: check.count("face.map.area_px.top", raw.top, 0)?,
+        width: check.count("face.map.area_px.width", raw.width, 1)?,
+        height: check.count("face.map.area_px.height", raw.height, 1)?,
+    };
+    if area.left + area.width > crop_px || area.top + area.height > crop_px {
+        let problem = format!("reaches beyond the crop, which has {crop_px} px a side");
+        return Err(check.wrong("face.map.area_px", problem));
+    }
+    Ok(area)
+}
+
+fn face(raw: &RawFace, crop_px: usize, check: &Checker<'_>) -> Result<FaceGraph, ModelError> {
     let map = MapOutput {
+        area: area(raw.map.area_px.as_ref(), crop_px, check)?,
         name: check.tensor("face.map.name", &raw.map.name)?,
         channels: check.count("face.map.channels", raw.map.channels, 1)?,
         height: check.count("face.map.height", raw.map.height, 1)?,
         width: check.count("face.map.width", raw.map.width, 1)?,
     };
     let embedding = width("face.embedding", &raw.embedding, check)?;
-    if embedding.width != map.channels {
+    let contributions = raw.contributions.as_deref();
+    let contributions = contributions.map(|n| check.tensor("face.contributions", n)).transpose()?;
+    if embedding.width != map.channels && contributions.is_none() {
         let problem = format!(
-            "is {}; it must be `face.map.channels`, {}: the embedding is the map's maximum",
+            "is {}; it must be `face.map.channels`, {}, as without `face.contributions` the \
+             embedding is the map's maximum",
             embedding.width, map.channels
         );
         return Err(check.wrong("face.embedding.width", problem));
@@ -134,6 +163,7 @@ fn face(raw: &RawFace, check: &Checker<'_>) -> Result<FaceGraph, ModelError> {
         valid: check.tensor("face.valid", &raw.valid)?,
         delay_ticks: check.count("face.delay_ticks", raw.delay_ticks, 0)?,
         gate: raw.gate.as_deref().map(|gate| check.tensor("face.gate", gate)).transpose()?,
+        contributions,
         embedding,
         map,
         states: states.collect::<Result<_, ModelError>>()?,
@@ -161,9 +191,21 @@ fn head(raw: &RawHead, check: &Checker<'_>) -> Result<HeadGraph, ModelError> {
         file: check.file_name("head.file", &raw.file)?,
         audio: check.tensor("head.audio", &raw.audio)?,
         face: check.tensor("head.face", &raw.face)?,
+        past_ticks: check.count("head.past_ticks", raw.past_ticks, 0)?,
         forward_state: width("head.forward_state", &raw.forward_state, check)?,
         forward_states: check.tensor("head.forward_states", &raw.forward_states)?,
         score: check.tensor("head.score", &raw.score)?,
         gate: gate.transpose()?,
+    })
+}
+
+fn compete(raw: &RawCompete, check: &Checker<'_>) -> Result<CompeteGraph, ModelError> {
+    Ok(CompeteGraph {
+        file: check.file_name("compete.file", &raw.file)?,
+        score: check.tensor("compete.score", &raw.score)?,
+        rival: check.tensor("compete.rival", &raw.rival)?,
+        present: check.tensor("compete.present", &raw.present)?,
+        out: check.tensor("compete.out", &raw.out)?,
+        past_ticks: check.count("compete.past_ticks", raw.past_ticks, 0)?,
     })
 }

@@ -1,9 +1,11 @@
 //! The head over a window of one track: scores, shares, and the evidence that needs the head.
 //!
-//! Each window starts where the last one's verdicts ended, with the forward state carried, and
-//! looks ahead as far as it is allowed; only its first ticks are emitted. The shares come from the
-//! same window run twice more, once deaf and once blind; ablation runs it once for every channel.
+//! Each window starts where the last one's verdicts ended, with the forward state carried (or with
+//! the past before it, where the head wants that), and looks ahead as far as it is allowed; only
+//! its first new ticks are emitted. The shares come from the same window run twice more, once deaf
+//! and once blind; ablation runs it once for every channel.
 
+use super::ablate::{self, Stretch};
 use super::hearing::{Heard, Hearing};
 use super::lane::{Encoded, Evidence, Lane, raw};
 use super::model::{GateSource, HeadJob, HeadResult, ModelFault, ModelShape, SpeakerModel};
@@ -12,6 +14,7 @@ use crate::core::geometry::Rect;
 use crate::core::time::Tick;
 use crate::stages::explain::Mode;
 use crate::stages::explain::scale::{RunningScale, ScaleRule};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// How far the head looks and how often it runs.
@@ -28,6 +31,8 @@ pub struct Window {
 pub struct TickVerdict {
     /// Which tick.
     pub tick: Tick,
+    /// z = z1 − z0 before competition, where there is a score.
+    pub z: Option<f32>,
     /// The score, or why there is none.
     pub p: Result<Probability, Unknown>,
     /// Where the decision came from.
@@ -41,17 +46,45 @@ pub struct TickVerdict {
 /// One track before the head.
 pub struct Judge {
     forward: Vec<f32>,
+    past: VecDeque<Past>,
     next: Tick,
     scale: RunningScale,
 }
 
-/// Runs of the head in one call at most: bounds the memory that ablation takes.
-const ROWS_AT_ONCE: usize = 64;
+/// A tick that has its verdict and is given to the head again.
+struct Past {
+    sound: Vec<f32>,
+    face: Vec<f32>,
+    contributions: Option<Vec<f32>>,
+}
+
+/// A window on its way into the head.
+#[derive(Default)]
+struct Given {
+    /// Ticks before the first one without a verdict.
+    past: usize,
+    audio: Vec<f32>,
+    face: Vec<f32>,
+    contributions: Vec<f32>,
+}
+
+impl Given {
+    fn push(&mut self, sound: &[f32], face: &[f32], contributions: Option<&[f32]>) {
+        self.audio.extend_from_slice(sound);
+        self.face.extend_from_slice(face);
+        self.contributions.extend_from_slice(contributions.unwrap_or_default());
+    }
+}
 
 impl Judge {
     /// A judge for a track that starts at `first`.
     pub fn new(shape: &ModelShape, first: Tick, scale: ScaleRule) -> Self {
-        Self { forward: shape.fresh_forward_state(), next: first, scale: RunningScale::new(scale) }
+        Self {
+            forward: shape.fresh_forward_state(),
+            past: VecDeque::new(),
+            next: first,
+            scale: RunningScale::new(scale),
+        }
     }
 
     /// The first tick without a verdict.
@@ -79,7 +112,9 @@ impl Judge {
             match hearing.at(self.next) {
                 Heard::NotYet => return Ok(()),
                 Heard::Nothing(why) => {
+                    // No window spans a gap.
                     self.forward.fill(0.0);
+                    self.past.clear();
                     out.extend(lane.pop().map(|e| self.unknown(&e, why)));
                     self.next = self.next.offset(1);
                 }
@@ -95,7 +130,14 @@ impl Judge {
     }
 
     fn unknown(&self, encoded: &Encoded, why: Unknown) -> TickVerdict {
-        TickVerdict { tick: self.next, p: Err(why), shares: None, heat: None, over: encoded.over }
+        TickVerdict {
+            tick: self.next,
+            z: None,
+            p: Err(why),
+            shares: None,
+            heat: None,
+            over: encoded.over,
+        }
     }
 
     /// How many ticks the next window spans and how many of them it emits; `None` to wait.
@@ -106,7 +148,10 @@ impl Judge {
         until: Tick,
         window: Window,
     ) -> Option<(usize, usize)> {
-        let full = window.hop + window.lookahead;
+        // All tracks emit at the same ticks, so that faces that compete need not wait for another.
+        let hop = i64::try_from(window.hop.max(1)).unwrap_or(i64::MAX);
+        let emit = usize::try_from(hop - self.next.0.rem_euclid(hop)).unwrap_or(window.hop);
+        let full = emit + window.lookahead;
         let limit = until.0.min(self.next.0 + i64::try_from(full).unwrap_or(i64::MAX));
         let mut end = self.next.0;
         let mut closed = false;
@@ -123,7 +168,7 @@ impl Judge {
         closed |= end == until.0 && lane.complete();
         let ticks = usize::try_from(end - self.next.0).unwrap_or(0);
         if ticks >= full {
-            Some((ticks, window.hop))
+            Some((ticks, emit))
         } else if closed {
             Some((ticks, ticks))
         } else {
@@ -140,92 +185,88 @@ impl Judge {
         ticks: usize,
         emit: usize,
     ) -> Result<Vec<TickVerdict>, ModelFault> {
-        let (audio, face) = self.gather(lane, hearing, ticks);
-        let (deaf, blind) = (vec![0.0; audio.len()], vec![0.0; face.len()]);
+        let given = self.gather(lane, hearing, ticks);
+        let (skip, ticks) = (given.past, given.past + ticks);
+        let (deaf, blind) = (vec![0.0; given.audio.len()], vec![0.0; given.face.len()]);
         let result = model.judge(HeadJob {
             rows: 3,
             ticks,
-            audio: [&audio[..], &deaf, &audio].concat(),
-            face: [&face[..], &face, &blind].concat(),
+            audio: [&given.audio[..], &deaf, &given.audio].concat(),
+            face: [&given.face[..], &given.face, &blind].concat(),
             forward: self.forward.repeat(3),
         })?;
-        let effects = match mode {
-            Mode::Ablation => self.ablate(model, ticks, emit, &audio, &face, &result)?,
-            _ => Vec::new(),
+        let effects = if mode.needs_effects() {
+            let window = Stretch {
+                ticks,
+                audio: &given.audio,
+                face: &given.face,
+                forward: &self.forward,
+                contributions: &given.contributions,
+            };
+            ablate::effects(model, window, skip..skip + emit, &result)?
+        } else {
+            Vec::new()
         };
         let shape = model.shape();
         let mut verdicts = Vec::with_capacity(emit);
-        for t in 0..emit {
+        for at in 0..emit {
             let Some(encoded) = lane.pop() else { break };
+            let t = skip + at;
             let z = result.z(0, t, ticks);
-            let heat = self.heat(shape, mode, &encoded, t, &result, &effects);
+            let channels = shape.map_channels;
+            let effects = effects.get(at * channels..(at + 1) * channels);
+            let heat = self.heat(shape, mode, &encoded, t, &result, effects);
             verdicts.push(TickVerdict {
                 tick: self.next,
+                z: Some(z),
                 p: Probability::from_logits(0.0, z).ok_or(Unknown::NotScored),
                 shares: Shares::from_effects(z - result.z(1, t, ticks), z - result.z(2, t, ticks)),
                 heat,
                 over: encoded.over,
             });
+            if let (true, Heard::Sound(sound)) = (shape.past_ticks > 0, hearing.at(self.next)) {
+                self.past.push_back(Past {
+                    sound: sound.to_vec(),
+                    face: encoded.embedding,
+                    contributions: encoded.contributions,
+                });
+            }
             self.next = self.next.offset(1);
         }
-        let width = self.forward.len();
-        let carried = &result.forward[(emit - 1) * width..emit * width];
-        if carried.iter().any(|v| !v.is_finite()) {
-            // One bad value would silence the rest of the track: start anew.
-            self.forward.fill(0.0);
-            return Ok(verdicts);
+        while self.past.len() > shape.past_ticks {
+            self.past.pop_front();
         }
-        self.forward.copy_from_slice(&result.forward[(emit - 1) * width..emit * width]);
+        if shape.past_ticks == 0 {
+            self.carry(&result.forward, emit);
+        }
         Ok(verdicts)
     }
 
-    fn gather(&self, lane: &Lane, hearing: &Hearing, ticks: usize) -> (Vec<f32>, Vec<f32>) {
-        let (mut audio, mut face) = (Vec::new(), Vec::new());
-        for t in 0..i64::try_from(ticks).unwrap_or(0) {
-            let tick = self.next.offset(t);
-            if let (Heard::Sound(a), Some(e)) = (hearing.at(tick), lane.at(tick)) {
-                audio.extend_from_slice(a);
-                face.extend_from_slice(&e.embedding);
-            }
+    /// Keeps the forward state after the last emitted tick.
+    fn carry(&mut self, states: &[f32], emit: usize) {
+        let width = self.forward.len();
+        let carried = &states[(emit - 1) * width..emit * width];
+        if carried.iter().all(|v| v.is_finite()) {
+            self.forward.copy_from_slice(carried);
+        } else {
+            // One bad value would silence the rest of the track: start anew.
+            self.forward.fill(0.0);
         }
-        (audio, face)
     }
 
-    /// The signed effect of every face channel on every emitted tick: emit × C.
-    fn ablate(
-        &self,
-        model: &mut dyn SpeakerModel,
-        ticks: usize,
-        emit: usize,
-        audio: &[f32],
-        face: &[f32],
-        whole: &HeadResult,
-    ) -> Result<Vec<f32>, ModelFault> {
-        let width = model.shape().embedding;
-        let channels = model.shape().map_channels.min(width);
-        let mut effects = vec![0.0; emit * channels];
-        let all: Vec<usize> = (0..channels).collect();
-        for some in all.chunks(ROWS_AT_ONCE) {
-            let mut without = face.repeat(some.len());
-            for (row, channel) in some.iter().enumerate() {
-                let row = &mut without[row * face.len()..(row + 1) * face.len()];
-                row.iter_mut().skip(*channel).step_by(width).for_each(|v| *v = 0.0);
-            }
-            let result = model.judge(HeadJob {
-                rows: some.len(),
-                ticks,
-                audio: audio.repeat(some.len()),
-                face: without,
-                forward: self.forward.repeat(some.len()),
-            })?;
-            for (row, channel) in some.iter().enumerate() {
-                for t in 0..emit {
-                    effects[t * channels + channel] =
-                        whole.z(0, t, ticks) - result.z(row, t, ticks);
-                }
+    /// What the head is given: the past where it wants it again, then `ticks` ticks from `next` on.
+    fn gather(&self, lane: &Lane, hearing: &Hearing, ticks: usize) -> Given {
+        let mut given = Given { past: self.past.len(), ..Given::default() };
+        for past in &self.past {
+            given.push(&past.sound, &past.face, past.contributions.as_deref());
+        }
+        for t in 0..i64::try_from(ticks).unwrap_or(0) {
+            let tick = self.next.offset(t);
+            if let (Heard::Sound(sound), Some(e)) = (hearing.at(tick), lane.at(tick)) {
+                given.push(sound, &e.embedding, e.contributions.as_deref());
             }
         }
-        Ok(effects)
+        given
     }
 
     fn heat(
@@ -235,7 +276,7 @@ impl Judge {
         encoded: &Encoded,
         t: usize,
         result: &HeadResult,
-        effects: &[f32],
+        effects: Option<&[f32]>,
     ) -> Option<Arc<Heatmap>> {
         let late;
         let map = match &encoded.evidence {
@@ -243,8 +284,6 @@ impl Judge {
             Evidence::Raw(map) => map,
             Evidence::Held(features) => {
                 let gate = face_gate(shape, result, t);
-                let channels = shape.map_channels;
-                let effects = effects.get(t * channels..(t + 1) * channels);
                 late = raw(shape, mode, features, &gate, effects)?;
                 &late
             }

@@ -36,10 +36,12 @@ pub enum Evidence {
 pub struct Encoded {
     /// What the head reads.
     pub embedding: Vec<f32>,
-    /// Where the crop lay in the picture.
+    /// Where what the map covers lay in the picture.
     pub over: Rect,
     /// What the map can tell.
     pub evidence: Evidence,
+    /// C × embedding: what each channel adds to the embedding, where ablation needs it.
+    pub contributions: Option<Vec<f32>>,
 }
 
 /// A track's boxes, crops and embeddings.
@@ -53,6 +55,7 @@ pub struct Lane {
     held: VecDeque<Arc<dyn Picture>>,
     crops: Vec<u8>,
     crop_len: usize,
+    map_area: Rect,
     places: VecDeque<Rect>,
     state: Option<FaceState>,
     discard: usize,
@@ -75,6 +78,7 @@ impl Lane {
             held: VecDeque::new(),
             crops: Vec::new(),
             crop_len: shape.crop_len(),
+            map_area: shape.map_area,
             places: VecDeque::new(),
             state: Some(shape.fresh_face_state()),
             discard: shape.face_delay_ticks,
@@ -124,7 +128,7 @@ impl Lane {
         // A box that is no face leaves the grey that lies outside every picture.
         if let Some(place) = CropRect::new(spot, view.width, view.height) {
             self.cropper.crop_grey(&view, place, &mut crop);
-            over = place.rect();
+            over = part_of(place.rect(), self.map_area);
         }
         self.crops.extend_from_slice(&crop);
         self.places.push_back(over);
@@ -136,7 +140,7 @@ impl Lane {
     }
 
     /// The next job of at most `most` ticks; `None` where nothing waits.
-    pub fn take_job(&mut self, most: usize) -> Option<FaceJob> {
+    pub fn take_job(&mut self, most: usize, mode: Mode) -> Option<FaceJob> {
         let real = (self.crops.len() / self.crop_len).min(most);
         let rest = if self.ended && real * self.crop_len == self.crops.len() {
             self.flush.min(most - real)
@@ -150,12 +154,13 @@ impl Lane {
         crops.resize((real + rest) * self.crop_len, 0);
         self.flush -= rest;
         let valid = [vec![1.0; real], vec![0.0; rest]].concat();
-        Some(FaceJob { state: self.state.take()?, crops, valid })
+        let contributions = mode.needs_effects();
+        Some(FaceJob { state: self.state.take()?, crops, valid, contributions })
     }
 
     /// Takes the answer to the last job.
     pub fn put(&mut self, features: FaceFeatures, shape: &ModelShape, mode: Mode) {
-        let FaceFeatures { state, embeddings, maps, gates } = features;
+        let FaceFeatures { state, embeddings, maps, gates, contributions } = features;
         self.state = Some(state);
         let map_len = shape.map_len();
         for (i, embedding) in embeddings.chunks_exact(shape.embedding).enumerate() {
@@ -168,7 +173,11 @@ impl Lane {
             let map = &maps[i * map_len..(i + 1) * map_len];
             let gate = gates.as_ref().map(|g| &g[i * shape.map_channels..][..shape.map_channels]);
             let evidence = evidence(shape, mode, map, gate);
-            self.encoded.push_back(Encoded { embedding: embedding.to_vec(), over, evidence });
+            let per_tick = shape.map_channels * shape.embedding;
+            let contributions =
+                contributions.as_ref().map(|all| all[i * per_tick..][..per_tick].to_vec());
+            let embedding = embedding.to_vec();
+            self.encoded.push_back(Encoded { embedding, over, evidence, contributions });
         }
     }
 
@@ -193,6 +202,17 @@ impl Lane {
         self.base = self.base.offset(1);
         Some(first)
     }
+}
+
+/// The part of `whole` between these shares of its sides.
+fn part_of(whole: Rect, shares: Rect) -> Rect {
+    let (w, h) = (whole.width(), whole.height());
+    Rect::new(
+        whole.x1 + shares.x1 * w,
+        whole.y1 + shares.y1 * h,
+        whole.x1 + shares.x2 * w,
+        whole.y1 + shares.y2 * h,
+    )
 }
 
 /// What to keep of a map: where the gate is known already, the heatmap itself is a five-hundredth

@@ -2,10 +2,13 @@
 //!
 //! Streaming kind: a face encoder that is given every frame once and carries its own state, a
 //! sound encoder over windows of rows, and a head over windows of embeddings whose forward state
-//! is carried. Shapes are row-major; T is ticks of the 25 fps grid, N independent rows of a batch.
+//! is carried or whose past is given again. Shapes are row-major; T is ticks of the 25 fps grid, N
+//! independent rows of a batch.
+
+use crate::core::geometry::Rect;
 
 /// Sizes and reaches of a model: what its package's manifest says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ModelShape {
     /// Side of the grey crop in pixels.
     pub crop_px: usize,
@@ -17,6 +20,11 @@ pub struct ModelShape {
     pub map_height: usize,
     /// Cells across of that map.
     pub map_width: usize,
+    /// The part of the crop that the map covers, as shares of its sides.
+    pub map_area: Rect,
+    /// Whether the face encoder says what each channel adds to the embedding. Where it does not,
+    /// the embedding has one value a channel.
+    pub contributions: bool,
     /// Ticks by which the face encoder's output lags its input.
     pub face_delay_ticks: usize,
     /// Ticks of sound that the sound encoder needs on either side.
@@ -29,6 +37,11 @@ pub struct ModelShape {
     pub face_states: Vec<usize>,
     /// Values of the head's forward state.
     pub forward_state: usize,
+    /// Ticks before the scored ones that the head is given again; 0 where its state is carried.
+    pub past_ticks: usize,
+    /// Ticks before the new ones that competition between faces needs; `None` where faces do not
+    /// compete.
+    pub compete_past_ticks: Option<usize>,
     /// Where the SE vector comes from.
     pub gate: GateSource,
 }
@@ -79,6 +92,8 @@ pub struct FaceJob {
     pub crops: Vec<u8>,
     /// T flags: 1 for a frame of the track, 0 for one after its true end.
     pub valid: Vec<f32>,
+    /// Whether what each channel adds is asked for, where the encoder can say it.
+    pub contributions: bool,
 }
 
 /// What the face encoder says of T ticks; the first belongs to the job's first frame minus the
@@ -93,6 +108,8 @@ pub struct FaceFeatures {
     pub maps: Vec<f32>,
     /// T × C, where the gate comes from the face encoder.
     pub gates: Option<Vec<f32>>,
+    /// T × C × embedding: what each channel adds to the embedding, where that was asked for.
+    pub contributions: Option<Vec<f32>>,
 }
 
 /// Windows for the head, all of T ticks.
@@ -108,6 +125,17 @@ pub struct HeadJob {
     pub face: Vec<f32>,
     /// N × forward state.
     pub forward: Vec<f32>,
+}
+
+/// One face's logits beside its best rival's, for competition.
+#[derive(Debug)]
+pub struct CompeteJob {
+    /// T: z = z1 − z0 of the face.
+    pub score: Vec<f32>,
+    /// T: the largest z of the others; anything where there is none.
+    pub rival: Vec<f32>,
+    /// T: 1 where there is another, else 0.
+    pub present: Vec<f32>,
 }
 
 /// What the head says.
@@ -163,4 +191,12 @@ pub trait SpeakerModel: Send {
     /// # Errors
     /// Where the runtime fails.
     fn judge(&mut self, job: HeadJob) -> Result<HeadResult, ModelFault>;
+
+    /// The face's T logits after competition; asked only where the shape says that faces compete.
+    ///
+    /// # Errors
+    /// Where the runtime fails.
+    fn compete(&mut self, job: CompeteJob) -> Result<Vec<f32>, ModelFault> {
+        Ok(job.score)
+    }
 }

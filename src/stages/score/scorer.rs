@@ -11,6 +11,7 @@ use super::hearing::Hearing;
 use super::judge::{Judge, TickVerdict, Window};
 use super::lane::Lane;
 use super::model::{FaceJob, ModelFault, SpeakerModel};
+use super::rivals::Rivals;
 use crate::core::evidence::TrackId;
 use crate::core::picture::{Frame, Picture};
 use crate::core::time::{Epoch, Span, Tick};
@@ -34,6 +35,7 @@ pub struct ScorerSettings {
 
 /// A track between its first box and its last verdict.
 struct Open {
+    epoch: Epoch,
     lane: Lane,
     judge: Judge,
 }
@@ -61,6 +63,7 @@ pub struct Scorer {
     /// No track can start before this tick any more.
     at: Tick,
     open: BTreeMap<TrackId, Open>,
+    rivals: Rivals,
     /// Tracks on frames that stood for no tick so far: a fast source has such frames, and a track
     /// may begin and end between two ticks.
     between_ticks: BTreeSet<TrackId>,
@@ -86,6 +89,7 @@ impl Scorer {
             previous: None,
             at: Tick(i64::MIN),
             open: BTreeMap::new(),
+            rivals: Rivals::default(),
             between_ticks: BTreeSet::new(),
             unscored: Vec::new(),
         }
@@ -150,6 +154,7 @@ impl Scorer {
                 let open = self.open.entry(face.track).or_insert_with(|| {
                     let shape = self.model.shape();
                     Open {
+                        epoch: self.epoch,
                         lane: Lane::new(face.track, tick, shape),
                         judge: Judge::new(shape, tick, self.settings.scale),
                     }
@@ -178,10 +183,16 @@ impl Scorer {
             open.judge.advance(lane, &self.hearing, model, how, &mut verdicts)?;
             let complete = lane.complete() && open.judge.next() >= lane.next();
             if complete || !verdicts.is_empty() {
-                news.push(TrackNews { track: *track, verdicts, complete });
+                self.rivals.push((*track, open.epoch), verdicts, complete);
             }
         }
         self.open.retain(|_, o| !(o.lane.complete() && o.judge.next() >= o.lane.next()));
+        let mut judged: BTreeMap<Epoch, Tick> = BTreeMap::new();
+        for open in self.open.values() {
+            let until = judged.entry(open.epoch).or_insert(open.judge.next());
+            *until = open.judge.next().min(*until);
+        }
+        news.extend(self.rivals.settle(self.model.as_mut(), &judged)?);
         self.forget();
         Ok(news)
     }
@@ -201,7 +212,8 @@ impl Scorer {
         let mut jobs: Vec<FaceJob> = Vec::with_capacity(tracks.len());
         let mut taken = Vec::with_capacity(tracks.len());
         for track in tracks {
-            let job = self.open.get_mut(&track).and_then(|o| o.lane.take_job(length));
+            let job =
+                self.open.get_mut(&track).and_then(|o| o.lane.take_job(length, self.settings.mode));
             jobs.extend(job);
             taken.push(track);
         }

@@ -1,0 +1,58 @@
+//! The packages that the program carries within itself, so that it runs with nothing imported.
+//!
+//! Their files lie in the repository's `models/` and become part of the binary when it is built. A
+//! directory of the same name on the shelf goes before them.
+
+/// A package within the program.
+#[derive(Debug)]
+pub struct BuiltIn {
+    /// Its name, as `--package` and `--detector` take it.
+    pub name: &'static str,
+    /// The text of its `model.toml`.
+    pub manifest: &'static str,
+    /// Its files by name.
+    pub files: &'static [(&'static str, &'static [u8])],
+}
+
+impl BuiltIn {
+    /// The bytes of a file.
+    pub fn file(&self, name: &str) -> Option<&'static [u8]> {
+        self.files.iter().find(|(known, _)| *known == name).map(|(_, bytes)| *bytes)
+    }
+}
+
+/// The text of a package's manifest, and its files.
+macro_rules! built_in {
+    ($name:literal, $($file:literal),+) => {
+        BuiltIn {
+            name: $name,
+            manifest: include_str!(
+                concat!(env!("CARGO_MANIFEST_DIR"), "/models/", $name, "/model.toml")
+            ),
+            files: &[$((
+                $file,
+                include_bytes!(
+                    concat!(env!("CARGO_MANIFEST_DIR"), "/models/", $name, "/", $file)
+                ),
+            )),+],
+        }
+    };
+}
+
+/// All of them.
+pub static BUILT_IN: &[BuiltIn] =
+    &[built_in!("locutor", "face.onnx", "audio.onnx", "head.onnx", "compete.onnx")];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::package::{Package, Place};
+
+    #[test]
+    fn every_built_in_package_is_whole() {
+        for built_in in BUILT_IN {
+            let package = Package::open_at(&Place::BuiltIn(built_in)).expect(built_in.name);
+            assert_eq!(package.manifest().common.name, built_in.name);
+        }
+    }
+}

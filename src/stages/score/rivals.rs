@@ -1,0 +1,159 @@
+//! Faces compete: what the others on screen score counts for or against a face.
+//!
+//! Takes the verdicts of every track as the head gives them; gives them on once every other track
+//! that is on screen at that tick has been judged there too, with the score that the package's
+//! competition makes of the face's own logits and of its best rival's. All tracks are judged up
+//! to the same ticks, so nothing waits longer than the slowest face takes anyway.
+//!
+//! A face without a rival keeps its score, and so does every face of a package without
+//! competition: then nothing is held at all. Tracks of two epochs are never rivals.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::judge::TickVerdict;
+use super::model::{CompeteJob, ModelFault, SpeakerModel};
+use super::scorer::TrackNews;
+use crate::core::evidence::{Probability, TrackId, Unknown};
+use crate::core::time::{Epoch, Tick};
+
+/// A face's logit at a tick, and its best rival's.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    z: f32,
+    rival: Option<f32>,
+}
+
+/// One track's verdicts that wait for those of others.
+struct Waiting {
+    epoch: Epoch,
+    /// The last ticks that were let go, without a hole.
+    past: VecDeque<Seen>,
+    pending: VecDeque<TickVerdict>,
+    complete: bool,
+}
+
+/// Every track of a stream, between the head and the decision.
+#[derive(Default)]
+pub struct Rivals {
+    tracks: BTreeMap<TrackId, Waiting>,
+}
+
+impl Rivals {
+    /// Takes a track's next verdicts; `complete` says that they were the last.
+    pub fn push(
+        &mut self,
+        (track, epoch): (TrackId, Epoch),
+        verdicts: Vec<TickVerdict>,
+        complete: bool,
+    ) {
+        let waiting = self.tracks.entry(track).or_insert_with(|| Waiting {
+            epoch,
+            past: VecDeque::new(),
+            pending: VecDeque::new(),
+            complete: false,
+        });
+        waiting.pending.extend(verdicts);
+        waiting.complete |= complete;
+    }
+
+    /// Lets go what no later verdict can change. `judged` says, for each epoch that has open
+    /// tracks, up to which tick all of them have been judged.
+    ///
+    /// # Errors
+    /// Where the model fails.
+    pub fn settle(
+        &mut self,
+        model: &mut dyn SpeakerModel,
+        judged: &BTreeMap<Epoch, Tick>,
+    ) -> Result<Vec<TrackNews>, ModelFault> {
+        let past_ticks = model.shape().compete_past_ticks;
+        let held = |w: &Waiting| judged.get(&w.epoch).filter(|_| past_ticks.is_some()).copied();
+        let best = past_ticks.map(|_| Best::of(self.tracks.values())).unwrap_or_default();
+        let mut news = Vec::new();
+        for (&track, waiting) in &mut self.tracks {
+            let until = held(waiting);
+            let ready = waiting.pending.iter().take_while(|v| until.is_none_or(|u| v.tick < u));
+            let ready = ready.count();
+            let mut verdicts: Vec<TickVerdict> = waiting.pending.drain(..ready).collect();
+            if let Some(past_ticks) = past_ticks {
+                waiting.compete(&mut verdicts, &best, model, past_ticks)?;
+            }
+            let complete = waiting.complete && waiting.pending.is_empty();
+            if complete || !verdicts.is_empty() {
+                news.push(TrackNews { track, verdicts, complete });
+            }
+        }
+        self.tracks.retain(|_, w| !(w.complete && w.pending.is_empty()));
+        Ok(news)
+    }
+}
+
+impl Waiting {
+    /// Puts the scores after competition into `verdicts`, stretch by stretch without a hole.
+    fn compete(
+        &mut self,
+        verdicts: &mut [TickVerdict],
+        best: &Best,
+        model: &mut dyn SpeakerModel,
+        past_ticks: usize,
+    ) -> Result<(), ModelFault> {
+        for stretch in verdicts.chunk_by_mut(|a, b| a.z.is_some() == b.z.is_some()) {
+            let seen: Vec<Seen> = stretch
+                .iter()
+                .filter_map(|v| Some(Seen { z: v.z?, rival: best.beside(self.epoch, v) }))
+                .collect();
+            if seen.is_empty() {
+                self.past.clear();
+                continue;
+            }
+            if seen.iter().any(|s| s.rival.is_some()) {
+                let all: Vec<Seen> = self.past.iter().chain(&seen).copied().collect();
+                let after = model.compete(CompeteJob {
+                    score: all.iter().map(|s| s.z).collect(),
+                    rival: all.iter().map(|s| s.rival.unwrap_or(0.0)).collect(),
+                    present: all.iter().map(|s| f32::from(s.rival.is_some())).collect(),
+                })?;
+                for (verdict, z) in stretch.iter_mut().zip(after.iter().skip(self.past.len())) {
+                    verdict.p = Probability::from_logits(0.0, *z).ok_or(Unknown::NotScored);
+                }
+            }
+            self.past.extend(seen);
+            while self.past.len() > past_ticks {
+                self.past.pop_front();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The two largest logits at every tick, and whose: enough to know everyone's best rival.
+#[derive(Default)]
+struct Best(BTreeMap<(Epoch, Tick), (f32, Option<f32>)>);
+
+impl Best {
+    fn of<'a>(tracks: impl Iterator<Item = &'a Waiting>) -> Self {
+        let mut best = BTreeMap::new();
+        for waiting in tracks {
+            for (tick, z) in waiting.pending.iter().filter_map(|v| Some((v.tick, v.z?))) {
+                let entry = best.entry((waiting.epoch, tick));
+                let two = entry.or_insert((f32::NEG_INFINITY, None));
+                *two = match *two {
+                    (f32::NEG_INFINITY, None) => (z, None),
+                    (first, _) if z > first => (z, Some(first)),
+                    (first, second) => (first, Some(second.map_or(z, |s| s.max(z)))),
+                };
+            }
+        }
+        Self(best)
+    }
+
+    /// The best of the others where `verdict`'s face is one of them.
+    fn beside(&self, epoch: Epoch, verdict: &TickVerdict) -> Option<f32> {
+        let (first, second) = *self.0.get(&(epoch, verdict.tick))?;
+        if verdict.z.is_some_and(|z| z < first) { Some(first) } else { second }
+    }
+}
+
+#[cfg(test)]
+#[path = "rivals_tests.rs"]
+mod tests;
