@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use locutor::models::tiny;
+use locutor::models::tiny::{self, TinyNetwork};
 use serde_json::Value;
 
 struct Said {
@@ -32,21 +32,22 @@ fn json(said: &Said) -> Value {
 
 fn home_with_models() -> tempfile::TempDir {
     let home = tempfile::tempdir().unwrap();
-    tiny::write(&home.path().join("data/locutor/models"), 1).unwrap();
+    // Under the names that are taken by default.
+    let models = home.path().join("data/locutor/models");
+    tiny::write_speaker(&models.join("locutor"), TinyNetwork::LightAsd, 1).unwrap();
+    tiny::write_detector(&models.join("yunet")).unwrap();
     home
 }
 
 #[test]
-fn models_that_are_missing_are_told_with_what_to_do() {
+fn nothing_must_be_imported_and_what_would_do_better_is_told() {
     let home = tempfile::tempdir().unwrap();
     let said = doctor(home.path(), &[], &[]);
-    assert_eq!(said.code, Some(69), "{}{}", said.out, said.err);
     for wanted in [
-        "  MISSING  no speaker model is installed (looked in models, ",
-        "  MISSING  no face detector is installed (looked in models, ",
-        "\nNot ready: ",
-        "\nTo mend it:\n",
-        "then run: locutor models import light-asd pretrain_AVA_CVPR.model\n",
+        "  ok       speaker model that will be used: locutor\n",
+        "  ok       face detector that will be used: locutor-faces; YuNet finds more faces",
+        "; (built in)\n",
+        "\nWorth mending:\n",
         "then run: locutor models import yunet yunet_n_dynamic.onnx\n",
     ] {
         assert!(said.out.contains(wanted), "{wanted:?} in {}", said.out);
@@ -60,10 +61,12 @@ fn packages_are_listed_with_what_is_known_of_them() {
     let said = doctor(home.path(), &["--json"], &[]);
     let report = json(&said);
     assert_eq!(report["schema"], 1);
-    assert_eq!(report["models"]["speaker"]["uses"], "speaker");
-    assert_eq!(report["models"]["detector"]["uses"], "detector");
+    assert_eq!(report["models"]["speaker"]["uses"], "locutor");
+    assert_eq!(report["models"]["detector"]["uses"], "yunet");
+    assert_eq!(report["models"]["detector"]["better"], Value::Null);
     let packages = report["models"]["packages"].as_array().unwrap();
-    assert_eq!(packages.len(), 2);
+    // Those of the home, and the built-in detector; the built-in speaker has its name taken.
+    assert_eq!(packages.len(), 3);
     for package in packages {
         assert_eq!(package["checksums_verified"], true, "{package}");
         assert_eq!(package["licence"], "MIT OR Apache-2.0");
@@ -76,14 +79,14 @@ fn packages_are_listed_with_what_is_known_of_them() {
 #[test]
 fn a_damaged_model_is_no_model() {
     let home = home_with_models();
-    let file = home.path().join("data/locutor/models/speaker/face.onnx");
+    let file = home.path().join("data/locutor/models/locutor/face.onnx");
     std::fs::write(&file, "damaged").unwrap();
     let said = doctor(home.path(), &[], &[]);
     assert_eq!(said.code, Some(69), "{}", said.out);
-    assert!(said.out.contains("  BROKEN   speaker (speaker-streaming, MIT"), "{}", said.out);
+    assert!(said.out.contains("  BROKEN   locutor (speaker-streaming, MIT"), "{}", said.out);
     assert!(said.out.contains("  MISSING  no speaker model that can be used\n"), "{}", said.out);
     let report = json(&doctor(home.path(), &["--json"], &[]));
-    let speaker = &report["models"]["packages"][1];
+    let speaker = &report["models"]["packages"][0];
     assert_eq!(speaker["checksums_verified"], false, "{speaker}");
     assert!(speaker["problem"].as_str().unwrap().contains("has sha256"), "{speaker}");
 }

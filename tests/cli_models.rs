@@ -74,23 +74,31 @@ fn has_runtime() -> bool {
 }
 
 #[test]
-fn an_empty_shelf_says_how_to_fill_it() {
+fn an_empty_shelf_still_holds_what_is_built_in() {
     let user = User::new();
     let said = user.run(&["list"]);
     assert_eq!(said.code, Some(0), "{said:?}");
-    assert_eq!(said.out, "no model packages are here\n");
-    for wanted in [
-        "note: no speaker model is installed (looked in models, ",
-        "locutor models import light-asd pretrain_AVA_CVPR.model\n",
-        "note: no face detector is installed (looked in models, ",
-        "locutor models import yunet yunet_n_dynamic.onnx\n",
-    ] {
-        assert!(said.err.contains(wanted), "{wanted:?} in {}", said.err);
-    }
-    assert_eq!(user.run(&["list", "--json"]).out, "[]\n");
+    let rows: Vec<Vec<&str>> =
+        said.out.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
+    let row = |name, kind| vec![name, kind, "MIT", "OR", "Apache-2.0", "yes", "(built", "in)"];
+    let wanted =
+        [row("locutor", "speaker-streaming"), row("locutor-faces", "face-detector")];
+    assert_eq!(rows, wanted, "{}", said.out);
     let said = user.run(&["verify"]);
-    assert_eq!(said.code, Some(69), "{said:?}");
-    assert!(said.err.contains("error: no speaker model is installed"), "{}", said.err);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.out.contains("ok locutor: 4 checksums right"), "{}", said.out);
+}
+
+#[test]
+fn a_broken_package_of_a_built_in_name_is_not_passed_over_in_silence() {
+    let user = User::new();
+    let dir = user.shelf().join("locutor");
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join("model.toml"), "kind = 1").unwrap();
+    let said = user.run(&["list"]);
+    assert!(said.err.contains("note: no speaker model is installed (looked in models, "));
+    assert!(said.err.contains("model.toml line 1: "), "{}", said.err);
+    assert_eq!(user.run(&["verify"]).code, Some(65));
 }
 
 #[test]
@@ -163,27 +171,28 @@ fn imported_weights_are_listed_and_verified() {
         let next = if kind == "yunet" {
             "  next     locutor annotate meeting.mp4 -o meeting.annotated.mp4\n"
         } else {
-            "  next     no face detector is installed "
+            "  next     `locutor` stays the default; to use this one: locutor annotate meeting.mp4 "
         };
         assert!(said.out.contains(next), "{}", said.out);
     }
     let again = user.run(&["import", "lr-asd", &upstream(files[0].1).unwrap()]);
     assert!(again.out.starts_with("replaced lr-asd "), "{}", again.out);
-    assert!(again.out.contains("`light-asd` stays the default"), "{}", again.out);
+    assert!(again.out.contains("`locutor` stays the default"), "{}", again.out);
     assert!(again.out.contains("--package lr-asd\n"), "{}", again.out);
 
     let listed = user.run(&["list"]);
     let words: Vec<Vec<&str>> =
         listed.out.lines().map(|l| l.split_whitespace().take(4).collect()).collect();
     assert_eq!(words[0], ["NAME", "KIND", "LICENCE", "DEFAULT"]);
-    assert_eq!(words[1], ["light-asd", "speaker-streaming", "MIT", "yes"]);
+    assert_eq!(words[1][..3], ["light-asd", "speaker-streaming", "MIT"]);
     assert_eq!(words[2][..3], ["lr-asd", "speaker-streaming", "MIT"]);
     assert_eq!(words[3], ["yunet", "face-detector", "Apache-2.0", "yes"]);
-    assert_eq!((words.len(), listed.err.as_str()), (4, ""), "{listed:?}");
+    assert_eq!(words[4][..2], ["locutor", "speaker-streaming"]);
+    assert_eq!((words.len(), listed.err.as_str()), (6, ""), "{listed:?}");
 
     let said = user.run(&["verify"]);
     assert_eq!(said.code, Some(0), "{said:?}");
-    assert_eq!(said.out.lines().filter(|l| l.starts_with("ok ")).count(), 3, "{}", said.out);
+    assert_eq!(said.out.lines().filter(|l| l.starts_with("ok ")).count(), 5, "{}", said.out);
     if has_runtime() {
         let wanted = "ok light-asd: 3 checksums right, 3 graphs as their manifest says (";
         assert!(said.out.contains(wanted), "{}", said.out);
@@ -215,11 +224,11 @@ fn the_list_is_machine_readable_and_marks_the_broken() {
     let rows: serde_json::Value = serde_json::from_str(&said.out).unwrap();
     let keys = |key: &str| rows.as_array().unwrap().iter().map(|r| r[key].clone()).collect();
     let names: Vec<serde_json::Value> = keys("name");
-    assert_eq!(names, ["older", "squares", "tiny"]);
+    assert_eq!(names, ["older", "squares", "tiny", "locutor", "locutor-faces"]);
     let kinds: Vec<serde_json::Value> = keys("kind");
-    assert_eq!(kinds[1..], ["face-detector", "speaker-streaming"]);
+    assert_eq!(kinds[1..3], ["face-detector", "speaker-streaming"]);
     let defaults: Vec<serde_json::Value> = keys("default");
-    assert_eq!(defaults, [false, true, true]);
+    assert_eq!(defaults, [false, false, false, true, true]);
     assert!(rows[0]["problem"].as_str().unwrap().contains("`kind` is \"hmm\""), "{rows}");
     assert_eq!(rows[1]["licence"], "MIT OR Apache-2.0");
     let said = user.run(&["list"]);
@@ -227,7 +236,7 @@ fn the_list_is_machine_readable_and_marks_the_broken() {
     assert!(said.err.contains("`kind` is \"hmm\""), "{}", said.err);
     let said = user.run(&["verify"]);
     assert_eq!(said.code, Some(65), "{said:?}");
-    assert_eq!(said.out.lines().count(), 2, "the others are verified all the same: {said:?}");
+    assert_eq!(said.out.lines().count(), 4, "the others are verified all the same: {said:?}");
 }
 
 #[test]

@@ -5,18 +5,20 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 use locutor::models::import::{ImportKind, import};
-use locutor::models::tiny;
+use locutor::models::tiny::{self, TinyNetwork};
 use tempfile::TempDir;
 
 use crate::probe::{Probe, probe};
 use crate::records::{Records, read};
 
-/// Packages with random weights, written once a process.
+/// Packages with random weights, written once a process. They have the names of those that are
+/// taken by default, and so stand before them.
 pub fn tiny_models() -> &'static Path {
     static MODELS: OnceLock<TempDir> = OnceLock::new();
     let folder = MODELS.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
-        tiny::write(folder.path(), 7).unwrap();
+        tiny::write_speaker(&folder.path().join("locutor"), TinyNetwork::LightAsd, 7).unwrap();
+        tiny::write_detector(&folder.path().join("yunet")).unwrap();
         folder
     });
     folder.path()

@@ -1,6 +1,6 @@
 //! Looks at the model packages: which are here, whether they are whole, which would be used.
 
-use super::report::{Models, PackageFound, RoleFound, again};
+use super::report::{Better, Models, PackageFound, RoleFound, again};
 use crate::cli::models::proof::{Proof, prove};
 use crate::cli::models::shelved;
 use crate::models::shelf::{self, Role, ShelfError};
@@ -66,15 +66,17 @@ fn role(found: &Result<Package, ShelfError>, packages: &[PackageFound]) -> RoleF
             let uses = Some(package.place().name());
             match listed(&package.place().name()).and_then(|p| Some((p, p.problem.clone()?))) {
                 Some((p, problem)) => {
-                    RoleFound { uses, mend: Some(again(&p.name, &p.dir)), problem: Some(problem) }
+                    let mend = Some(again(&p.name, &p.dir));
+                    RoleFound { uses, mend, problem: Some(problem), better: None }
                 }
-                None => RoleFound { uses, ..RoleFound::default() },
+                None => RoleFound { better: better_than(package), uses, ..RoleFound::default() },
             }
         }
         Err(ShelfError::None { what, how, looked }) => {
             let looked: Vec<_> = looked.iter().map(|d| d.display().to_string()).collect();
             let problem = format!("no {what} is installed (looked in {})", looked.join(", "));
-            RoleFound { uses: None, problem: Some(problem), mend: Some((*how).to_owned()) }
+            let mend = Some((*how).to_owned());
+            RoleFound { problem: Some(problem), mend, ..RoleFound::default() }
         }
         Err(error) => {
             let problem = error.to_string();
@@ -82,7 +84,18 @@ fn role(found: &Result<Package, ShelfError>, packages: &[PackageFound]) -> RoleF
                 Some(broken) => again(&broken.name, &broken.dir),
                 None => "locutor models verify".to_owned(),
             };
-            RoleFound { uses: None, problem: Some(problem), mend: Some(mend) }
+            RoleFound { problem: Some(problem), mend: Some(mend), ..RoleFound::default() }
         }
     }
+}
+
+/// The built-in detector is there so that nothing must be imported; YuNet finds more.
+fn better_than(package: &Package) -> Option<Better> {
+    let built_in = package.detector().is_ok() && package.place().dir().is_none();
+    built_in.then_some(Better {
+        why: "YuNet finds more faces, mainly small and turned ones",
+        command: "fetch onnx/yunet_n_dynamic.onnx from the repository \
+                  ShiqiYu/libfacedetection.train (Apache-2.0), then run: locutor models import \
+                  yunet yunet_n_dynamic.onnx",
+    })
 }

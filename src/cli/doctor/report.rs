@@ -113,6 +113,15 @@ pub(super) struct RoleFound {
     pub uses: Option<String>,
     pub problem: Option<String>,
     pub mend: Option<String>,
+    /// What would do better, where the one that is used is not the best there is.
+    pub better: Option<Better>,
+}
+
+/// A package that is worth importing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Better {
+    pub why: &'static str,
+    pub command: &'static str,
 }
 
 /// One thing to do.
@@ -201,6 +210,9 @@ fn mend_models(models: &Models, mend: &mut Vec<Remedy>) {
     for role in [&models.speaker, &models.detector] {
         if let Some(problem) = &role.problem {
             mend.push(remedy(true, problem, role.mend.clone().unwrap_or_default()));
+        }
+        if let Some(better) = &role.better {
+            mend.push(remedy(false, better.why, better.command));
         }
     }
     let used = [&models.speaker, &models.detector];

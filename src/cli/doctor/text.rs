@@ -169,7 +169,10 @@ fn models(out: &mut String, models: &Models) {
 fn role(out: &mut String, what: &str, role: &RoleFound, models: &Models) {
     let listed = models.packages.iter().any(|p| p.problem.is_some() && p.problem == role.problem);
     match (&role.problem, &role.uses) {
-        (None, Some(name)) => line(out, Mark::Ok, &format!("{what} that will be used: {name}")),
+        (None, Some(name)) => {
+            let better = role.better.as_ref().map(|b| format!("; {}", b.why)).unwrap_or_default();
+            line(out, Mark::Ok, &format!("{what} that will be used: {name}{better}"));
+        }
         (Some(problem), _) if !listed => line(out, Mark::Absent { required: true }, problem),
         // What is wrong stands beside the package itself.
         _ => line(out, Mark::Absent { required: true }, &format!("no {what} that can be used")),
