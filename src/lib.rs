@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod config;
 pub mod core;
+pub mod eval;
 #[cfg(feature = "gst")]
 pub mod gst;
 pub mod models;

@@ -3,6 +3,7 @@
 #[cfg(all(feature = "gst", feature = "onnx"))]
 mod annotate;
 pub mod doctor;
+pub mod eval;
 pub mod models;
 #[cfg(all(feature = "gst", feature = "onnx"))]
 mod stats;
@@ -39,6 +40,8 @@ pub enum Command {
     /// Import, list and verify model packages.
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// Score predictions against labels: average precision, ROC AUC, accuracy.
+    Eval(eval::EvalArgs),
 }
 
 /// `locutor annotate`.
@@ -200,5 +203,6 @@ pub fn dispatch(command: &Command) -> Exit {
         }
         Command::Doctor(args) => doctor::doctor(args),
         Command::Models(command) => models::models(command),
+        Command::Eval(args) => eval::eval(args),
     }
 }

@@ -6,4 +6,5 @@ pub mod exit;
 pub mod geometry;
 pub mod meter;
 pub mod picture;
+pub mod seeded;
 pub mod time;

@@ -10,8 +10,9 @@
 //! The protocol (mask edge blurred with σ 2, substrate blurred with σ 10, mean logit difference z)
 //! is that of RISE's insertion and deletion (Petsiuk et al. 2018), its ranking per frame replaced.
 
-use super::field::{PIXELS, SIDE, Seeded, blurred};
+use super::field::{PIXELS, SIDE, blurred};
 use super::upsample::Bicubic;
+use crate::core::seeded::Seeded;
 
 /// Shares of the crop's area that are deleted or inserted.
 pub const AREAS: [f32; 3] = [0.10, 0.20, 0.40];

@@ -53,39 +53,6 @@ fn transposed_blur(field: &[f32], kernel: &[f32]) -> Vec<f32> {
     out
 }
 
-/// Seeded random numbers (SplitMix64, Steele et al. 2014), for controls that must be the same on
-/// every machine. Not for secrets.
-#[derive(Clone, Debug)]
-pub struct Seeded(u64);
-
-impl Seeded {
-    /// The sequence of `seed`.
-    pub const fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// The next 64 bits.
-    pub const fn next_u64(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// The next number within 0..1.
-    pub fn next_unit(&mut self) -> f32 {
-        (self.next_u64() >> 40) as f32 / (1u64 << 24) as f32
-    }
-
-    /// `values` in a random order (Fisher–Yates; the bias of the modulus is below 2⁻⁴⁰ here).
-    pub fn shuffle<T>(&mut self, values: &mut [T]) {
-        for i in (1..values.len()).rev() {
-            values.swap(i, (self.next_u64() % (i as u64 + 1)) as usize);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,18 +77,5 @@ mod tests {
         assert_eq!(blurred(&[7.0; PIXELS], f32::NAN), [7.0; PIXELS]);
         let wide = blurred(&[7.0; PIXELS], 1e9);
         assert!(wide.iter().all(|v| (v - 7.0).abs() < 1e-3));
-    }
-
-    #[test]
-    fn the_sequence_is_the_published_one() {
-        // First outputs of SplitMix64 for the seed 1234567.
-        let mut seeded = Seeded::new(1_234_567);
-        assert_eq!(seeded.next_u64(), 6_457_827_717_110_365_317);
-        assert_eq!(seeded.next_u64(), 3_203_168_211_198_807_973);
-        let mut values: Vec<u32> = (0..50).collect();
-        seeded.shuffle(&mut values);
-        assert_ne!(values, (0..50).collect::<Vec<_>>());
-        values.sort_unstable();
-        assert_eq!(values, (0..50).collect::<Vec<_>>());
     }
 }

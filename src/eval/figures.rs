@@ -1,0 +1,146 @@
+//! What a set of scored faces comes to: average precision, ROC AUC, accuracy.
+//!
+//! Each row counts a whole number of times ([`Ranked::figures`] takes the weights), so that a
+//! bootstrap's draws need no copy of the rows and no second sorting. Positive is
+//! [`Label::Audible`]; everything else is negative, as in AVA.
+
+use serde::Serialize;
+
+use super::labels::Label;
+use super::matching::Scored;
+
+/// The figures of one group of videos. `None` stands where a figure means nothing: no positive, or
+/// no negative.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Figures {
+    /// Labelled faces.
+    pub frames: u64,
+    /// Share of them that a predicted face matched.
+    pub matched: f64,
+    /// Share of them that speak and are heard.
+    pub positives: f64,
+    /// Average precision as AVA's evaluation has it: precision made monotonic from the right and
+    /// summed over the steps of recall; equal scores share a step.
+    pub ap: Option<f64>,
+    /// Area under the ROC curve; equal scores count half.
+    pub auc: Option<f64>,
+    /// Share of faces on the right side of the threshold.
+    pub accuracy: f64,
+    /// Share called speaking, by label.
+    pub called_speaking: CalledSpeaking,
+}
+
+/// Share of faces with a score above the threshold, by label; `None` where no face has it.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct CalledSpeaking {
+    /// Of those that speak and are heard.
+    #[serde(rename = "SPEAKING_AUDIBLE")]
+    pub audible: Option<f64>,
+    /// Of those whose lips speak while another voice is heard.
+    #[serde(rename = "SPEAKING_NOT_AUDIBLE")]
+    pub not_audible: Option<f64>,
+    /// Of those that do not speak.
+    #[serde(rename = "NOT_SPEAKING")]
+    pub silent: Option<f64>,
+}
+
+/// Scored faces in the order of their scores, highest first.
+#[derive(Clone, Debug)]
+pub struct Ranked<'a> {
+    faces: Vec<&'a Scored>,
+}
+
+/// Counts of one stretch of faces.
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    positives: u64,
+    negatives: u64,
+}
+
+impl<'a> Ranked<'a> {
+    /// Ranks `faces`.
+    pub fn new(faces: impl IntoIterator<Item = &'a Scored>) -> Self {
+        let mut faces: Vec<&Scored> = faces.into_iter().collect();
+        faces.sort_by(|a, b| b.score.total_cmp(&a.score));
+        Self { faces }
+    }
+
+    /// The faces, highest score first.
+    pub fn faces(&self) -> &[&'a Scored] {
+        &self.faces
+    }
+
+    /// The figures at `threshold`, where the face at place i counts `weight(i)` times; `None` where
+    /// no face counts.
+    pub fn figures(&self, threshold: f64, weight: impl Fn(usize) -> u64) -> Option<Figures> {
+        let mut steps: Vec<Counts> = Vec::new();
+        let (mut all, mut matched, mut right) = (Counts::default(), 0, 0);
+        let mut called = [(0_u64, 0_u64); Label::ALL.len()];
+        let mut last = f64::NAN;
+        for (i, face) in self.faces.iter().enumerate() {
+            let times = weight(i);
+            let (speaks, said) = (face.label == Label::Audible, face.score > threshold);
+            if face.score != last {
+                steps.push(Counts::default());
+                last = face.score;
+            }
+            let step = steps.last_mut().into_iter().chain([&mut all]);
+            step.for_each(|c| *(if speaks { &mut c.positives } else { &mut c.negatives }) += times);
+            matched += u64::from(face.matched) * times;
+            right += u64::from(speaks == said) * times;
+            let (yes, of) = &mut called[face.label as usize];
+            *yes += u64::from(said) * times;
+            *of += times;
+        }
+        let frames = all.positives + all.negatives;
+        let [audible, not_audible, silent] = called.map(|(yes, of)| share(yes, of));
+        Some(Figures {
+            frames,
+            matched: share(matched, frames)?,
+            positives: share(all.positives, frames)?,
+            ap: average_precision(&steps, all),
+            auc: roc_auc(&steps, all),
+            accuracy: share(right, frames)?,
+            called_speaking: CalledSpeaking { audible, not_audible, silent },
+        })
+    }
+}
+
+fn share(part: u64, of: u64) -> Option<f64> {
+    (of > 0).then(|| part as f64 / of as f64)
+}
+
+fn average_precision(steps: &[Counts], all: Counts) -> Option<f64> {
+    if all.positives == 0 {
+        return None;
+    }
+    let (mut found, mut called) = (0, 0);
+    let mut points = Vec::with_capacity(steps.len());
+    for step in steps {
+        found += step.positives;
+        called += step.positives + step.negatives;
+        // A step that a draw left empty before any other.
+        let precision = share(found, called).unwrap_or(0.0);
+        points.push((step.positives as f64 / all.positives as f64, precision));
+    }
+    let mut best = 0.0_f64;
+    let areas = points.iter().rev().map(|(recall_gained, precision)| {
+        best = best.max(*precision);
+        recall_gained * best
+    });
+    Some(areas.sum())
+}
+
+fn roc_auc(steps: &[Counts], all: Counts) -> Option<f64> {
+    if all.positives == 0 || all.negatives == 0 {
+        return None;
+    }
+    let mut above = 0;
+    let mut sum = 0.0;
+    for step in steps {
+        let below = all.negatives - above - step.negatives;
+        sum += step.positives as f64 * (below as f64 + step.negatives as f64 / 2.0);
+        above += step.negatives;
+    }
+    Some(sum / (all.positives as f64 * all.negatives as f64))
+}
