@@ -18,6 +18,7 @@ def main() -> None:
                        ("compete", "train the competition between faces, base frozen"),
                        ("evaluate", "average precision on held-out tracks or on labelled videos"),
                        ("truth", "does the SE vector say what moved the decision"),
+                       ("facts", "choose threshold and smoothing, note the maps' strength"),
                        ("export", "write a model package")):
         p = sub.add_parser(name, help=text)
         p.add_argument("--run", type=Path, required=True, help="folder of a training run")
@@ -28,6 +29,8 @@ def main() -> None:
         if name == "truth":
             p.add_argument("--still", action="store_true", help="remove movement, not detail alone")
             p.add_argument("--brief", action="store_true", help="no gradient methods")
+        if name == "facts":
+            p.add_argument("--truth", type=Path, help="what `truth --out` wrote")
         if name == "evaluate":
             p.add_argument("--videos", type=Path, help="folder with labels.csv and <video_id>.mp4")
             p.add_argument("--crops", type=Path, help="where to keep the cropped faces")
@@ -51,6 +54,9 @@ def main() -> None:
     elif a.command == "truth":
         from .truth import report
         report(a.run, a.data, a.out, a.limit, a.still, a.brief)
+    elif a.command == "facts":
+        from .facts import write
+        write(a.run, a.data, a.truth)
     elif a.command == "export":
         from .export import export
         export(a.run, a.out)

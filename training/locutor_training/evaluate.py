@@ -16,6 +16,7 @@ from . import crops, geometry as g
 from .compete import load_compete
 from .data import Tracks
 from .face import DELAY_TICKS
+from .facts import smoothed
 from .metrics import average_precision
 from .model import Locutor, load_run
 
@@ -54,12 +55,31 @@ def windowed(judge, audio: torch.Tensor, face: torch.Tensor, ahead: int, hop: in
     return out
 
 
-def group_figures(results: list[dict]) -> dict:
+def group_figures(results: list[dict], threshold: float = 0.5, smoothing: int = 1) -> dict:
+    """By group average precision of the logits, and accuracy of the decision."""
     out = {}
     for name, kinds in GROUPS.items():
         chosen = [r for r in results if kinds is None or r["video"].split("__")[0] in kinds]
+        if not chosen:
+            continue
         z, y = (np.concatenate([r[k] for r in chosen]) for k in ("z", "truth"))
-        out[name] = (average_precision(z, y), float(((z > 0) == y).mean()))
+        says = np.concatenate([smoothed(r["z"], smoothing) > threshold for r in chosen])
+        out[name] = (average_precision(z, y), float((says == y).mean()))
+    return out
+
+
+def bootstrap(results: list[dict], draws: int = 500) -> dict:
+    """90 % interval of each group's average precision over draws of the pairs of people."""
+    people = sorted({p for r in results for p in r["video"].split("__")[1:]})
+    joint = {frozenset(r["video"].split("__")[1:]) for r in results if r["video"].count("__") == 2}
+    pairs = [*joint, *(frozenset([p]) for p in people if not any(p in j for j in joint))]
+    mine = [[r for r in results if set(r["video"].split("__")[1:]) <= pair] for pair in pairs]
+    rng, out = np.random.default_rng(0), {}
+    found = [group_figures([r for i in rng.integers(0, len(pairs), len(pairs)) for r in mine[i]])
+             for _ in range(draws)]
+    for name in GROUPS:
+        values = [f[name][0] for f in found if name in f]
+        out[name] = [float(np.nanpercentile(values, q)) for q in (5, 95)]
     return out
 
 
@@ -111,6 +131,10 @@ def command(run: Path, data: Path | None, videos: Path | None, ahead: list[int],
         print("held out", {k: round(v, 3) for k, v in heldout.scores(model, Tracks(data)).items()})
     if not videos:
         return
+    facts = json.loads(p.read_text()) if (p := run / "facts.json").is_file() else {}
+    rule = facts.get("decision", {})
+    decision = rule.get("threshold", 0.5), rule.get("smoothing_ticks", 1)
+    print(f"average precision / accuracy at p > {decision[0]}, mean of {decision[1]} ticks")
     faces, encoded = crops.load(videos, cache or run / "crops"), {}
     compete = load_compete(run)
     for look in ahead:
@@ -123,9 +147,11 @@ def command(run: Path, data: Path | None, videos: Path | None, ahead: list[int],
             variants["rivals"] = [{**r, "z": compete.apply(r["z"], rivals[r["entity"]])}
                                   for r in results]
         for name, chosen in variants.items():
-            figures = group_figures(chosen)
+            figures = group_figures(chosen, *decision)
             print(f"ahead {look:3d} {name:7}", " ".join(
                 f"{k} {ap:.3f}/{acc:.3f}" for k, (ap, acc) in figures.items()), flush=True)
+            ranges = bootstrap(chosen)
+            print(" " * 18, " ".join(f"{k} {a:.2f}-{b:.2f}" for k, (a, b) in ranges.items()))
             if out:
                 out.mkdir(parents=True, exist_ok=True)
                 write_predictions(out / f"predictions_{look}_{name}.csv", chosen)

@@ -44,8 +44,9 @@ class FaceEncoder(nn.Module):
         if cfg.local:
             self.register_buffer("blob", places.blobs(cfg.map))
             self.window = nn.Parameter(torch.zeros(cfg.map, CELLS, CELLS))
-            self.scale.requires_grad_(False)  # or a small map could be made to count by it
-            self.trunk[-1][1].weight.requires_grad_(False)
+            # Only the gate shall say how much a channel counts; without one the sizes are free.
+            self.scale.requires_grad_(not cfg.se)
+            self.trunk[-1][1].weight.requires_grad_(not cfg.se)
 
     def weights(self) -> torch.Tensor:
         """The projection with unit norm per channel: [C, 16, D]."""

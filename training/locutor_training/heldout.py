@@ -6,6 +6,8 @@ side that hear first one voice and then the other. The labels of own sound are t
 so these figures rank runs; they are not accuracies.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 
@@ -33,14 +35,31 @@ def encode_store(model: Locutor, tracks: Tracks, track: dict, ticks: int) -> tor
     return model.encode_lips(lips, torch.from_numpy(valid)[None])[0][0]
 
 
+@dataclass
+class Case:
+    """One track with one sound: logits, which ticks are the voice's, which of them count."""
+    kind: str  # own, other, late, switch
+    z: np.ndarray
+    truth: np.ndarray
+    counts: np.ndarray
+
+
+KINDS = {"own": ("own",), "dub": ("own", "other"), "shift": ("own", "late"), "both": ("switch",)}
+
+
 @torch.no_grad()
-def scores(model: Locutor, tracks: Tracks) -> dict[str, float]:
+def cases(model: Locutor, tracks: Tracks, judge=None) -> list[Case]:
+    """Every held-out track with its own sound, another's, its own displaced, and both halves.
+
+    `judge` takes audio and face embeddings [N, T, D]; without it each track is one window.
+    """
     model.eval()
+    judge = judge or model.judge
     held = [t for t in tracks.table if t["held_out"] and t["ticks"] >= 50]
-    span = [min(LONGEST, t["ticks"]) for t in held]
-    faces = [encode_store(model, tracks, t, n) for t, n in zip(held, span)]
-    group: dict[str, list] = {k: [] for k in ("own", "dub", "shift", "both")}
-    for i, (t, n) in enumerate(zip(held, span)):
+    out = []
+    for i, t in enumerate(held):
+        n = min(LONGEST, t["ticks"])
+        face = encode_store(model, tracks, t, n)
         y, w = tracks.cut_labels(t, 0, n)
         own_sound = tracks.cut_sound(t, 0, n)
         j = next(k % len(held) for k in range(i + 1, i + len(held))
@@ -52,12 +71,19 @@ def scores(model: Locutor, tracks: Tracks) -> dict[str, float]:
                  np.concatenate([own_sound[:cut], other[cut:]]),
                  np.concatenate([other[:cut], own_sound[cut:]]))
         audio = torch.stack([encode_sound(model, x) for x in heard])
-        z = model.judge(audio, faces[i][None].expand(len(heard), -1, -1)).numpy()
+        z = judge(audio, face[None].expand(len(heard), -1, -1)).numpy()
         sure = (w >= 0.5) & ((y > 0.6) | (y < 0.4))
         pos = sure & (y > 0.5)
         first = np.arange(n) < half
-        group["own"].append((z[0][sure], pos[sure]))
-        group["dub"] += [(z[0][sure], pos[sure]), (z[1][pos], pos[pos] & False)]
-        group["shift"] += [(z[0][sure], pos[sure]), (z[2][pos], pos[pos] & False)]
-        group["both"] += [(z[3][pos], first[pos]), (z[4][pos], ~first[pos])]
-    return {k: average_precision(*(np.concatenate(x) for x in zip(*v))) for k, v in group.items()}
+        none = np.zeros(n, bool)
+        out += [Case(*c) for c in (
+            ("own", z[0], pos, sure), ("other", z[1], none, pos), ("late", z[2], none, pos),
+            ("switch", z[3], first, pos), ("switch", z[4], ~first, pos))]
+    return out
+
+
+def scores(model: Locutor, tracks: Tracks, judge=None) -> dict[str, float]:
+    found = cases(model, tracks, judge)
+    return {name: average_precision(*(
+        np.concatenate([getattr(c, part)[c.counts] for c in found if c.kind in kinds])
+        for part in ("z", "truth"))) for name, kinds in KINDS.items()}

@@ -13,7 +13,7 @@ from . import geometry as g
 PX = g.LIP_PX / g.LIP_SIDE  # lip pixels a model pixel
 EDGE = 2 * PX
 BLUR = 10 * PX
-LEAST_AREA, MOST_AREA = 0.12, 0.55  # of the lip picture: a tenth to four tenths of the model picture
+LEAST_AREA, MOST_AREA = 0.1, 0.5  # of the lip picture: a tenth to four tenths of the model picture
 KINDS = ("insertion", "deletion", "blurred", "elsewhere")
 ODDS = (0.42, 0.36, 0.1, 0.12)
 
@@ -49,7 +49,8 @@ def masked(lips: np.ndarray, heat: np.ndarray, kind: str, rng) -> np.ndarray:
     still = rng.random() < 0.25
     if kind == "blurred":
         return substrate(lips, still, BLUR * rng.uniform(0.9, 1.4)).round().astype(np.uint8)
-    keep = best(heat, rng.uniform(LEAST_AREA, MOST_AREA)) if kind != "elsewhere" else patch(heat, rng)
+    small = rng.random() ** 1.5 * (MOST_AREA - LEAST_AREA)  # small ones more often
+    keep = best(heat, LEAST_AREA + small) if kind != "elsewhere" else patch(heat, rng)
     if kind == "deletion":
         keep = 1 - keep
     base = substrate(lips, still)

@@ -49,10 +49,15 @@ def encode(model: Locutor, batch, hidden, cfg: config.Config, device):
 
 
 def pressures(cfg: config.Loss, gate, parts, parts_of: dict):
-    """What keeps the gates low and the map dark."""
+    """What keeps the gates low and the map dark.
+
+    The map is darkened through the gates alone: were the features dark by themselves, any gates
+    would give the same map, and the SE vector would choose nothing.
+    """
+    open_parts = (parts / gate[:, :, None].clamp_min(1e-4)).detach()
     total = 0.0
     for name, weight, value in (("gate", cfg.sparsity, lambda: gate.mean()),
-                                ("dark", cfg.dark, lambda: parts.mean()),
+                                ("dark", cfg.dark, lambda: (open_parts * gate[:, :, None]).mean()),
                                 ("spread", cfg.spread, lambda: losses.spread_out(parts))):
         if weight:
             parts_of[name] = value()
@@ -205,7 +210,7 @@ def train(cfg: config.Config) -> None:
         for k, v in values.items():
             mean[k] = v if k not in mean else 0.95 * mean[k] + 0.05 * v
         if step % 20 == 0:
-            write_log(out, step, spent / 60, mean)
+            write_log(out, step, spent / 60, {"rate": optimiser.param_groups[0]["lr"], **mean})
         if step % cfg.run.dev_every == 0 or step == cfg.run.steps:
             write_log(out, step, spent / 60,
                       {f"dev_{k}": v for k, v in heldout.scores(average, tracks).items()})

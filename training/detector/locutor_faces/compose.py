@@ -27,8 +27,8 @@ def move(face, matrix, angle, mirror):
     return np.concatenate([middle - turned, middle + turned, points.ravel()]).astype(np.float32)
 
 
-def hair_and_body(rng, canvas, box, photos):
-    """A darker or lighter oval behind a head that will be laid at `box`, and a chest below it."""
+def hair_and_body(rng, canvas, box, photos, tone, keep):
+    """An oval behind a head that will be laid at `box`, often of the skin's `tone`, and a chest."""
     x1, y1, x2, y2 = box
     w, h = x2 - x1, y2 - y1
     height, width = canvas.shape
@@ -43,19 +43,20 @@ def hair_and_body(rng, canvas, box, photos):
         shapes.append(chest)
     if rng.random() < 0.7:
         hair = np.zeros(canvas.shape, np.float32)
-        up, long = rng.uniform(0.05, 0.3) * h, rng.uniform(0, 0.6) * h * (rng.random() < 0.4)
+        up, long = rng.uniform(0.05, 0.5) * h, rng.uniform(0, 0.6) * h * (rng.random() < 0.4)
         centre = ((x1 + x2) / 2 + rng.uniform(-0.08, 0.08) * w, (y1 - up + y2 - 0.2 * h + long) / 2)
-        paste.ellipse(hair, centre, (w * rng.uniform(0.5, 0.8), (1.0 * h + up - 0.2 * h + long) / 2 + 1))
+        paste.ellipse(hair, centre, (w * rng.uniform(0.5, 0.95), (1.0 * h + up - 0.2 * h + long) / 2 + 1))
         shapes.append(hair)
     for shape in shapes:
         shape = cv2.GaussianBlur(shape, (0, 0), max(0.3, rng.uniform(0, 0.05) * w))
         if photos and rng.random() < 0.5:
             fill = window(rng, photos[rng.integers(len(photos))], width, height) * rng.uniform(0.3, 1)
         else:
-            fill = rng.uniform(5, 220) + rng.standard_normal(canvas.shape).astype(np.float32) * rng.uniform(0, 10)
+            value = tone + rng.normal(0, 20) if rng.random() < 0.45 else rng.uniform(5, 220)
+            fill = value + rng.standard_normal(canvas.shape).astype(np.float32) * rng.uniform(0, 10)
             if rng.random() < 0.6:
                 fill = cv2.GaussianBlur(fill, (0, 0), 0.3 + rng.uniform(0, 3), sigmaY=0.3 + rng.uniform(0, 6))
-        canvas += (np.clip(fill, 0, 255) - canvas) * shape
+        canvas += (np.clip(fill, 0, 255) - canvas) * shape * keep
 
 
 def occlude(rng, piece, box):
@@ -82,13 +83,13 @@ def piece_of(rng, crop, face):
     return piece, moved
 
 
-def lay_face(rng, canvas, material, centre, size_px, whole=False):
-    """Lays one face; gives its [14]."""
+def lay_face(rng, canvas, keep, material, centre, size_px, whole=False):
+    """Lays one face; gives its [14]. What comes later must not cover it: `keep` becomes 0 there."""
     index = rng.integers(len(material.crops))
     piece, face = piece_of(rng, material.crops[index], material.faces[index])
     box = face[:4]
     angle = np.clip(rng.normal(0, 0.17), -0.6, 0.6) * (rng.random() < 0.8)
-    mirror, stretch = rng.random() < 0.5, np.exp(rng.normal(0, 0.03))
+    mirror, stretch = rng.random() < 0.5, np.exp(rng.normal(0, 0.05))
     if rng.random() < 0.12:
         occlude(rng, piece, box)
     matrix = paste.affine(box, centre, size_px, angle, stretch, mirror)
@@ -98,14 +99,19 @@ def lay_face(rng, canvas, material, centre, size_px, whole=False):
         if rng.random() < 0.5:
             mask[: paste.ABOVE_PX] = 0
     else:
-        if rng.random() < 0.6:
-            hair_and_body(rng, canvas, moved[:4], material.photos)
+        if rng.random() < 0.7:
+            tone = piece[int(box[1]) : int(box[3]), 50:110].mean()
+            hair_and_body(rng, canvas, moved[:4], material.photos, tone, keep)
         mask = paste.opacity(rng, piece.shape, box)
-    paste.lay(canvas, piece, mask, matrix)
+    paste.lay(canvas, piece, mask, matrix, keep)
+    half = (moved[2:4] - moved[:2]) * rng.uniform(0.52, 0.75)
+    spared = np.zeros(canvas.shape, np.float32)
+    paste.ellipse(spared, (moved[:2] + moved[2:4]) / 2, half)
+    keep *= 1 - spared
     return moved
 
 
-def lay_decoy(rng, canvas, material, centre, size_px):
+def lay_decoy(rng, canvas, keep, material, centre, size_px):
     """Lays something that is no face, cut and relit as faces are."""
     index = rng.integers(len(material.crops))
     piece, face = piece_of(rng, material.crops[index], material.faces[index])
@@ -115,7 +121,7 @@ def lay_decoy(rng, canvas, material, centre, size_px):
         source = background(rng, material.photos, material.crops, *piece.shape[::-1])
         piece = paste.relight(rng, source)
     matrix = paste.affine(face[:4], centre, size_px, rng.normal(0, 0.3), 1.0, rng.random() < 0.5)
-    paste.lay(canvas, piece, paste.opacity(rng, piece.shape, face[:4]), matrix)
+    paste.lay(canvas, piece, paste.opacity(rng, piece.shape, face[:4]), matrix, keep)
 
 
 def free_place(rng, taken, width, height, size, outside=0.25):
@@ -137,13 +143,14 @@ def faces_over(rng, material, scene, width, height):
     """One panel: a background, decoys, faces."""
     canvas = background(rng, material.photos, material.crops, width, height)
     short = min(width, height)
+    keep = np.ones_like(canvas)
     least, most = scene.least_face_px * short / 256, scene.most_face * short
     least = max(scene.least_face_px, least)
     faces, taken = [], []
     if rng.random() < scene.filling:
         size = rng.uniform(0.45, 0.85) * max(width, height)
         centre = width * rng.uniform(0.3, 0.7), height * rng.uniform(0.3, 0.6)
-        faces.append(lay_face(rng, canvas, material, centre, size, whole=True))
+        faces.append(lay_face(rng, canvas, keep, material, centre, size, whole=True))
         taken.append((*centre, size))
         number = int(rng.random() < 0.1)
     elif rng.random() < scene.empty:
@@ -154,13 +161,13 @@ def faces_over(rng, material, scene, width, height):
         size = size_of(rng, least, most)
         place = free_place(rng, taken, width, height, size, outside=0.5)
         if place:
-            lay_decoy(rng, canvas, material, place, size)
+            lay_decoy(rng, canvas, keep, material, place, size)
             # What comes later may cover a decoy, which stays one.
     for _ in range(number):
         size = size_of(rng, least, most if number < 3 else most * 0.5)
         place = free_place(rng, taken, width, height, size)
         if place:
-            faces.append(lay_face(rng, canvas, material, place, size))
+            faces.append(lay_face(rng, canvas, keep, material, place, size))
             taken.append((*place, size))
     return canvas, np.array(faces, np.float32).reshape(-1, 14)
 

@@ -83,8 +83,11 @@ def affine(box, centre, size_px, angle, stretch, mirror):
     return np.column_stack([linear, np.asarray(centre) - linear @ middle]).astype(np.float32)
 
 
-def lay(canvas, piece, mask, matrix):
-    """Lays the piece over the canvas through `matrix`; small ones are averaged, not sampled."""
+def lay(canvas, piece, mask, matrix, keep):
+    """Lays the piece over the canvas through `matrix`, but not where `keep` is 0.
+
+    Small ones are averaged, not sampled.
+    """
     scale = np.sqrt(abs(np.linalg.det(matrix[:, :2])))
     if scale < 0.9:
         size = [max(2, round(n * scale)) for n in piece.shape[::-1]]
@@ -106,7 +109,7 @@ def lay(canvas, piece, mask, matrix):
     seen = cv2.warpAffine(piece, local, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     share = cv2.warpAffine(mask, local, size, flags=cv2.INTER_LINEAR)
     part = canvas[low[1] : high[1], low[0] : high[0]]
-    part += (seen - part) * share
+    part += (seen - part) * share * keep[low[1] : high[1], low[0] : high[0]]
 
 
 def relight(rng, piece):
