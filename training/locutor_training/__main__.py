@@ -35,6 +35,8 @@ def main() -> None:
             p.add_argument("--videos", type=Path, help="folder with labels.csv and <video_id>.mp4")
             p.add_argument("--crops", type=Path, help="where to keep the cropped faces")
             p.add_argument("--ahead", type=int, nargs="*", default=[50])
+    p = sub.add_parser("cost", help="time packages beside the first of them")
+    p.add_argument("packages", type=Path, nargs="+")
     a = top.parse_args()
     if a.command == "prepare":
         from .prepare import prepare
@@ -57,6 +59,9 @@ def main() -> None:
     elif a.command == "facts":
         from .facts import write
         write(a.run, a.data, a.truth)
+    elif a.command == "cost":
+        from .cost import compare
+        compare(a.packages)
     elif a.command == "export":
         from .export import export
         export(a.run, a.out)

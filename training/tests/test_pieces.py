@@ -39,14 +39,17 @@ def test_streamed_one_tick_at_a_time_gives_the_whole(model):
     valid[0, 5] = 0
     state = (torch.zeros(1, 4, g.LIP_PX, g.LIP_PX), torch.zeros(1, 4))
     with torch.no_grad():
-        whole, _, _, *end = model.face(frames, valid, *state)
+        whole, _, _, *end, shares = model.face(frames, valid, *state)
         parts = []
         for t in range(12):
-            e, _, _, *state = model.face(frames[:, t:t + 1], valid[:, t:t + 1], *state)
+            e, _, _, *state, _ = model.face(frames[:, t:t + 1], valid[:, t:t + 1], *state)
             parts.append(e)
     assert (torch.cat(parts, 1) - whole).abs().max() < 1e-4
     assert torch.equal(end[0], state[0])
     assert whole[0, 5 + DELAY_TICKS].abs().max() == 0  # the missing picture has no embedding
+    assert shares[0, 5 + DELAY_TICKS].abs().max() == 0
+    told = (shares.sum(2) + model.face.bias)[0, 8]
+    assert (told - whole[0, 8]).abs().max() < 1e-5
 
 
 def test_bytes_and_floats_encode_alike(model):
@@ -62,8 +65,7 @@ def test_a_channels_share_is_what_leaves_with_it(model):
     lips, valid = torch.rand(1, 8, g.LIP_PX, g.LIP_PX) * 255, torch.ones(1, 8)
     with torch.no_grad():
         face, _, _, parts = model.encode_lips(lips, valid)
-        weights = model.face.weights().unflatten(0, parts.shape[1:])
-        share = torch.einsum("tp,pd->td", parts[:, 3], weights[3])
+        share = model.face.shares(parts)[:, 3]
         gone = parts.clone()
         gone[:, 3] = 0
         assert (face[0] - share - model.face.embed(gone)).abs().max() < 1e-4

@@ -34,7 +34,7 @@ def place(out, grid, face):
     dy = np.abs((face[1] + face[3]) / 2 / stride - row - 0.5)
     reach = np.maximum(dx, dy)
     # Never so far out that the cell's middle leaves the inner part of the face.
-    inner = (dx < np.maximum(0.3 * w / stride, 0.5)) & (dy < np.maximum(0.3 * h / stride, 0.5))
+    inner = (dx < np.maximum(0.3 * w / stride, 0.7)) & (dy < np.maximum(0.3 * h / stride, 0.7))
     core, near = (reach < CORE_CELLS) & inner, (reach < NEAR_CELLS) & inner
     for level, (stride_px, (low, high)) in enumerate(zip(STRIDES, SIZES_PX)):
         here = stride == stride_px
