@@ -19,8 +19,8 @@ class Model:
 class Scene:
     """How pictures are composed; see compose.py."""
 
-    shapes: tuple = ((256, 256, 16), (320, 192, 16), (192, 320, 16), (512, 448, 5))
-    shape_weights: tuple = (0.45, 0.3, 0.12, 0.13)  # (width, height, pictures a batch)
+    shapes: tuple = ((256, 256, 16), (320, 192, 16), (192, 320, 16), (512, 448, 5), (640, 576, 3))
+    shape_weights: tuple = (0.42, 0.28, 0.1, 0.1, 0.1)  # (width, height, pictures a batch)
     least_face_px: float = 9.0  # longer side
     most_face: float = 0.8  # of the canvas's shorter side
     empty: float = 0.12  # share of pictures without a face
