@@ -70,15 +70,12 @@ class FaceEncoder(nn.Module):
     def stack(lips: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
         """[N, T+4, 64, 64] grey 0..255, [N, T+4] -> [N, T, 5, 64, 64], evened in light."""
         ticks = lips.shape[1] - 2 * DELAY_TICKS
-        middle = lips[:, DELAY_TICKS:DELAY_TICKS + ticks]
-        mean = middle.mean((2, 3), keepdim=True)
-        spread = ((middle - mean) ** 2).mean((2, 3), keepdim=True).sqrt() + 10.0
-        parts = []
-        for k in range(STACK):
-            seen = valid[:, k:k + ticks, None, None] > 0.5
-            part = torch.where(seen, lips[:, k:k + ticks], middle)
-            parts.append((part - mean) / spread)
-        return torch.stack(parts, 2)
+        middle = lips[:, DELAY_TICKS:DELAY_TICKS + ticks, None]
+        mean = middle.mean((3, 4), keepdim=True)
+        share = 1.0 / (((middle - mean) ** 2).mean((3, 4), keepdim=True).sqrt() + 10.0)
+        near = torch.cat([lips[:, k:k + ticks, None] for k in range(STACK)], 2)
+        seen = torch.cat([valid[:, k:k + ticks, None] for k in range(STACK)], 2) > 0.5
+        return (torch.where(seen[..., None, None], near, middle) - mean) * share
 
     @staticmethod
     def stack_bytes(lips: torch.Tensor, valid: torch.Tensor, dtype) -> torch.Tensor:
@@ -123,9 +120,8 @@ class FaceEncoder(nn.Module):
         maps, gate = self.encode(stacked)
         here = seen[:, DELAY_TICKS:DELAY_TICKS + ticks]
         keep = (here > 0.5).to(maps.dtype)
-        parts = self.parts(maps, gate)
-        embedding = self.embed(parts).unflatten(0, (n, ticks))
-        shares = self.shares(parts).unflatten(0, (n, ticks))
+        shares = self.shares(self.parts(maps, gate)).unflatten(0, (n, ticks))
+        embedding = shares.sum(2) + self.bias
         return (embedding * keep[:, :, None], maps.unflatten(0, (n, ticks)),
                 gate.unflatten(0, (n, ticks)), lips[:, ticks:], seen[:, ticks:],
                 shares * keep[:, :, None, None])

@@ -71,21 +71,20 @@ class Head(nn.Module):
         sims = self.band(f @ F.pad(a, (0, 0, k, k)).transpose(1, 2))
         there = F.pad(torch.ones_like(here), (0, 0, k, k))
         mask = self.band(here @ there.transpose(1, 2))
-        sims, mask = sims.transpose(1, 2), mask.transpose(1, 2)  # N, lags, T
-        out = []
-        for span in (*self.cfg.spans, 0):
-            if span == 1:
-                s = sims
-            elif span == 0:
-                s = (sims.sum(2, keepdim=True) / mask.sum(2, keepdim=True).clamp_min(1.0)
-                     ).expand(-1, -1, sims.shape[2])
-            else:
-                over = F.avg_pool1d(mask, span, 1, span // 2)
-                s = F.avg_pool1d(sims, span, 1, span // 2) / over.clamp_min(1e-3)
-            near = s[:, k - SKEW:k + SKEW + 1].amax(1, keepdim=True)
-            rest = torch.cat([s[:, :k - SKEW], s[:, k + SKEW + 1:]], 1).amax(1, keepdim=True)
-            out += [s, near - s.mean(1, keepdim=True), near - rest]
-        return torch.cat(out, 1).transpose(1, 2)
+        both = torch.stack([sims, mask], 1).transpose(2, 3)[:, :, None]  # N, 2, 1, lags, T
+        total, count = (both @ self.nearby(here.shape[1])).unbind(1)  # N, spans, lags, T
+        s = total / count.clamp_min(1e-3)
+        near = s[:, :, k - SKEW:k + SKEW + 1].amax(2, keepdim=True)
+        rest = torch.cat([s[:, :, :k - SKEW], s[:, :, k + SKEW + 1:]], 2).amax(2, keepdim=True)
+        out = torch.cat([s, near - s.mean(2, keepdim=True), near - rest], 2)
+        return out.flatten(1, 2).transpose(1, 2)
+
+    def nearby(self, ticks: int) -> torch.Tensor:
+        """Which ticks an average over each span takes in, the last over all: [spans + 1, T, T]."""
+        at = torch.arange(ticks, device=self.score.weight.device)
+        apart = (at[:, None] - at[None]).abs()
+        halves = torch.tensor([*(s // 2 for s in self.cfg.spans), 1 << 30], device=at.device)
+        return (apart[None] <= halves[:, None, None]).to(self.score.weight.dtype)
 
     def forward(self, audio: torch.Tensor, face: torch.Tensor, state: torch.Tensor):
         """[N, T, D] twice and the forward GRU's state [N, gru] -> z [N, T], states, gate."""
