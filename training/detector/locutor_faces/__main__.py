@@ -25,6 +25,7 @@ def parser():
         p.add_argument("--clips", nargs="*", default=[], help="videos that the teacher labels")
         p.add_argument("--every-labelled", type=int, default=10, help="frames from one picture to the next")
         p.add_argument("--every", type=int, default=5)
+        p.add_argument("--data", help="what prepare wrote: judge composed pictures of held-out sources too")
         p.add_argument("--long-side", type=int, default=320)
         p.add_argument("--out")
         if name == "evaluate":
@@ -47,7 +48,7 @@ def named(text):
 def judge(a):
     from . import evaluate
 
-    given = evaluate.pictures(a.composites, a.clips, a.every_labelled, a.every)
+    given = evaluate.pictures(a.composites, a.clips, a.every_labelled, a.every, a.data)
     if a.command == "frames":
         return evaluate.write_frames(given, a.out, a.long_side)
     others = [text.split("=", 1) for text in a.boxes]

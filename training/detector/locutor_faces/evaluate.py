@@ -99,14 +99,12 @@ def fit_boxes(found_and_truth):
     return fit
 
 
-def pictures(composites, clip_paths, every_labelled, every):
+def pictures(composites, clip_paths, every_labelled, every, data=None, holdout=0.1, number=600):
+    if data:
+        yield from video.composed(data, holdout, number)
     if composites:
         yield from video.labelled(composites, every_labelled)
     yield from video.clips(clip_paths, every)
-
-
-def group_of(picture):
-    return "composites" if picture.truth is not None else picture.video
 
 
 def write_frames(given, folder, long_side):
@@ -131,7 +129,7 @@ def evaluate(models, teacher_file, given, long_side, others=()):
         if truth is None:
             truth = teacher(picture.bgr, TEACHER_SIDE_PX)[:, :4]
         for name, detector in detectors.items():
-            tallies[group_of(picture), name].add(detector(picture.bgr, long_side), truth)
+            tallies[picture.group, name].add(detector(picture.bgr, long_side), truth)
             values, _ = reduce(picture.bgr, long_side)
             begin = time.perf_counter()
             detector.outputs(values)
@@ -140,7 +138,7 @@ def evaluate(models, teacher_file, given, long_side, others=()):
             scale = min(1.0, long_side / max(picture.bgr.shape))
             found = table.get((picture.video, picture.frame), np.zeros((0, 5), np.float32)).copy()
             found[:, :4] /= scale
-            kept[name].append((group_of(picture), found, truth))
+            kept[name].append((picture.group, found, truth))
     for name, rows in kept.items():
         fit = fit_boxes([row[1:] for row in rows])
         for group, found, truth in rows:

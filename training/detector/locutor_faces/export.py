@@ -9,7 +9,7 @@ import torch
 
 from . import contract, model
 
-MANIFEST = '''kind = "detector"
+MANIFEST = '''kind = "face-detector"
 
 [package]
 name = "{name}"

@@ -8,6 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from . import compose, config, material
+
 
 @dataclasses.dataclass
 class Picture:
@@ -15,6 +17,7 @@ class Picture:
     frame: int
     bgr: np.ndarray
     truth: np.ndarray | None  # [n, 4] in pixels; None: the teacher is to say
+    group: str = ""
 
 
 def frames(path, every):
@@ -45,11 +48,21 @@ def labelled(folder, every, fps=25):
             truth = boxes.get(round(1000 * index / fps))
             if truth:
                 size = np.array([bgr.shape[1], bgr.shape[0]] * 2, np.float32)
-                yield Picture(video, index, bgr, np.array(truth, np.float32) * size)
+                yield Picture(video, index, bgr, np.array(truth, np.float32) * size, "composites")
 
 
 def clips(paths, every):
     """Pictures of unlabelled clips."""
     for path in paths:
         for index, bgr in frames(path, every):
-            yield Picture(Path(path).stem, index, bgr, None)
+            yield Picture(Path(path).stem, index, bgr, None, Path(path).stem)
+
+
+def composed(folder, share, number, width=320, height=192):
+    """Composed pictures of the held-out sources: to choose a threshold by."""
+    _, stuff = material.load(folder, share)
+    for index in range(number):
+        rng = np.random.default_rng([12345, index])
+        grey, faces = compose.compose(rng, stuff, config.Scene(), width, height)
+        faces = faces[(faces[:, 2:4] - faces[:, :2]).max(1) >= 14]
+        yield Picture("held-out", index, cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR), faces[:, :4], "held-out")
