@@ -81,8 +81,7 @@ fn an_empty_shelf_still_holds_what_is_built_in() {
     let rows: Vec<Vec<&str>> =
         said.out.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
     let row = |name, kind| vec![name, kind, "MIT", "OR", "Apache-2.0", "yes", "(built", "in)"];
-    let wanted =
-        [row("locutor", "speaker-streaming"), row("locutor-faces", "face-detector")];
+    let wanted = [row("locutor", "speaker-streaming"), row("locutor-faces", "face-detector")];
     assert_eq!(rows, wanted, "{}", said.out);
     let said = user.run(&["verify"]);
     assert_eq!(said.code, Some(0), "{said:?}");

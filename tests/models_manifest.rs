@@ -52,7 +52,8 @@ const WRONG_SPEAKERS: &[(&str, &str, &str)] = &[
         "delay_ticks = 6",
         "delay_tick = 6",
         "p/model.toml line 24: unknown field `delay_tick`, expected one of `file`, \
-                 `frames`, `valid`, `delay_ticks`, `gate`, `embedding`, `map`, `states`; \
+                 `frames`, `valid`, `delay_ticks`, `gate`, `contributions`, `embedding`, `map`, \
+                 `states`; \
                  correct it, or import the package again",
     ),
     (
@@ -141,6 +142,38 @@ const WRONG_SPEAKERS: &[(&str, &str, &str)] = &[
 #[test]
 fn a_wrong_speaker_manifest_is_refused_with_file_key_and_advice() {
     check_table(&speaker_text(TinyNetwork::LightAsd), WRONG_SPEAKERS);
+}
+
+/// The program's own model has what the imported ones have not.
+#[test]
+fn a_map_area_must_lie_within_the_crop_and_a_sum_must_be_told_apart() {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/locutor/model.toml");
+    let good = std::fs::read_to_string(own).expect("a committed file");
+    check_table(
+        &good,
+        &[
+            (
+                "left = 8",
+                "left = 20",
+                "p/model.toml: `face.map.area_px` reaches beyond the crop, which has 112 px a side",
+            ),
+            (
+                "contributions = \"shares\"",
+                "",
+                "p/model.toml: `face.embedding.width` is 128; it must be `face.map.channels`, 64, \
+                 as without `face.contributions` the embedding is the map's maximum",
+            ),
+            (
+                "rival = \"rival\"",
+                "rival = \"\"",
+                "p/model.toml: `compete.rival` is empty; write something there",
+            ),
+        ],
+    );
+    let manifest = parse(&good).expect("good");
+    let Model::Speaker(speaker) = &manifest.model else { panic!("it is a speaker") };
+    assert_eq!(speaker.contracts().len(), 4);
+    assert!(speaker.head.past_ticks > 0 && speaker.compete.is_some());
 }
 
 #[test]

@@ -4,14 +4,18 @@
 //! models with random weights, so that it runs everywhere; `clips` takes the recordings and models
 //! in `../shared`, and `sync` the tools of `tools/sample` with their Python: both say so loudly
 //! where these are missing. `errors` is the table of what can go wrong and the exit code of each.
-//! `stop` presses Ctrl-C.
+//! `stop` presses Ctrl-C. `demo` and `hears` hold the built-in models to their word.
 #![allow(clippy::unwrap_used, reason = "a test's helpers may panic, too")]
 #![cfg(all(feature = "gst", feature = "onnx"))]
 
 #[path = "paths/clips.rs"]
 mod clips;
+#[path = "paths/demo.rs"]
+mod demo;
 #[path = "paths/errors.rs"]
 mod errors;
+#[path = "paths/hears.rs"]
+mod hears;
 #[path = "paths/kit.rs"]
 mod kit;
 #[path = "paths/media.rs"]

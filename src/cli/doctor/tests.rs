@@ -158,7 +158,12 @@ fn a_broken_package_matters_where_it_would_be_used() {
     let broken = "/models/light-asd/head.onnx has sha256 0";
     let packages = vec![package("light-asd", Some(broken)), package("mine", None)];
     let mend = "locutor models import light-asd pretrain_AVA_CVPR.model --into /models/light-asd";
-    let speaker = RoleFound { uses: None, problem: Some(broken.into()), mend: Some(mend.into()) };
+    let speaker = RoleFound {
+        uses: None,
+        problem: Some(broken.into()),
+        mend: Some(mend.into()),
+        better: None,
+    };
     let used = report(media(), runtime(), Models { packages, speaker, ..models() });
     assert!(!used.ready);
     assert_eq!(used.mend.len(), 1, "told once: {:?}", used.mend);
