@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 
 
-def window(rng, picture, width, height, zoom=(0.5, 3.0)):
+def window(rng, picture, width, height, most_zoom=6.0):
     """A piece of `picture` at a random place and size, width x height, perhaps mirrored."""
     rows, cols = picture.shape
     fit = min(cols / width, rows / height)  # source pixels a pixel where the piece is largest
-    step = fit / np.exp(rng.uniform(np.log(1.0), np.log(zoom[1] / zoom[0])))
+    step = fit / np.exp(rng.uniform(np.log(1.0), np.log(most_zoom)))
     w, h = max(2, int(width * step)), max(2, int(height * step))
     x, y = rng.integers(0, cols - w + 1), rng.integers(0, rows - h + 1)
     piece = picture[y : y + h, x : x + w]

@@ -85,7 +85,7 @@ def piece_of(rng, crop, face):
 
 def lay_face(rng, canvas, keep, material, centre, size_px, whole=False):
     """Lays one face; gives its [14]. What comes later must not cover it: `keep` becomes 0 there."""
-    index = rng.integers(len(material.crops))
+    index = material.draw(rng)
     piece, face = piece_of(rng, material.crops[index], material.faces[index])
     box = face[:4]
     angle = np.clip(rng.normal(0, 0.17), -0.6, 0.6) * (rng.random() < 0.8)
@@ -172,25 +172,25 @@ def faces_over(rng, material, scene, width, height):
     return canvas, np.array(faces, np.float32).reshape(-1, 14)
 
 
-def camera(rng, picture):
-    """What cameras and codecs do to the whole picture."""
+def camera(rng, picture, often=1.0):
+    """What cameras and codecs do to the whole picture; `often` scales how often they do."""
     height, width = picture.shape
-    if rng.random() < 0.35:
+    if rng.random() < 0.35 * often:
         by = rng.uniform(1.2, 2.5)
         small = cv2.resize(picture, (int(width / by), int(height / by)), interpolation=cv2.INTER_AREA)
         picture = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
-    elif rng.random() < 0.3:
+    elif rng.random() < 0.3 * often:
         picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.4, 1.4))
     if rng.random() < 0.25:  # edges drawn over, as cameras do; gives enlarged crops some detail
         blurred = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.7, 3))
         picture = picture + (picture - blurred) * rng.uniform(0.5, 2.5)
-    if rng.random() < 0.4:
+    if rng.random() < 0.4 * often:
         gain = rng.uniform(0.35, 1.2)
         picture = np.clip(picture / 255, 0, 1) ** np.exp(rng.uniform(-0.4, 0.4)) * 255 * gain + rng.uniform(0, 40)
-    if rng.random() < 0.4:
+    if rng.random() < 0.4 * often:
         picture = picture + rng.standard_normal(picture.shape).astype(np.float32) * rng.uniform(1, 14)
     picture = np.clip(picture, 0, 255).astype(np.uint8)
-    if rng.random() < 0.5:
+    if rng.random() < 0.5 * often:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(15, 90))]
         picture = cv2.imdecode(cv2.imencode(".jpg", picture, quality)[1], cv2.IMREAD_GRAYSCALE)
     if rng.random() < 0.15:  # the program's padding, or a letter box
@@ -212,4 +212,4 @@ def compose(rng, material, scene, width, height):
         faces = np.concatenate([faces, others])
     else:
         picture, faces = faces_over(rng, material, scene, width, height)
-    return camera(rng, picture), faces
+    return camera(rng, picture, scene.camera), faces

@@ -27,6 +27,10 @@ class Scene:
     filling: float = 0.2  # share of pictures that one crop fills
     panels: float = 0.15  # share of pictures made of two panels
     decoys: float = 1.5  # mean number of pasted things that are no face
+    camera: float = 1.0  # how often blur, noise, dim light and compression spoil a picture
+    calm_from: int = 1_000_000_000  # from this step on the two that follow hold instead
+    calm_camera: float = 0.6
+    calm_least_face_px: float = 11.0
 
 
 @dataclasses.dataclass

@@ -1,5 +1,6 @@
 """Trains from random weights; goes on from the last checkpoint of the same folder."""
 
+import dataclasses
 import json
 import math
 import time
@@ -23,12 +24,15 @@ class Batches(torch.utils.data.Dataset):
 
     def __getitem__(self, index):
         cv2.setNumThreads(1)
-        rng = np.random.default_rng([self.seed, self.start + index])
-        weights = np.array(self.scene.shape_weights) / sum(self.scene.shape_weights)
-        width, height, number = self.scene.shapes[rng.choice(len(weights), p=weights)]
+        step, scene = self.start + index, self.scene
+        if step >= scene.calm_from:
+            scene = dataclasses.replace(scene, camera=scene.calm_camera, least_face_px=scene.calm_least_face_px)
+        rng = np.random.default_rng([self.seed, step])
+        weights = np.array(scene.shape_weights) / sum(scene.shape_weights)
+        width, height, number = scene.shapes[rng.choice(len(weights), p=weights)]
         pictures, wanted = [], []
         for _ in range(number):
-            picture, faces = compose.compose(rng, self.stuff, self.scene, width, height)
+            picture, faces = compose.compose(rng, self.stuff, scene, width, height)
             pictures.append(picture)
             wanted.append(targets.targets(faces, width, height))
         return torch.from_numpy(np.stack(pictures)[:, None]), torch.from_numpy(np.stack(wanted))
