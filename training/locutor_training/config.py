@@ -32,8 +32,7 @@ class Loss:
     spread: float = 0.0  # pressure towards few cells and channels
     truth_after: float = 0.4  # share of the run before truth and spread set in
     dark: float = 0.0  # pressure on every cell of the gated map: only what pays is lit
-    insertion: float = 0.0  # only what the map shows is sharp: judged as before
-    deletion: float = 0.0  # what the map shows is blurred: not speaking
+    masked: float = 0.0  # partly blurred faces: judged by how much of the map stays sharp
     enough: float = 0.0  # the channels that the rule keeps, alone: judged as before
     missing: float = 0.0  # all but the channels that the rule keeps: not speaking
     shift_ticks_min: int = 5

@@ -15,7 +15,6 @@ from torch.nn import functional as F
 CELLS = 8
 POOLED = 4
 WIDE, NARROW = 1.3, 1.0  # cells
-LEAST = 0.05  # below this a window is closed
 
 
 def centres(channels: int) -> list[tuple[float, float, float]]:
@@ -28,12 +27,12 @@ def centres(channels: int) -> list[tuple[float, float, float]]:
 
 
 def blobs(channels: int) -> torch.Tensor:
-    """[C, 8, 8]: the windows, 1 at most, 0 where they are closed."""
+    """[C, 8, 8]: the windows, 1 at most; their far ends say no more than what lies nearer."""
     y, x = np.mgrid[:CELLS, :CELLS]
     out = np.stack([np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / (2 * s**2))
                     for cy, cx, s in centres(channels)])
     out /= out.max((1, 2), keepdims=True)
-    return torch.from_numpy(np.where(out < LEAST, 0, out)).float()
+    return torch.from_numpy(out).float()
 
 
 def live(blob: torch.Tensor) -> torch.Tensor:

@@ -77,27 +77,24 @@ def truths(model: Locutor, batch, hidden, coded, audio, cfg: config.Config, part
             model, parts[here], maps[here], gate[here], valid[:half], audio[:half].detach(),
             clear[:half])
         total = total + cfg.loss.truth * lie
-    rows = []  # name, weight of the loss, embedding, which face, whether the verdict stays
+    rows = []  # name of the loss, embedding, which face, how much of the verdict is to be left
     if hidden is not None:
-        for name, right in (("insertion", 1), ("deletion", 0)):
-            m = torch.nonzero(hidden.right == right).flatten()
-            rows.append((name, face[len(batch.lips) + m], hidden.face[m], right))
+        rows.append(("masked", face[len(batch.lips):], hidden.face, hidden.left.to(face)[:, None]))
     if cfg.loss.enough or cfg.loss.missing:
         kept = rule.above(rule.strength(maps, gate)).detach()
         there = slice(half * ticks, 2 * half * ticks)
         less = truthful.thinned(parts[here], kept[here], ticks)
         none = parts[there] * (1 - kept[there])[:, :, None]
-        for name, x, which, right in (("enough", less, torch.arange(half), 1),
-                                      ("missing", none, torch.arange(half, 2 * half), 0)):
-            rows.append((name, model.embed(x, valid[which], half, ticks), which, right))
+        for name, x, which, left in (("enough", less, torch.arange(half), 1.0),
+                                     ("missing", none, torch.arange(half, 2 * half), 0.0)):
+            rows.append((name, model.embed(x, valid[which], half, ticks), which, left))
     if not rows:
         return total
     which = torch.cat([r[2] for r in rows])
     z = model.judge(audio[which], torch.cat([r[1] for r in rows]))
-    for (name, x, which, right), part in zip(rows, z.split([len(r[1]) for r in rows])):
-        if len(x):
-            parts_of[name] = losses.verdict(part, target[which] * right, weight[which])
-            total = total + getattr(cfg.loss, name) * parts_of[name]
+    for (name, _, which, left), part in zip(rows, z.split([len(r[1]) for r in rows])):
+        parts_of[name] = losses.verdict(part, target[which] * left, weight[which])
+        total = total + getattr(cfg.loss, name) * parts_of[name]
     return total
 
 
@@ -150,7 +147,9 @@ def start(cfg: config.Config, out: Path, device):
     elif cfg.run.init:
         package = cfg.run.init.endswith("weights.pt")
         saved = torch.load(cfg.run.init, map_location=device, weights_only=package)
-        state = saved["model"]
+        state = {**saved["model"]}
+        if cfg.model.local and "face.blob" in state:
+            state["face.blob"] = places.blobs(cfg.model.map)
         if cfg.model.local and "face.window" not in state:
             state = places.adopt(state, model.state_dict())
         model.load_state_dict(state)

@@ -1,8 +1,8 @@
 """The part of training that makes the evidence map true.
 
 Takes the model and a batch; gives faces whose pictures are partly blurred as the model's own map
-says (insertion: judged as before; deletion: not speaking), and faces of which only the channels
-that the rule keeps are left. The maps are those of the running model as it would show them.
+says (the verdict is to follow the share of the map that stays sharp), and faces of which only the
+channels that the rule keeps are left. The maps are those of the running model as it would show them.
 """
 
 from dataclasses import dataclass
@@ -11,14 +11,13 @@ import numpy as np
 import torch
 
 from . import losses, masking, rule
-from .face import DELAY_TICKS
 
 
 @dataclass
 class Masked:
     lips: torch.Tensor  # uint8 [m, T+4, 64, 64]
     face: torch.Tensor  # [m] which face of the batch
-    right: torch.Tensor  # [m] 1 where the verdict is to stay as it was, 0 where it is to be no
+    left: torch.Tensor  # [m] how much of the verdict should be left, 0..1
 
 
 @torch.no_grad()
@@ -35,17 +34,15 @@ def show(model, lips: torch.Tensor, valid: torch.Tensor, clear: torch.Tensor) ->
 
 
 def draw(model, batch, count: int, rng) -> Masked:
-    """`count` faces of the batch that speak the most, a kind of mask by lot for each."""
+    """`count` faces of the batch, mostly such as speak, a kind of mask by lot for each."""
     speaking = batch.clear.sum(1).numpy()
     odds = speaking + 1.0
     face = rng.choice(len(odds), min(count, len(odds)), replace=False, p=odds / odds.sum())
     which = torch.from_numpy(face)
     heats = show(model, batch.lips[which], batch.valid[which], batch.clear[which])
-    kinds = rng.choice(len(masking.KINDS), len(face), p=masking.ODDS)
-    lips = [masking.masked(batch.lips[f].numpy(), heat, masking.KINDS[k], rng)
-            for f, heat, k in zip(face, heats, kinds)]
-    right = [masking.KINDS[k] in ("insertion", "elsewhere") for k in kinds]
-    return Masked(torch.from_numpy(np.stack(lips)), which, torch.tensor(right).float())
+    lips, left = zip(*(masking.masked(batch.lips[f].numpy(), heat, rng)
+                       for f, heat in zip(face, heats)))
+    return Masked(torch.from_numpy(np.stack(lips)), which, torch.tensor(left).float())
 
 
 def thinned(parts: torch.Tensor, kept: torch.Tensor, ticks: int) -> torch.Tensor:
@@ -67,13 +64,3 @@ def truth_of(model, parts, maps, gate, valid, audio, clear) -> tuple[torch.Tenso
     grad, = torch.autograd.grad((z * clear).sum(), parts, create_graph=True)
     effect = (grad * parts).sum(-1)
     return losses.truthful(rule.strength(maps, gate), effect, clear.flatten())
-
-
-def own_rows(z_own, target, weight, right) -> torch.Tensor:
-    """Verdict of own-voice rows that shall stay (right 1) or be no (right 0)."""
-    y = target * right[:, None]
-    return losses.verdict(z_own, y, weight)
-
-
-def seen(valid: torch.Tensor) -> torch.Tensor:
-    return valid[:, DELAY_TICKS:-DELAY_TICKS]

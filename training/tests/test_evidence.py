@@ -19,13 +19,14 @@ def local():
 def test_every_cell_is_some_channels_place():
     blob = places.blobs(64)
     assert blob.amax(0).min() > 0.5
-    assert (blob > 0).float().mean() < 0.5  # and no channel sees everything
+    assert (blob > 0.05).float().mean() < 0.5  # and no channel sees everything
     assert torch.equal(blob.amax((1, 2)), torch.ones(64))
 
 
 def test_a_channel_is_dark_outside_its_window(local):
     maps, gate = local.face.encode(torch.randn(3, 5, g.LIP_PX, g.LIP_PX))
-    assert maps[:, places.blobs(64) == 0].abs().max() == 0
+    far = places.blobs(64) < 0.01
+    assert maps[:, far].abs().max() < 0.05 * maps.max()
     assert (maps >= 0).all() and gate.shape == (3, 64)
 
 
@@ -85,16 +86,22 @@ def test_masks_have_the_asked_area():
     assert [m.mean() for m in masks] == pytest.approx(truth.AREAS, abs=0.01)
 
 
-def test_a_mask_blurs_only_what_it_covers():
+def test_a_masked_face_is_believed_by_what_is_left_of_the_map():
     rng = np.random.default_rng(0)
     lips = rng.integers(0, 256, (6, g.LIP_PX, g.LIP_PX), dtype=np.uint8)
     y, x = np.mgrid[:8, :8]
     heat = np.exp(-((y - 5.5) ** 2 + (x - 3.5) ** 2) / 8).astype(np.float32)
-    kept = masking.masked(lips, heat, "insertion", np.random.default_rng(1))
-    assert np.array_equal(kept[:, 46:50, 30:34], lips[:, 46:50, 30:34])
-    assert kept[:, :8].astype(float).std() < 0.2 * lips[:, :8].astype(float).std()
-    gone = masking.masked(lips, heat, "deletion", np.random.default_rng(1))
-    assert np.array_equal(gone[:, :8], lips[:, :8])
+    keep = masking.best(heat, 0.3)
+    base = masking.substrate(lips, False)
+    assert base.std() < 0.3 * lips.std()
+    still = masking.substrate(lips, True)
+    assert np.array_equal(still[0], still[5])
+    mixed, left = masking.masked(lips, heat, rng)
+    assert mixed.dtype == np.uint8 and mixed.shape == lips.shape and 0 <= left <= 1
+    whole = np.ones_like(keep)
+    assert masking.believed(heat, whole) > 0.95 > masking.believed(heat, keep) > 0.5
+    assert masking.believed(heat, 1 - keep) < 0.5
+    assert masking.believed(heat, 0 * whole) < 0.05
 
 
 def test_competition_sees_the_past_only_and_leaves_the_lonely_alone():
