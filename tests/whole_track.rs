@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use locutor::config::{Pipeline, RecordPaths, parse_floor};
+use locutor::config::{LookaheadChoice, Pipeline, RecordPaths, parse_floor};
 use locutor::models::device::Device;
 use locutor::models::import::{ImportKind, import};
 use locutor::models::{ModelError, Package};
@@ -61,6 +61,7 @@ fn scores(
         package: None,
         detector: None,
         device: Device::Cpu,
+        lookahead: LookaheadChoice::File,
         explain: Some(locutor::stages::explain::Mode::None),
         floor: parse_floor("300,500,1000").expect("the test's own set-up"),
         style: Style::default(),

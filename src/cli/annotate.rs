@@ -71,6 +71,7 @@ fn pipeline(args: &AnnotateArgs) -> Result<Pipeline, ConfigError> {
         package: args.package.clone(),
         detector: args.detector.clone(),
         device,
+        lookahead: args.lookahead,
         explain: args.explain,
         floor: parse_floor(&args.floor)?,
         style: Style::default(),

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::config::LookaheadChoice;
 use crate::core::exit::Exit;
 use crate::stages::explain::Mode;
 
@@ -76,6 +77,10 @@ pub struct AnnotateArgs {
     /// Where inference runs: auto, cpu, cuda, cuda:N, tensorrt or tensorrt:N.
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: String,
+    /// How far ahead a score may look: `file` (as far as it helps), `live` (as a camera is scored),
+    /// or ticks of 40 ms beyond the encoders' own reach.
+    #[arg(long, value_name = "SETTING", default_value = "file")]
+    pub lookahead: LookaheadChoice,
     /// How heatmaps are made; the package's own choice by default.
     #[arg(long, value_name = "MODE")]
     pub explain: Option<Mode>,

@@ -48,6 +48,24 @@ struct RawModels {
     speaker: Option<String>,
     detector: Option<String>,
     device: Option<String>,
+    lookahead: Option<Word>,
+}
+
+/// A word or a number.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Word {
+    Text(String),
+    Number(i64),
+}
+
+impl std::fmt::Display for Word {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Number(number) => number.fmt(f),
+        }
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -141,6 +159,8 @@ pub fn parse(text: &str, path: &Path) -> Result<Pipeline, ConfigError> {
     }
     let device = raw.models.device.as_deref().unwrap_or("auto");
     let device: Device = device.parse().map_err(|e| wrong("models.device", format!("{e}")))?;
+    let lookahead = raw.models.lookahead.map(|word| word.to_string().parse()).transpose();
+    let lookahead = lookahead.map_err(|problem| wrong("models.lookahead", problem))?;
     let overwrite = raw.film.as_ref().is_some_and(|f| f.overwrite);
     let film = raw.film.map(|f| film(f, beside)).transpose().map_err(|(k, p)| wrong(k, p))?;
     let seconds = |ms: u32| f64::from(ms) / 1_000.0;
@@ -157,6 +177,7 @@ pub fn parse(text: &str, path: &Path) -> Result<Pipeline, ConfigError> {
         package: raw.models.speaker,
         detector: raw.models.detector,
         device,
+        lookahead: lookahead.unwrap_or_default(),
         explain: raw.explain.mode,
         floor: FloorRules {
             on_delay_seconds: seconds(raw.floor.on_delay_ms),

@@ -6,10 +6,13 @@
 pub mod file;
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use crate::models::device::Device;
+use crate::models::manifest::Lookahead;
 use crate::stages::explain::Mode;
 use crate::stages::overlay::Style;
+use crate::stages::score::budget::Stride;
 use crate::stages::score::floor::FloorRules;
 
 /// x264's presets from the fastest to the slowest; the other encoders are set by the same words.
@@ -43,6 +46,8 @@ pub struct Pipeline {
     pub detector: Option<String>,
     /// Where inference runs.
     pub device: Device,
+    /// How far ahead a score may look.
+    pub lookahead: LookaheadChoice,
     /// How heatmaps are made; the package's own choice by default.
     pub explain: Option<Mode>,
     /// Who-has-the-floor timing.
@@ -53,6 +58,56 @@ pub struct Pipeline {
     pub picture_budget_bytes: usize,
     /// Whether outputs that are there already are replaced.
     pub overwrite: bool,
+}
+
+/// How far ahead of the frame that it scores the head may look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LookaheadChoice {
+    /// As far as the package gains from it.
+    #[default]
+    File,
+    /// As a camera is scored: the package's live setting, a few ticks at once.
+    Live,
+    /// So many ticks of 40 ms beyond the encoders' own reach, a few ticks at once.
+    Ticks(usize),
+}
+
+impl LookaheadChoice {
+    /// The most ticks that can be asked for: 10 s.
+    pub const MOST_TICKS: usize = 250;
+
+    /// Ticks, with a package that has these settings.
+    pub const fn ticks(self, package: Lookahead) -> usize {
+        match self {
+            Self::File => package.file,
+            Self::Live => package.live,
+            Self::Ticks(ticks) => ticks,
+        }
+    }
+
+    /// How much is scored at once.
+    pub const fn stride(self) -> Stride {
+        match self {
+            Self::File => Stride::FILE,
+            Self::Live | Self::Ticks(_) => Stride::LIVE,
+        }
+    }
+}
+
+impl FromStr for LookaheadChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match (text, text.parse()) {
+            ("file", _) => Ok(Self::File),
+            ("live", _) => Ok(Self::Live),
+            (_, Ok(ticks)) if ticks <= Self::MOST_TICKS => Ok(Self::Ticks(ticks)),
+            _ => Err(format!(
+                "`{text}` is none of `file`, `live` or a number of ticks of 40 ms from 0 to {}",
+                Self::MOST_TICKS
+            )),
+        }
+    }
 }
 
 /// The film that is wanted.
@@ -183,6 +238,19 @@ pub fn parse_floor(text: &str) -> Result<FloorRules, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lookahead_is_a_word_or_ticks() {
+        let package = Lookahead { file: 50, live: 9 };
+        for (text, ticks, hop) in [("file", 50, 25), ("live", 9, 5), ("22", 22, 5), ("0", 0, 5)] {
+            let choice: LookaheadChoice = text.parse().expect(text);
+            assert_eq!((choice.ticks(package), choice.stride().hop), (ticks, hop), "{text}");
+        }
+        for text in ["", "far", "-1", "251", "1.5"] {
+            let said = text.parse::<LookaheadChoice>().expect_err(text);
+            assert!(said.starts_with(&format!("`{text}` is none of `file`, `live` or ")), "{said}");
+        }
+    }
 
     #[test]
     fn floor_timing_is_three_numbers() {

@@ -201,7 +201,8 @@ pub fn setting(
         face_delay_ticks: manifest.face.delay_ticks,
         sound_ticks: manifest.audio.reach_ticks + CHUNK_TICKS as usize,
         decision_ticks: rule.lookahead_ticks() as usize + 1,
-        wanted_lookahead: manifest.lookahead_ticks.file,
+        wanted_lookahead: pipeline.lookahead.ticks(manifest.lookahead_ticks),
+        stride: pipeline.lookahead.stride(),
     };
     let schedule = match &pipeline.film {
         Some(_) => Schedule::within(
@@ -211,7 +212,7 @@ pub fn setting(
             &policy,
             reach,
         ),
-        None => Schedule::two_passes(reach.wanted_lookahead),
+        None => Schedule::two_passes(reach.wanted_lookahead, reach.stride),
     };
     Ok(Setting {
         schedule,

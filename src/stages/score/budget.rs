@@ -19,8 +19,26 @@ pub struct Reach {
     pub sound_ticks: usize,
     /// Ticks that smoothing looks ahead.
     pub decision_ticks: usize,
-    /// The lookahead that the package wants for files.
+    /// The lookahead that is wanted.
     pub wanted_lookahead: usize,
+    /// How much at once.
+    pub stride: Stride,
+}
+
+/// How much is worked through at once: more saves time, and makes what is first wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stride {
+    /// Ticks that the head gives at once.
+    pub hop: usize,
+    /// Ticks through the face encoder at once.
+    pub face_chunk: usize,
+}
+
+impl Stride {
+    /// For recordings.
+    pub const FILE: Self = Self { hop: 25, face_chunk: 12 };
+    /// For what is watched as it happens.
+    pub const LIVE: Self = Self { hop: 5, face_chunk: 5 };
 }
 
 /// How a recording is worked through.
@@ -66,9 +84,11 @@ impl Schedule {
         let tracker = policy.max_lag();
         let in_tracker =
             Rate::new((rate * 1_000.0) as u32, 1_000).map_or(tracker.cap, |r| tracker.frames_at(r));
-        let first = (reach.wanted_lookahead, 25, 12);
+        let Stride { hop, face_chunk } = reach.stride;
+        let first = (reach.wanted_lookahead, hop, face_chunk);
         for (lookahead, hop, face_chunk) in std::iter::once(first).chain(STEPS) {
-            if lookahead > reach.wanted_lookahead {
+            // Never further ahead or in longer strides than was asked for.
+            if lookahead > reach.wanted_lookahead || hop > reach.stride.hop {
                 continue;
             }
             let face = LAG_TICKS + 1 + face_chunk + reach.face_delay_ticks;
@@ -87,14 +107,14 @@ impl Schedule {
                 };
             }
         }
-        Self::two_passes(reach.wanted_lookahead)
+        Self::two_passes(reach.wanted_lookahead, reach.stride)
     }
 
     /// Scores first, pictures second: nothing is held, so the lookahead is the best.
-    pub const fn two_passes(lookahead: usize) -> Self {
+    pub const fn two_passes(lookahead: usize, stride: Stride) -> Self {
         Self {
-            window: Window { hop: 25, lookahead },
-            face_chunk: 12,
+            window: Window { hop: stride.hop, lookahead },
+            face_chunk: stride.face_chunk,
             frames_held: None,
             span_held: Span::ZERO,
             give_up_at: UNHELD_WAITING,
@@ -106,8 +126,13 @@ impl Schedule {
 mod tests {
     use super::*;
 
-    const REACH: Reach =
-        Reach { face_delay_ticks: 6, sound_ticks: 15, decision_ticks: 0, wanted_lookahead: 50 };
+    const REACH: Reach = Reach {
+        face_delay_ticks: 6,
+        sound_ticks: 15,
+        decision_ticks: 0,
+        wanted_lookahead: 50,
+        stride: Stride::FILE,
+    };
 
     #[test]
     fn small_pictures_look_two_seconds_ahead_and_large_ones_are_read_twice() {
@@ -120,7 +145,17 @@ mod tests {
         assert!(hd.frames_held.is_some_and(|f| f * 1920 * 1080 * 3 / 2 <= 192 << 20));
         assert!(hd.window.lookahead >= 12);
         let uhd = plan(3840 * 2160 * 3 / 2);
-        assert_eq!(uhd, Schedule::two_passes(50));
+        assert_eq!(uhd, Schedule::two_passes(50, Stride::FILE));
+    }
+
+    #[test]
+    fn a_live_stride_is_kept_whatever_pictures_weigh() {
+        let policy = Policy::default();
+        let reach = Reach { wanted_lookahead: 9, stride: Stride::LIVE, ..REACH };
+        for bytes in [1, 3840 * 2160 * 3 / 2] {
+            let plan = Schedule::within(192 << 20, bytes, Rate::new(25, 1), &policy, reach);
+            assert_eq!(plan.window, Window { hop: 5, lookahead: 9 });
+        }
     }
 
     #[test]

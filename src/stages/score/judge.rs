@@ -224,22 +224,27 @@ impl Judge {
                 heat,
                 over: encoded.over,
             });
-            if let (true, Heard::Sound(sound)) = (shape.past_ticks > 0, hearing.at(self.next)) {
-                self.past.push_back(Past {
-                    sound: sound.to_vec(),
-                    face: encoded.embedding,
-                    contributions: encoded.contributions,
-                });
-            }
+            self.remember(hearing, encoded, shape.past_ticks);
             self.next = self.next.offset(1);
-        }
-        while self.past.len() > shape.past_ticks {
-            self.past.pop_front();
         }
         if shape.past_ticks == 0 {
             self.carry(&result.forward, emit);
         }
         Ok(verdicts)
+    }
+
+    /// Keeps a tick that has its verdict, where the head wants it again.
+    fn remember(&mut self, hearing: &Hearing, encoded: Encoded, past_ticks: usize) {
+        if let (true, Heard::Sound(sound)) = (past_ticks > 0, hearing.at(self.next)) {
+            self.past.push_back(Past {
+                sound: sound.to_vec(),
+                face: encoded.embedding,
+                contributions: encoded.contributions,
+            });
+        }
+        while self.past.len() > past_ticks {
+            self.past.pop_front();
+        }
     }
 
     /// Keeps the forward state after the last emitted tick.

@@ -1,3 +1,5 @@
+//! Faces that compete, with a competition that is easy to follow.
+
 use super::super::model::{FaceFeatures, FaceJob, GateSource, HeadJob, HeadResult, ModelShape};
 use super::*;
 use crate::core::geometry::Rect;
