@@ -1,5 +1,7 @@
 """Measures what the manifest states: the decision rule and the strength of the raw maps.
 
+`calibrate` first moves the logits so that one half is the best threshold.
+
 Threshold and smoothing are those with the highest mean accuracy over the four groups of the
 held-out tracks, a whole track as one window (ties: less smoothing, nearer to .5). Strength comes
 from the report of `truth`. Leaves `facts.json` in the run's folder for `export`.
@@ -40,6 +42,20 @@ def decide(cases: list[heldout.Case]) -> tuple[float, int, dict]:
                 for s in SMOOTHINGS for t in THRESHOLDS))
     threshold, ticks = float(best[3]), -best[1]
     return threshold, ticks, accuracies(cases, threshold, ticks)
+
+
+def calibrate(run: Path, data: Path) -> None:
+    """Moves the score's bias so that p = .5 is the best threshold on held-out tracks; once only."""
+    torch.set_num_threads(1)
+    model, saved = load_run(run)
+    if "calibrated" in saved:
+        raise SystemExit(f"{run} is calibrated already, by {saved['calibrated']:+.3f}")
+    threshold = decide(heldout.cases(model, Tracks(data)))[0]
+    saved["calibrated"] = float(np.log((1 - threshold) / threshold))
+    for key in ("model", "raw"):
+        saved[key]["head.score.bias"] = saved[key]["head.score.bias"] + saved["calibrated"]
+    torch.save(saved, run / "last.pt")
+    print(f"best threshold was {threshold}; logits moved by {saved['calibrated']:+.3f}")
 
 
 def write(run: Path, data: Path, truth: Path | None) -> None:
