@@ -1,5 +1,7 @@
 //! Who is speaking in this video, right now, and what the model looked at.
 
+#[cfg(all(feature = "gst", feature = "onnx"))]
+pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod core;

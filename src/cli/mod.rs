@@ -2,6 +2,8 @@
 
 #[cfg(all(feature = "gst", feature = "onnx"))]
 mod annotate;
+#[cfg(all(feature = "gst", feature = "onnx"))]
+mod bench;
 pub mod doctor;
 pub mod eval;
 pub mod models;
@@ -43,6 +45,8 @@ pub enum Command {
     Models(ModelsCommand),
     /// Score predictions against labels: average precision, ROC AUC, accuracy.
     Eval(eval::EvalArgs),
+    /// Measure what the whole path costs beside the least that it can cost.
+    Bench(BenchArgs),
 }
 
 /// `locutor annotate`.
@@ -146,6 +150,35 @@ pub struct RunArgs {
     pub stats: bool,
 }
 
+/// `locutor bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// The recording.
+    pub clip: PathBuf,
+    /// A speaker model, by name or directory; several are measured side by side.
+    #[arg(long, value_name = "PACKAGE")]
+    pub package: Vec<String>,
+    /// The face detector, by name or directory.
+    #[arg(long, value_name = "PACKAGE")]
+    pub detector: Option<String>,
+    /// Where inference runs: auto, cpu, cuda, cuda:N, tensorrt or tensorrt:N.
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub device: String,
+    /// How often everything is measured; the median counts.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = repeats)]
+    pub repeat: usize,
+    /// Print the figures as JSON on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn repeats(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n @ 1..=99) => Ok(n),
+        _ => Err("give a number from 1 to 99".into()),
+    }
+}
+
 /// `locutor doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
@@ -201,8 +234,10 @@ pub fn dispatch(command: &Command) -> Exit {
         Command::Annotate(args) => annotate::annotate(args),
         #[cfg(all(feature = "gst", feature = "onnx"))]
         Command::Run(args) => annotate::run_file(args),
+        #[cfg(all(feature = "gst", feature = "onnx"))]
+        Command::Bench(args) => bench::bench(args),
         #[cfg(not(all(feature = "gst", feature = "onnx")))]
-        Command::Annotate(_) | Command::Run(_) => {
+        Command::Annotate(_) | Command::Run(_) | Command::Bench(_) => {
             eprintln!("locutor: built without media or inference; build it with default features");
             Exit::Unavailable
         }

@@ -52,6 +52,9 @@ pub enum RunError {
     /// A fault of the program.
     #[error(transparent)]
     LanesApart(#[from] LanesApart),
+    /// There is no room for what is thrown away again.
+    #[error("a folder for scratch files cannot be made: {0}; point TMPDIR to one that can")]
+    Scratch(std::io::Error),
     /// The system gives no thread.
     #[error("a thread cannot be started: {0}")]
     Thread(#[from] std::io::Error),
@@ -78,6 +81,7 @@ impl RunError {
             Self::Shelf(ShelfError::Broken(_)) | Self::Model(_) | Self::Setting(_) => Exit::BadData,
             Self::Engine(EngineError::Model(_)) => Exit::BadData,
             Self::Engine(_) => Exit::Unavailable,
+            Self::Scratch(_) => Exit::CannotCreate,
             Self::Film(e) => e.exit(),
             Self::File(e) => e.exit(),
             Self::Detect(_)

@@ -1,0 +1,140 @@
+//! The floor's second part: what the graphs cost by themselves, on ready tensors and one thread.
+
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::models::Package;
+use crate::models::manifest::InputSize;
+use crate::onnx::session::{SessionError, SessionOptions, open};
+use crate::onnx::speaker::SpeakerGraphs;
+use crate::run::RunError;
+use crate::stages::score::model::{FaceJob, FaceState, HeadJob};
+
+/// Ticks through the face encoder in one call, as in files.
+const FACE_CHUNK: usize = 12;
+/// Ticks of sound in one call, without their context.
+const SOUND_CHUNK: usize = 10;
+/// Ticks that the head gives in one call.
+pub const HEAD_HOP: usize = 5;
+/// The long side of a search for faces, in pixels.
+const LONG_SIDE_PX: u32 = 320;
+/// Calls before the clock runs, and while it runs.
+const WARM_UP: usize = 3;
+const CALLS: usize = 30;
+
+/// Milliseconds of one thread.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Bare {
+    /// A search for faces at a long side of 320.
+    pub detection_ms: f64,
+    /// A face-frame through the face encoder.
+    pub face_ms: f64,
+    /// A tick of sound through the sound encoder.
+    pub sound_ms: f64,
+    /// A call of the head that gives 5 ticks of one face.
+    pub head_ms: f64,
+}
+
+impl Bare {
+    /// Runs the graphs of both packages.
+    ///
+    /// # Errors
+    /// Where a graph cannot be opened or run.
+    pub fn measure(
+        speaker: &Package,
+        detector: &Package,
+        picture: (u32, u32),
+        options: &SessionOptions,
+    ) -> Result<Self, RunError> {
+        let mut graphs = SpeakerGraphs::open(speaker, options).map_err(engine)?;
+        let detection_ms = detection(detector, picture, options).map_err(engine)?;
+        let face_ms = face(&mut graphs)? / FACE_CHUNK as f64;
+        Ok(Self {
+            detection_ms,
+            face_ms,
+            sound_ms: sound(&mut graphs)? / SOUND_CHUNK as f64,
+            head_ms: head(&mut graphs, speaker)?,
+        })
+    }
+}
+
+fn engine(error: SessionError) -> RunError {
+    RunError::Engine(error.into())
+}
+
+/// The mean time of a call, in ms.
+fn timed<E>(mut call: impl FnMut() -> Result<(), E>) -> Result<f64, E> {
+    for _ in 0..WARM_UP {
+        call()?;
+    }
+    // The least of three means: what another process took away is not this graph's.
+    let mut least = f64::INFINITY;
+    for _ in 0..3 {
+        let began = Instant::now();
+        for _ in 0..CALLS {
+            call()?;
+        }
+        least = least.min(began.elapsed().as_secs_f64() * 1_000.0 / CALLS as f64);
+    }
+    Ok(least)
+}
+
+fn detection(
+    package: &Package,
+    (width, height): (u32, u32),
+    options: &SessionOptions,
+) -> Result<f64, SessionError> {
+    let detector = package.detector()?.clone();
+    let mut graph = open(package, &detector.file, options)?;
+    let scale = f64::from(LONG_SIDE_PX) / f64::from(width.max(height).max(1));
+    let side = |n: u32| ((f64::from(n) * scale.min(1.0)).round() as usize).max(1).div_ceil(32) * 32;
+    let (w, h) = match detector.input_size {
+        InputSize::Free => (side(width), side(height)),
+        InputSize::Fixed { width_px, height_px } => (width_px, height_px),
+    };
+    let (values, dims) = (vec![127.0; 3 * w * h], [1, 3, h, w]);
+    let output = format!("bbox_{}", detector.strides[0]);
+    timed(|| graph.run(&[(detector.input.as_str(), &dims, &values)], &[&output]).map(drop))
+}
+
+fn face(graphs: &mut SpeakerGraphs) -> Result<f64, RunError> {
+    let shape = graphs.shape().clone();
+    let mut state: Option<FaceState> = Some(shape.fresh_face_state());
+    timed(|| {
+        let state_in = state.take().unwrap_or_else(|| shape.fresh_face_state());
+        let job = FaceJob {
+            state: state_in,
+            crops: vec![127; FACE_CHUNK * shape.crop_len()],
+            valid: vec![1.0; FACE_CHUNK],
+            contributions: false,
+        };
+        let mut answers = graphs.encode_faces(vec![job])?;
+        state = answers.pop().map(|a| a.state);
+        Ok(())
+    })
+}
+
+fn sound(graphs: &mut SpeakerGraphs) -> Result<f64, RunError> {
+    let shape = graphs.shape().clone();
+    let ticks = SOUND_CHUNK + 2 * shape.audio_reach_ticks;
+    let rows = vec![1.0; ticks * shape.rows_per_tick * shape.row_width];
+    timed(|| graphs.encode_sound(&rows, ticks).map(drop).map_err(RunError::from))
+}
+
+fn head(graphs: &mut SpeakerGraphs, speaker: &Package) -> Result<f64, RunError> {
+    let shape = graphs.shape().clone();
+    let ahead = speaker.speaker()?.lookahead_ticks.live;
+    let ticks = shape.past_ticks + HEAD_HOP + ahead;
+    let values = vec![0.1; ticks * shape.embedding];
+    timed(|| {
+        let job = HeadJob {
+            rows: 1,
+            ticks,
+            audio: values.clone(),
+            face: values.clone(),
+            forward: shape.fresh_forward_state(),
+        };
+        graphs.judge(&job).map(drop).map_err(RunError::from)
+    })
+}

@@ -1,0 +1,132 @@
+//! How near the program comes to the least that its work can cost.
+//!
+//! Takes a recording and speaker packages; gives, for each package, what the whole path costs
+//! (decode, detect, score, explain, draw, encode, sound) beside *the floor in the same run*: (a) the
+//! same decoder, encoder and muxer with nothing in between, and (b) the bare graphs on ready tensors:
+//! one detection for every 5 source frames at a long side of 320, every face-frame through the face
+//! encoder once, every tick of sound once, the head once for every 5 ticks of a face. The floor
+//! counts what the clip needs, whatever the program itself does.
+//!
+//! CPU seconds are the process's own, user and system, of all threads. Machines are noisy, so what
+//! counts is a ratio within one run, and its median over several. A floor is no bound: where the
+//! program finds a cheaper way than the floor's recipe the ratio falls below 1.
+
+pub mod account;
+pub mod bare;
+pub mod report;
+pub mod transcode;
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use account::measured;
+use bare::Bare;
+use report::{Counts, PackageReport, Report, Sample, median};
+
+use crate::config::{FilmWishes, LookaheadChoice, Pipeline, RecordPaths, parse_floor};
+use crate::core::time::Tick;
+use crate::models::device::Device;
+use crate::models::shelf::{Role, find};
+use crate::onnx::session::SessionOptions;
+use crate::run::{RunError, run};
+use crate::stages::overlay::Style;
+use crate::stages::sink::stage::Progress;
+use crate::stages::source::gst::Recording;
+
+/// What is to be measured.
+#[derive(Clone, Debug)]
+pub struct Wishes {
+    /// Speaker packages by name or directory; the default one where none is named.
+    pub packages: Vec<String>,
+    /// The detector package; the best one here by default.
+    pub detector: Option<String>,
+    /// Where inference runs.
+    pub device: Device,
+    /// How often everything is measured.
+    pub repeats: usize,
+}
+
+/// Measures the whole path over `clip` and its floor.
+///
+/// # Errors
+/// As a run.
+pub fn bench(clip: &Path, wishes: &Wishes) -> Result<Report, RunError> {
+    let folder = tempfile::tempdir().map_err(RunError::Scratch)?;
+    let film = folder.path().join("film.mp4");
+    let names: Vec<Option<String>> = match wishes.packages.as_slice() {
+        [] => vec![None],
+        named => named.iter().cloned().map(Some).collect(),
+    };
+    let mut transcodes = Vec::new();
+    let mut packages: Vec<(String, Counts, Vec<Sample>)> = Vec::new();
+    let detector = find(Role::Detector, wishes.detector.as_deref())?;
+    for _ in 0..wishes.repeats.max(1) {
+        let pipeline = pipeline(clip, &film, None, wishes)?;
+        let (done, account) = measured(|| transcode::transcode(&pipeline));
+        done?;
+        transcodes.push(account);
+        for (i, name) in names.iter().enumerate() {
+            let pipeline = self::pipeline(clip, &film, name.clone(), wishes)?;
+            let (run, account) =
+                measured(|| run(&pipeline, &Progress::default(), |_| {}, &AtomicBool::new(false)));
+            let run = run?;
+            let speaker = find(Role::Speaker, name.as_deref())?;
+            let options = SessionOptions { device: wishes.device, intra_threads: 1 };
+            let recording = Recording::open(clip, 1)?;
+            let video = recording.shape().video;
+            let bare = Bare::measure(&speaker, &detector, (video.width, video.height), &options)?;
+            let seen: f64 = run.summary.people.iter().map(|p| p.seen_seconds).sum();
+            let per_second = run.summary.frames as f64 / run.media_seconds.max(1e-9);
+            let counts = Counts {
+                frames: run.summary.frames,
+                ticks: (run.media_seconds * Tick::PER_SECOND as f64).round() as u64,
+                face_ticks: (seen * Tick::PER_SECOND as f64).round() as u64,
+                face_frames: (seen * per_second).round() as u64,
+                media_seconds: run.media_seconds,
+            };
+            if packages.len() <= i {
+                packages.push((run.package.clone(), counts, Vec::new()));
+            }
+            packages[i].2.push(Sample { run: account, bare, wall_seconds: run.wall_seconds });
+        }
+    }
+    Ok(Report {
+        clip: clip.display().to_string(),
+        repeats: wishes.repeats.max(1),
+        detector: detector.manifest().common.name.clone(),
+        transcode_cpu_seconds: median(transcodes.iter().map(|a| a.cpu_seconds)),
+        packages: packages
+            .into_iter()
+            .map(|(name, counts, samples)| PackageReport::new(name, counts, &transcodes, &samples))
+            .collect(),
+    })
+}
+
+/// The whole path as a user runs it, everything on.
+fn pipeline(
+    clip: &Path,
+    film: &Path,
+    package: Option<String>,
+    wishes: &Wishes,
+) -> Result<Pipeline, RunError> {
+    Ok(Pipeline {
+        input: clip.into(),
+        audio_track: 1,
+        film: Some(FilmWishes {
+            path: film.into(),
+            encoder: None,
+            crf: 20,
+            preset: "veryfast".into(),
+        }),
+        records: RecordPaths { events: Some(film.with_extension("jsonl")), ..Default::default() },
+        package,
+        detector: wishes.detector.clone(),
+        device: wishes.device,
+        lookahead: LookaheadChoice::File,
+        explain: None,
+        floor: parse_floor("300,500,1000")?,
+        style: Style::default(),
+        picture_budget_bytes: 192 << 20,
+        overwrite: true,
+    })
+}

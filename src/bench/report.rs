@@ -1,0 +1,217 @@
+//! What was measured, as values and as text.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::account::Account;
+use super::bare::{Bare, HEAD_HOP};
+
+/// Source frames for each search for faces in the floor's recipe.
+const FRAMES_PER_DETECTION: f64 = 5.0;
+
+/// What the clip holds.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Counts {
+    /// Source frames.
+    pub frames: u64,
+    /// Ticks of 40 ms.
+    pub ticks: u64,
+    /// Faces on source frames, all together.
+    pub face_frames: u64,
+    /// Faces on ticks, all together.
+    pub face_ticks: u64,
+    /// Length in seconds.
+    pub media_seconds: f64,
+}
+
+impl Counts {
+    /// CPU seconds of the bare graphs that the clip needs.
+    pub fn bare_cpu_seconds(&self, bare: &Bare) -> f64 {
+        let ms = self.frames as f64 / FRAMES_PER_DETECTION * bare.detection_ms
+            + self.face_ticks as f64 * (bare.face_ms + bare.head_ms / HEAD_HOP as f64)
+            + self.ticks as f64 * bare.sound_ms;
+        ms / 1_000.0
+    }
+}
+
+/// One measurement of a package.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample {
+    /// The whole path.
+    pub run: Account,
+    /// Its graphs alone.
+    pub bare: Bare,
+    /// The whole path by its own clock.
+    pub wall_seconds: f64,
+}
+
+/// A package's figures: medians over the repeats, ratios taken within each.
+#[derive(Clone, Debug, Serialize)]
+pub struct PackageReport {
+    /// Which.
+    pub package: String,
+    /// What the clip holds, as this run saw it.
+    pub counts: Counts,
+    /// CPU seconds of the whole path.
+    pub cpu_seconds: f64,
+    /// Time on the clock.
+    pub wall_seconds: f64,
+    /// Media seconds a second.
+    pub times_real_time: f64,
+    /// The most memory that was resident, in MB.
+    pub peak_mb: f64,
+    /// CPU seconds of the bare graphs.
+    pub bare_cpu_seconds: f64,
+    /// Whole path over floor, both in CPU seconds.
+    pub overhead: f64,
+    /// One face-frame through face encoder, head and its part of the sound, in ms of one thread.
+    pub face_frame_ms: f64,
+    /// The bare graphs, call by call, of the last repeat.
+    pub bare: Option<Bare>,
+}
+
+impl PackageReport {
+    /// From the samples of all repeats and the transcodes beside them.
+    pub fn new(
+        package: String,
+        counts: Counts,
+        transcodes: &[Account],
+        samples: &[Sample],
+    ) -> Self {
+        let of = |value: fn(&Sample) -> f64| median(samples.iter().map(value));
+        let bare = |s: &Sample| counts.bare_cpu_seconds(&s.bare);
+        let overheads = samples
+            .iter()
+            .zip(transcodes)
+            .map(|(s, t)| s.run.cpu_seconds / (t.cpu_seconds + bare(s)).max(1e-9));
+        let wall_seconds = of(|s| s.wall_seconds);
+        Self {
+            package,
+            counts,
+            cpu_seconds: of(|s| s.run.cpu_seconds),
+            wall_seconds,
+            times_real_time: counts.media_seconds / wall_seconds.max(1e-9),
+            peak_mb: of(|s| s.run.peak_bytes as f64 / 1e6),
+            bare_cpu_seconds: median(samples.iter().map(bare)),
+            overhead: median(overheads),
+            face_frame_ms: of(|s| s.bare.face_ms + s.bare.head_ms / HEAD_HOP as f64),
+            bare: samples.last().map(|s| s.bare),
+        }
+    }
+}
+
+/// A whole measurement.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The recording.
+    pub clip: String,
+    /// How often each figure was taken.
+    pub repeats: usize,
+    /// The detector package.
+    pub detector: String,
+    /// CPU seconds of decode → encode → mux with nothing in between.
+    pub transcode_cpu_seconds: f64,
+    /// By package, in the order they were named.
+    pub packages: Vec<PackageReport>,
+}
+
+impl Report {
+    /// The figures as a person reads them.
+    pub fn to_text(&self) -> String {
+        let mut text = format!(
+            "{}, median of {}\n{:8.2}  CPU s to decode, encode and mux alone\n",
+            self.clip, self.repeats, self.transcode_cpu_seconds
+        );
+        let first = self.packages.first().map_or(1.0, |p| p.face_frame_ms);
+        for p in &self.packages {
+            let _ = writeln!(
+                text,
+                "\n{} with {}: {} frames, {} face-frames, {:.1} s",
+                p.package,
+                self.detector,
+                p.counts.frames,
+                p.counts.face_frames,
+                p.counts.media_seconds
+            );
+            let rows = [
+                (p.cpu_seconds, "CPU s, the whole path".to_owned()),
+                (p.bare_cpu_seconds, "CPU s of the bare graphs that the clip needs".to_owned()),
+                (p.overhead, "× the floor (transcode + bare graphs)".to_owned()),
+                (p.times_real_time, format!("× real time ({:.2} s)", p.wall_seconds)),
+                (p.peak_mb, "MB at most resident".to_owned()),
+            ];
+            for (value, what) in rows {
+                let _ = writeln!(text, "{value:8.2}  {what}");
+            }
+            let ratio = p.face_frame_ms / first.max(1e-9);
+            let _ = writeln!(
+                text,
+                "{:8.3}  ms a face-frame, face and head, one thread ({ratio:.2} × the first)",
+                p.face_frame_ms
+            );
+            if let Some(bare) = &p.bare {
+                let _ = writeln!(
+                    text,
+                    "          detection {:.2} ms, face {:.3} ms, sound {:.3} ms a tick, head \
+                     {:.3} ms a call",
+                    bare.detection_ms, bare.face_ms, bare.sound_ms, bare.head_ms
+                );
+            }
+        }
+        text
+    }
+}
+
+/// The middle value; NaN where there is none.
+pub fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut sorted: Vec<f64> = values.collect();
+    sorted.sort_by(f64::total_cmp);
+    match sorted.len() {
+        0 => f64::NAN,
+        n if n % 2 == 1 => sorted[n / 2],
+        n => f64::midpoint(sorted[n / 2 - 1], sorted[n / 2]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BARE: Bare = Bare { detection_ms: 2.0, face_ms: 1.0, sound_ms: 0.5, head_ms: 5.0 };
+
+    fn account(cpu_seconds: f64) -> Account {
+        Account { cpu_seconds, wall_seconds: 1.0, peak_bytes: 3_000_000 }
+    }
+
+    #[test]
+    fn the_floor_counts_what_the_clip_needs() {
+        let counts = Counts {
+            frames: 500,
+            ticks: 400,
+            face_frames: 1_000,
+            face_ticks: 800,
+            media_seconds: 16.0,
+        };
+        // 100 detections, 800 faces, 160 heads, 400 ticks of sound.
+        let wanted = 0.2 + 0.8 + 0.8 + 0.2;
+        assert!((counts.bare_cpu_seconds(&BARE) - wanted).abs() < 1e-9);
+        let sample = |cpu| Sample { run: account(cpu), bare: BARE, wall_seconds: 4.0 };
+        let report = PackageReport::new(
+            "p".into(),
+            counts,
+            &[account(2.0), account(8.0), account(2.0)],
+            &[sample(4.0), sample(20.0), sample(5.0)],
+        );
+        // 4 / 4, 20 / 10, 5 / 4: ratios within a repeat, then the median.
+        assert!((report.overhead - 1.25).abs() < 1e-9, "{report:?}");
+        assert!((report.times_real_time - 4.0).abs() < 1e-9);
+        assert!((report.face_frame_ms - 2.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_median_of_an_even_number_lies_between() {
+        assert!((median([4.0, 1.0, 3.0, 2.0].into_iter()) - 2.5).abs() < 1e-12);
+        assert!(median(std::iter::empty()).is_nan());
+    }
+}
