@@ -136,6 +136,14 @@ def test_forbidden_licences_are_left_out():
     assert prepare.usable({"licence": "MIT"}) and prepare.usable({"licence": "none"})
 
 
+def test_upper_edges_have_the_mean_that_the_crops_geometry_tells():
+    faces = np.tile(np.arange(15, dtype=np.float32), (4, 1))
+    faces[:, 1] = [2, 4, 6, 8]
+    out = prepare.level_tops(faces)
+    assert out[:, 1].tolist() == [-3, -1, 1, 3]
+    assert (np.delete(out, 1, 1) == np.delete(faces, 1, 1)).all()
+
+
 def test_unknown_settings_are_refused():
     with pytest.raises(ValueError, match="no such setting"):
         config.load(None, ["run.setps=3"])
