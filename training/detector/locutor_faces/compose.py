@@ -74,6 +74,20 @@ def occlude(rng, piece, box):
         piece += (value - piece) * mask
 
 
+def fringe(rng, piece, box):
+    """Hair or a cap over the forehead, as when a head is lowered."""
+    x1, y1, x2, y2 = box
+    w, h = x2 - x1, y2 - y1
+    mask = np.zeros(piece.shape, np.float32)
+    line = y1 + rng.uniform(0.08, 0.36) * h
+    centre = (x1 + x2) / 2 + rng.uniform(-0.15, 0.15) * w, line - rng.uniform(0.3, 0.6) * h
+    paste.ellipse(mask, centre, (rng.uniform(0.55, 0.9) * w, line - centre[1]), rng.uniform(-12, 12))
+    mask = cv2.GaussianBlur(mask, (0, 0), rng.uniform(0.5, 4))
+    value = rng.uniform(5, 90) if rng.random() < 0.7 else rng.uniform(5, 230)
+    fill = value + rng.standard_normal((1, piece.shape[1])).astype(np.float32) * rng.uniform(0, 15)
+    piece += (np.clip(fill, 0, 255) - piece) * mask
+
+
 def piece_of(rng, crop, face):
     """A crop with its added top, relit; the face [15] moves down with it."""
     piece = paste.relight(rng, paste.extend(rng, crop))
@@ -92,6 +106,8 @@ def lay_face(rng, canvas, keep, material, centre, size_px, whole=False):
     mirror, stretch = rng.random() < 0.5, np.exp(rng.normal(0, 0.05))
     if rng.random() < 0.12:
         occlude(rng, piece, box)
+    if rng.random() < 0.12:
+        fringe(rng, piece, box)
     matrix = paste.affine(box, centre, size_px, angle, stretch, mirror)
     moved = move(face, matrix, angle, mirror)
     if whole:
