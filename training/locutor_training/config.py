@@ -33,6 +33,8 @@ class Loss:
     truth_after: float = 0.4  # share of the run before truth and spread set in
     dark: float = 0.0  # pressure on every cell of the gated map: only what pays is lit
     masked: float = 0.0  # partly blurred faces: judged by how much of the map stays sharp
+    mass: float = 1.0  # the map counts to this power then,
+    slope: float = 8.0  # and the verdict turns this sharply at half of its mass
     enough: float = 0.0  # the channels that the rule keeps, alone: judged as before
     missing: float = 0.0  # all but the channels that the rule keeps: not speaking
     shift_ticks_min: int = 5
@@ -47,6 +49,7 @@ class Run:
     skew: str = ""  # table of the `skew` command
     minutes: float = 40.0
     steps: int = 1400  # the cosine's length
+    stop: int = 0  # stop at this step, short of the cosine's end
     pairs: int = 8  # pairs of faces a step
     masked: int = 0  # faces a step that are encoded once more, partly blurred
     ticks: int = 80

@@ -16,7 +16,6 @@ BLUR = 10 * PX
 LEAST_AREA, MOST_AREA = 0.1, 0.5  # of the lip picture: a tenth to four tenths of the model picture
 KINDS = ("best", "shape", "elsewhere", "blurred")
 ODDS = (0.48, 0.34, 0.08, 0.1)
-SLOPE = 8.0
 
 
 def best(heat: np.ndarray, area: float) -> np.ndarray:
@@ -60,19 +59,22 @@ def patch(heat: np.ndarray, rng) -> np.ndarray:
     return (1 - np.exp(-(((y - cy) ** 2 + (x - cx) ** 2) / r**2) ** 2)).astype(np.float32)
 
 
-def believed(heat: np.ndarray, keep: np.ndarray) -> float:
+def believed(heat: np.ndarray, keep: np.ndarray, power: float, slope: float) -> float:
     """What should remain of the verdict, 0..1, by the share of the map's mass that stays sharp.
 
     So that evidence is what the map says under *any* mask: of all masks of one area the map's own
-    then keeps, or takes, the most.
+    then keeps, or takes, the most. Mass is the map to the `power`: with 2 the best tenth of the
+    picture has most of it; `slope` is how sharply the verdict turns at one half.
     """
     big = np.maximum(cv2.resize(heat.astype(np.float32), (g.LIP_PX, g.LIP_PX),
                                 interpolation=cv2.INTER_CUBIC), 0)
+    big = big**power
     share = float((big * keep).sum() / (big.sum() + 1e-9))
-    return 1 / (1 + np.exp(-SLOPE * (share - 0.5)))
+    return 1 / (1 + np.exp(-slope * (share - 0.5)))
 
 
-def masked(lips: np.ndarray, heat: np.ndarray, rng) -> tuple[np.ndarray, float]:
+def masked(lips: np.ndarray, heat: np.ndarray, rng, power: float = 1.0,
+           slope: float = 8.0) -> tuple[np.ndarray, float]:
     """[T, 64, 64] bytes -> the same with a part blurred away, and what to believe of it."""
     kind, still = KINDS[rng.choice(len(KINDS), p=ODDS)], rng.random() < 0.25
     if kind == "blurred":
@@ -86,4 +88,4 @@ def masked(lips: np.ndarray, heat: np.ndarray, rng) -> tuple[np.ndarray, float]:
         keep = 1 - keep
     base = substrate(lips, still)
     mixed = (base + (lips - base) * keep).round().astype(np.uint8)
-    return mixed, 1.0 if kind == "elsewhere" else believed(heat, keep)
+    return mixed, 1.0 if kind == "elsewhere" else believed(heat, keep, power, slope)

@@ -102,7 +102,9 @@ def losses_of(model: Locutor, batch, rng, cfg: config.Config, device,
               truth: bool = True) -> tuple[torch.Tensor, dict]:
     """The sum to descend and its parts, as numbers."""
     rows = other_voice(log_mel(batch.sounds), rng).to(device)
-    hidden = truthful.draw(model, batch, cfg.run.masked, rng) if cfg.run.masked and truth else None
+    hidden = None
+    if cfg.run.masked and truth:
+        hidden = truthful.draw(model, batch, cfg.run.masked, rng, cfg.loss.mass, cfg.loss.slope)
     coded = encode(model, batch, hidden, cfg, device)
     n, clear = len(batch.lips), batch.clear.to(device)
     with torch.autocast(device.type, torch.bfloat16, enabled=cfg.run.bf16):
@@ -192,7 +194,7 @@ def train(cfg: config.Config) -> None:
     tracks = Tracks(Path(cfg.run.data), Path(cfg.run.skew) if cfg.run.skew else None)
     sampler = Sampler(tracks, cfg.run.pairs, cfg.run.ticks, False, cfg.loss.shift_ticks_min)
     began, saved_at, mean = time.time() - spent, time.time(), {}
-    while step < cfg.run.steps and spent < cfg.run.minutes * 60:
+    while step < (cfg.run.stop or cfg.run.steps) and spent < cfg.run.minutes * 60:
         done = done_at(step, spent, cfg.run)
         for group in optimiser.param_groups:
             group["lr"] = rate_at(step, done, cfg.run)
@@ -210,7 +212,7 @@ def train(cfg: config.Config) -> None:
             mean[k] = v if k not in mean else 0.95 * mean[k] + 0.05 * v
         if step % 20 == 0:
             write_log(out, step, spent / 60, {"rate": optimiser.param_groups[0]["lr"], **mean})
-        if step % cfg.run.dev_every == 0 or step == cfg.run.steps:
+        if step % cfg.run.dev_every == 0 or step in (cfg.run.stop, cfg.run.steps):
             write_log(out, step, spent / 60,
                       {f"dev_{k}": v for k, v in heldout.scores(average, tracks).items()})
         if time.time() - saved_at > SAVE_EVERY_S:

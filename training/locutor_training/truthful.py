@@ -33,14 +33,14 @@ def show(model, lips: torch.Tensor, valid: torch.Tensor, clear: torch.Tensor) ->
     return (heat * weight[..., None, None]).sum(1).numpy()
 
 
-def draw(model, batch, count: int, rng) -> Masked:
+def draw(model, batch, count: int, rng, power: float, slope: float) -> Masked:
     """`count` faces of the batch, mostly such as speak, a kind of mask by lot for each."""
     speaking = batch.clear.sum(1).numpy()
     odds = speaking + 1.0
     face = rng.choice(len(odds), min(count, len(odds)), replace=False, p=odds / odds.sum())
     which = torch.from_numpy(face)
     heats = show(model, batch.lips[which], batch.valid[which], batch.clear[which])
-    lips, left = zip(*(masking.masked(batch.lips[f].numpy(), heat, rng)
+    lips, left = zip(*(masking.masked(batch.lips[f].numpy(), heat, rng, power, slope)
                        for f, heat in zip(face, heats)))
     return Masked(torch.from_numpy(np.stack(lips)), which, torch.tensor(left).float())
 

@@ -99,9 +99,10 @@ def test_a_masked_face_is_believed_by_what_is_left_of_the_map():
     mixed, left = masking.masked(lips, heat, rng)
     assert mixed.dtype == np.uint8 and mixed.shape == lips.shape and 0 <= left <= 1
     whole = np.ones_like(keep)
-    assert masking.believed(heat, whole) > 0.95 > masking.believed(heat, keep) > 0.5
-    assert masking.believed(heat, 1 - keep) < 0.5
-    assert masking.believed(heat, 0 * whole) < 0.05
+    assert masking.believed(heat, whole, 2, 8) > 0.95 > masking.believed(heat, keep, 1, 8) > 0.5
+    assert masking.believed(heat, 1 - keep, 1, 8) < 0.5
+    assert masking.believed(heat, keep, 2, 8) > masking.believed(heat, keep, 1, 8)
+    assert masking.believed(heat, 0 * whole, 1, 8) < 0.05
 
 
 def test_competition_sees_the_past_only_and_leaves_the_lonely_alone():
