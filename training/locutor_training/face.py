@@ -69,12 +69,13 @@ class FaceEncoder(nn.Module):
     @staticmethod
     def stack(lips: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
         """[N, T+4, 64, 64] grey 0..255, [N, T+4] -> [N, T, 5, 64, 64], evened in light."""
-        ticks = lips.shape[1] - 2 * DELAY_TICKS
-        middle = lips[:, DELAY_TICKS:DELAY_TICKS + ticks, None]
+        middle = lips[:, DELAY_TICKS:-DELAY_TICKS, None]
         mean = middle.mean((3, 4), keepdim=True)
         share = 1.0 / (((middle - mean) ** 2).mean((3, 4), keepdim=True).sqrt() + 10.0)
-        near = torch.cat([lips[:, k:k + ticks, None] for k in range(STACK)], 2)
-        seen = torch.cat([valid[:, k:k + ticks, None] for k in range(STACK)], 2) > 0.5
+        # ends counted from the back, so that the graph need not ask for sizes
+        ends = [k - STACK + 1 or None for k in range(STACK)]
+        near = torch.cat([lips[:, k:end, None] for k, end in enumerate(ends)], 2)
+        seen = torch.cat([valid[:, k:end, None] for k, end in enumerate(ends)], 2) > 0.5
         return (torch.where(seen[..., None, None], near, middle) - mean) * share
 
     @staticmethod
@@ -113,15 +114,14 @@ class FaceEncoder(nn.Module):
 
     def forward(self, pictures, valid, state_pictures, state_valid):
         """One streaming call: T new pictures, outputs for the T ticks that end two before them."""
-        n, ticks = pictures.shape[0], pictures.shape[1]
+        n = pictures.shape[0]
         lips = torch.cat([state_pictures, self.cut_lips(pictures)], 1)
         seen = torch.cat([state_valid, valid], 1)
-        stacked = self.stack(lips, seen).flatten(0, 1)
+        stacked = self.stack(lips, seen).reshape(-1, STACK, LIP_PX, LIP_PX)
         maps, gate = self.encode(stacked)
-        here = seen[:, DELAY_TICKS:DELAY_TICKS + ticks]
-        keep = (here > 0.5).to(maps.dtype)
-        shares = self.shares(self.parts(maps, gate)).unflatten(0, (n, ticks))
-        embedding = shares.sum(2) + self.bias
-        return (embedding * keep[:, :, None], maps.unflatten(0, (n, ticks)),
-                gate.unflatten(0, (n, ticks)), lips[:, ticks:], seen[:, ticks:],
-                shares * keep[:, :, None, None])
+        keep = (seen[:, DELAY_TICKS:-DELAY_TICKS] > 0.5).to(maps.dtype)
+        shares = self.shares(self.parts(maps, gate)) * keep.reshape(-1, 1, 1)
+        embedding = shares.sum(1) + keep.reshape(-1, 1) * self.bias
+        out = (x.reshape(n, -1, *x.shape[1:]) for x in (embedding, maps, gate, shares))
+        embedding, maps, gate, shares = out
+        return embedding, maps, gate, lips[:, 1 - STACK:], seen[:, 1 - STACK:], shares

@@ -61,9 +61,9 @@ class Head(nn.Module):
 
     def band(self, full: torch.Tensor) -> torch.Tensor:
         """[N, T, T + 2 K] -> the diagonal band [N, T, 2 K + 1], by skewing the rows."""
-        n, ticks, width = full.shape
-        flat = F.pad(full.reshape(n, ticks * width), (0, ticks))
-        return flat.reshape(n, ticks, width + 1)[:, :, :self.lags]
+        n, ticks = full.shape[0], full.shape[1]
+        flat = torch.cat([full.flatten(1), torch.zeros_like(full[:, :, 0])], 1)
+        return flat.reshape(n, ticks, -1)[:, :, :self.lags]
 
     def agreement(self, f: torch.Tensor, here: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
         """Averages of lip-sound similarity by span and offset, with peak and contrast of each."""
@@ -71,8 +71,8 @@ class Head(nn.Module):
         sims = self.band(f @ F.pad(a, (0, 0, k, k)).transpose(1, 2))
         there = F.pad(torch.ones_like(here), (0, 0, k, k))
         mask = self.band(here @ there.transpose(1, 2))
-        both = torch.stack([sims, mask], 1).transpose(2, 3)[:, :, None]  # N, 2, 1, lags, T
-        total, count = (both @ self.nearby(here.shape[1])).unbind(1)  # N, spans, lags, T
+        near = self.nearby(here.shape[1])  # spans, T, T
+        total, count = (x.transpose(1, 2)[:, None] @ near for x in (sims, mask))  # N, spans, lags, T
         s = total / count.clamp_min(1e-3)
         near = s[:, :, k - SKEW:k + SKEW + 1].amax(2, keepdim=True)
         rest = torch.cat([s[:, :, :k - SKEW], s[:, :, k + SKEW + 1:]], 2).amax(2, keepdim=True)
