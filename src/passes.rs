@@ -8,6 +8,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::config::Pipeline;
+use crate::core::evidence::FrameEvidence;
+use crate::core::picture::Frame;
+use crate::core::time::FrameRef;
 use crate::onnx::engine::Engine;
 use crate::run::{RunError, Setting};
 use crate::stages::overlay::Painter;
@@ -41,17 +44,39 @@ pub fn two(
         return Ok(passed);
     }
     let again = Recording::open(&pipeline.input, pipeline.audio_track)?;
-    draw(setting, &again, film, spool.read()?, stop)?;
+    let mut known = spool.read()?;
+    progress.drawing.store(true, Ordering::Relaxed);
+    let evidence = |frame| next_of(&mut known, frame);
+    draw(setting, &again, film, evidence, (progress, stop))?;
     passed.fed.stopped = stop.load(Ordering::Relaxed);
-    Ok(passed)
+    // A second reading that ends early is a film shorter than its records.
+    match known.next_frame()? {
+        Some(left) if !passed.fed.stopped => Err(LanesApart::new(left.frame.seq, None).into()),
+        _ => Ok(passed),
+    }
 }
 
-fn draw(
+/// The evidence of `frame`, which comes next; `None` where a first pass that was stopped has no
+/// more.
+fn next_of(known: &mut SpoolReader, frame: FrameRef) -> Result<Option<FrameEvidence>, RunError> {
+    let Some(next) = known.next_frame()? else { return Ok(None) };
+    if next.frame != frame {
+        return Err(LanesApart::new(next.frame.seq, Some(frame.seq)).into());
+    }
+    Ok(Some(next))
+}
+
+/// Reads the recording and writes the film, each frame with what `evidence` knows of it, until
+/// there is none.
+///
+/// # Errors
+/// The first thing that failed.
+pub fn draw(
     setting: &Setting,
     recording: &Recording,
     film: &Film,
-    mut evidence: SpoolReader,
-    stop: &AtomicBool,
+    evidence: impl FnMut(FrameRef) -> Result<Option<FrameEvidence>, RunError>,
+    (progress, stop): (&Progress, &AtomicBool),
 ) -> Result<(), RunError> {
     let mut blender = Blender::new(Painter::new(setting.style));
     let mut timeline = Timeline::new(JumpPolicy::default(), recording.shape().video.rate);
@@ -72,7 +97,7 @@ fn draw(
             })?;
         }
         let drawn: Result<(), RunError> =
-            draw_all(recording, &mut timeline, &mut blender, film, &mut evidence, stop);
+            draw_all(recording, &mut timeline, &mut blender, film, evidence, (progress, stop));
         film.end_pictures();
         if drawn.is_err() || stop.load(Ordering::Relaxed) {
             ended.store(true, Ordering::Relaxed);
@@ -87,28 +112,19 @@ fn draw_all(
     timeline: &mut Timeline,
     blender: &mut Blender,
     film: &Film,
-    evidence: &mut SpoolReader,
-    stop: &AtomicBool,
+    mut evidence: impl FnMut(FrameRef) -> Result<Option<FrameEvidence>, RunError>,
+    (progress, stop): (&Progress, &AtomicBool),
 ) -> Result<(), RunError> {
     for raw in recording.pictures() {
         if stop.load(Ordering::Relaxed) {
             break;
         }
         let id = timeline.advance_to(raw.pts);
-        // A first pass that was stopped has evidence for the beginning only.
-        let Some(known) = evidence.next_frame()? else { break };
-        if known.frame != id {
-            return Err(LanesApart::new(known.frame.seq, Some(id.seq)).into());
-        }
-        let frame = crate::core::picture::Frame { id, span: raw.span, picture: raw.picture };
+        let Some(known) = evidence(id)? else { break };
+        let frame = Frame { id, span: raw.span, picture: raw.picture };
         let buffer = blender.draw(frame, &known)?;
         film.push_picture(buffer, id.pts, raw.span)?;
+        progress.pts_ns.store(id.pts.ns(), Ordering::Relaxed);
     }
-    // A second reading that ends early is a film shorter than its records.
-    match evidence.next_frame()? {
-        Some(left) if !stop.load(Ordering::Relaxed) => {
-            Err(LanesApart::new(left.frame.seq, None).into())
-        }
-        _ => Ok(()),
-    }
+    Ok(())
 }

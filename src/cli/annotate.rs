@@ -204,7 +204,11 @@ impl Shown {
             let at = Span::from_ns(progress.pts_ns.load(Ordering::Relaxed));
             let people = progress.people.load(Ordering::Relaxed);
             let speed = at.seconds() / (f64::from(looks) * 0.1);
-            let text = format!("{:.1} s, {speed:.1} × real time, {people} faces", at.seconds());
+            let text = if progress.drawing.load(Ordering::Relaxed) {
+                format!("drawing, {:.1} s", at.seconds())
+            } else {
+                format!("{:.1} s, {speed:.1} × real time, {people} faces", at.seconds())
+            };
             match &self.bar {
                 Some(bar) => {
                     bar.set_position(u64::try_from(at.ns() / 1_000_000).unwrap_or(0));

@@ -5,7 +5,7 @@
 //! the frame that belongs to it is always the next one on the fast lane: nothing is searched, and
 //! a mismatch is a fault of the program.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use super::records::event::Event;
 use super::records::summary::{Summary, Tally};
@@ -23,6 +23,8 @@ pub struct Progress {
     pub pts_ns: AtomicI64,
     /// The highest person's number so far.
     pub people: AtomicU64,
+    /// Whether the scores are known and the recording is read again to draw them.
+    pub drawing: AtomicBool,
 }
 
 impl Progress {
