@@ -88,6 +88,35 @@ def fringe(rng, piece, box):
     piece += (np.clip(fill, 0, 255) - piece) * mask
 
 
+def bend(a, t):
+    """Where a place t of 0..1 goes when the middle is pushed by a / 4; |a| < 1. The ends stay."""
+    return t + a * t * (1 - t)
+
+
+def unbend(a, t):
+    """What `bend` brings to t."""
+    return t if abs(a) < 1e-3 else ((1 + a) - np.sqrt((1 + a) ** 2 - 4 * a * t)) / (2 * a)
+
+
+def turn_head(piece, face, push):
+    """Pushes what is inside the box across and down, as when a head turns or is lowered.
+
+    The box stays; the landmarks go with their pixels. `push`: two numbers within -1..1.
+    """
+    face = face.copy()
+    sources = []
+    for axis, a in enumerate(push):
+        low, high = face[axis], face[axis + 2]
+        place = np.arange(piece.shape[1 - axis], dtype=np.float32)
+        t = (place - low) / (high - low)
+        inside = (t > 0) & (t < 1)
+        sources.append(np.where(inside, low + unbend(a, np.clip(t, 0, 1)) * (high - low), place).astype(np.float32))
+        points = (face[5 + axis :: 2] - low) / (high - low)
+        face[5 + axis :: 2] = low + np.where((points > 0) & (points < 1), bend(a, points), points) * (high - low)
+    x, y = np.meshgrid(*sources)
+    return cv2.remap(piece, x, y, cv2.INTER_LINEAR), face
+
+
 def piece_of(rng, crop, face):
     """A crop with its added top, relit; the face [15] moves down with it."""
     piece = paste.relight(rng, paste.extend(rng, crop))
@@ -106,6 +135,8 @@ def lay_face(rng, canvas, keep, material, centre, size_px, whole=False):
     mirror, stretch = rng.random() < 0.5, np.exp(rng.normal(0, 0.05))
     if rng.random() < 0.12:
         occlude(rng, piece, box)
+    if rng.random() < 0.35:
+        piece, face = turn_head(piece, face, rng.uniform(-0.6, 0.6, 2))
     if rng.random() < 0.12:
         fringe(rng, piece, box)
     matrix = paste.affine(box, centre, size_px, angle, stretch, mirror)
@@ -164,7 +195,7 @@ def faces_over(rng, material, scene, width, height):
     least = max(scene.least_face_px, least)
     faces, taken = [], []
     if rng.random() < scene.filling:
-        size = rng.uniform(0.45, 0.85) * max(width, height)
+        size = min(rng.uniform(0.45, 0.85) * max(width, height), 1.15 * short)
         centre = width * rng.uniform(0.3, 0.7), height * rng.uniform(0.3, 0.6)
         faces.append(lay_face(rng, canvas, keep, material, centre, size, whole=True))
         taken.append((*centre, size))

@@ -4,6 +4,7 @@ import hashlib
 import tomllib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -91,6 +92,19 @@ def test_a_moved_face_lies_where_its_pixels_lie(mirror):
     # The first landmark is the eye at the left of the picture before and after mirroring.
     np.testing.assert_allclose(moved[4 + 2 * mirror :][:2], seen, atol=1.0)
     assert abs((moved[0] + moved[2]) / 2 - 120) < 1e-3
+
+
+@pytest.mark.parametrize("push", [(0.5, -0.3), (-0.6, 0.6), (0.0, 0.4)])
+def test_landmarks_go_with_a_turned_head(push):
+    piece = np.zeros((230, 160), np.float32)
+    box = (35.0, 72.0, 125.0, 184.0)
+    given = np.concatenate([box, [0.9], face(*box)[4:]]).astype(np.float32)
+    cv2.circle(piece, (int(given[9]), int(given[10])), 3, 255, -1)
+    turned, moved = compose.turn_head(piece, given, push)
+    y, x = np.mgrid[:230, :160]
+    seen = np.array([(x * turned).sum(), (y * turned).sum()]) / turned.sum()
+    np.testing.assert_allclose(moved[9:11], seen, atol=1.0)
+    assert (moved[:5] == given[:5]).all() and not np.allclose(moved[9:11], given[9:11])
 
 
 def test_shrinking_moves_nothing():
