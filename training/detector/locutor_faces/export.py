@@ -31,6 +31,7 @@ nms_iou = {overlap}
 NOTES = ("Finds frontal and near-frontal faces from some 20 pixels on; looks at brightness only. "
          "Takes pictures whose sides are multiples of 32.")
 FILE = "faces.onnx"
+WIDTHS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}  # numbers a cell
 
 
 def write_graph(net, path):
@@ -40,7 +41,11 @@ def write_graph(net, path):
     axes = {"input": {0: "B", 2: "H", 3: "W"}} | {n: {0: "B", 1: "cells"} for n in contract.OUTPUTS}
     torch.onnx.export(wrapped, (example,), str(path), input_names=["input"], dynamo=False,
                       output_names=contract.OUTPUTS, dynamic_axes=axes, opset_version=17)
-    onnx.checker.check_model(str(path))
+    graph = onnx.load(str(path))
+    for output in graph.graph.output:  # the exporter leaves the widths open; the program asks for them
+        output.type.tensor_type.shape.dim[2].dim_value = WIDTHS[output.name.split("_")[0]]
+    onnx.checker.check_model(graph, full_check=True)
+    onnx.save(graph, str(path))
     return wrapped
 
 

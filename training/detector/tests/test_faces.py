@@ -167,6 +167,8 @@ def test_unknown_settings_are_refused():
 def test_the_graph_says_what_the_network_says_at_any_shape(tmp_path):
     net = small()
     assert export.difference(export.write_graph(net, tmp_path / "g.onnx"), tmp_path / "g.onnx") < 1e-4
+    outputs = contract.Detector(tmp_path / "g.onnx").session.get_outputs()
+    assert [o.shape[2] for o in outputs] == [1, 1, 4, 10] * 3
 
 
 def test_only_brightness_counts(tmp_path):
