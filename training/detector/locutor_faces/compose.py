@@ -27,9 +27,9 @@ def move(face, matrix, angle, mirror):
     return np.concatenate([middle - turned, middle + turned, points.ravel()]).astype(np.float32)
 
 
-def hair_and_body(rng, canvas, box, photos, tone, keep):
-    """An oval behind a head that will be laid at `box`, often of the skin's `tone`, and a chest."""
-    x1, y1, x2, y2 = box
+def hair_and_body(rng, canvas, moved, photos, tone, keep):
+    """An oval behind a face [14] that will be laid, often of the skin's `tone`, and a chest."""
+    x1, y1, x2, y2 = moved[:4]
     w, h = x2 - x1, y2 - y1
     height, width = canvas.shape
     shapes = []
@@ -44,7 +44,11 @@ def hair_and_body(rng, canvas, box, photos, tone, keep):
     if rng.random() < 0.7:
         hair = np.zeros(canvas.shape, np.float32)
         up, long = rng.uniform(0.05, 0.5) * h, rng.uniform(0, 0.6) * h * (rng.random() < 0.4)
-        centre = ((x1 + x2) / 2 + rng.uniform(-0.08, 0.08) * w, (y1 - up + y2 - 0.2 * h + long) / 2)
+        # Of a head turned aside the back shows, on the side that the nose points away from.
+        eyes = (moved[4] + moved[6]) / 2
+        turned = np.clip((moved[8] - eyes) / w / 0.2, -1, 1)
+        back = (rng.uniform(-0.08, 0.08) - turned * rng.uniform(0, 0.5)) * w
+        centre = ((x1 + x2) / 2 + back, (y1 - up + y2 - 0.2 * h + long) / 2)
         paste.ellipse(hair, centre, (w * rng.uniform(0.5, 0.95), (1.0 * h + up - 0.2 * h + long) / 2 + 1))
         shapes.append(hair)
     for shape in shapes:
@@ -148,7 +152,7 @@ def lay_face(rng, canvas, keep, material, centre, size_px, whole=False):
     else:
         if rng.random() < 0.7:
             tone = piece[int(box[1]) : int(box[3]), 50:110].mean()
-            hair_and_body(rng, canvas, moved[:4], material.photos, tone, keep)
+            hair_and_body(rng, canvas, moved, material.photos, tone, keep)
         mask = paste.opacity(rng, piece.shape, box)
     paste.lay(canvas, piece, mask, matrix, keep)
     half = (moved[2:4] - moved[:2]) * rng.uniform(0.52, 0.75)

@@ -68,9 +68,9 @@ def head(rng, shape, box, shoulders):
 
 def opacity(rng, shape, box):
     kind = rng.random()
-    if kind < 0.35:
+    if kind < 0.5:  # most of them keep the hair and the back of the head
         return rectangle(rng, shape, box)
-    return head(rng, shape, box, shoulders=kind < 0.7)
+    return head(rng, shape, box, shoulders=kind < 0.78)
 
 
 def affine(box, centre, size_px, angle, stretch, mirror):
