@@ -64,36 +64,24 @@ pub fn pass(
 ) -> Result<Passed, RunError> {
     // Bounded by the source itself (`Hold`): in frames and in media time.
     let lane = Capacity { items: usize::MAX, bytes: usize::MAX };
-    let between = Capacity { items: BETWEEN, bytes: usize::MAX };
-    let inputs = Capacity { items: usize::MAX, bytes: SOUND_BYTES };
     let (fast_in, fast_out) = edge("source→overlay", lane, WhenFull::Block);
-    let (look_in, look_out) = edge("source→detect", between, WhenFull::Block);
-    let (score_in, score_out) = edge("track→score", inputs, WhenFull::Block);
     let (evidence_in, evidence_out) = edge("score→overlay", lane, WhenFull::Block);
     let (fast_in, fast_out) = film.map(|_| (fast_in, fast_out)).unzip();
     let scorer = scorer(setting, engine, recording);
     let join = Join::new(setting.rule, setting.floor, recording.shape().sound.is_some());
-    let look = Look::new(Box::new(engine.detector()), setting.plan, setting.policy);
     recording.play()?;
     std::thread::scope(|scope| {
         let named = |name: &str| std::thread::Builder::new().name(name.into());
-        let timeline = Timeline::new(JumpPolicy::default(), recording.shape().video.rate);
-        let pictures = recording.pictures();
         let hold = film.and(setting.schedule.frames_held).map(|frames| Hold {
             frames,
             span: setting.schedule.span_held,
             progress,
         });
-        let source = named("source").spawn_scoped(scope, move || {
-            feed_pictures(pictures, timeline, fast_in, look_in, hold, stop)
-        })?;
-        read_sound(scope, recording, film, &score_in, stop)?;
-        let track = named("track").spawn_scoped(scope, move || {
-            guarded(recording, || follow(look, &look_out, &score_in))
-        })?;
+        let fast = FastLane { film, frames: fast_in, hold };
+        let Front { source, track, found } = front(scope, setting, recording, engine, fast, stop)?;
         let most = setting.schedule.give_up_at;
         let scoring = named("score").spawn_scoped(scope, move || {
-            guarded(recording, || score(&score_out, scorer, join, most, &evidence_in))
+            guarded(recording, || score(&found, scorer, join, most, &evidence_in))
         })?;
         let overlay = named("overlay").spawn_scoped(scope, move || {
             let drawn = guarded(recording, || {
@@ -112,6 +100,74 @@ pub fn pass(
         tracked?;
         Ok(Passed { fed: fed?, scored: scored? })
     })
+}
+
+/// The stages before scoring alone: what they give goes to `take`, on the calling thread, which may
+/// end before they do.
+///
+/// # Errors
+/// The first thing that failed, in the order of the stages.
+pub fn look<T>(
+    setting: &Setting,
+    recording: &Recording,
+    engine: &Engine,
+    take: impl FnOnce(Receiver<ScoreInput>) -> T,
+) -> Result<(T, Fed), RunError> {
+    let stop = AtomicBool::new(false);
+    recording.play()?;
+    std::thread::scope(|scope| {
+        let fast = FastLane { film: None, frames: None, hold: None };
+        let Front { source, track, found } = front(scope, setting, recording, engine, fast, &stop)?;
+        let taken = guarded(recording, || Ok::<_, RunError>(take(found)));
+        // Whoever still reads then ends, too.
+        stop.store(true, Ordering::Relaxed);
+        recording.stop();
+        let fed = joined(source, "source");
+        joined(track, "track").flatten()?;
+        Ok((taken?, fed?))
+    })
+}
+
+/// Where pictures go beside the slow lane.
+struct FastLane<'scope> {
+    film: Option<&'scope Film>,
+    frames: Option<Sender<Frame>>,
+    hold: Option<Hold<'scope>>,
+}
+
+/// The stages before scoring, at work.
+struct Front<'scope> {
+    source: ScopedJoinHandle<'scope, Fed>,
+    track: ScopedJoinHandle<'scope, Result<(), RunError>>,
+    /// Tracked frames and sound.
+    found: Receiver<ScoreInput>,
+}
+
+/// Starts the stages before scoring, a thread each.
+fn front<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    setting: &Setting,
+    recording: &'scope Recording,
+    engine: &Engine,
+    fast: FastLane<'scope>,
+    stop: &'scope AtomicBool,
+) -> Result<Front<'scope>, RunError> {
+    let named = |name: &str| std::thread::Builder::new().name(name.into());
+    let between = Capacity { items: BETWEEN, bytes: usize::MAX };
+    let inputs = Capacity { items: usize::MAX, bytes: SOUND_BYTES };
+    let (look_in, look_out) = edge("source→detect", between, WhenFull::Block);
+    let (score_in, found) = edge("track→score", inputs, WhenFull::Block);
+    let look = Look::new(Box::new(engine.detector()), setting.plan, setting.policy);
+    let timeline = Timeline::new(JumpPolicy::default(), recording.shape().video.rate);
+    let pictures = recording.pictures();
+    let FastLane { film, frames, hold } = fast;
+    let source = named("source").spawn_scoped(scope, move || {
+        feed_pictures(pictures, timeline, frames, look_in, hold, stop)
+    })?;
+    read_sound(scope, recording, film, &score_in, stop)?;
+    let track = named("track")
+        .spawn_scoped(scope, move || guarded(recording, || follow(look, &look_out, &score_in)))?;
+    Ok(Front { source, track, found })
 }
 
 /// The sound's two threads: what the model hears, and what the film keeps.

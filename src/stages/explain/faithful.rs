@@ -12,6 +12,7 @@
 
 use super::field::{PIXELS, SIDE, blurred};
 use super::upsample::Bicubic;
+use crate::core::geometry::Rect;
 use crate::core::seeded::Seeded;
 
 /// Shares of the crop's area that are deleted or inserted.
@@ -20,14 +21,19 @@ pub const AREAS: [f32; 3] = [0.10, 0.20, 0.40];
 const MASK_EDGE_SIGMA: f32 = 2.0;
 const SUBSTRATE_SIGMA: f32 = 10.0;
 
-/// The mean over a clip of its raw maps (each `width` × `height`), enlarged to the crop, ≥ 0.
-/// Returns `None` where there is no map or a size does not fit.
+/// The mean over a clip of its raw maps (each `width` × `height` cells), ≥ 0 and enlarged to the
+/// part of the crop that they cover (`area`, in shares of its sides); 0 outside it ([`PIXELS`]
+/// values in all). Returns `None` where there is no map, a size does not fit, or the part is none.
 pub fn clip_map<'a>(
     maps: impl IntoIterator<Item = &'a [f32]>,
-    width: usize,
-    height: usize,
+    (width, height): (usize, usize),
+    area: Rect,
 ) -> Option<Vec<f32>> {
-    let mut bicubic = Bicubic::new((width, height), (SIDE, SIDE))?;
+    let pixel = |share: f32| (share.clamp(0.0, 1.0) * SIDE as f32).round() as usize;
+    let (left, top) = (pixel(area.x1), pixel(area.y1));
+    let across = pixel(area.x2).checked_sub(left)?;
+    let down = pixel(area.y2).checked_sub(top)?;
+    let mut bicubic = Bicubic::new((width, height), (across, down))?;
     let mut sum = vec![0.0f64; width * height];
     let mut count = 0usize;
     for map in maps {
@@ -38,7 +44,14 @@ pub fn clip_map<'a>(
         count += 1;
     }
     let mean: Vec<f32> = sum.iter().map(|s| (s / count as f64) as f32).collect();
-    (count > 0).then(|| bicubic.evidence(&mean))
+    if count == 0 {
+        return None;
+    }
+    let mut whole = vec![0.0; PIXELS];
+    for (y, row) in bicubic.evidence(&mean).chunks_exact(across).enumerate() {
+        whole[(top + y) * SIDE + left..][..across].copy_from_slice(row);
+    }
+    Some(whole)
 }
 
 /// The mask of a map's best `area` (0..=1) of the crop: 1 inside, 0 outside, its edge softened. Of
@@ -56,7 +69,17 @@ pub fn mask(map: &[f32], area: f32) -> Vec<f32> {
     blurred(&mask, MASK_EDGE_SIGMA)
 }
 
-/// A clip of crops and the same clip blurred: what is left when all evidence is gone.
+/// What takes the place of a picture's parts that are masked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Substrate {
+    /// Every picture blurred: no detail is left, but coarse movement.
+    Blur,
+    /// The clip's mean picture, blurred, for all of it: nothing moves either.
+    Still,
+}
+
+/// A clip of crops and the same clip with all evidence gone.
 #[derive(Clone, Debug)]
 pub struct MaskedClip {
     crops: Vec<f32>,
@@ -66,13 +89,16 @@ pub struct MaskedClip {
 impl MaskedClip {
     /// From `crops`: frame by frame, [`PIXELS`] grey values 0..=255 each. `None` where that is not
     /// a whole number of frames, or none.
-    pub fn new(crops: &[u8]) -> Option<Self> {
+    pub fn new(crops: &[u8], kind: Substrate) -> Option<Self> {
         if crops.is_empty() || !crops.len().is_multiple_of(PIXELS) {
             return None;
         }
         let crops: Vec<f32> = crops.iter().map(|v| f32::from(*v)).collect();
-        let blur = |frame| blurred(frame, SUBSTRATE_SIGMA);
-        let substrate = crops.chunks_exact(PIXELS).flat_map(blur).collect();
+        let blur = |frame: &[f32]| blurred(frame, SUBSTRATE_SIGMA);
+        let substrate = match kind {
+            Substrate::Blur => crops.chunks_exact(PIXELS).flat_map(blur).collect(),
+            Substrate::Still => blur(&mean_frame(&crops)).repeat(crops.len() / PIXELS),
+        };
         Some(Self { crops, substrate })
     }
 
@@ -81,20 +107,30 @@ impl MaskedClip {
         &self.crops
     }
 
-    /// The clip with everything blurred away.
+    /// The clip with everything masked.
     pub fn substrate(&self) -> &[f32] {
         &self.substrate
     }
 
-    /// The clip with what lies under `mask` blurred away.
+    /// The clip with what lies under `mask` gone.
     pub fn deleted(&self, mask: &[f32]) -> Vec<f32> {
         mix(&self.crops, &self.substrate, mask)
     }
 
-    /// The blurred clip with what lies under `mask` put back.
+    /// The masked clip with what lies under `mask` put back.
     pub fn inserted(&self, mask: &[f32]) -> Vec<f32> {
         mix(&self.substrate, &self.crops, mask)
     }
+}
+
+fn mean_frame(crops: &[f32]) -> Vec<f32> {
+    let mut mean = vec![0.0; PIXELS];
+    for frame in crops.chunks_exact(PIXELS) {
+        mean.iter_mut().zip(frame).for_each(|(sum, v)| *sum += v);
+    }
+    let frames = (crops.len() / PIXELS) as f32;
+    mean.iter_mut().for_each(|v| *v /= frames);
+    mean
 }
 
 fn mix(base: &[f32], under: &[f32], mask: &[f32]) -> Vec<f32> {
@@ -175,7 +211,7 @@ mod tests {
     fn clip() -> MaskedClip {
         let mut seeded = Seeded::new(3);
         let crops: Vec<u8> = (0..2 * PIXELS).map(|_| (seeded.next_u64() >> 56) as u8).collect();
-        MaskedClip::new(&crops).expect("two frames")
+        MaskedClip::new(&crops, Substrate::Blur).expect("two frames")
     }
 
     /// A model that looks at one place only: contrast within a square.
@@ -233,11 +269,34 @@ mod tests {
     #[test]
     fn a_clips_map_is_the_mean_of_its_maps() {
         let (a, b) = ([0.0, 4.0, 0.0, 0.0], [2.0, 0.0, 0.0, 0.0]);
-        let map = clip_map([&a[..], &b[..]], 2, 2).expect("two maps");
+        let whole = Rect::new(0.0, 0.0, 1.0, 1.0);
+        let map = clip_map([&a[..], &b[..]], (2, 2), whole).expect("two maps");
         let mut bicubic = Bicubic::new((2, 2), (SIDE, SIDE)).expect("no zero");
         assert_eq!(map, bicubic.evidence(&[1.0, 2.0, 0.0, 0.0]));
-        assert!(clip_map([], 2, 2).is_none());
-        assert!(clip_map([&a[..3]], 2, 2).is_none());
+        assert!(clip_map([], (2, 2), whole).is_none());
+        assert!(clip_map([&a[..3]], (2, 2), whole).is_none());
+        assert!(clip_map([&a[..]], (2, 2), Rect::new(0.5, 0.0, 0.5, 1.0)).is_none());
+    }
+
+    #[test]
+    fn a_map_lies_where_it_covers_the_crop_and_nowhere_else() {
+        // The lower right quarter.
+        let area = Rect::new(0.5, 0.5, 1.0, 1.0);
+        let map = clip_map([&[3.0][..]], (1, 1), area).expect("a map");
+        for (i, v) in map.iter().enumerate() {
+            let inside = i % SIDE >= SIDE / 2 && i / SIDE >= SIDE / 2;
+            let wanted = if inside { 3.0 } else { 0.0 };
+            assert!((v - wanted).abs() < 1e-4, "{i}: {v}");
+        }
+    }
+
+    #[test]
+    fn on_a_still_substrate_nothing_moves() {
+        let crops = [[10_u8; PIXELS], [20; PIXELS], [60; PIXELS]].concat();
+        let clip = MaskedClip::new(&crops, Substrate::Still).expect("three frames");
+        assert!(clip.substrate().iter().all(|v| (v - 30.0).abs() < 1e-3));
+        let clip = MaskedClip::new(&crops, Substrate::Blur).expect("three frames");
+        assert!((clip.substrate()[PIXELS] - 20.0).abs() < 1e-3);
     }
 
     #[test]
@@ -246,7 +305,7 @@ mod tests {
         assert_eq!(permuted(&gate, 5), permuted(&gate, 5));
         assert_ne!(permuted(&gate, 5), permuted(&gate, 6));
         assert_ne!(random_blob(5), random_blob(6));
-        assert!(MaskedClip::new(&[0; PIXELS + 1]).is_none());
-        assert!(MaskedClip::new(&[]).is_none());
+        assert!(MaskedClip::new(&[0; PIXELS + 1], Substrate::Blur).is_none());
+        assert!(MaskedClip::new(&[], Substrate::Blur).is_none());
     }
 }

@@ -22,7 +22,7 @@ pub mod upsample;
 use std::fmt;
 use std::str::FromStr;
 
-pub use raw::{raw_against, raw_map};
+pub use raw::{gate_activity, raw_against, raw_map, raw_map_by_lot};
 
 /// Which channels count, and for how much.
 #[derive(

@@ -43,13 +43,60 @@ pub fn raw_map(
         Mode::GateActivation => {
             check("gate", gate.len(), features.channels())?;
             let gate = finite_or_zero(gate);
-            let activity = gate.iter().zip(features.pooled()).map(|(s, v)| s * f64::from(v));
-            gated_mean(features, &gate, &above_z(&activity.collect::<Vec<_>>()))
+            gated_mean(features, &gate, &above_z(&activity(features, &gate)))
         }
         Mode::Ablation => effect_sum(features, effects.ok_or(ExplainError::NoEffects)?, 1.0)?,
     };
     write(&cells, out);
     Ok(())
+}
+
+/// Control: writes what [`raw_map`] would, had what the mode goes by (gates, the choice of channels,
+/// effects) been dealt out to other channels: channel c gets that of channel `order[c]`. A map that
+/// is no truer than this one owes nothing to what it goes by.
+///
+/// # Errors
+/// As [`raw_map`], or where `order` is no order of the channels.
+pub fn raw_map_by_lot(
+    mode: Mode,
+    features: &FeatureMap<'_>,
+    (gate, effects): (&[f32], &[f32]),
+    order: &[usize],
+    out: &mut [f32],
+) -> Result<(), ExplainError> {
+    check("map to write", out.len(), features.cells())?;
+    check("order of channels", order.len(), features.channels())?;
+    let beyond = order.iter().find(|c| **c >= features.channels());
+    check("order of channels", beyond.map_or(order.len(), |c| c + 1), features.channels())?;
+    let dealt = |values: &[f32]| order.iter().map(|c| values[*c]).collect::<Vec<f32>>();
+    match mode {
+        Mode::None => raw_map(mode, features, gate, None, out),
+        Mode::Paper => {
+            check("gate", gate.len(), features.channels())?;
+            raw_map(mode, features, &dealt(gate), None, out)
+        }
+        Mode::GateActivation => {
+            check("gate", gate.len(), features.channels())?;
+            let gate = finite_or_zero(gate);
+            let kept = above_z(&activity(features, &gate));
+            let kept: Vec<bool> = order.iter().map(|c| kept[*c]).collect();
+            write(&gated_mean(features, &gate, &kept), out);
+            Ok(())
+        }
+        Mode::Ablation => {
+            check("list of effects", effects.len(), features.channels())?;
+            raw_map(mode, features, gate, Some(&dealt(effects)), out)
+        }
+    }
+}
+
+/// Per channel gate × the largest activation: what [`Mode::GateActivation`] goes by.
+pub fn gate_activity(features: &FeatureMap<'_>, gate: &[f32]) -> Vec<f64> {
+    activity(features, &finite_or_zero(gate))
+}
+
+fn activity(features: &FeatureMap<'_>, gate: &[f64]) -> Vec<f64> {
+    gate.iter().zip(features.pooled()).map(|(s, v)| s * f64::from(v)).collect()
 }
 
 /// Writes the evidence *against* speaking to `out`: as [`Mode::Ablation`], but of the channels
@@ -280,6 +327,31 @@ mod tests {
         let case = Case { values, c: 10, h: 1, w: 1, gate, effects: vec![0.0; 10] };
         assert!((case.map(Mode::Paper)[0] - 0.9 * 0.01).abs() < 1e-6);
         assert!((case.map(Mode::GateActivation)[0] - 0.5 * 8.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn by_lot_the_other_channel_counts() {
+        // Channel 3 is chosen by every mode; the lot gives its place to channel 0.
+        let (mut gate, mut effects) = (vec![0.4; 10], vec![0.0; 10]);
+        (gate[3], effects[3]) = (0.9, 2.0);
+        let mut values = vec![0.5; 10];
+        (values[0], values[3]) = (0.25, 8.0);
+        let features = FeatureMap::new(&values, 10, 1, 1).expect("a map");
+        let mut order: Vec<usize> = (0..10).collect();
+        order.swap(0, 3);
+        let map = |mode| {
+            let mut out = [0.0];
+            raw_map_by_lot(mode, &features, (&gate, &effects), &order, &mut out).expect("fits");
+            out[0]
+        };
+        // Paper: the gate itself moves; gate-activation: the choice does, each keeps its gate.
+        assert!((map(Mode::Paper) - 0.9 * 0.25).abs() < 1e-6);
+        assert!((map(Mode::GateActivation) - 0.4 * 0.25).abs() < 1e-6);
+        assert!((map(Mode::Ablation) - 2.0).abs() < 1e-6);
+        let mut out = [0.0];
+        order[1] = 10;
+        let error = raw_map_by_lot(Mode::Paper, &features, (&gate, &effects), &order, &mut out);
+        assert!(error.is_err());
     }
 
     #[test]

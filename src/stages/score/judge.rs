@@ -298,8 +298,9 @@ impl Judge {
     }
 }
 
-/// The SE vector of the face's channels at tick `t` of the first window.
-fn face_gate(shape: &ModelShape, result: &HeadResult, t: usize) -> Vec<f32> {
+/// The SE vector of the face's channels at tick `t` of the first window, where the head gives it;
+/// else ones.
+pub fn face_gate(shape: &ModelShape, result: &HeadResult, t: usize) -> Vec<f32> {
     let channels = shape.map_channels;
     match (&result.gates, shape.gate) {
         (Some(gates), GateSource::Head) => {
