@@ -6,6 +6,7 @@ pub mod cli;
 pub mod config;
 pub mod core;
 pub mod eval;
+pub mod faithful;
 #[cfg(feature = "gst")]
 pub mod gst;
 pub mod models;

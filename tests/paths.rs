@@ -14,6 +14,8 @@ mod clips;
 mod demo;
 #[path = "paths/errors.rs"]
 mod errors;
+#[path = "paths/faithfulness.rs"]
+mod faithfulness;
 #[path = "paths/hears.rs"]
 mod hears;
 #[path = "paths/kit.rs"]

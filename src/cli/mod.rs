@@ -6,6 +6,7 @@ mod annotate;
 mod bench;
 pub mod doctor;
 pub mod eval;
+pub mod faithfulness;
 pub mod models;
 #[cfg(all(feature = "gst", feature = "onnx"))]
 mod stats;
@@ -47,6 +48,8 @@ pub enum Command {
     Eval(eval::EvalArgs),
     /// Measure what the whole path costs beside the least that it can cost.
     Bench(BenchArgs),
+    /// Measure how true a package's heatmaps are: insertion and deletion beside controls.
+    Faithfulness(faithfulness::FaithfulnessArgs),
 }
 
 /// `locutor annotate`.
@@ -236,8 +239,10 @@ pub fn dispatch(command: &Command) -> Exit {
         Command::Run(args) => annotate::run_file(args),
         #[cfg(all(feature = "gst", feature = "onnx"))]
         Command::Bench(args) => bench::bench(args),
+        #[cfg(all(feature = "gst", feature = "onnx"))]
+        Command::Faithfulness(args) => faithfulness::faithfulness(args),
         #[cfg(not(all(feature = "gst", feature = "onnx")))]
-        Command::Annotate(_) | Command::Run(_) | Command::Bench(_) => {
+        Command::Annotate(_) | Command::Run(_) | Command::Bench(_) | Command::Faithfulness(_) => {
             eprintln!("locutor: built without media or inference; build it with default features");
             Exit::Unavailable
         }
