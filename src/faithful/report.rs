@@ -20,6 +20,9 @@ const DRAWS: usize = 2_000;
 /// The area, of [`AREAS`], whose deletion is told as a share of all there is.
 const TWENTY: usize = 1;
 
+/// Masking everything takes at least so much from z, or there is little that a map could point at.
+const LEAST_FALL: f64 = 1.0;
+
 /// A mean over windows.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub struct Mean {
@@ -73,7 +76,8 @@ pub struct MapReport {
     pub insertion: Option<[f64; 3]>,
     /// Mean insertion minus mean deletion: the higher, the truer.
     pub gap: Option<Mean>,
-    /// Share of what masking everything takes from z that deleting the best 20 % takes.
+    /// Share of what masking everything takes from z that deleting the best 20 % takes; `None`
+    /// where even that takes little ([`Report::keeps_its_score`]).
     pub removed_by_20: Option<f64>,
     /// Of a mode: against the same mode by lot.
     pub above_permuted: Option<Compared>,
@@ -163,6 +167,15 @@ pub struct Report {
     pub windows: Vec<WindowReport>,
 }
 
+impl Report {
+    /// Whether the model says much the same with all of the picture masked: the substrate leaves it
+    /// what it goes by, and no map can be told from another.
+    pub fn keeps_its_score(&self) -> bool {
+        let fall = self.z_full.zip(self.z_masked).map(|(full, masked)| full.mean - masked.mean);
+        fall.is_some_and(|fall| fall <= LEAST_FALL)
+    }
+}
+
 /// The report on windows that were found and measured, in order.
 pub fn report(
     conditions: Conditions,
@@ -236,13 +249,14 @@ fn by_area(values: impl ExactSizeIterator<Item = [f32; AREAS.len()]>) -> Option<
     (count > 0.0).then(|| sums.map(|sum| sum / count))
 }
 
-/// Share of the fall from the whole picture to none of it that deleting the best fifth makes.
+/// Share of the fall from the whole picture to none of it that deleting the best fifth makes;
+/// `None` where there is hardly a fall.
 fn removed(here: &[(&WindowFigures, &Faithfulness)]) -> Option<f64> {
     let sum = |of: &dyn Fn(&WindowFigures, &Faithfulness) -> f32| -> f64 {
         here.iter().map(|(w, f)| f64::from(of(w, f))).sum()
     };
     let all = sum(&|w, _| w.z_full - w.z_masked);
-    (all > 0.0).then(|| sum(&|w, f| w.z_full - f.deletion[TWENTY]) / all)
+    (all > LEAST_FALL * here.len() as f64).then(|| sum(&|w, f| w.z_full - f.deletion[TWENTY]) / all)
 }
 
 fn median(mut values: Vec<f64>) -> Option<f64> {
@@ -332,6 +346,21 @@ mod tests {
         assert_eq!((lot.control, lot.above_permuted, lot.typical), (true, None, None));
         assert_eq!(report.correlation, None);
         assert_eq!(report.z_full.map(|m| m.mean), Some(4.0));
+        assert!(!report.keeps_its_score());
+    }
+
+    #[test]
+    fn a_score_that_survives_masking_is_told() {
+        let mut figures = figures([0.1; 3]);
+        figures.z_masked = 3.5;
+        let report = report(
+            conditions(),
+            Vec::new(),
+            &[(window(), figures)],
+            &MapKind::all(&[Mode::Ablation]),
+        );
+        assert!(report.keeps_its_score());
+        assert_eq!(report.maps[0].removed_by_20, None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::core::exit::Exit;
 use crate::faithful::clips::{Request, measure_clips};
 use crate::faithful::report::{ClipReport, Compared, MapReport, Mean, Report};
 use crate::run::RunError;
+use crate::stages::explain::faithful::Substrate;
 
 /// Fewer windows than that say little of maps that lie near each other.
 const ENOUGH: usize = 30;
@@ -29,6 +30,15 @@ pub fn faithfulness(args: &FaithfulnessArgs) -> Exit {
         note(format!(
             "only {windows} of the {ENOUGH} windows or more that figures need: the order of maps whose \
              intervals overlap is chance; give more clips, of other people"
+        ));
+    }
+    if report.keeps_its_score() {
+        note(format!(
+            "with all of the picture masked {} says much the same as with the whole: substrate {} \
+             leaves it what it goes by, and no map can be told from another{}",
+            report.conditions.package,
+            word(&report.conditions.substrate),
+            if args.substrate == Substrate::Blur { "; try --substrate still" } else { "" },
         ));
     }
     if args.json { print_json(&report) } else { print(&table(&report)) }
