@@ -29,6 +29,8 @@ class Loss:
     nce_clips: float = 0.5
     sparsity: float = 0.0
     truth: float = 0.0
+    ablated: int = 0  # channels a face that the truth loss takes out; 0: by gradients instead
+    ablated_faces: int = 0  # faces a step that it looks at; 0: half of them
     spread: float = 0.0  # pressure towards few cells and channels
     truth_after: float = 0.4  # share of the run before truth and spread set in
     dark: float = 0.0  # pressure on every cell of the gated map: only what pays is lit

@@ -73,9 +73,12 @@ def truths(model: Locutor, batch, hidden, coded, audio, cfg: config.Config, part
     weight = batch.weight[batch.own].to(face)
     here = slice(0, half * ticks)
     if cfg.loss.truth:
-        lie, parts_of["truth"] = truthful.truth_of(
-            model, parts[here], maps[here], gate[here], valid[:half], audio[:half].detach(),
-            clear[:half])
+        n = cfg.loss.ablated_faces or half
+        few = slice(0, n * ticks)
+        given = (model, parts[few], maps[few], gate[few], valid[:n], audio[:n].detach(), clear[:n])
+        lie, parts_of["truth"] = (
+            truthful.ablated_truth(*given, cfg.loss.ablated) if cfg.loss.ablated else
+            truthful.truth_of(*given))
         total = total + cfg.loss.truth * lie
     rows = []  # name of the loss, embedding, which face, how much of the verdict is to be left
     if hidden is not None:

@@ -64,3 +64,36 @@ def truth_of(model, parts, maps, gate, valid, audio, clear) -> tuple[torch.Tenso
     grad, = torch.autograd.grad((z * clear).sum(), parts, create_graph=True)
     effect = (grad * parts).sum(-1)
     return losses.truthful(rule.strength(maps, gate), effect, clear.flatten())
+
+
+def some_channels(strength: torch.Tensor, count: int) -> torch.Tensor:
+    """[n, C] -> [n, count]: a quarter of them the strongest, the rest by lot."""
+    strong = strength.argsort(1, descending=True)
+    few = count // 4
+    lots = torch.rand_like(strength[:, few:]).argsort(1)[:, :count - few]
+    return torch.cat([strong[:, :few], strong[:, few:].gather(1, lots)], 1)
+
+
+def root(x: torch.Tensor) -> torch.Tensor:
+    """Signed square root: the many small effects count beside the few large ones."""
+    return x.sign() * ((x.abs() + 1e-3).sqrt() - 1e-3**0.5)
+
+
+def ablated_truth(model, parts, maps, gate, valid, audio, clear, count: int):
+    """As `truth_of`, with what `truth` measures: some channels are taken out of the whole window."""
+    n, ticks = clear.shape
+    strength = rule.strength(maps, gate).unflatten(0, (n, ticks))
+    which = some_channels(strength.mean(1).detach(), count)
+    face = model.embed(parts, valid, n, ticks)
+    here = (face.abs().sum(-1) > 0).to(face)[:, None, :, None]
+    chosen = parts.unflatten(0, (n, ticks)).gather(
+        2, which[:, None, :, None].expand(-1, ticks, -1, parts.shape[-1]))
+    shares = torch.einsum("ntkp,nkpd->nktd", chosen, model.face.weights()[which]) * here
+    rows = torch.cat([face[:, None], face[:, None] - shares], 1).flatten(0, 1)
+    training = model.head.training
+    model.head.eval()  # dropout would drown small effects
+    z = model.judge(audio.repeat_interleave(count + 1, 0), rows).unflatten(0, (n, count + 1))
+    model.head.train(training)
+    effect = (z[:, :1] - z[:, 1:]).transpose(1, 2).flatten(0, 1)
+    seen = strength.gather(2, which[:, None].expand(-1, ticks, -1)).flatten(0, 1)
+    return losses.truthful(root(seen), root(effect), clear.flatten())
