@@ -161,11 +161,15 @@ fn a_recording_that_may_not_be_read() {
 }
 
 #[test]
-fn no_models_at_all() {
-    let (folder, none) = (folder(), tempfile::tempdir().unwrap());
-    let said = say(none.path(), folder.path(), "annotate good.mp4 FILM");
-    assert_eq!(said.code, Some(69), "{}", said.err);
-    assert!(said.err.contains("then run: locutor models import light-asd"), "{}", said.err);
+fn a_broken_package_that_stands_before_the_built_in_one() {
+    let (folder, models) = (folder(), tempfile::tempdir().unwrap());
+    let manifest = models.path().join("locutor/model.toml");
+    std::fs::create_dir(models.path().join("locutor")).unwrap();
+    std::fs::write(&manifest, "kind = 1").unwrap();
+    let said = say(models.path(), folder.path(), "annotate good.mp4 FILM");
+    assert_eq!(said.code, Some(65), "{}", said.err);
+    let named = format!("locutor: {} line 1: ", manifest.display());
+    assert!(said.err.starts_with(&named), "{}", said.err);
     assert!(!folder.path().join("film.mp4").exists() && leftovers(folder.path()).is_empty());
 }
 
