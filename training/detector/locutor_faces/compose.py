@@ -130,7 +130,7 @@ def piece_of(rng, crop, face):
     return piece, moved
 
 
-def lay_face(rng, canvas, keep, material, centre, size_px, whole=False):
+def lay_face(rng, canvas, keep, material, centre, size_px, whole=False, turned_whole=0.0):
     """Lays one face; gives its [14]. What comes later must not cover it: `keep` becomes 0 there."""
     index = material.draw(rng)
     piece, face = piece_of(rng, material.crops[index], material.faces[index])
@@ -145,7 +145,8 @@ def lay_face(rng, canvas, keep, material, centre, size_px, whole=False):
         fringe(rng, piece, box)
     matrix = paste.affine(box, centre, size_px, angle, stretch, mirror)
     moved = move(face, matrix, angle, mirror)
-    if whole:
+    aside = abs(moved[8] - (moved[4] + moved[6]) / 2) > 0.12 * (moved[2] - moved[0])
+    if whole or (aside and rng.random() < turned_whole):
         mask = np.ones(piece.shape, np.float32)
         if rng.random() < 0.5:
             mask[: paste.ABOVE_PX] = 0
@@ -218,7 +219,7 @@ def faces_over(rng, material, scene, width, height):
         size = size_of(rng, least, most if number < 3 else most * 0.5)
         place = free_place(rng, taken, width, height, size)
         if place:
-            faces.append(lay_face(rng, canvas, keep, material, place, size))
+            faces.append(lay_face(rng, canvas, keep, material, place, size, turned_whole=scene.turned_whole))
             taken.append((*place, size))
     return canvas, np.array(faces, np.float32).reshape(-1, 14)
 

@@ -27,6 +27,8 @@ class Scene:
     filling: float = 0.2  # share of pictures that one crop fills
     panels: float = 0.15  # share of pictures made of two panels
     decoys: float = 1.5  # mean number of pasted things that are no face
+    turned: float = 3.0  # heads turned aside are drawn up to so many times more often
+    turned_whole: float = 0.0  # share of them that keep what the track shows around them
     camera: float = 1.0  # how often blur, noise, dim light and compression spoil a picture
     calm_from: int = 1_000_000_000  # from this step on the two that follow hold instead
     calm_camera: float = 0.6
@@ -47,6 +49,7 @@ class Run:
     seed: int = 0
     data: str = "data"
     out: str = "runs/base"
+    init: str = ""  # run whose averaged weights to start from; empty: random weights
     steps: int = 3000
     minutes: float = 60.0  # where they pass first, the rate falls to nothing by then
     rate: float = 4e-3

@@ -35,19 +35,19 @@ def weighted(pictures, times=5):
     return [p for p in pictures for _ in range(times if is_photograph(p) else 1)]
 
 
-def by_pose(faces):
-    """Chance of each crop: heads turned aside, raised or lowered count up to five times."""
+def by_pose(faces, turned=3.0):
+    """Chance of each crop: heads turned aside count up to 1 + `turned` times, tilted ones twice."""
     eye_r, eye_l, nose, mouth_r, mouth_l = faces[:, 5:].reshape(-1, 5, 2).transpose(1, 0, 2)
     across = np.maximum(np.abs(eye_l[:, 0] - eye_r[:, 0]), 4)
     yaw = np.abs(nose[:, 0] - (eye_l[:, 0] + eye_r[:, 0]) / 2) / across
     eyes, mouth = (eye_l[:, 1] + eye_r[:, 1]) / 2, (mouth_l[:, 1] + mouth_r[:, 1]) / 2
     height = (nose[:, 1] - eyes) / np.maximum(mouth - eyes, 4)
     pitch = np.abs(height - np.median(height))
-    weight = 1 + 3 * np.clip(yaw / 0.5, 0, 1) + np.clip(pitch / 0.25, 0, 1)
+    weight = 1 + turned * np.clip(yaw / 0.5, 0, 1) + np.clip(pitch / 0.25, 0, 1)
     return weight / weight.sum()
 
 
-def load(folder, share):
+def load(folder, share, turned=3.0):
     """(training, validation) material of the folder that `prepare` wrote."""
     folder = Path(folder)
     with np.load(folder / "faces.npz") as file:
@@ -58,4 +58,4 @@ def load(folder, share):
     every = max(2, round(1 / share)) if share else len(photos) + 1
     seen = [p for i, p in enumerate(photos) if i % every]
     unseen = [p for i, p in enumerate(photos) if i % every == 0]
-    return Material(crops[~kept], faces[~kept], weighted(seen), by_pose(faces[~kept])), Material(crops[kept], faces[kept], weighted(unseen))
+    return Material(crops[~kept], faces[~kept], weighted(seen), by_pose(faces[~kept], turned)), Material(crops[kept], faces[kept], weighted(unseen))

@@ -60,6 +60,8 @@ class State:
         self.config = c
         torch.manual_seed(c.run.seed)
         self.net = model.Faces(c.model).to(memory_format=torch.channels_last)
+        if c.run.init:
+            self.net.load_state_dict(trained(c.run.init).state_dict())
         self.kept = model.Faces(c.model).requires_grad_(False)
         self.kept.load_state_dict(self.net.state_dict())
         decayed = [p for p in self.net.parameters() if p.ndim > 1]
@@ -109,7 +111,7 @@ def train(c):
     out = Path(c.run.out)
     out.mkdir(parents=True, exist_ok=True)
     (out / "config.json").write_text(json.dumps(config.as_dict(c), indent=1))
-    stuff, _ = material.load(c.run.data, c.run.holdout)
+    stuff, _ = material.load(c.run.data, c.run.holdout, c.scene.turned)
     state = State(c)
     state.resume()
     batches = Batches(stuff, c.scene, c.run.seed, c.run.steps, state.step)
