@@ -40,8 +40,10 @@ macro_rules! built_in {
 }
 
 /// All of them.
-pub static BUILT_IN: &[BuiltIn] =
-    &[built_in!("locutor", "face.onnx", "audio.onnx", "head.onnx", "compete.onnx")];
+pub static BUILT_IN: &[BuiltIn] = &[
+    built_in!("locutor", "face.onnx", "audio.onnx", "head.onnx", "compete.onnx"),
+    built_in!("locutor-faces", "faces.onnx"),
+];
 
 #[cfg(test)]
 mod tests {
