@@ -40,6 +40,7 @@ class Loss:
     enough: float = 0.0  # the channels that the rule keeps, alone: judged as before
     missing: float = 0.0  # all but the channels that the rule keeps: not speaking
     shift_ticks_min: int = 5
+    other_weight: float = 1.0  # of rows that hear another person alone
 
 
 @dataclasses.dataclass

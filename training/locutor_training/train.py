@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from . import config, heldout, losses, places, rule, truthful
-from .data import Sampler, Tracks
+from .data import SOUNDS, Sampler, Tracks
 from .mel import log_mel, other_voice
 from .model import Locutor
 
@@ -101,6 +101,13 @@ def truths(model: Locutor, batch, hidden, coded, audio, cfg: config.Config, part
     return total
 
 
+def weigh_others(face_of: torch.Tensor, sound_of: torch.Tensor, weight: float) -> torch.Tensor:
+    """`weight` for rows in which another person's voice is heard alone, else 1: [rows]."""
+    sound = sound_of % len(SOUNDS)
+    other = ((sound < 2) & (sound != face_of % 2)) | (sound == SOUNDS.index("stranger"))
+    return torch.where(other, weight, 1.0)
+
+
 def losses_of(model: Locutor, batch, rng, cfg: config.Config, device,
               truth: bool = True) -> tuple[torch.Tensor, dict]:
     """The sum to descend and its parts, as numbers."""
@@ -115,7 +122,8 @@ def losses_of(model: Locutor, batch, rng, cfg: config.Config, device,
     face, audio = coded[0][:n], audio.float()
     face_of, sound_of = batch.face_of.to(device), batch.sound_of.to(device)
     z = model.judge(audio[sound_of], face[face_of])
-    parts_of = {"verdict": losses.verdict(z, batch.target.to(device), batch.weight.to(device))}
+    weight = batch.weight.to(device) * weigh_others(face_of, sound_of, cfg.loss.other_weight)[:, None]
+    parts_of = {"verdict": losses.verdict(z, batch.target.to(device), weight)}
     own_audio = audio[sound_of[batch.own]]
     within, between = losses.contrast(
         model.head.sync_face(face)[0], model.head.sync_audio(own_audio), clear,
