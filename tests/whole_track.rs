@@ -70,7 +70,8 @@ fn scores(
     };
     let recording = Recording::open(clip, 1).expect("the test's own set-up");
     let video = recording.shape().video;
-    let mut setting = setting(&pipeline, speaker, &video).expect("the test's own set-up");
+    let mut setting =
+        setting(&pipeline, (speaker, detector), &video).expect("the test's own set-up");
     setting.schedule.window = window.unwrap_or(setting.schedule.window);
     let options = SessionOptions { device: Device::Cpu, intra_threads: 2 };
     let engine = Engine::start(detector, speaker, &options).expect("the test's own set-up");

@@ -19,7 +19,8 @@ use crate::stages::source::gst::Recording;
 pub fn transcode(pipeline: &Pipeline) -> Result<(), RunError> {
     let recording = Recording::open(&pipeline.input, pipeline.audio_track)?;
     let speaker = find(Role::Speaker, pipeline.package.as_deref())?;
-    let setting = setting(pipeline, &speaker, &recording.shape().video)?;
+    let detector = find(Role::Detector, pipeline.detector.as_deref())?;
+    let setting = setting(pipeline, (&speaker, &detector), &recording.shape().video)?;
     let outputs = Outputs::create(pipeline, &setting, &recording)?;
     if let Some(named) = &outputs.film {
         let nothing = |frame| Ok(Some(FrameEvidence { frame, faces: Vec::new(), floor: None }));

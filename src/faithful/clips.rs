@@ -73,7 +73,8 @@ pub fn measure_clips(
     let (mut clips, mut measured) = (Vec::new(), Vec::new());
     for clip in &request.clips {
         let recording = Recording::open(clip, request.audio_track)?;
-        let setting = setting(&pipeline(request, clip), &speaker, &recording.shape().video)?;
+        let packages = (&speaker, &detector);
+        let setting = setting(&pipeline(request, clip), packages, &recording.shape().video)?;
         let (tracks, note) = tracks(&setting, &recording, &engine)?;
         drop(recording);
         let (mut clip, chosen) = chosen(clip, &tracks, request);

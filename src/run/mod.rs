@@ -122,7 +122,7 @@ pub fn run(
     let recording = Recording::open(&pipeline.input, pipeline.audio_track)?;
     let speaker = find(Role::Speaker, pipeline.package.as_deref())?;
     let detector = find(Role::Detector, pipeline.detector.as_deref())?;
-    let setting = setting(pipeline, &speaker, &recording.shape().video)?;
+    let setting = setting(pipeline, (&speaker, &detector), &recording.shape().video)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let options = SessionOptions { device: pipeline.device, intra_threads: cores.min(2) };
     let engine = Engine::start(&detector, &speaker, &options)?;
@@ -181,13 +181,13 @@ fn work(
     }
 }
 
-/// What the stages are built from, given a pipeline, a speaker package and what the recording is.
+/// What the stages are built from, given a pipeline, its packages and what the recording is.
 ///
 /// # Errors
 /// Where the package asks for something impossible.
 pub fn setting(
     pipeline: &Pipeline,
-    speaker: &Package,
+    (speaker, detector): (&Package, &Package),
     video: &VideoShape,
 ) -> Result<Setting, RunError> {
     let manifest = speaker.speaker()?;
@@ -196,7 +196,9 @@ pub fn setting(
     let rule = DecisionRule::new(decision.threshold.get(), smoothing)
         .map_err(|e| RunError::Setting(e.to_string()))?;
     let mode = pipeline.explain.unwrap_or(manifest.explain.default_mode);
-    let (plan, policy) = (PlanSettings::default(), Policy::default());
+    let finds = detector.detector()?;
+    let plan = PlanSettings::of_detector(finds.certain_face_px, finds.widest_px);
+    let policy = Policy::default();
     let reach = Reach {
         face_delay_ticks: manifest.face.delay_ticks,
         sound_ticks: manifest.audio.reach_ticks + CHUNK_TICKS as usize,

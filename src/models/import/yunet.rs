@@ -75,6 +75,8 @@ pub(crate) fn detector_manifest(
             strides: vec![8, 16, 32],
             score_threshold: 0.6,
             nms_iou: 0.3,
+            certain_face_px: None,
+            widest_px: None,
         },
     }
 }

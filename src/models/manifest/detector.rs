@@ -44,7 +44,16 @@ pub struct DetectorManifest {
     pub score_threshold: Probability,
     /// Of two boxes that overlap by more than this (IoU, 0..=1), the weaker is dropped.
     pub nms_iou: Probability,
+    /// The longer side in pixels of the input from which a face counts as found for certain: one
+    /// that is smaller and was not found is not thereby gone.
+    pub certain_face_px: usize,
+    /// The longest side of a picture that it is worth giving, in pixels.
+    pub widest_px: usize,
 }
+
+/// YuNet's, by the figures in `stages/detect/plan.rs`.
+const CERTAIN_FACE_PX: i64 = 20;
+const WIDEST_PX: i64 = 1920;
 
 /// The outputs of each stride, and the numbers that each gives for a cell.
 const YUNET_OUTPUTS: [(&str, usize); 4] = [("cls", 1), ("obj", 1), ("bbox", 4), ("kps", 10)];
@@ -73,6 +82,16 @@ impl DetectorManifest {
             strides,
             score_threshold: check.probability("detector.score_threshold", raw.score_threshold)?,
             nms_iou: check.probability("detector.nms_iou", raw.nms_iou)?,
+            certain_face_px: check.count(
+                "detector.certain_face_px",
+                raw.certain_face_px.unwrap_or(CERTAIN_FACE_PX),
+                1,
+            )?,
+            widest_px: check.count(
+                "detector.widest_px",
+                raw.widest_px.unwrap_or(WIDEST_PX),
+                320,
+            )?,
         })
     }
 

@@ -189,6 +189,10 @@ pub(crate) struct RawDetectorGraph {
     pub strides: Vec<i64>,
     pub score_threshold: f64,
     pub nms_iou: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certain_face_px: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub widest_px: Option<i64>,
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]

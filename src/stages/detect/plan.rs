@@ -4,7 +4,8 @@
 //! frames to search at which long side. Searched are the first and the last frame, both frames at
 //! a cut, and one frame every 0.2 s; tracks carry the rest.
 //!
-//! How finely: YuNet needs a face of some 20 pixels in its input. Share of faces found by the size
+//! How finely: YuNet needs a face of some 20 pixels in its input (another detector's manifest says
+//! what it needs). Share of faces found by the size
 //! of the face's longer side in the input (162 faces of seven clips): 8 px .09, 10 px .41, 12 px
 //! .65, 14 px .79, 16 px .91, 18 px .96, 20 px .99, 24 px 1. One search of a 16:9 picture on one
 //! core: 320 2.4 ms, 480 5.4 ms, 640 15 ms, 960 35 ms, 1280 57 ms, 1920 106 ms.
@@ -25,8 +26,6 @@ use crate::core::time::{Pts, Span};
 
 /// Long sides that searches step through; a detector meets no more shapes than these.
 const LADDER_PX: [u32; 6] = [320, 480, 640, 960, 1280, 1920];
-/// Size in input pixels from which faces are found for certain (.99).
-const CERTAIN_FACE_PX: f32 = 20.0;
 /// Size in source pixels below which a face is nothing that anyone could score.
 const LEAST_FACE_PX: f32 = 16.0;
 /// Up to this long side a search is cheap enough for every turn.
@@ -43,6 +42,22 @@ pub struct PlanSettings {
     pub base_long_side_px: u32,
     /// Long side of the widest search, in pixels.
     pub wide_long_side_px: u32,
+    /// Longer side in input pixels from which a face is found for certain: the detector's own.
+    pub certain_face_px: u32,
+}
+
+impl PlanSettings {
+    /// The default times, for a detector that finds faces of `certain_face_px` for certain and
+    /// gains nothing from pictures beyond `widest_px`.
+    pub fn of_detector(certain_face_px: usize, widest_px: usize) -> Self {
+        let whole = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let plain = Self::default();
+        Self {
+            certain_face_px: whole(certain_face_px),
+            wide_long_side_px: plain.wide_long_side_px.min(whole(widest_px)),
+            ..plain
+        }
+    }
 }
 
 impl Default for PlanSettings {
@@ -52,6 +67,7 @@ impl Default for PlanSettings {
             wide_every: Span::from_ms(1000),
             base_long_side_px: LADDER_PX[0],
             wide_long_side_px: LADDER_PX[5],
+            certain_face_px: 20,
         }
     }
 }
@@ -62,6 +78,7 @@ pub struct Search {
     /// What the picture's longer side is reduced to, in pixels.
     pub long_side_px: u32,
     picture_long_side_px: u32,
+    certain_face_px: u32,
     /// Whether this is the search that looks for what the ones in between cannot see.
     wide: bool,
 }
@@ -72,7 +89,7 @@ impl Search {
     /// count it as lost.
     pub fn certain_face_px(self) -> f32 {
         let scale = self.long_side_px as f32 / self.picture_long_side_px as f32;
-        CERTAIN_FACE_PX / scale.min(1.0)
+        self.certain_face_px as f32 / scale.min(1.0)
     }
 }
 
@@ -162,7 +179,8 @@ impl DetectPlan {
             sizes.fold((0, f32::INFINITY), |(n, smallest), size| (n + 1, size.min(smallest)));
         if search.wide {
             self.known_faces = count;
-            let needed = CERTAIN_FACE_PX / smallest * self.picture_long_side_px as f32;
+            let certain = self.settings.certain_face_px as f32;
+            let needed = certain / smallest * self.picture_long_side_px as f32;
             // Coarser by one step at most, so that a face that only a fine search finds, whatever its
             // size, is not lost anew every second.
             let mut steps = LADDER_PX.into_iter().rev();
@@ -183,7 +201,8 @@ impl DetectPlan {
     fn search(&self, long_side_px: u32) -> Search {
         let picture_long_side_px = self.picture_long_side_px;
         let long_side_px = long_side_px.min(picture_long_side_px);
-        Search { long_side_px, picture_long_side_px, wide: false }
+        let certain_face_px = self.settings.certain_face_px;
+        Search { long_side_px, picture_long_side_px, certain_face_px, wide: false }
     }
 
     /// The lowest step of the ladder between the ordinary and the widest search that is `enough`.
