@@ -190,7 +190,7 @@ fn a_library_that_is_missing_or_broken_is_told_with_the_way_out() {
 fn colours_are_for_those_who_want_them() {
     let home = tempfile::tempdir().unwrap();
     let forced = doctor(home.path(), &[], &[("CLICOLOR_FORCE", "1")]);
-    assert!(forced.out.contains("\x1b[31mMISSING"), "{}", forced.out);
+    assert!(forced.out.contains("\x1b[1m"), "{}", forced.out);
     let set = [("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")];
     assert!(!doctor(home.path(), &[], &set).out.contains('\x1b'));
     let set = [("CLICOLOR_FORCE", "1")];
@@ -200,6 +200,7 @@ fn colours_are_for_those_who_want_them() {
 #[test]
 fn a_reader_that_stops_early_is_no_fault() {
     let home = tempfile::tempdir().unwrap();
+    let read_whole = doctor(home.path(), &[], &[]).code;
     let mut child = Command::new(env!("CARGO_BIN_EXE_locutor"))
         .current_dir(home.path())
         .arg("doctor")
@@ -210,6 +211,6 @@ fn a_reader_that_stops_early_is_no_fault() {
         .unwrap();
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(69));
+    assert_eq!(output.status.code(), read_whole);
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
 }

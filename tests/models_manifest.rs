@@ -214,6 +214,12 @@ fn a_wrong_detector_manifest_is_refused_with_file_key_and_advice() {
             ),
             (
                 "nms_iou = 0.3",
+                "nms_iou = 0.3\nwidest_px = 100",
+                "p/model.toml: `detector.widest_px` is 100; it must be a whole number from 320 to \
+                 1048576",
+            ),
+            (
+                "nms_iou = 0.3",
                 "nms_iou = -0.3",
                 "p/model.toml: `detector.nms_iou` is -0.3; it must be a probability from 0 to 1",
             ),
@@ -221,8 +227,8 @@ fn a_wrong_detector_manifest_is_refused_with_file_key_and_advice() {
                 "nms_iou = 0.3",
                 "nms_iou = 0.3\nlandmarks = 5",
                 "p/model.toml line 19: unknown field `landmarks`, expected one of `family`, \
-                 `file`, `input`, `input_size_px`, `strides`, `score_threshold`, `nms_iou`; \
-                 correct it, or import the package again",
+                 `file`, `input`, `input_size_px`, `strides`, `score_threshold`, `nms_iou`, \
+                 `certain_face_px`, `widest_px`; correct it, or import the package again",
             ),
         ],
     );
