@@ -290,6 +290,20 @@ mod tests {
     }
 
     #[test]
+    fn a_detector_that_needs_larger_faces_is_given_finer_pictures() {
+        let fineness = |settings: PlanSettings| {
+            let mut plan = DetectPlan::new(settings);
+            let first = plan.next(frame(0, 25, 1), (1280, 720), true).this.expect("the first");
+            plan.saw(first, &faces(&[60.0]));
+            (first.long_side_px, plan.search(plan.fineness_px).long_side_px)
+        };
+        // 60 of 1280 pixels are 20 of 427: the next step for a detector that needs 20, and more than
+        // the widest search has for one that needs 64.
+        assert_eq!(fineness(PlanSettings::default()), (1280, 480));
+        assert_eq!(fineness(PlanSettings::of_detector(64, 960)), (960, 960));
+    }
+
+    #[test]
     fn faces_that_are_missed_make_the_next_search_finer() {
         let mut plan = DetectPlan::new(PlanSettings::default());
         let mut sides = Vec::new();
