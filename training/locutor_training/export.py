@@ -51,16 +51,18 @@ def write(module: nn.Module, inputs: dict, outputs: list[str], path: Path, axes:
     torch.onnx.export(
         module.eval(), tuple(inputs.values()), str(path), input_names=list(inputs),
         output_names=outputs, dynamic_axes=axes, opset_version=OPSET, dynamo=False)
-    state_sizes(path, inputs)
+    write_sizes(path, inputs, axes)
 
 
-def state_sizes(path: Path, inputs: dict) -> None:
-    """Gives every `next_state_*` output the sizes of its input: tracing leaves some of them open."""
+def write_sizes(path: Path, inputs: dict, axes: dict) -> None:
+    """Writes the size of every output's dimension that is not free: tracing leaves some open, and
+    the program refuses a graph that does not say what its manifest says."""
     graph = onnx.load(path)
-    for out in graph.graph.output:
-        if out.name.startswith("next_"):
-            given = inputs[out.name.removeprefix("next_")].shape[1:]
-            for dim, size in zip(list(out.type.tensor_type.shape.dim)[1:], given):
+    found = session(path).run(None, {name: value.numpy() for name, value in inputs.items()})
+    for out, value in zip(graph.graph.output, found):
+        free = axes.get(out.name, {})
+        for i, (dim, size) in enumerate(zip(out.type.tensor_type.shape.dim, value.shape)):
+            if i not in free:
                 dim.dim_value = size
     onnx.save(graph, path)
 
