@@ -16,7 +16,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--set", action="append", default=[], metavar="section.key=value")
     on_run = {}
     for name, text in (("skew", "estimate the A/V offset of every track"),
-                       ("calibrate", "move the logits so that p = .5 decides best"),
+                       ("calibrate", "move the logits so that p is calibrated on held-out tracks"),
                        ("compete", "train the competition between faces, base frozen"),
                        ("evaluate", "average precision on held-out tracks or on labelled videos"),
                        ("truth", "does the SE vector say what moved the decision"),

@@ -102,12 +102,13 @@ def train_compete(run: Path, data: Path, minutes: float) -> None:
     net = Compete()
     optimiser = torch.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=1e-2)
     ones = torch.ones_like(z[:1, 0])
+    moved = saved.get("calibrated", 0.0)  # by what `calibrate` moved the logits: not to be undone here
 
     def loss_of(rows):
         total = 0.0
         for me, other in ((0, 1), (1, 0)):
             out = net(z[rows, me], z[rows, other], ones.expand(len(rows), -1))
-            total = total + losses.verdict(out, y[rows, me], w[rows, me]) / 2
+            total = total + losses.verdict(out - moved, y[rows, me], w[rows, me]) / 2
         return total
 
     order = torch.arange(cut)
@@ -119,6 +120,6 @@ def train_compete(run: Path, data: Path, minutes: float) -> None:
         optimiser.step()
     rest = torch.arange(cut, len(z))
     with torch.no_grad():
-        before = sum(losses.verdict(z[rest, i], y[rest, i], w[rest, i]) for i in (0, 1)) / 2
+        before = sum(losses.verdict(z[rest, i] - moved, y[rest, i], w[rest, i]) for i in (0, 1)) / 2
         print(f"{len(z)} windows; loss on the rest {float(before):.4f} -> {float(loss_of(rest)):.4f}")
     torch.save(net.state_dict(), run / "compete.pt")
