@@ -1,8 +1,9 @@
 """Faces compete: what the other faces on screen score counts for or against this one.
 
 A small function of this face's logits and of the best rival's, both also averaged over the last
-half second and the last two seconds (over the ticks that are there), so that it streams; trained on the frozen model with pairs of faces that hear one voice, the
-other, both at once, neither. It sees logits only, so it costs nothing and knows that two people
+half second and the last two seconds (over the ticks that are there), so that it streams; trained
+on the frozen model with pairs of faces that hear one voice, the other, both at once, neither.
+It sees logits only, so it costs nothing and knows that two people
 may talk at once. A face with no rival keeps its logit.
 """
 
@@ -102,7 +103,7 @@ def train_compete(run: Path, data: Path, minutes: float) -> None:
     net = Compete()
     optimiser = torch.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=1e-2)
     ones = torch.ones_like(z[:1, 0])
-    moved = saved.get("calibrated", 0.0)  # by what `calibrate` moved the logits: not to be undone here
+    moved = saved.get("calibrated", 0.0)  # what `calibrate` did is not to be undone here
 
     def loss_of(rows):
         total = 0.0

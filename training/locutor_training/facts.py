@@ -1,10 +1,10 @@
 """Measures what the manifest states: the decision rule and the strength of the raw maps.
 
-`calibrate` first moves the logits so that p is calibrated on held-out tracks.
-
-Threshold and smoothing are those with the highest mean accuracy over own, dubbed and
-displaced sound of the held-out tracks, speech weighed as a third, a whole track as one window (ties: less smoothing, nearer to .5). Strength comes
-from the report of `truth`. Leaves `facts.json` in the run's folder for `export`.
+`calibrate` first moves the logits so that p is calibrated on held-out tracks. Threshold and
+smoothing are those with the highest mean accuracy over own, dubbed and displaced sound of the
+held-out tracks, speech weighed as a third, a whole track as one window (ties: less smoothing,
+nearer to .5). Strength comes from the report of `truth`. Leaves `facts.json` in the run's folder
+for `export`.
 """
 
 import json
