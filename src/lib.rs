@@ -9,6 +9,8 @@ pub mod eval;
 pub mod faithful;
 #[cfg(feature = "gst")]
 pub mod gst;
+#[cfg(all(feature = "gst", feature = "onnx"))]
+pub mod live;
 pub mod models;
 #[cfg(feature = "onnx")]
 pub mod onnx;

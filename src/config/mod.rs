@@ -3,6 +3,7 @@
 //! [`Pipeline`] is what the stages are built from; it comes from the command line
 //! (`locutor annotate`) or from a TOML file ([`mod@file`]), and both roads meet here.
 
+pub mod camera;
 pub mod file;
 
 use std::path::PathBuf;

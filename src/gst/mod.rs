@@ -9,6 +9,7 @@ pub mod edit_list;
 pub mod elements;
 pub mod encoder;
 pub mod intake;
+pub mod packet;
 pub mod picture;
 pub mod wanted;
 

@@ -1,0 +1,160 @@
+//! The metrics of a process, in Prometheus' words: prefix `locutor_`, base units, `_total`, and no
+//! labels but `stream`, `stage` and `reason`.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+/// A stream.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OfStream {
+    /// Its name.
+    pub stream: String,
+}
+
+/// A stage (or an edge, or a sink) of a stream.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OfStage {
+    /// The stream's name.
+    pub stream: String,
+    /// The stage.
+    pub stage: String,
+}
+
+/// A stage of a stream, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Because {
+    /// The stream's name.
+    pub stream: String,
+    /// The stage.
+    pub stage: String,
+    /// Why, in one word.
+    pub reason: String,
+}
+
+/// A gauge that holds a fraction.
+pub type Level = Gauge<f64, AtomicU64>;
+
+/// All metrics.
+#[derive(Clone)]
+pub struct Meters {
+    registry: Arc<Mutex<Registry>>,
+    /// `locutor_frames_total{stream,stage}`: pictures that left a stage.
+    pub frames: Family<OfStage, Counter>,
+    /// `locutor_drops_total{stream,stage,reason}`: items left out, by edge or sink.
+    pub drops: Family<Because, Counter>,
+    /// `locutor_reconnects_total{stream,stage,reason}`: times that a source or sink was lost.
+    pub reconnects: Family<Because, Counter>,
+    /// `locutor_latency_seconds{stream,stage}`: from capture to the end of a stage.
+    pub latency: Family<OfStage, Histogram>,
+    /// `locutor_queue_items{stream,stage}`: what waits on an edge.
+    pub queue_items: Family<OfStage, Gauge>,
+    /// `locutor_queue_bytes{stream,stage}`: and its bytes.
+    pub queue_bytes: Family<OfStage, Gauge>,
+    /// `locutor_av_skew_seconds{stream}`: sound minus picture at the source.
+    pub av_skew: Family<OfStream, Level>,
+    /// `locutor_source_up{stream}`: 1 while pictures come.
+    pub source_up: Family<OfStream, Gauge>,
+    /// `locutor_faces{stream}`: faces in the newest picture.
+    pub faces: Family<OfStream, Gauge>,
+    /// `locutor_speaking{stream}`: of those, the ones that speak.
+    pub speaking: Family<OfStream, Gauge>,
+    /// `locutor_load_level{stream}`: 0 at ease, up to 3 (see docs/live.md).
+    pub load_level: Family<OfStream, Gauge>,
+    /// `locutor_readers{stream}`: RTSP readers.
+    pub readers: Family<OfStream, Gauge>,
+    /// `locutor_recorded_bytes_total{stream}`: bytes recorded.
+    pub recorded_bytes: Family<OfStream, Counter>,
+    /// `locutor_disk_free_bytes{stream}`: free where it records.
+    pub disk_free: Family<OfStream, Gauge>,
+    /// `locutor_spool_bytes{stream}`: what waits for the broker.
+    pub spool_bytes: Family<OfStream, Gauge>,
+}
+
+/// Upper bounds of latency's buckets, in seconds.
+const LATENCY_BUCKETS: [f64; 14] =
+    [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.4, 0.55, 0.7, 0.85, 1.0, 2.0, 5.0];
+
+impl Default for Meters {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Meters {
+    /// Nothing measured yet.
+    pub fn new() -> Self {
+        let histogram: fn() -> Histogram = || Histogram::new(LATENCY_BUCKETS);
+        let meters = Self {
+            registry: Arc::new(Mutex::new(Registry::with_prefix("locutor"))),
+            frames: Family::default(),
+            drops: Family::default(),
+            reconnects: Family::default(),
+            latency: Family::new_with_constructor(histogram),
+            queue_items: Family::default(),
+            queue_bytes: Family::default(),
+            av_skew: Family::default(),
+            source_up: Family::default(),
+            faces: Family::default(),
+            speaking: Family::default(),
+            load_level: Family::default(),
+            readers: Family::default(),
+            recorded_bytes: Family::default(),
+            disk_free: Family::default(),
+            spool_bytes: Family::default(),
+        };
+        meters.register();
+        meters
+    }
+
+    fn register(&self) {
+        let mut r = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        r.register("frames", "Pictures that left a stage", self.frames.clone());
+        r.register("drops", "Items left out", self.drops.clone());
+        r.register("reconnects", "Times a source or sink was lost", self.reconnects.clone());
+        let help = "From capture to the end of a stage";
+        r.register_with_unit("latency", help, Unit::Seconds, self.latency.clone());
+        r.register("queue_items", "What waits on an edge", self.queue_items.clone());
+        let help = "Bytes that wait on an edge";
+        r.register_with_unit("queue", help, Unit::Bytes, self.queue_bytes.clone());
+        let help = "Sound minus picture at the source";
+        r.register_with_unit("av_skew", help, Unit::Seconds, self.av_skew.clone());
+        r.register("source_up", "1 while pictures come", self.source_up.clone());
+        r.register("faces", "Faces in the newest picture", self.faces.clone());
+        r.register("speaking", "Faces that speak in the newest picture", self.speaking.clone());
+        r.register("load_level", "0 at ease, up to 3", self.load_level.clone());
+        r.register("readers", "RTSP readers", self.readers.clone());
+        let help = "Bytes recorded";
+        r.register_with_unit("recorded", help, Unit::Bytes, self.recorded_bytes.clone());
+        let help = "Bytes free where it records";
+        r.register_with_unit("disk_free", help, Unit::Bytes, self.disk_free.clone());
+        let help = "Bytes that wait for the broker";
+        r.register_with_unit("spool", help, Unit::Bytes, self.spool_bytes.clone());
+    }
+
+    /// The registry, for what else is to be told.
+    pub fn registry(&self) -> &Mutex<Registry> {
+        &self.registry
+    }
+}
+
+/// A stage's label.
+pub fn of(stream: &str, stage: &str) -> OfStage {
+    OfStage { stream: stream.to_owned(), stage: stage.to_owned() }
+}
+
+/// A stream's label.
+pub fn of_stream(stream: &str) -> OfStream {
+    OfStream { stream: stream.to_owned() }
+}
+
+/// A stage's label with a reason.
+pub fn because(stream: &str, stage: &str, reason: &str) -> Because {
+    Because { stream: stream.to_owned(), stage: stage.to_owned(), reason: reason.to_owned() }
+}
