@@ -10,7 +10,7 @@ use super::plan::{DetectPlan, PlanSettings, Search};
 use super::{DetectError, FaceDetector};
 use crate::core::geometry::FaceBox;
 use crate::core::picture::Frame;
-use crate::core::time::Epoch;
+use crate::core::time::{Epoch, Span};
 use crate::stages::track::{Policy, TrackedFrame, Tracker};
 
 /// A frame on its way into the tracker.
@@ -30,6 +30,7 @@ pub struct Look {
     held: Option<HeldBack>,
     in_tracker: VecDeque<Frame>,
     epoch: Epoch,
+    prompt: bool,
 }
 
 /// A frame with what was found in it.
@@ -51,7 +52,23 @@ impl Look {
             held: None,
             in_tracker: VecDeque::new(),
             epoch: Epoch::default(),
+            prompt: false,
         }
+    }
+
+    /// The same for a live stream: no frame is held back, so the last frame of a shot is searched
+    /// in its turn only; people are numbered after the first `people`.
+    #[must_use]
+    pub fn prompt(mut self, people: u32) -> Self {
+        self.tracker.number_after(people);
+        self.prompt = true;
+        self
+    }
+
+    /// From now on so much time lies between two searches: the way to spend less under load.
+    pub const fn set_stride(&mut self, stride: Span) {
+        self.settings.stride = stride;
+        self.plan.set_stride(stride);
     }
 
     /// Faces followed so far.
@@ -76,8 +93,13 @@ impl Look {
         let searches = self.plan.next(frame.id.pts, (view.width, view.height), cut);
         self.search_held(searches.previous)?;
         let seen = searches.this.map(|search| self.search(&frame, search)).transpose()?;
-        let before = self.held.replace(HeldBack { frame, seen, cut });
-        self.track(before, &mut out);
+        let this = HeldBack { frame, seen, cut };
+        if self.prompt {
+            self.track(Some(this), &mut out);
+        } else {
+            let before = self.held.replace(this);
+            self.track(before, &mut out);
+        }
         Ok(out)
     }
 

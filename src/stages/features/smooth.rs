@@ -1,7 +1,8 @@
 //! Smooths a face's place and size over time, one track at a time.
 //!
 //! Takes a track's [`FaceSpot`]s in the order of the 25 fps grid, one for every tick; gives the
-//! median over 13 of them (each of x, y and half-size by itself), six ticks later.
+//! median over 13 of them (each of x, y and half-size by itself), six ticks later; live streams
+//! take a shorter one ([`SpotSmoother::lagging`]), as they cannot wait.
 //! Before the first and after the last tick the edge value is repeated: the released demo puts
 //! zeros there, which shrinks faces and pulls them to the picture's corner at both ends of a track.
 //! Promises one smoothed spot for each one taken, in order, once [`SpotSmoother::finish`] was
@@ -17,32 +18,48 @@ pub const WINDOW_TICKS: usize = 13;
 pub const LAG_TICKS: usize = WINDOW_TICKS / 2;
 
 /// The running median of one track.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct SpotSmoother {
+    lag: usize,
     /// The newest spots, oldest first; at most a window of them.
     recent: Vec<FaceSpot>,
     taken: u64,
     given: u64,
 }
 
+impl Default for SpotSmoother {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl SpotSmoother {
     /// A smoother for a track that is about to begin.
     pub fn new() -> Self {
-        Self::default()
+        Self::lagging(LAG_TICKS)
+    }
+
+    /// The same with a median over 2 · `lag` + 1 spots, `lag` ticks later: at most [`LAG_TICKS`].
+    pub fn lagging(lag: usize) -> Self {
+        Self { lag: lag.min(LAG_TICKS), recent: Vec::new(), taken: 0, given: 0 }
+    }
+
+    const fn window(&self) -> usize {
+        2 * self.lag + 1
     }
 
     /// Takes the next tick's spot; gives the smoothed spot of the tick [`LAG_TICKS`] before it,
     /// once there is one.
     pub fn push(&mut self, spot: FaceSpot) -> Option<FaceSpot> {
         if self.recent.is_empty() {
-            self.recent.resize(LAG_TICKS, spot);
+            self.recent.resize(self.lag, spot);
         }
-        if self.recent.len() == WINDOW_TICKS {
+        if self.recent.len() == self.window() {
             self.recent.remove(0);
         }
         self.recent.push(spot);
         self.taken += 1;
-        let ready = self.recent.len() == WINDOW_TICKS;
+        let ready = self.recent.len() == self.window();
         self.given += u64::from(ready);
         ready.then(|| self.median())
     }
@@ -57,16 +74,17 @@ impl SpotSmoother {
                 rest.extend(self.push(last));
             }
         }
-        *self = Self::new();
+        *self = Self::lagging(self.lag);
         rest
     }
 
     fn median(&self) -> FaceSpot {
         let median = |part: fn(&FaceSpot) -> f32| {
             let mut values = [0.0; WINDOW_TICKS];
+            let values = &mut values[..self.window()];
             values.iter_mut().zip(&self.recent).for_each(|(v, spot)| *v = part(spot));
             values.sort_unstable_by(f32::total_cmp);
-            values[LAG_TICKS]
+            values[self.lag]
         };
         FaceSpot {
             center: Point { x: median(|s| s.center.x), y: median(|s| s.center.y) },
@@ -90,6 +108,18 @@ mod tests {
         let mut all: Vec<_> = xs.iter().filter_map(|x| smoother.push(spot(*x))).collect();
         all.extend(smoother.finish());
         all
+    }
+
+    #[test]
+    fn a_shorter_lag_looks_at_fewer_spots() {
+        let mut smoother = SpotSmoother::lagging(1);
+        let said: Vec<f32> = [1.0, 9.0, 2.0, 3.0]
+            .iter()
+            .filter_map(|x| smoother.push(spot(*x)))
+            .map(|s| s.center.x)
+            .collect();
+        assert_eq!(said, [1.0, 2.0, 3.0]);
+        assert_eq!(smoother.finish().len(), 1);
     }
 
     #[test]

@@ -34,6 +34,7 @@ pub struct Hearing {
     next: Tick,
     embedded: VecDeque<Option<Vec<f32>>>,
     run_start: Tick,
+    chunk: i64,
 }
 
 impl Hearing {
@@ -46,7 +47,15 @@ impl Hearing {
             next: first,
             embedded: VecDeque::new(),
             run_start: first,
+            chunk: CHUNK_TICKS,
         }
+    }
+
+    /// The same with `ticks` encoded at once, at least one: what is live cannot wait for many.
+    #[must_use]
+    pub fn in_chunks_of(mut self, ticks: usize) -> Self {
+        self.chunk = i64::try_from(ticks).unwrap_or(CHUNK_TICKS).clamp(1, CHUNK_TICKS);
+        self
     }
 
     /// Takes a stretch of sound.
@@ -107,11 +116,11 @@ impl Hearing {
                 self.run_start = self.next;
                 continue;
             }
-            let limit = self.next.offset(CHUNK_TICKS + reach);
+            let limit = self.next.offset(self.chunk + reach);
             let end = run_end(line, self.next, ready.min(limit));
             let closed = end < limit && (end < ready || self.ended);
             let until = if closed { end } else { end.offset(-reach) };
-            if until <= self.next || (!closed && until.0 - self.next.0 < CHUNK_TICKS) {
+            if until <= self.next || (!closed && until.0 - self.next.0 < self.chunk) {
                 break;
             }
             let from = self.next.offset(-reach).max(self.run_start);

@@ -15,7 +15,7 @@ use crate::core::picture::Picture;
 use crate::core::time::Tick;
 use crate::stages::explain::{FeatureMap, Mode, raw_map};
 use crate::stages::features::crop::{CROP_PIXELS, CropRect, Cropper, FaceSpot};
-use crate::stages::features::smooth::SpotSmoother;
+use crate::stages::features::smooth::{LAG_TICKS, SpotSmoother};
 
 /// The grey of what lies outside the picture, as the released crops have it.
 const OUTSIDE_GREY: u8 = 110;
@@ -70,10 +70,15 @@ pub struct Lane {
 impl Lane {
     /// A lane for a track that starts at `first`.
     pub fn new(track: TrackId, first: Tick, shape: &ModelShape) -> Self {
+        Self::lagging(track, first, shape, LAG_TICKS)
+    }
+
+    /// The same with crops that follow their boxes by `crop_lag` ticks.
+    pub fn lagging(track: TrackId, first: Tick, shape: &ModelShape, crop_lag: usize) -> Self {
         Self {
             track,
             first,
-            smoother: SpotSmoother::new(),
+            smoother: SpotSmoother::lagging(crop_lag),
             cropper: Cropper::new(),
             held: VecDeque::new(),
             crops: Vec::new(),

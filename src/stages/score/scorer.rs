@@ -27,6 +27,8 @@ pub struct ScorerSettings {
     pub window: Window,
     /// Ticks that go through the face encoder at once.
     pub face_chunk: usize,
+    /// Ticks that a crop follows its box by.
+    pub crop_lag: usize,
     /// How heatmaps are made.
     pub mode: Mode,
     /// How they are scaled.
@@ -100,6 +102,13 @@ impl Scorer {
         &mut self.hearing
     }
 
+    /// From now on heatmaps are made like this, and so many ticks are scored at once: the way to
+    /// spend less under load.
+    pub const fn spend(&mut self, mode: Mode, hop: usize) {
+        self.settings.mode = mode;
+        self.settings.window.hop = hop;
+    }
+
     /// Whether the stream has sound at all.
     pub const fn has_sound(&self) -> bool {
         self.has_sound
@@ -152,10 +161,10 @@ impl Scorer {
             for face in faces {
                 self.between_ticks.remove(&face.track);
                 let open = self.open.entry(face.track).or_insert_with(|| {
-                    let shape = self.model.shape();
+                    let (shape, lag) = (self.model.shape(), self.settings.crop_lag);
                     Open {
                         epoch: self.epoch,
-                        lane: Lane::new(face.track, tick, shape),
+                        lane: Lane::lagging(face.track, tick, shape, lag),
                         judge: Judge::new(shape, tick, self.settings.scale),
                     }
                 });

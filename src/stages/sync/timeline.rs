@@ -64,6 +64,14 @@ impl Timeline {
         }
     }
 
+    /// The same, going on after another source: with frame `next_seq` of `epoch`.
+    #[must_use]
+    pub const fn going_on(mut self, epoch: Epoch, next_seq: u64) -> Self {
+        self.epoch = epoch;
+        self.next_seq = next_seq;
+        self
+    }
+
     /// The place of the next frame, which says it is shown at `stated`.
     pub fn advance_to(&mut self, stated: Option<Pts>) -> FrameRef {
         let pts = match (stated, self.last) {

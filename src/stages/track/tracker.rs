@@ -89,6 +89,11 @@ impl Tracker {
         }
     }
 
+    /// The next person gets the number after `people`.
+    pub fn number_after(&mut self, people: u32) {
+        self.people = self.people.max(people);
+    }
+
     /// What is held back at most, ever: a frame budget has to count with it.
     pub fn max_lag(&self) -> LagBound {
         self.policy.max_lag()
