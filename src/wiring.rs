@@ -28,7 +28,7 @@ use crate::stages::overlay::gst::Blender;
 use crate::stages::score::hearing::Hearing;
 use crate::stages::score::join::Join;
 use crate::stages::score::scorer::{Scorer, ScorerSettings};
-use crate::stages::score::stage::{ScoreCounts, ScoreInput, score};
+use crate::stages::score::stage::{Nobody, ScoreCounts, ScoreInput, score};
 use crate::stages::sink::gst::Film;
 use crate::stages::sink::stage::{Progress, Records, write};
 use crate::stages::source::feed::{Fed, Hold, feed_pictures};
@@ -81,7 +81,7 @@ pub fn pass(
         let Front { source, track, found } = front(scope, setting, recording, engine, fast, stop)?;
         let most = setting.schedule.give_up_at;
         let scoring = named("score").spawn_scoped(scope, move || {
-            guarded(recording, || score(&found, scorer, join, most, &evidence_in))
+            guarded(recording, || score(&found, scorer, join, most, &evidence_in, &mut Nobody))
         })?;
         let overlay = named("overlay").spawn_scoped(scope, move || {
             let drawn = guarded(recording, || {

@@ -31,6 +31,10 @@ pub struct Fault {
     pub unknown_type: bool,
     /// Whether there was no space left to write to.
     pub no_space: bool,
+    /// Whether the other side wants to know who asks, or does not believe it.
+    pub unauthorized: bool,
+    /// Whether there is nothing under that address.
+    pub not_found: bool,
 }
 
 impl std::fmt::Display for Fault {
@@ -110,7 +114,10 @@ fn fault(element: String, error: &gst::glib::Error, debug: Option<String>) -> Fa
         error.kind::<gst::StreamError>(),
         Some(gst::StreamError::TypeNotFound | gst::StreamError::WrongType)
     );
-    let no_space = error.kind::<gst::ResourceError>() == Some(gst::ResourceError::NoSpaceLeft);
+    let resource = error.kind::<gst::ResourceError>();
+    let no_space = resource == Some(gst::ResourceError::NoSpaceLeft);
+    let unauthorized = resource == Some(gst::ResourceError::NotAuthorized);
+    let not_found = resource == Some(gst::ResourceError::NotFound);
     // The debug text starts with file and line of the library's source; what follows is the reason.
     let reason = debug
         .as_deref()
@@ -121,5 +128,5 @@ fn fault(element: String, error: &gst::glib::Error, debug: Option<String>) -> Fa
         Some(reason) => format!("{} ({reason})", error.message()),
         None => error.message().to_owned(),
     };
-    Fault { element, text, unknown_type, no_space }
+    Fault { element, text, unknown_type, no_space, unauthorized, not_found }
 }

@@ -251,7 +251,7 @@ fn sound_branch(
 }
 
 /// Links `decode`'s first decoded stream to `next`.
-fn join_when_decoded(decode: &gst::Element, next: &gst::Element) {
+pub(super) fn join_when_decoded(decode: &gst::Element, next: &gst::Element) {
     let next = next.downgrade();
     decode.connect_pad_added(move |_, pad| {
         let Some(sink) = next.upgrade().and_then(|n| n.static_pad("sink")) else {
@@ -266,7 +266,7 @@ fn join_when_decoded(decode: &gst::Element, next: &gst::Element) {
     });
 }
 
-fn start(elements: &[&gst::Element]) -> Result<(), ElementError> {
+pub(super) fn start(elements: &[&gst::Element]) -> Result<(), ElementError> {
     for element in elements {
         element.sync_state_with_parent().map_err(|e| {
             broken(&element.factory().map_or_else(String::new, |f| f.name().to_string()), e)
@@ -275,7 +275,7 @@ fn start(elements: &[&gst::Element]) -> Result<(), ElementError> {
     Ok(())
 }
 
-fn link(pad: &gst::Pad, element: &gst::Element) -> Result<(), ElementError> {
+pub(super) fn link(pad: &gst::Pad, element: &gst::Element) -> Result<(), ElementError> {
     let sink = element
         .static_pad("sink")
         .ok_or_else(|| broken(&element.name(), "it has no pad called sink"))?;

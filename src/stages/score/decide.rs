@@ -128,6 +128,11 @@ impl TrackVerdicts {
         self.ended || self.scores.back().is_some_and(|last| last.tick >= needed)
     }
 
+    /// The newest verdict that there is, whatever tick it is of.
+    pub fn newest(&self) -> Option<FrameVerdict> {
+        self.scores.back().map(|last| self.at(last.tick.pts()))
+    }
+
     /// The verdict at `pts` by what is known now.
     pub fn at(&self, pts: Pts) -> FrameVerdict {
         let (before, after) = around(pts);

@@ -31,7 +31,12 @@ pub struct Join {
     frames: VecDeque<TrackedFrame>,
     tracks: BTreeMap<TrackId, Track>,
     last_pts: Option<Pts>,
+    /// Who had the floor in the last frame that was let go.
+    has_floor: Option<TrackId>,
 }
+
+/// A map's place and a face overlap by more than this while the map still lies on the face.
+const HEAT_STILL_THERE: f32 = 0.3;
 
 impl Join {
     /// A join for one stream.
@@ -43,6 +48,7 @@ impl Join {
             frames: VecDeque::new(),
             tracks: BTreeMap::new(),
             last_pts: None,
+            has_floor: None,
         }
     }
 
@@ -99,10 +105,33 @@ impl Join {
             frame.faces.iter().map(|f| self.face(f, pts, shown, &mut floor_faces)).collect();
         let floor = self.floor.update(frame.frame, &floor_faces);
         self.last_pts = Some(pts);
+        self.has_floor = floor;
         for ended in &frame.ended {
             self.tracks.remove(ended);
         }
         Some(FrameEvidence { frame: frame.frame, faces, floor })
+    }
+
+    /// The newest frame with the newest verdicts, which are of earlier moments: for pictures that are
+    /// shown at once. A map is shown while the face is still where it was computed.
+    pub fn newest(&self) -> Option<FrameEvidence> {
+        let frame = self.frames.back()?;
+        let faces = frame.faces.iter().map(|face| {
+            let track = self.tracks.get(&face.track);
+            let unknown = if self.has_sound { Unknown::NotScored } else { Unknown::NoSound };
+            let said = track.and_then(|t| t.verdicts.newest());
+            let heat = track.and_then(|t| t.heats.back()).map(|(_, heat)| heat.clone());
+            FaceEvidence {
+                track: face.track,
+                rect: face.rect,
+                landmarks: face.landmarks,
+                detected: face.detected,
+                verdict: said.map_or(Verdict::Unknown(unknown), |s| s.verdict),
+                heat: heat.filter(|h| h.over.iou(face.rect) > HEAT_STILL_THERE),
+                talk_seconds: track.map_or(0.0, |t| t.talk.seconds()),
+            }
+        });
+        Some(FrameEvidence { frame: frame.frame, faces: faces.collect(), floor: self.has_floor })
     }
 
     /// How long the frame at `pts` counts as talk: the time since the frame before it.

@@ -42,6 +42,20 @@ pub struct ScoreCounts {
     pub sound_given_up: u64,
 }
 
+/// Someone who looks in on scoring after everything that came: a live stream sets what may be spent,
+/// shows what is known already, and watches that things move.
+pub trait LookIn {
+    /// Something came; `frame` says whether it was a frame.
+    fn look_in(&mut self, scorer: &mut Scorer, join: &Join, frame: bool);
+}
+
+/// Nobody looks in.
+pub struct Nobody;
+
+impl LookIn for Nobody {
+    fn look_in(&mut self, _: &mut Scorer, _: &Join, _: bool) {}
+}
+
 /// Scores until all inputs have ended or nobody wants the evidence.
 ///
 /// # Errors
@@ -52,12 +66,15 @@ pub fn score(
     mut join: Join,
     most_waiting: usize,
     out: &Sender<FrameEvidence>,
+    watcher: &mut impl LookIn,
 ) -> Result<ScoreCounts, ModelFault> {
     let mut counts = ScoreCounts::default();
     let mut newest = Tick::default();
     let (mut frames_ended, mut sound_ended) = (false, !scorer.has_sound());
     while !(frames_ended && sound_ended) {
-        match inputs.recv() {
+        let input = inputs.recv();
+        let is_frame = matches!(input, Some(ScoreInput::Frame(_)));
+        match input {
             Some(ScoreInput::Frame(looked)) => {
                 let (frame, tracked) = *looked;
                 newest = Tick::nearest(frame.id.pts);
@@ -79,6 +96,7 @@ pub fn score(
             let given_up = scorer.hearing().give_up_before(newest.offset(1));
             counts.sound_given_up += u64::from(given_up);
         }
+        watcher.look_in(&mut scorer, &join, is_frame);
         for news in scorer.advance()? {
             join.hear(news);
         }

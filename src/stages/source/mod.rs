@@ -10,6 +10,7 @@
 pub mod feed;
 #[cfg(feature = "gst")]
 pub mod gst;
+pub mod live;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -4,5 +4,6 @@
 //! [`grid`] tells which source frame stands for which tick of the model's 25 fps grid. The output
 //! keeps every source frame; only the model sees the grid.
 
+pub mod continuous;
 pub mod grid;
 pub mod timeline;

@@ -1,0 +1,304 @@
+//! A live source, decoded: pictures as they are, sound as the model hears it and as people do.
+//!
+//! Every branch hands over what it decoded at once, on GStreamer's own threads, to [`Taps`]: they
+//! must not wait. Times are running times; the caller puts them on the stream's clock. Nothing here
+//! comes again after a failure: the caller drops the graph and builds a new one.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_app as gst_app;
+use gstreamer_video as gst_video;
+
+use super::bus::BusListener;
+use super::elements::{ElementError, broken, chain, make};
+use super::live_source::{Head, head};
+use super::picture::{self, GstPicture};
+use crate::config::camera::Source;
+use crate::core::time::{Pts, Span};
+use crate::stages::source::{RawPicture, SoundBlock};
+
+/// Buffers that wait between two threads of a branch.
+const BUFFERS_WAITING: u32 = 8;
+
+/// Where decoded things go. None of these may wait.
+#[derive(Clone)]
+pub struct Taps {
+    /// Pictures.
+    pub picture: Arc<dyn Fn(RawPicture) + Send + Sync>,
+    /// Sound for the model: 16 kHz, one channel.
+    pub heard: Arc<dyn Fn(SoundBlock) + Send + Sync>,
+    /// Sound for people: 48 kHz, two channels by turns.
+    pub sound: Arc<dyn Fn(SoundBlock) + Send + Sync>,
+}
+
+/// What has shown up so far.
+#[derive(Clone, Debug, Default)]
+pub struct Shown {
+    /// Streams with pictures.
+    pub pictures: u32,
+    /// Streams with sound.
+    pub sounds: u32,
+    /// The chosen streams' stored form, e.g. `H264, MPEG4-GENERIC`.
+    pub codecs: Vec<String>,
+    /// Whether no more streams are to come.
+    pub all: bool,
+    /// Whether the source has ended.
+    pub ended: bool,
+    /// The first thing that went wrong while building a branch.
+    pub error: Option<String>,
+}
+
+/// A source at work.
+pub struct LiveGraph {
+    /// Its pipeline.
+    pub pipeline: gst::Pipeline,
+    /// What the pipeline says.
+    pub bus: BusListener,
+    shown: Arc<Mutex<Shown>>,
+}
+
+impl LiveGraph {
+    /// What has shown up so far.
+    pub fn shown(&self) -> Shown {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+struct Builder {
+    pipeline: gst::glib::WeakRef<gst::Pipeline>,
+    taps: Taps,
+    shown: Arc<Mutex<Shown>>,
+    audio_track: u32,
+    paced: bool,
+}
+
+/// Builds the graph for `source` and leaves it stopped.
+///
+/// # Errors
+/// Where an element is missing.
+pub fn build(source: &Source, taps: Taps) -> Result<LiveGraph, ElementError> {
+    let pipeline = gst::Pipeline::with_name("camera");
+    pipeline.use_clock(Some(&gst::SystemClock::obtain()));
+    let shown = Arc::new(Mutex::new(Shown::default()));
+    let bus = BusListener::attach(&pipeline);
+    let Head { row, sound, paced } = head(source)?;
+    chain(&pipeline, &row.iter().collect::<Vec<_>>())?;
+    let builder = Arc::new(Builder {
+        pipeline: pipeline.downgrade(),
+        taps,
+        shown: Arc::clone(&shown),
+        audio_track: source.audio_track,
+        paced,
+    });
+    let last = row.last().ok_or_else(|| broken("source", "it has no elements"))?;
+    if let Some(pad) = last.static_pad("src") {
+        builder.take(&pad);
+    } else {
+        let builder = Arc::clone(&builder);
+        last.connect_pad_added(move |_, pad| builder.take(pad));
+    }
+    if let Some(sound) = sound {
+        chain(&pipeline, &[&sound])?;
+        if let Some(pad) = sound.static_pad("src") {
+            builder.take(&pad);
+        }
+        lock(&shown).all = true;
+    }
+    let known = Arc::clone(&shown);
+    last.connect_no_more_pads(move |_| lock(&known).all = true);
+    Ok(LiveGraph { pipeline, bus, shown })
+}
+
+fn lock(shown: &Mutex<Shown>) -> std::sync::MutexGuard<'_, Shown> {
+    shown.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Builder {
+    /// Leads a stream that showed up to where it belongs.
+    fn take(&self, pad: &gst::Pad) {
+        if pad.direction() != gst::PadDirection::Src {
+            return;
+        }
+        if let Err(e) = self.route(pad) {
+            lock(&self.shown).error.get_or_insert(e.to_string());
+        }
+    }
+
+    fn route(&self, pad: &gst::Pad) -> Result<(), ElementError> {
+        let Some(pipeline) = self.pipeline.upgrade() else { return Ok(()) };
+        let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
+        let (kind, codec) = kind_of(&caps);
+        let (pictures, sounds) = {
+            let mut shown = lock(&self.shown);
+            shown.pictures += u32::from(kind == Kind::Picture);
+            shown.sounds += u32::from(kind == Kind::Sound);
+            shown.codecs.push(codec);
+            (shown.pictures, shown.sounds)
+        };
+        match kind {
+            Kind::Picture if pictures == 1 => self.pictures(&pipeline, pad),
+            Kind::Sound if sounds == self.audio_track => self.sound(&pipeline, pad),
+            _ => drain(&pipeline, pad),
+        }
+    }
+
+    fn pictures(&self, pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), ElementError> {
+        let decode = decoder()?;
+        let flip = make("videoflip")?;
+        flip.set_property_from_str("video-direction", "auto");
+        let convert = make("videoconvert")?;
+        let fixed = make("capsfilter")?;
+        let caps = gst_video::VideoCapsBuilder::new().format_list(picture::FORMATS).build();
+        fixed.set_property("caps", &caps);
+        let (tap, shown) = (Arc::clone(&self.taps.picture), Arc::clone(&self.shown));
+        let outlet = self.outlet("pictures", shown, move |sample| {
+            if let Some(raw) = raw_picture(sample) {
+                tap(raw);
+            }
+        });
+        let sink: &gst::Element = outlet.upcast_ref();
+        chain(pipeline, &[&decode])?;
+        chain(pipeline, &[&flip, &convert, &fixed, sink])?;
+        super::intake::join_when_decoded(&decode, &flip);
+        super::intake::start(&[sink, &fixed, &convert, &flip, &decode])?;
+        super::intake::link(pad, &decode)
+    }
+
+    fn sound(&self, pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), ElementError> {
+        let decode = decoder()?;
+        let tee = make("tee")?;
+        chain(pipeline, &[&decode])?;
+        chain(pipeline, &[&tee])?;
+        let taps = [(&self.taps.heard, 16_000, 1), (&self.taps.sound, 48_000, 2)];
+        for (tap, rate_hz, channels) in taps {
+            let queue = make("queue")?;
+            queue.set_property("max-size-buffers", BUFFERS_WAITING * 8);
+            let (convert, resample) = (make("audioconvert")?, make("audioresample")?);
+            let fixed = make("capsfilter")?;
+            let caps = gst::Caps::builder("audio/x-raw")
+                .field("format", "S16LE")
+                .field("rate", rate_hz)
+                .field("channels", channels)
+                .field("layout", "interleaved")
+                .build();
+            fixed.set_property("caps", &caps);
+            let (tap, shown) = (Arc::clone(tap), Arc::clone(&self.shown));
+            let outlet = self.outlet("sound", shown, move |sample| {
+                if let Some(block) = sound_block(sample) {
+                    tap(block);
+                }
+            });
+            let sink: &gst::Element = outlet.upcast_ref();
+            chain(pipeline, &[&queue, &convert, &resample, &fixed, sink])?;
+            tee.link(&queue).map_err(|e| broken("tee", e))?;
+            super::intake::start(&[sink, &fixed, &resample, &convert, &queue])?;
+        }
+        super::intake::join_when_decoded(&decode, &tee);
+        super::intake::start(&[&tee, &decode])?;
+        super::intake::link(pad, &decode)
+    }
+
+    /// An outlet that hands every sample to `take` as it comes.
+    fn outlet(
+        &self,
+        name: &str,
+        shown: Arc<Mutex<Shown>>,
+        take: impl Fn(&gst::SampleRef) + Send + Sync + 'static,
+    ) -> gst_app::AppSink {
+        gst_app::AppSink::builder()
+            .sync(self.paced)
+            .async_(false)
+            .max_buffers(BUFFERS_WAITING)
+            .enable_last_sample(false)
+            .wait_on_eos(false)
+            .name(format!("{name}-{}", lock(&shown).codecs.len()).as_str())
+            .callbacks(
+                gst_app::AppSinkCallbacks::builder()
+                    .new_sample(move |sink| {
+                        let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+                        take(&sample);
+                        Ok(gst::FlowSuccess::Ok)
+                    })
+                    .eos(move |_| lock(&shown).ended = true)
+                    .build(),
+            )
+            .build()
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Picture,
+    Sound,
+    Other,
+}
+
+/// What a stream is, and the form it is stored in; RTP says both in fields of its own.
+fn kind_of(caps: &gst::Caps) -> (Kind, String) {
+    let Some(structure) = caps.structure(0) else { return (Kind::Other, String::new()) };
+    let name = structure.name().to_string();
+    let media = structure.get::<String>("media").unwrap_or_else(|_| name.clone());
+    let codec = structure.get::<String>("encoding-name").unwrap_or(name);
+    let kind = if media.starts_with("video") || media.starts_with("image") {
+        Kind::Picture
+    } else if media.starts_with("audio") {
+        Kind::Sound
+    } else {
+        Kind::Other
+    };
+    (kind, codec)
+}
+
+/// A decoder that gives each picture as soon as it is decoded: threads over frames would hold one
+/// back for each thread.
+fn decoder() -> Result<gst::Element, ElementError> {
+    let decode = make("decodebin")?;
+    if let Ok(bin) = decode.clone().downcast::<gst::Bin>() {
+        bin.connect_deep_element_added(|_, _, element| {
+            if element.has_property("thread-type") {
+                element.set_property_from_str("thread-type", "slice");
+            }
+        });
+    }
+    Ok(decode)
+}
+
+/// Streams that nobody wants must still flow.
+fn drain(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), ElementError> {
+    let sink = make("fakesink")?;
+    sink.set_property("sync", false);
+    sink.set_property("async", false);
+    chain(pipeline, &[&sink])?;
+    super::intake::start(&[&sink])?;
+    super::intake::link(pad, &sink)
+}
+
+fn raw_picture(sample: &gst::SampleRef) -> Option<RawPicture> {
+    let (buffer, caps) = (sample.buffer_owned()?, sample.caps()?);
+    let info = gst_video::VideoInfo::from_caps(caps).ok()?;
+    let pts = running_time(sample);
+    let span = buffer.duration().map(|d| Span::from_ns(d.nseconds().try_into().unwrap_or(0)));
+    let damaged = buffer.flags().contains(gst::BufferFlags::CORRUPTED);
+    let picture = Arc::new(GstPicture::map(buffer, &info)?);
+    Some(RawPicture { pts, span, picture, damaged })
+}
+
+fn sound_block(sample: &gst::SampleRef) -> Option<SoundBlock> {
+    let map = sample.buffer()?.map_readable().ok()?;
+    let (pairs, _) = map.as_slice().as_chunks::<2>();
+    let samples = pairs.iter().map(|b| i16::from_le_bytes(*b)).collect();
+    Some(SoundBlock { pts: running_time(sample), samples })
+}
+
+/// A buffer's running time.
+fn running_time(sample: &gst::SampleRef) -> Option<Pts> {
+    let pts = sample.buffer()?.pts()?;
+    let segment = sample.segment()?.downcast_ref::<gst::ClockTime>()?;
+    let ns = |t: gst::ClockTime| i64::try_from(t.nseconds()).unwrap_or(i64::MAX);
+    match segment.to_running_time_full(pts)? {
+        gst::Signed::Positive(t) => Some(Pts::from_ns(ns(t))),
+        gst::Signed::Negative(t) => Some(Pts::from_ns(-ns(t))),
+    }
+}

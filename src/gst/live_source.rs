@@ -1,0 +1,129 @@
+//! The element that a live source's address asks for, set up: RTSP, HTTP(S) and HLS, SRT, RTMP, UDP,
+//! cameras at this machine, files, standard input, and a test picture.
+//!
+//! Gives the elements in a row; the last one shows pads, now or later, of streams that still are to
+//! be decoded. Who to be is set as properties, so no address ever carries a password.
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use secrecy::ExposeSecret;
+
+use super::elements::{ElementError, broken, make};
+use crate::config::camera::{Source, Transport};
+
+/// A connection that says nothing for so long is given up.
+const QUIET_SECONDS: u64 = 5;
+
+/// Elements in a row, and what comes out of the last one.
+pub struct Head {
+    /// In order; to be added and linked.
+    pub row: Vec<gst::Element>,
+    /// A second source for sound, where the first has none of its own (the test picture).
+    pub sound: Option<gst::Element>,
+    /// Whether its buffers come as fast as they are taken, so that the clock has to pace them.
+    pub paced: bool,
+}
+
+/// The elements for `source`.
+///
+/// # Errors
+/// Where one is not installed, or the scheme is none that this program reads.
+pub fn head(source: &Source) -> Result<Head, ElementError> {
+    let uri = source.uri.as_str();
+    let (row, paced) = match source.uri.scheme() {
+        "rtsp" | "rtsps" => (vec![rtsp(source)?], false),
+        "http" | "https" => (vec![http(source)?, make("parsebin")?], true),
+        "srt" => {
+            let element = make("srtsrc")?;
+            element.set_property("uri", uri);
+            (vec![element, make("parsebin")?], false)
+        }
+        "rtmp" | "rtmps" => {
+            let element = make("rtmp2src")?;
+            element.set_property("location", uri);
+            if let Some(login) = &source.login {
+                element.set_property("username", &login.user);
+                element.set_property("password", login.password.expose_secret());
+            }
+            (vec![element, make("parsebin")?], false)
+        }
+        "udp" => {
+            let element = make("udpsrc")?;
+            element.set_property("uri", uri);
+            (vec![element, make("tsdemux")?], false)
+        }
+        "file" => {
+            let path = source.uri.to_file_path().unwrap_or_default();
+            let element = make("filesrc")?;
+            element.set_property("location", path.to_string_lossy().as_ref());
+            super::edit_list::guard(&element);
+            (vec![element, make("parsebin")?], true)
+        }
+        "fd" => {
+            let element = make("fdsrc")?;
+            let number = source.uri.path().trim_start_matches('/').parse().unwrap_or(0);
+            element.set_property("fd", number);
+            (vec![element, make("parsebin")?], true)
+        }
+        "v4l2" => {
+            let element = make("v4l2src")?;
+            element.set_property("device", source.uri.path());
+            (vec![element], false)
+        }
+        "test" => (vec![test_picture()?], false),
+        other => return Err(broken(other, "no source has this scheme")),
+    };
+    let sound = (source.uri.scheme() == "test").then(test_sound).transpose()?;
+    Ok(Head { row, sound, paced })
+}
+
+fn rtsp(source: &Source) -> Result<gst::Element, ElementError> {
+    let element = make("rtspsrc")?;
+    element.set_property("location", source.uri.as_str());
+    let protocols = match source.transport {
+        Transport::Tcp => "tcp",
+        Transport::Udp => "udp",
+        Transport::Auto => "tcp+udp",
+    };
+    element.set_property_from_str("protocols", protocols);
+    let jitter_ms = u32::try_from(source.jitter.as_millis()).unwrap_or(2_000);
+    element.set_property("latency", jitter_ms);
+    element.set_property("timeout", QUIET_SECONDS * 1_000_000);
+    element.set_property("tcp-timeout", QUIET_SECONDS * 1_000_000);
+    element.set_property("teardown-timeout", gst::ClockTime::from_mseconds(200).nseconds());
+    element.set_property("do-retransmission", false);
+    if let Some(login) = &source.login {
+        element.set_property("user-id", &login.user);
+        element.set_property("user-pw", login.password.expose_secret());
+    }
+    Ok(element)
+}
+
+fn http(source: &Source) -> Result<gst::Element, ElementError> {
+    let element = make("souphttpsrc")?;
+    element.set_property("location", source.uri.as_str());
+    element.set_property("timeout", u32::try_from(QUIET_SECONDS).unwrap_or(5));
+    element.set_property("retries", 0_i32);
+    if let Some(login) = &source.login {
+        element.set_property("user-id", &login.user);
+        element.set_property("user-pw", login.password.expose_secret());
+    }
+    Ok(element)
+}
+
+fn test_picture() -> Result<gst::Element, ElementError> {
+    let bin = gst::parse::bin_from_description(
+        "videotestsrc is-live=true pattern=smpte ! video/x-raw,format=I420,width=640,height=360,\
+         framerate=25/1 ! timeoverlay",
+        true,
+    );
+    bin.map(|bin| bin.upcast()).map_err(|e| broken("videotestsrc", e))
+}
+
+fn test_sound() -> Result<gst::Element, ElementError> {
+    let bin = gst::parse::bin_from_description(
+        "audiotestsrc is-live=true wave=ticks ! audio/x-raw,rate=48000,channels=2",
+        true,
+    );
+    bin.map(|bin| bin.upcast()).map_err(|e| broken("audiotestsrc", e))
+}

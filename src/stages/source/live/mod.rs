@@ -1,0 +1,51 @@
+//! A live source: what it takes to come back whenever it goes away.
+//!
+//! [`backoff`] says how long to wait before the next try; [`anchor`] puts whatever clock a source
+//! has on the stream's own, which never jumps; the pictures and sounds themselves come from
+//! `crate::gst::live_intake`.
+
+pub mod anchor;
+pub mod backoff;
+
+/// Why a source was lost: a word for metrics, and words for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// One of the words below.
+    pub reason: Reason,
+    /// In words, without secrets.
+    pub why: String,
+}
+
+/// Why, as metrics count it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// It cannot be reached.
+    Unreachable,
+    /// It does not believe who asks.
+    Refused,
+    /// It said nothing for too long.
+    Stalled,
+    /// It ended.
+    Ended,
+    /// What it sends cannot be read.
+    Unreadable,
+    /// Its streams changed.
+    Changed,
+    /// A stage of this program failed.
+    Stage,
+}
+
+impl Reason {
+    /// The word that metrics and events use.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Refused => "refused",
+            Self::Stalled => "stalled",
+            Self::Ended => "ended",
+            Self::Unreadable => "unreadable",
+            Self::Changed => "changed",
+            Self::Stage => "stage",
+        }
+    }
+}
