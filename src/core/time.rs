@@ -164,6 +164,16 @@ impl Rate {
         if num == 0 || den == 0 { None } else { Some(Self { num, den }) }
     }
 
+    /// Frames in [`Self::den`] seconds.
+    pub const fn num(self) -> u32 {
+        self.num
+    }
+
+    /// Seconds of [`Self::num`] frames.
+    pub const fn den(self) -> u32 {
+        self.den
+    }
+
     /// Frames a second, for display only.
     pub fn fps(self) -> f64 {
         f64::from(self.num) / f64::from(self.den)

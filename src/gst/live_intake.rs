@@ -5,6 +5,7 @@
 //! comes again after a failure: the caller drops the graph and builds a new one.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -16,6 +17,7 @@ use super::elements::{ElementError, broken, chain, make};
 use super::live_source::{Head, head};
 use super::picture::{self, GstPicture};
 use crate::config::camera::Source;
+use crate::core::edge::{ByteSize, Capacity, WhenFull, edge};
 use crate::core::time::{Pts, Span};
 use crate::stages::source::{RawPicture, SoundBlock};
 
@@ -63,6 +65,50 @@ impl LiveGraph {
     /// What has shown up so far.
     pub fn shown(&self) -> Shown {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Starts it; what comes goes to the taps.
+    ///
+    /// # Errors
+    /// Where an element refuses, in the library's words.
+    pub fn play(&self) -> Result<(), String> {
+        let started = self.pipeline.set_state(gst::State::Playing);
+        started.map(drop).map_err(|e| match self.bus.spoken().error {
+            Some(fault) => fault.to_string(),
+            None => e.to_string(),
+        })
+    }
+
+    /// The stream's time at which this source's running time was zero, where `now` is the stream's
+    /// time now.
+    pub fn base(&self, now: Pts) -> Option<Pts> {
+        let (clock, base) = (self.pipeline.clock()?.time(), self.pipeline.base_time()?);
+        let running = clock.nseconds().checked_sub(base.nseconds())?;
+        Some(now - Span::from_ns(i64::try_from(running).ok()?))
+    }
+
+    /// Takes it down; a source that does not end within `patience` is left to itself, and said so.
+    pub fn stop_within(&self, patience: Duration) {
+        let (one, pipeline) = (Capacity { items: 1, bytes: usize::MAX }, self.pipeline.clone());
+        let (done, waits) = edge("closer→source", one, WhenFull::Block);
+        let closer = std::thread::Builder::new().name("closer".into()).spawn(move || {
+            let _ = pipeline.set_state(gst::State::Null);
+            // Whoever waited may be gone.
+            let _ = done.try_send(Closed);
+        });
+        let closed = closer.is_ok() && waits.recv_timeout(patience).is_ok();
+        if !closed {
+            tracing::warn!("the source does not let go; it is left behind");
+        }
+    }
+}
+
+/// A source has been taken down.
+struct Closed;
+
+impl ByteSize for Closed {
+    fn byte_size(&self) -> usize {
+        0
     }
 }
 

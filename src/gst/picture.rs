@@ -7,7 +7,8 @@ use gstreamer as gst;
 use gstreamer_video as gst_video;
 use gstreamer_video::prelude::*;
 
-use crate::core::picture::{Chroma, LumaRange, Picture, PictureView, Plane};
+use crate::core::picture::{Chroma, Frame, LumaRange, Picture, PictureView, Plane};
+use crate::core::time::Rate;
 
 /// A mapped video buffer in one of the two layouts that the program reads: I420 or NV12.
 pub struct GstPicture {
@@ -81,5 +82,80 @@ impl Picture for GstPicture {
 
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
         self
+    }
+}
+
+/// A buffer of raw pixels.
+pub type RawBuffer = gst::Buffer;
+
+/// The format of raw pictures, as an encoder is told.
+#[derive(Clone, Debug)]
+pub struct RawFormat {
+    info: gst_video::VideoInfo,
+}
+
+impl RawFormat {
+    /// A plain format of `size` (width, height) at `rate`.
+    pub fn plain(size: (u32, u32), rate: Option<Rate>) -> Self {
+        let builder = gst_video::VideoInfo::builder(
+            gst_video::VideoFormat::I420,
+            size.0.max(2),
+            size.1.max(2),
+        );
+        let whole = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
+        let fps = rate.map_or((25, 1), |r| (whole(r.num()), whole(r.den())));
+        let info = builder.fps(gst::Fraction::new(fps.0, fps.1)).build();
+        // Such a format always exists; a test makes one.
+        Self { info: info.expect("I420 has every size from two by two on") }
+    }
+
+    /// The format of a decoded frame.
+    pub fn of(frame: &Frame) -> Option<Self> {
+        let picture = Arc::clone(&frame.picture).into_any().downcast::<GstPicture>().ok()?;
+        Some(Self { info: picture.info() })
+    }
+
+    /// Width and height in pixels.
+    pub fn size(&self) -> (u32, u32) {
+        (self.info.width(), self.info.height())
+    }
+
+    /// The library's description.
+    pub const fn info(&self) -> &gst_video::VideoInfo {
+        &self.info
+    }
+
+    /// Frames a second, where they are known.
+    pub fn rate(&self) -> Option<Rate> {
+        let fps = self.info.fps();
+        let whole = |n: i32| u32::try_from(n).ok();
+        Rate::new(whole(fps.numer())?, whole(fps.denom())?)
+    }
+
+    /// As caps.
+    pub fn caps(&self) -> gst::Caps {
+        self.info.to_caps().unwrap_or_else(|_| gst::Caps::new_any())
+    }
+
+    /// Whether an encoder for this format takes pictures of `other`.
+    pub fn fits(&self, other: &Self) -> bool {
+        let same = |a: &gst_video::VideoInfo, b: &gst_video::VideoInfo| {
+            a.format() == b.format() && (a.width(), a.height()) == (b.width(), b.height())
+        };
+        same(&self.info, &other.info)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_format_has_its_size_and_rate() {
+        crate::gst::start().expect("GStreamer");
+        let format = RawFormat::plain((1280, 720), Rate::new(30_000, 1_001));
+        assert_eq!((format.size(), format.rate()), ((1280, 720), Rate::new(30_000, 1_001)));
+        assert!(format.fits(&RawFormat::plain((1280, 720), None)));
+        assert!(!format.fits(&RawFormat::plain((640, 360), None)));
     }
 }

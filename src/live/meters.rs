@@ -158,3 +158,8 @@ pub fn of_stream(stream: &str) -> OfStream {
 pub fn because(stream: &str, stage: &str, reason: &str) -> Because {
     Because { stream: stream.to_owned(), stage: stage.to_owned(), reason: reason.to_owned() }
 }
+
+/// Counts something that was left out.
+pub fn dropped(meters: &Meters, stream: &str, edge: &str, reason: &str, count: u64) {
+    meters.drops.get_or_create(&because(stream, edge, reason)).inc_by(count);
+}

@@ -1,4 +1,19 @@
 //! Live streams: cameras in, annotated streams out, for years.
+//!
+//! [`stream`] runs one: a [`session`] for every time its source is there, [`show`] for good. The
+//! stages are those of recordings, wired in [`session`] so that nothing live ever waits.
 
+pub mod chaos;
+pub mod clock;
+pub mod happened;
+pub mod latency;
+pub mod load;
 pub mod meters;
+pub mod session;
+pub mod setting;
+pub mod show;
+pub mod slate;
+mod stage_threads;
 pub mod status;
+pub mod stream;
+mod studio;

@@ -68,10 +68,15 @@ pub struct Setting {
 impl Setting {
     /// A fresh front end for the model's sound.
     pub fn spectrum(&self) -> Spectrum {
-        match self.hears {
-            AudioRecipe::Mfcc13 => Spectrum::Mfcc(Box::new(Mfcc::new())),
-            AudioRecipe::LogMel40 => Spectrum::LogMel(Box::new(LogMel::new())),
-        }
+        spectrum(self.hears)
+    }
+}
+
+/// A fresh front end for a model that hears so.
+pub fn spectrum(hears: AudioRecipe) -> Spectrum {
+    match hears {
+        AudioRecipe::Mfcc13 => Spectrum::Mfcc(Box::new(Mfcc::new())),
+        AudioRecipe::LogMel40 => Spectrum::LogMel(Box::new(LogMel::new())),
     }
 }
 

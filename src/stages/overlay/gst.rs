@@ -55,19 +55,51 @@ impl Blender {
             Err(shared) => shared.buffer(),
         };
         let sprites = self.painter.draw(evidence, info.width(), info.height());
-        let rectangles: Vec<_> = sprites.iter().filter_map(|s| self.rectangle(s)).collect();
-        if rectangles.is_empty() {
-            return Ok(buffer);
-        }
-        let composition = gst_video::VideoOverlayComposition::new(rectangles.iter())
-            .map_err(|_| fail("no composition can be made"))?;
+        self.blend(&mut buffer, &info, &sprites).map_err(fail)?;
+        Ok(buffer)
+    }
+
+    /// A black picture of `info`'s size with `sprites` on it.
+    ///
+    /// # Errors
+    /// Where there is no memory for it.
+    pub fn on_black(
+        &mut self,
+        info: &gst_video::VideoInfo,
+        sprites: &[Sprite],
+    ) -> Result<gst::Buffer, BlendError> {
+        let fail = |reason| BlendError { seq: 0, reason };
+        let mut buffer =
+            gst::Buffer::with_size(info.size()).map_err(|_| fail("there is no memory for it"))?;
         {
             let buffer = buffer.make_mut();
-            let mut target = gst_video::VideoFrameRef::from_buffer_ref_writable(buffer, &info)
+            let mut frame = gst_video::VideoFrameRef::from_buffer_ref_writable(buffer, info)
                 .map_err(|_| fail("its memory cannot be written"))?;
-            composition.blend(&mut target).map_err(|_| fail("blending failed"))?;
+            for plane in 0..info.n_planes() {
+                let grey = if plane == 0 { 16 } else { 128 };
+                frame.plane_data_mut(plane).map(|p| p.fill(grey)).map_err(|_| fail("no plane"))?;
+            }
         }
+        self.blend(&mut buffer, info, sprites).map_err(fail)?;
         Ok(buffer)
+    }
+
+    fn blend(
+        &mut self,
+        buffer: &mut gst::Buffer,
+        info: &gst_video::VideoInfo,
+        sprites: &[Sprite],
+    ) -> Result<(), &'static str> {
+        let rectangles: Vec<_> = sprites.iter().filter_map(|s| self.rectangle(s)).collect();
+        if rectangles.is_empty() {
+            return Ok(());
+        }
+        let composition = gst_video::VideoOverlayComposition::new(rectangles.iter())
+            .map_err(|_| "no composition can be made")?;
+        let mut target =
+            gst_video::VideoFrameRef::from_buffer_ref_writable(buffer.make_mut(), info)
+                .map_err(|_| "its memory cannot be written")?;
+        composition.blend(&mut target).map_err(|_| "blending failed")
     }
 
     fn rectangle(&mut self, sprite: &Sprite) -> Option<gst_video::VideoOverlayRectangle> {

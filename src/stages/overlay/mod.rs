@@ -19,6 +19,7 @@ mod icon;
 mod label;
 mod layout;
 pub mod palette;
+pub mod slate;
 mod style;
 mod text;
 

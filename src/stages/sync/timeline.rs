@@ -72,6 +72,13 @@ impl Timeline {
         self
     }
 
+    /// The next frame begins an epoch, though nothing in the times says so: the source was opened
+    /// anew, or its pictures changed.
+    pub const fn begin_epoch(&mut self) {
+        self.epoch = self.epoch.next();
+        self.counts.jumps += 1;
+    }
+
     /// The place of the next frame, which says it is shown at `stated`.
     pub fn advance_to(&mut self, stated: Option<Pts>) -> FrameRef {
         let pts = match (stated, self.last) {

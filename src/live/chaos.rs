@@ -1,0 +1,60 @@
+//! Faults on purpose: a stage that panics or hangs, for the suite that shows what happens then.
+//!
+//! Built with the feature `chaos` only. `LOCUTOR_CHAOS=track=panic@100` makes the stage `track` panic
+//! when it has worked a hundred times; `hang` makes it stop there for good. Each happens once in a
+//! process.
+
+/// A place in a stage where a fault can happen.
+#[cfg(feature = "chaos")]
+#[derive(Debug)]
+pub struct Point {
+    fault: Option<(bool, u64)>,
+    passed: u64,
+}
+
+#[cfg(feature = "chaos")]
+impl Point {
+    /// A place in `stage`.
+    pub fn of(stage: &str) -> Self {
+        use std::sync::atomic::{AtomicBool, Ordering};
+        static DONE: AtomicBool = AtomicBool::new(false);
+        let asked = std::env::var("LOCUTOR_CHAOS").unwrap_or_default();
+        let fault =
+            asked.split_once('=').filter(|(name, _)| *name == stage).and_then(|(_, what)| {
+                let (kind, after) = what.split_once('@')?;
+                Some((kind == "hang", after.parse().ok()?))
+            });
+        let fault = fault.filter(|_| !DONE.swap(true, Ordering::Relaxed));
+        Self { fault, passed: 0 }
+    }
+
+    /// The stage passes here.
+    pub fn pass(&mut self) {
+        self.passed += 1;
+        match self.fault {
+            Some((hang, after)) if self.passed == after => {
+                assert!(hang, "a fault on purpose");
+                loop {
+                    std::thread::park();
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Without the feature there are no faults on purpose.
+#[cfg(not(feature = "chaos"))]
+#[derive(Debug)]
+pub struct Point;
+
+#[cfg(not(feature = "chaos"))]
+impl Point {
+    /// A place in `stage`.
+    pub const fn of(_: &str) -> Self {
+        Self
+    }
+
+    /// The stage passes here.
+    pub const fn pass(&mut self) {}
+}

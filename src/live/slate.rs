@@ -1,0 +1,54 @@
+//! What a slate says: that there is no picture, since when, why, and when it is tried again.
+
+use std::time::Instant;
+
+use super::clock::StreamClock;
+use super::status::SourceState;
+use crate::core::time::Span;
+
+/// The lines for a stream in this state.
+pub fn lines(stream: &str, state: &SourceState, clock: StreamClock) -> Vec<String> {
+    let utc = |since: &Instant| {
+        let ago = Span::from_seconds(since.elapsed().as_secs_f64());
+        clock.utc(clock.now() - ago).strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+    };
+    match state {
+        SourceState::Connecting { since } => {
+            vec![format!("{stream}: no picture yet"), format!("connecting since {}", utc(since))]
+        }
+        SourceState::Away { since, why, next_try } => {
+            let wait = next_try.saturating_duration_since(Instant::now()).as_secs();
+            let again = match wait {
+                0 => "trying again now".to_owned(),
+                wait => format!("trying again in {wait} s"),
+            };
+            vec![
+                format!("{stream}: no picture"),
+                format!("since {}", utc(since)),
+                why.clone(),
+                again,
+            ]
+        }
+        SourceState::Live { .. } => {
+            vec![format!("{stream}: no picture"), "the source is quiet".to_owned()]
+        }
+        SourceState::Ended => vec![format!("{stream}: the source has ended")],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slate_says_why_and_when_it_is_tried_again() {
+        let now = Instant::now();
+        let next_try = now + std::time::Duration::from_secs(9);
+        let why = "connection refused".to_owned();
+        let state = SourceState::Away { since: now, why: why.clone(), next_try };
+        let said = lines("door", &state, StreamClock::start());
+        assert_eq!((said[0].as_str(), said[2].as_str()), ("door: no picture", why.as_str()));
+        assert!(said[1].starts_with("since 2") && said[1].ends_with("UTC"), "{said:?}");
+        assert!(said[3].starts_with("trying again in "), "{said:?}");
+    }
+}
