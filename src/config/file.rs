@@ -54,7 +54,7 @@ struct RawModels {
 /// A word or a number.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Word {
+pub(super) enum Word {
     Text(String),
     Number(i64),
 }
@@ -70,16 +70,27 @@ impl std::fmt::Display for Word {
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
-struct RawExplain {
-    mode: Option<Mode>,
+pub(super) struct RawExplain {
+    pub(super) mode: Option<Mode>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct RawFloor {
+pub(super) struct RawFloor {
     on_delay_ms: u32,
     hold_ms: u32,
     min_dwell_ms: u32,
+}
+
+impl From<RawFloor> for FloorRules {
+    fn from(raw: RawFloor) -> Self {
+        let seconds = |ms: u32| f64::from(ms) / 1_000.0;
+        Self {
+            on_delay_seconds: seconds(raw.on_delay_ms),
+            hold_seconds: seconds(raw.hold_ms),
+            min_dwell_seconds: seconds(raw.min_dwell_ms),
+        }
+    }
 }
 
 impl Default for RawFloor {
@@ -163,7 +174,6 @@ pub fn parse(text: &str, path: &Path) -> Result<Pipeline, ConfigError> {
     let lookahead = lookahead.map_err(|problem| wrong("models.lookahead", problem))?;
     let overwrite = raw.film.as_ref().is_some_and(|f| f.overwrite);
     let film = raw.film.map(|f| film(f, beside)).transpose().map_err(|(k, p)| wrong(k, p))?;
-    let seconds = |ms: u32| f64::from(ms) / 1_000.0;
     Ok(Pipeline {
         input: beside(raw.source.file),
         audio_track: raw.source.audio_track,
@@ -179,11 +189,7 @@ pub fn parse(text: &str, path: &Path) -> Result<Pipeline, ConfigError> {
         device,
         lookahead: lookahead.unwrap_or_default(),
         explain: raw.explain.mode,
-        floor: FloorRules {
-            on_delay_seconds: seconds(raw.floor.on_delay_ms),
-            hold_seconds: seconds(raw.floor.hold_ms),
-            min_dwell_seconds: seconds(raw.floor.min_dwell_ms),
-        },
+        floor: raw.floor.into(),
         style: raw.overlay,
         picture_budget_bytes: raw.limits.picture_budget_mib << 20,
         overwrite,

@@ -3,8 +3,11 @@
 //! [`Pipeline`] is what the stages are built from; it comes from the command line
 //! (`locutor annotate`) or from a TOML file ([`mod@file`]), and both roads meet here.
 
+pub mod any;
 pub mod camera;
 pub mod file;
+
+pub use any::{AnyPipeline, read_any};
 
 use std::path::PathBuf;
 use std::str::FromStr;

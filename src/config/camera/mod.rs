@@ -2,6 +2,15 @@
 //!
 //! [`file`] reads it; nothing here opens a device, a port or a file.
 
+pub mod address;
+pub mod file;
+pub mod name;
+mod raw;
+pub mod secret;
+mod serve;
+pub mod sinks;
+mod tell;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;

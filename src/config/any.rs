@@ -1,0 +1,65 @@
+//! Which of the two a TOML file describes: a recording (`[source]` has `file`) or a camera
+//! (`[source]` has `uri`).
+
+use std::path::Path;
+
+use super::camera::secret::Secrets;
+use super::camera::{self, Camera};
+use super::{ConfigError, Pipeline, file};
+
+/// What `locutor run` can run.
+#[derive(Clone, Debug)]
+pub enum AnyPipeline {
+    /// A recording, run once.
+    Recording(Box<Pipeline>),
+    /// A camera, run until it is told to end.
+    Camera(Box<Camera>),
+}
+
+/// Reads the file at `path`, and the credentials that it names from where the system has them.
+///
+/// # Errors
+/// Where the file cannot be read, is no TOML, has an unknown key or a value that makes no sense, or
+/// names a credential that is not there.
+pub fn read_any(path: &Path) -> Result<AnyPipeline, ConfigError> {
+    read_any_with(path, &Secrets::System)
+}
+
+/// As [`read_any`], with `secrets` to look credentials up in.
+///
+/// # Errors
+/// As [`read_any`].
+pub fn read_any_with(path: &Path, secrets: &Secrets) -> Result<AnyPipeline, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| ConfigError::Unreadable { path: path.into(), reason: e.to_string() })?;
+    parse_any(&text, path, secrets)
+}
+
+/// Reads `text`, which stands in the file at `path`.
+///
+/// # Errors
+/// As [`read_any`].
+pub fn parse_any(text: &str, path: &Path, secrets: &Secrets) -> Result<AnyPipeline, ConfigError> {
+    // Text that is no TOML at all may still hold a camera's secrets: the camera's reader tells of
+    // it without repeating them.
+    let camera = || camera::file::parse(text, path, secrets).map(Box::new);
+    let Ok(table) = text.parse::<toml::Table>() else {
+        return camera().map(AnyPipeline::Camera);
+    };
+    let source = table.get("source").and_then(toml::Value::as_table);
+    let has = |key: &str| source.is_some_and(|source| source.contains_key(key));
+    match (has("uri"), has("file")) {
+        (true, false) => camera().map(AnyPipeline::Camera),
+        (false, true) => Ok(AnyPipeline::Recording(Box::new(file::parse(text, path)?))),
+        (both, _) => Err(ConfigError::Wrong {
+            key: format!("{}: source", path.display()),
+            problem: if both {
+                "has `uri` and `file`; write uri for a camera or file for a recording".into()
+            } else {
+                "has neither `uri` (a camera) nor `file` (a recording); write \
+                 [source] and under it uri = \"rtsp://…\" or file = \"…\""
+                    .into()
+            },
+        }),
+    }
+}

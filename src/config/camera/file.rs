@@ -1,0 +1,212 @@
+//! A camera from its TOML file: an unknown key is an error, a missing one has the default that
+//! `pipelines/camera.toml` shows. Paths are relative to the file.
+//!
+//! Promises: no panic and no error that repeats a secret, whatever the file holds: of a line that
+//! is no TOML only its number is told, and addresses and credentials are never repeated.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::name::{A_NAME, is_name};
+use super::raw::{Raw, RawEncoder, RawModels, RawPolicy, RawSource, RawTransport};
+use super::secret::Secrets;
+use super::{Camera, LiveEncoder, Login, Show, Source, Transport, address, serve, sinks, tell};
+use crate::config::{ConfigError, LookaheadChoice, PRESETS};
+use crate::models::device::Device;
+
+/// A key, and what is wrong with it.
+pub(super) type Wrong = (String, String);
+
+/// The most that anything in a camera file may last: ten years.
+const MOST_SECONDS: f64 = 3.2e8;
+
+/// What the values of a camera file are read with.
+pub(super) struct Context<'a> {
+    /// The folder that paths are relative to.
+    pub folder: &'a Path,
+    /// Where credentials are.
+    pub secrets: &'a Secrets,
+    /// The stream's name.
+    pub name: &'a str,
+}
+
+impl Context<'_> {
+    /// A path of the file, from where the program runs.
+    pub fn path(&self, path: PathBuf) -> PathBuf {
+        self.folder.join(path)
+    }
+
+    /// The login that `key` names, if it names one.
+    pub fn login(&self, key: &str, name: Option<&str>) -> Result<Option<Login>, Wrong> {
+        name.map(|name| self.secrets.login(name)).transpose().map_err(|p| (key.into(), p))
+    }
+}
+
+/// Reads the camera in the file at `path`.
+///
+/// # Errors
+/// Where the file cannot be read, is no TOML, has an unknown key or a value that makes no sense, or
+/// names a credential that is not there.
+pub fn read(path: &Path, secrets: &Secrets) -> Result<Camera, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| ConfigError::Unreadable { path: path.into(), reason: e.to_string() })?;
+    parse(&text, path, secrets)
+}
+
+/// Reads the camera in `text`, which stands in the file at `path`.
+///
+/// # Errors
+/// As [`read`].
+pub fn parse(text: &str, path: &Path, secrets: &Secrets) -> Result<Camera, ConfigError> {
+    let raw: Raw = toml::from_str(text).map_err(|e| ConfigError::Syntax {
+        path: path.into(),
+        problem: tell::toml_problem(&e, text),
+    })?;
+    camera(raw, path, secrets).map_err(|(key, problem)| ConfigError::Wrong {
+        key: format!("{}: {key}", path.display()),
+        problem,
+    })
+}
+
+fn camera(raw: Raw, path: &Path, secrets: &Secrets) -> Result<Camera, Wrong> {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let named = raw.name.is_some();
+    let name = raw.name.unwrap_or(stem);
+    if !is_name(&name) {
+        let problem = if named {
+            format!("is no name for a stream; write {A_NAME}")
+        } else {
+            format!("is missing, and the file's own name is none for a stream; write {A_NAME}")
+        };
+        return Err(("name".into(), problem));
+    }
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let context = Context { folder, secrets, name: &name };
+    let source = source(raw.source, &context)?;
+    let Models { device, lookahead, hop_ticks, package, detector } = models(raw.models)?;
+    let sinks = sinks::read(raw.sink, &context)?;
+    let serve = serve::read(raw.serve, &sinks, &context)?;
+    Ok(Camera {
+        source,
+        package,
+        detector,
+        device,
+        lookahead,
+        hop_ticks,
+        explain: raw.explain.mode,
+        floor: raw.floor.into(),
+        style: raw.overlay,
+        show: match raw.show.policy {
+            RawPolicy::Delay => Show::Delay,
+            RawPolicy::Latest => Show::Latest,
+        },
+        encoder: encoder(raw.encoder)?,
+        sinks,
+        serve,
+        name,
+    })
+}
+
+fn source(raw: RawSource, context: &Context) -> Result<Source, Wrong> {
+    let uri = address::source(&raw.uri, context.folder).map_err(|p| ("source.uri".into(), p))?;
+    if raw.audio_track == 0 {
+        return Err(("source.audio_track".into(), "tracks are counted from 1".into()));
+    }
+    if raw.looped && uri.scheme() != "file" {
+        let problem = "only a file can begin anew at its end; take it out for this source";
+        return Err(("source.loop".into(), problem.into()));
+    }
+    if raw.jitter_ms > 10_000 {
+        let problem = format!("is {}; it goes from 0 to 10000", raw.jitter_ms);
+        return Err(("source.jitter_ms".into(), problem));
+    }
+    let most = 3_600.0;
+    let stall = seconds("source.stall_after_seconds", raw.stall_after_seconds, 0.5, most)?;
+    let first = seconds("source.retry_first_seconds", raw.retry_first_seconds, 0.1, most)?;
+    let last = seconds("source.retry_most_seconds", raw.retry_most_seconds, 0.1, most)?;
+    if last < first {
+        let problem = "is less than retry_first_seconds; write at least as much".into();
+        return Err(("source.retry_most_seconds".into(), problem));
+    }
+    Ok(Source {
+        login: context.login("source.credentials", raw.credentials.as_deref())?,
+        transport: match raw.transport {
+            RawTransport::Auto => Transport::Auto,
+            RawTransport::Tcp => Transport::Tcp,
+            RawTransport::Udp => Transport::Udp,
+        },
+        jitter: Duration::from_millis(raw.jitter_ms.into()),
+        audio_track: raw.audio_track,
+        looped: raw.looped,
+        stall_after: stall,
+        retry_first: first,
+        retry_most: last,
+        uri,
+    })
+}
+
+struct Models {
+    package: Option<String>,
+    detector: Option<String>,
+    device: Device,
+    lookahead: LookaheadChoice,
+    hop_ticks: usize,
+}
+
+fn models(raw: RawModels) -> Result<Models, Wrong> {
+    let device = raw.device.parse().map_err(|e| ("models.device".into(), format!("{e}")))?;
+    let lookahead: LookaheadChoice =
+        raw.lookahead.to_string().parse().map_err(|p| ("models.lookahead".into(), p))?;
+    if lookahead == LookaheadChoice::File {
+        let problem = "`file` is for recordings; write `live` or a number of ticks of 40 ms";
+        return Err(("models.lookahead".into(), problem.into()));
+    }
+    if !(1..=25).contains(&raw.hop) {
+        let problem = format!("is {}; it goes from 1 to 25 ticks of 40 ms", raw.hop);
+        return Err(("models.hop".into(), problem));
+    }
+    let (package, detector) = (raw.speaker, raw.detector);
+    Ok(Models { package, detector, device, lookahead, hop_ticks: raw.hop })
+}
+
+fn encoder(raw: RawEncoder) -> Result<LiveEncoder, Wrong> {
+    let within = |key: &str, value: u32, least: u32, most: u32| {
+        let key = format!("encoder.{key}");
+        let problem = format!("is {value}; it goes from {least} to {most}");
+        if (least..=most).contains(&value) { Ok(value) } else { Err((key, problem)) }
+    };
+    if !PRESETS.contains(&raw.preset.as_str()) {
+        let problem = format!("`{}` is none of {}", raw.preset, PRESETS.join(", "));
+        return Err(("encoder.preset".into(), problem));
+    }
+    Ok(LiveEncoder {
+        element: Some(raw.element).filter(|element| element != "auto"),
+        kbit_per_second: within("kbit_per_second", raw.kbit_per_second, 50, 100_000)?,
+        key_every: seconds("encoder.key_every_seconds", raw.key_every_seconds, 0.1, 60.0)?,
+        sound_kbit_per_second: within("sound_kbit_per_second", raw.sound_kbit_per_second, 8, 512)?,
+        preset: raw.preset,
+    })
+}
+
+/// A length of time.
+pub(super) fn seconds(key: &str, value: f64, least: f64, most: f64) -> Result<Duration, Wrong> {
+    let most = most.min(MOST_SECONDS);
+    if (least..=most).contains(&value) {
+        return Ok(Duration::from_secs_f64(value));
+    }
+    Err((key.into(), format!("is {value}; it goes from {least} to {most} seconds")))
+}
+
+/// A size in bytes from one in units of 2^`shift` bytes.
+pub(super) fn size(key: &str, value: f64, shift: u32) -> Result<u64, Wrong> {
+    let bytes = value * f64::from(1_u32 << shift);
+    // 2^53: up to there every byte counts. Zero and less hold nothing.
+    if bytes >= 1.0 && bytes <= 9e15 {
+        return Ok(bytes as u64);
+    }
+    Err((key.into(), format!("is {value}; write a size above 0")))
+}
+
+#[cfg(test)]
+#[path = "file_tests.rs"]
+mod tests;

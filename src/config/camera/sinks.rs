@@ -1,0 +1,202 @@
+//! Where a live stream goes: each `[[sink]]` of its file, checked, and that no two write over each
+//! other.
+
+use std::path::{Component, Path, PathBuf};
+
+use super::file::{Context, Wrong, seconds, size};
+use super::name::{A_NAME, check_pattern, is_mount, is_name};
+use super::raw::{RawEvents, RawFile, RawHls, RawMqtt, RawPush, RawRecord, RawRtspServer};
+use super::{Mqtt, Recording, Sink, address, tell};
+
+/// The words for kinds of sinks.
+const TYPES: [&str; 8] =
+    ["rtsp-server", "rtsp-push", "record", "file", "hls", "events", "mqtt", "webhook"];
+
+/// A year: the longest segment there may be.
+const YEAR: f64 = 31_536_000.0;
+
+pub(super) fn read(raw: Vec<toml::Table>, context: &Context) -> Result<Vec<Sink>, Wrong> {
+    let mut sinks: Vec<Sink> = Vec::new();
+    let mut taken: Vec<(String, usize)> = Vec::new();
+    for (n, mut table) in raw.into_iter().enumerate() {
+        let kind = kind(&mut table, n + 1)?;
+        let key = format!("sink {} ({kind})", n + 1);
+        let sink = sink(kind, table, &key, context)?;
+        for place in places(&sink) {
+            if let Some((_, first)) = taken.iter().find(|(p, _)| *p == place) {
+                let problem = format!("writes to {place}, as sink {first} does; write another");
+                return Err((key, problem));
+            }
+            taken.push((place, n + 1));
+        }
+        sinks.push(sink);
+    }
+    Ok(sinks)
+}
+
+fn kind(table: &mut toml::Table, n: usize) -> Result<&'static str, Wrong> {
+    let key = format!("sink {n}.type");
+    let types = TYPES.join(", ");
+    let Some(given) = table.remove("type") else {
+        return Err((key, format!("is missing; write one of {types}")));
+    };
+    let known = TYPES.into_iter().find(|known| given.as_str() == Some(known));
+    known.ok_or_else(|| (key, format!("is none of {types}")))
+}
+
+fn keys<T: serde::de::DeserializeOwned>(table: toml::Table, key: &str) -> Result<T, Wrong> {
+    table.try_into().map_err(|e| (key.to_owned(), tell::problem(&e)))
+}
+
+fn sink(kind: &str, table: toml::Table, key: &str, context: &Context) -> Result<Sink, Wrong> {
+    let wrong = |name: &str, problem: String| (format!("{key}.{name}"), problem);
+    Ok(match kind {
+        "rtsp-server" => {
+            let raw: RawRtspServer = keys(table, key)?;
+            let mount = raw.mount.unwrap_or_else(|| context.name.to_owned());
+            if !is_mount(&mount) {
+                let problem = format!("is no mount; write {A_NAME}, or such names with slashes");
+                return Err(wrong("mount", problem));
+            }
+            Sink::RtspServer { mount }
+        }
+        "rtsp-push" => {
+            let (uri, login) = push(keys(table, key)?, key, &["rtsp", "rtsps"], context)?;
+            Sink::RtspPush { uri, login }
+        }
+        "webhook" => {
+            let (uri, login) = push(keys(table, key)?, key, &["http", "https"], context)?;
+            Sink::Webhook { uri, login }
+        }
+        "record" => Sink::Record(record(keys(table, key)?, key, context)?),
+        "file" => {
+            let raw: RawFile = keys(table, key)?;
+            let path = file_path(&raw.path, context).map_err(|p| wrong("path", p))?;
+            if !path.extension().is_some_and(|e| e == "mp4" || e == "mkv") {
+                return Err(wrong(
+                    "path",
+                    "is no film's name; write one that ends in .mp4 or .mkv".into(),
+                ));
+            }
+            Sink::File { path }
+        }
+        "hls" => hls(keys(table, key)?, key, context)?,
+        "events" => {
+            let raw: RawEvents = keys(table, key)?;
+            Sink::Events {
+                path: file_path(&raw.path, context).map_err(|p| wrong("path", p))?,
+                rotate_bytes: size(&format!("{key}.rotate_mib"), raw.rotate_mib, 20)?,
+                keep: raw.keep,
+                frames: raw.frames,
+            }
+        }
+        _ => Sink::Mqtt(mqtt(keys(table, key)?, key, context)?),
+    })
+}
+
+type Target = (url::Url, Option<super::Login>);
+
+fn push(raw: RawPush, key: &str, schemes: &[&str], context: &Context) -> Result<Target, Wrong> {
+    let uri = address::target(&raw.uri, schemes).map_err(|p| (format!("{key}.uri"), p))?;
+    Ok((uri, context.login(&format!("{key}.credentials"), raw.credentials.as_deref())?))
+}
+
+fn record(raw: RawRecord, key: &str, context: &Context) -> Result<Recording, Wrong> {
+    let wrong = |name: &str, problem: String| (format!("{key}.{name}"), problem);
+    let at = |name: &str| format!("{key}.{name}");
+    let segment = seconds(&at("segment_seconds"), raw.segment_seconds, 1.0, YEAR)?;
+    check_pattern(&raw.name, segment).map_err(|p| wrong("name", p))?;
+    let keep_for = raw.keep_seconds.map(|s| seconds(&at("keep_seconds"), s, 1.0, f64::MAX));
+    let keep_for = keep_for.transpose()?;
+    if keep_for.is_some_and(|keep| keep < segment) {
+        let problem = "is less than one segment lasts; write at least segment_seconds".into();
+        return Err(wrong("keep_seconds", problem));
+    }
+    let keep_bytes = raw.keep_gib.map(|g| size(&at("keep_gib"), g, 30)).transpose()?;
+    Ok(Recording {
+        directory: directory(&raw.directory, context).map_err(|p| wrong("directory", p))?,
+        name: raw.name,
+        segment,
+        keep_for,
+        keep_bytes,
+        keep_free_bytes: size(&at("keep_free_gib"), raw.keep_free_gib, 30)?,
+    })
+}
+
+fn hls(raw: RawHls, key: &str, context: &Context) -> Result<Sink, Wrong> {
+    let wrong = |name: &str, problem: String| (format!("{key}.{name}"), problem);
+    if !(2..=1_000).contains(&raw.keep) {
+        return Err(wrong("keep", format!("is {}; it goes from 2 to 1000 segments", raw.keep)));
+    }
+    Ok(Sink::Hls {
+        directory: directory(&raw.directory, context).map_err(|p| wrong("directory", p))?,
+        segment: seconds(&format!("{key}.segment_seconds"), raw.segment_seconds, 0.5, 60.0)?,
+        keep: raw.keep,
+    })
+}
+
+fn mqtt(raw: RawMqtt, key: &str, context: &Context) -> Result<Mqtt, Wrong> {
+    let wrong = |name: &str, problem: String| (format!("{key}.{name}"), problem);
+    let broker =
+        address::target(&raw.broker, &["mqtt", "mqtts"]).map_err(|p| wrong("broker", p))?;
+    for (name, topic) in [("topic", Some(&raw.topic)), ("discovery", raw.discovery.as_ref())] {
+        if topic.is_some_and(|topic| !topic.split('/').all(is_name)) {
+            let problem = format!("is no topic; write {A_NAME}, or such names with slashes");
+            return Err(wrong(name, problem));
+        }
+    }
+    Ok(Mqtt {
+        broker,
+        login: context.login(&format!("{key}.credentials"), raw.credentials.as_deref())?,
+        topic: raw.topic,
+        discovery: raw.discovery,
+        spool: directory(&raw.spool, context).map_err(|p| wrong("spool", p))?,
+        spool_bytes: size(&format!("{key}.spool_mib"), raw.spool_mib, 20)?,
+    })
+}
+
+/// A place on the disk that leads out of no folder by `..`.
+fn directory(path: &Path, context: &Context) -> Result<PathBuf, String> {
+    if path.as_os_str().is_empty() {
+        return Err("is empty; write a path".into());
+    }
+    if path.components().any(|c| c == Component::ParentDir) {
+        return Err("has `..` in it; write the whole path".into());
+    }
+    Ok(context.path(path.to_owned()))
+}
+
+fn file_path(path: &Path, context: &Context) -> Result<PathBuf, String> {
+    if path.file_name().is_none() || path.to_string_lossy().ends_with('/') {
+        return Err("names no file; write a file's path".into());
+    }
+    directory(path, context)
+}
+
+/// Everything that a sink alone may write to, in words.
+pub fn places(sink: &Sink) -> Vec<String> {
+    match sink {
+        Sink::RtspServer { mount } => vec![format!("the mount /{mount}")],
+        Sink::RtspPush { uri, .. } => vec![address::shown(uri)],
+        // Two recorders may share a folder where their names differ.
+        Sink::Record(r) => vec![r.directory.join(&r.name).display().to_string()],
+        Sink::File { path } | Sink::Events { path, .. } => vec![path.display().to_string()],
+        Sink::Hls { directory, .. } => vec![directory.display().to_string()],
+        Sink::Mqtt(mqtt) => vec![mqtt.spool.display().to_string()],
+        Sink::Webhook { .. } => vec![],
+    }
+}
+
+/// The word for its kind.
+pub const fn kind_of(sink: &Sink) -> &'static str {
+    match sink {
+        Sink::RtspServer { .. } => "rtsp-server",
+        Sink::RtspPush { .. } => "rtsp-push",
+        Sink::Record(_) => "record",
+        Sink::File { .. } => "file",
+        Sink::Hls { .. } => "hls",
+        Sink::Events { .. } => "events",
+        Sink::Mqtt(_) => "mqtt",
+        Sink::Webhook { .. } => "webhook",
+    }
+}
