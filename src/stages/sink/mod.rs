@@ -6,6 +6,8 @@ pub mod fan_out;
 mod file_error;
 #[cfg(feature = "gst")]
 pub mod gst;
+#[cfg(all(feature = "gst", feature = "onnx"))]
+pub mod live;
 pub mod records;
 pub mod spool;
 pub mod stage;

@@ -1,0 +1,51 @@
+//! Who may read: a login by digest, and TLS, as configured.
+
+use gstreamer_rtsp_server as rtsp;
+use rtsp::prelude::*;
+use rtsp::{gio, gst};
+use secrecy::ExposeSecret;
+
+use super::super::RtspError;
+use crate::config::camera::ServeRtsp;
+
+/// The role of everyone who may read.
+const READER: &str = "reader";
+
+/// What the server asks of whoever connects; `None` where it asks nothing.
+///
+/// # Errors
+/// Where certificate and key cannot be used.
+pub fn auth(serve: &ServeRtsp) -> Result<Option<rtsp::RTSPAuth>, RtspError> {
+    if serve.login.is_none() && serve.tls.is_none() {
+        return Ok(None);
+    }
+    let auth = rtsp::RTSPAuth::new();
+    let mut reader = rtsp::RTSPToken::builder().field("media.factory.role", READER).build();
+    auth.set_realm(Some("locutor"));
+    match &serve.login {
+        Some(login) => {
+            auth.set_supported_methods(rtsp::gst_rtsp::RTSPAuthMethod::Digest);
+            auth.add_digest(&login.user, login.password.expose_secret(), &reader);
+        }
+        None => auth.set_default_token(Some(&mut reader)),
+    }
+    if let Some((certificate, key)) = &serve.tls {
+        let pair = gio::TlsCertificate::from_files(certificate, key);
+        let pair = pair.map_err(|e| RtspError::Tls {
+            certificate: certificate.clone(),
+            key: key.clone(),
+            reason: e.message().to_owned(),
+        })?;
+        auth.set_tls_certificate(Some(&pair));
+    }
+    Ok(Some(auth))
+}
+
+/// Lets readers of the role use what `factory` makes.
+pub fn allow(factory: &rtsp::RTSPMediaFactory) {
+    let role = gst::Structure::builder(READER)
+        .field("media.factory.access", true)
+        .field("media.factory.construct", true)
+        .build();
+    factory.add_role_from_structure(&role);
+}

@@ -1,0 +1,89 @@
+//! The thread of a mount: packets from the edge to the mount's media, until the edge ends.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::RtspServer;
+use super::media::Mount;
+use crate::core::edge::{NoItem, Receiver};
+use crate::gst::packet::{Kind, Packet};
+use crate::live::status::Status;
+use crate::stages::sink::live::SinkHandle;
+use crate::stages::sink::live::gather::{Formats, Gather};
+
+/// How often the thread looks up while nothing comes.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Begins.
+///
+/// # Errors
+/// Where there is no thread.
+pub fn start(
+    server: RtspServer,
+    mount: Arc<Mount>,
+    packets: Receiver<Packet>,
+    status: &Status,
+) -> io::Result<SinkHandle> {
+    let beat = status.beat("rtsp-server");
+    SinkHandle::spawn(&format!("rtsp:{}", mount.path), move || {
+        let mut feed = Feed { server, mount, gather: Gather::default(), shown: None };
+        loop {
+            match packets.recv_timeout(LOOK_EVERY) {
+                Ok(packet) => feed.take(packet),
+                Err(NoItem::Empty) => {}
+                Err(NoItem::Ended) => break,
+            }
+            beat.beat();
+            if feed.mount.is_closed() {
+                return;
+            }
+        }
+        feed.server.unmount(&feed.mount.path);
+    })
+}
+
+struct Feed {
+    server: RtspServer,
+    mount: Arc<Mount>,
+    gather: Gather,
+    /// The tracks as readers are told.
+    shown: Option<Formats>,
+}
+
+impl Feed {
+    fn take(&mut self, packet: Packet) {
+        self.gather.push(packet);
+        while let Some(packet) = self.gather.pop() {
+            if packet.kind == (Kind::Picture { key: true }) {
+                self.show(&packet);
+            }
+            self.mount.offer(&packet);
+        }
+    }
+
+    /// Lets readers find the mount; again where its tracks are others now.
+    fn show(&mut self, key: &Packet) {
+        let now = self.gather.formats(key);
+        // Another size is told inside the stream; readers need not come again for that.
+        let sound = |f: &Formats| f.sound.as_ref().map(|s| s.caps.clone());
+        match &mut self.shown {
+            Some(shown) if sound(shown) == sound(&now) => {
+                if shown.outdated(&now) {
+                    self.mount.set_formats(now.clone());
+                    *shown = now;
+                }
+            }
+            shown => {
+                self.mount.set_formats(now.clone());
+                if shown.is_some() {
+                    tracing::info!(mount = %self.mount.path, "the sound came or went; readers must \
+                                                              come again");
+                    self.server.hide(&self.mount);
+                }
+                *shown = Some(now);
+                self.server.show(&self.mount);
+            }
+        }
+    }
+}

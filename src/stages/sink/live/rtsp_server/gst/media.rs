@@ -1,0 +1,255 @@
+//! A mount, and the one media that all its readers share while there are any.
+//!
+//! Takes packets; hands them to the media that exists now, or drops them at once. The stream's clock
+//! is mapped to the media's running time at its first key picture, the same for pictures and sound.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use gstreamer_app as gst_app;
+use gstreamer_rtsp_server as rtsp;
+use rtsp::gst::prelude::*;
+use rtsp::prelude::*;
+use rtsp::{glib, gst};
+
+use super::{MountPlan, access, lock};
+use crate::core::time::Pts;
+use crate::gst::packet::{Kind, Packet};
+use crate::live::meters::{Meters, of_stream};
+use crate::stages::sink::live::gather::Formats;
+use crate::stages::sink::live::gst::stamped;
+
+/// What may wait in a media, in bytes: two seconds of 8 Mbit/s.
+const WAITING_BYTES: u64 = 2 << 20;
+/// How often a key picture is asked for while a media waits for one.
+const ASK_EVERY: Duration = Duration::from_millis(500);
+
+/// A mount.
+pub struct Mount {
+    /// The path, without the slash in front.
+    pub path: String,
+    stream: String,
+    meters: Meters,
+    on_new_reader: Arc<dyn Fn() + Send + Sync>,
+    with_roles: bool,
+    now: Mutex<Now>,
+}
+
+#[derive(Default)]
+struct Now {
+    formats: Option<Formats>,
+    media: Option<Live>,
+    closed: bool,
+    readers: usize,
+}
+
+/// The media that exists now.
+struct Live {
+    id: glib::WeakRef<rtsp::RTSPMedia>,
+    pictures: gst_app::AppSrc,
+    sound: Option<gst_app::AppSrc>,
+    /// The stream's time at which the media's running time was zero.
+    zero: Option<Pts>,
+    /// Pictures are left out up to the next key picture.
+    waits_for_key: bool,
+    /// Somebody plays it; before, it gets no more than it needs to describe itself.
+    played: bool,
+    asked: Instant,
+}
+
+impl Mount {
+    /// A mount without a media; `with_roles` where readers log in.
+    pub fn new(plan: &MountPlan, with_roles: bool) -> Self {
+        Self {
+            path: plan.mount.clone(),
+            stream: plan.status.stream.to_string(),
+            meters: plan.meters.clone(),
+            on_new_reader: Arc::clone(&plan.on_new_reader),
+            with_roles,
+            now: Mutex::default(),
+        }
+    }
+
+    /// The tracks are these from now on.
+    pub fn set_formats(&self, formats: Formats) {
+        lock(&self.now).formats = Some(formats);
+    }
+
+    /// It takes and gives nothing any more.
+    pub fn close(&self) {
+        let mut now = lock(&self.now);
+        (now.closed, now.media) = (true, None);
+    }
+
+    /// Whether it was closed.
+    pub fn is_closed(&self) -> bool {
+        lock(&self.now).closed
+    }
+
+    /// So many read it now.
+    pub fn set_readers(&self, readers: usize) {
+        let gauge = self.meters.readers.get_or_create(&of_stream(&self.stream)).clone();
+        gauge.set(i64::try_from(readers).unwrap_or(i64::MAX));
+        lock(&self.now).readers = readers;
+    }
+
+    /// What makes the mount's media when the first reader comes.
+    pub fn factory(self: &Arc<Self>) -> rtsp::RTSPMediaFactory {
+        let factory = rtsp::RTSPMediaFactory::new();
+        let sound = lock(&self.now).formats.as_ref().is_some_and(|f| f.sound.is_some());
+        let sound = if sound {
+            "appsrc name=sound ! aacparse ! rtpmp4gpay name=pay1 pt=97 perfect-rtptime=false"
+        } else {
+            ""
+        };
+        factory.set_launch(&format!(
+            "( appsrc name=pictures ! h264parse ! rtph264pay name=pay0 pt=96 config-interval=-1 \
+             aggregate-mode=zero-latency perfect-rtptime=false {sound} )"
+        ));
+        // A media for every reader costs a pipeline for every reader.
+        factory.set_shared(true);
+        factory.set_suspend_mode(rtsp::RTSPSuspendMode::None);
+        factory.set_stop_on_disconnect(true);
+        factory.set_eos_shutdown(false);
+        factory.set_latency(0);
+        let transports = rtsp::gst_rtsp::RTSPLowerTrans::TCP | rtsp::gst_rtsp::RTSPLowerTrans::UDP;
+        factory.set_protocols(transports);
+        if self.with_roles {
+            access::allow(&factory);
+        }
+        let mount = Arc::downgrade(self);
+        factory.connect_media_configure(move |_, media| {
+            if let Some(mount) = mount.upgrade() {
+                mount.configure(media);
+            }
+        });
+        factory
+    }
+
+    /// A media was made.
+    fn configure(self: &Arc<Self>, media: &rtsp::RTSPMedia) {
+        media.set_reusable(false);
+        let element = media.element();
+        if let Some(pipeline) = element.parent().and_downcast::<gst::Bin>() {
+            send_at_once(&pipeline);
+        }
+        let source = |name: &str| {
+            let source = element.downcast_ref::<gst::Bin>()?.by_name(name)?;
+            source.downcast::<gst_app::AppSrc>().ok()
+        };
+        let Some(pictures) = source("pictures") else { return };
+        let sound = source("sound");
+        let mut now = lock(&self.now);
+        let Some(formats) = now.formats.clone().filter(|_| !now.closed) else { return };
+        set_up(&pictures, &formats.picture.caps);
+        if let Some((sound, format)) = sound.as_ref().zip(formats.sound.as_ref()) {
+            set_up(sound, &format.caps);
+        }
+        let (id, asked) = (media.downgrade(), Instant::now());
+        let (zero, waits_for_key, played) = (None, true, false);
+        now.media = Some(Live { id, pictures, sound, zero, waits_for_key, played, asked });
+        drop(now);
+        let mount = Arc::downgrade(self);
+        media.connect_unprepared(move |media| {
+            let Some(mount) = mount.upgrade() else { return };
+            let mut now = lock(&mount.now);
+            if now.media.as_ref().is_some_and(|m| m.id.upgrade().as_ref() == Some(media)) {
+                now.media = None;
+            }
+        });
+        (self.on_new_reader)();
+    }
+
+    /// A reader begins to play.
+    pub fn reader_plays(&self) {
+        if let Some(media) = &mut lock(&self.now).media {
+            // What was held back up to here is old; who plays already goes on without a gap.
+            media.waits_for_key |= !media.played;
+            (media.played, media.asked) = (true, Instant::now());
+        }
+        (self.on_new_reader)();
+    }
+
+    /// Hands `packet` to the media, where there is one. Never waits.
+    pub fn offer(&self, packet: &Packet) {
+        let mut now = lock(&self.now);
+        let Some(media) = &mut now.media else { return };
+        let wanted = media.offer(packet);
+        drop(now);
+        if wanted {
+            (self.on_new_reader)();
+        }
+    }
+}
+
+impl Live {
+    /// Whether a key picture is to be asked for.
+    fn offer(&mut self, packet: &Packet) -> bool {
+        if packet.kind == (Kind::Picture { key: true }) {
+            self.start(packet);
+        }
+        let picture = matches!(packet.kind, Kind::Picture { .. });
+        let Some(zero) = self.zero.filter(|_| !(picture && self.waits_for_key)) else {
+            let ask = self.asked.elapsed() >= ASK_EVERY;
+            if ask {
+                self.asked = Instant::now();
+            }
+            return ask;
+        };
+        let source = if picture { Some(&self.pictures) } else { self.sound.as_ref() };
+        if let Some((source, buffer)) = source.zip(stamped(packet, zero)) {
+            if picture && source.caps().as_ref() != Some(&packet.caps) {
+                source.set_caps(Some(&packet.caps));
+            }
+            if source.current_level_bytes() > WAITING_BYTES {
+                // The media is stuck or about to end: what is old helps nobody.
+                self.waits_for_key = true;
+                return false;
+            }
+            // A media that is going away takes nothing, and needs nothing.
+            let _ = source.push_buffer(buffer);
+        }
+        // One picture is enough to be described; the next that is sent is one that is new.
+        self.waits_for_key |= picture && !self.played;
+        false
+    }
+
+    fn start(&mut self, key: &Packet) {
+        if self.zero.is_none()
+            && let Some(running) = self.pictures.current_running_time()
+        {
+            let running = i64::try_from(running.nseconds()).unwrap_or(0);
+            self.zero = Some(Pts::from_ns(key.at.ns() - running));
+            self.waits_for_key = false;
+        }
+        // Before it is played a second key picture would only be one more that is old by then.
+        if self.zero.is_some() && self.played {
+            self.waits_for_key = false;
+        }
+    }
+}
+
+fn set_up(source: &gst_app::AppSrc, caps: &gst::Caps) {
+    source.set_caps(Some(caps));
+    source.set_format(gst::Format::Time);
+    source.set_is_live(true);
+    source.set_do_timestamp(false);
+    source.set_block(false);
+    source.set_max_bytes(WAITING_BYTES);
+    source.set_leaky_type(gst_app::AppLeakyType::Downstream);
+}
+
+/// Every sink of the media sends what it gets at once: its time is in the packets, and a sink that
+/// waits for the clock makes all readers as late as the slowest picture ever was.
+fn send_at_once(pipeline: &gst::Bin) {
+    let at_once = |element: &gst::Element| {
+        let is_sink = element.element_flags().contains(gst::ElementFlags::SINK);
+        if is_sink && element.has_property("sync") && !element.is::<gst::Bin>() {
+            element.set_property("sync", false);
+        }
+    };
+    for element in pipeline.iterate_recurse().into_iter().flatten() {
+        at_once(&element);
+    }
+    pipeline.connect_deep_element_added(move |_, _, element| at_once(element));
+}
