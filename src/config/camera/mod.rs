@@ -177,6 +177,10 @@ pub enum Sink {
         uri: url::Url,
         /// Who to be there.
         login: Option<Login>,
+        /// The folder in which messages wait while it is away.
+        spool: PathBuf,
+        /// No more than this waits; the oldest go first.
+        spool_bytes: u64,
     },
 }
 
@@ -223,7 +227,9 @@ pub struct Mqtt {
     pub topic: String,
     /// Home Assistant's discovery prefix, e.g. `homeassistant`.
     pub discovery: Option<String>,
-    /// Where messages wait while the broker is away.
+    /// Whether every frame is published too (QoS 0, not kept).
+    pub frames: bool,
+    /// The folder in which messages wait while the broker is away.
     pub spool: PathBuf,
     /// No more than this waits; the oldest go first.
     pub spool_bytes: u64,

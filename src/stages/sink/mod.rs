@@ -1,6 +1,8 @@
 //! Sink: annotated pictures and sound become a film, results become records.
 
 pub mod atomic_file;
+#[cfg(all(feature = "gst", feature = "onnx"))]
+pub mod events;
 #[cfg(feature = "gst")]
 pub mod fan_out;
 mod file_error;

@@ -50,6 +50,73 @@ pub enum Event {
         /// What, in words.
         what: String,
     },
+    /// The source gives no pictures any more.
+    SourceAway {
+        /// Since when (RFC 3339, UTC).
+        since: String,
+        /// Why, in words, without secrets.
+        why: String,
+        /// When it is tried again (RFC 3339, UTC).
+        next_try: String,
+    },
+    /// The source gives pictures again.
+    SourceBack {
+        /// How long it did not.
+        away_seconds: f64,
+    },
+    /// A sink cannot do its work; the others go on.
+    SinkTrouble {
+        /// Which.
+        sink: String,
+        /// Why, in words, without secrets.
+        why: String,
+    },
+    /// A sink works again.
+    SinkWell {
+        /// Which.
+        sink: String,
+        /// How long it did not.
+        trouble_seconds: f64,
+    },
+    /// There is more to do than can be done in time: something is done less often now.
+    OverloadBegin {
+        /// How much is left out: 1 to 3.
+        level: u8,
+        /// What is done less often, and why.
+        reason: String,
+    },
+    /// Everything is done again that was left out.
+    OverloadEnd {
+        /// The level that is left.
+        level: u8,
+        /// Why.
+        reason: String,
+    },
+    /// What encodes the picture, said at the start and when it changes.
+    Encoder {
+        /// The element at work.
+        element: String,
+        /// What was asked for or tried first, where that did not work.
+        instead_of: Option<String>,
+        /// Why that did not work.
+        why: Option<String>,
+    },
+    /// The stream's file was read again.
+    Reload {
+        /// Whether it was taken; if not, all goes on as before.
+        accepted: bool,
+        /// What changed, or why it was not taken.
+        what: String,
+    },
+    /// A sink has left out lines; said in that sink as soon as it can.
+    LeftOut {
+        /// Which.
+        sink: String,
+        /// How many.
+        lines: u64,
+        /// Why.
+        why: String,
+    },
     /// The run ended; always the last line.
     End {
         /// Whether everything was seen (else it was stopped).

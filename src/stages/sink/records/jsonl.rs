@@ -17,15 +17,41 @@ use super::{Ending, PictureSize, Record, RecordContext, RecordError, RecordFile,
 /// The schema that frame lines name. The number goes up where a reader could break.
 pub const FRAME_SCHEMA: &str = "locutor.frame/1";
 
+/// A frame's line.
 #[derive(Serialize)]
-struct FrameLine<'a> {
+pub struct FrameLine<'a> {
     schema: &'static str,
     stream: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    utc: Option<&'a str>,
     epoch: u32,
     seq: u64,
     pts_ns: i64,
     faces: Vec<FaceLine>,
     floor: Option<u32>,
+}
+
+impl<'a> FrameLine<'a> {
+    /// The line of `evidence`, whose boxes are fractions of `picture`; `utc` is when it was taken,
+    /// where that is known (RFC 3339).
+    pub fn new(
+        stream: &'a str,
+        utc: Option<&'a str>,
+        evidence: &FrameEvidence,
+        picture: PictureSize,
+    ) -> Self {
+        let frame = evidence.frame;
+        Self {
+            schema: FRAME_SCHEMA,
+            stream,
+            utc,
+            epoch: frame.epoch.0,
+            seq: frame.seq,
+            pts_ns: frame.pts.ns(),
+            faces: evidence.faces.iter().map(|f| FaceLine::new(f, picture)).collect(),
+            floor: evidence.floor.map(|t| t.0),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -64,12 +90,36 @@ impl FaceLine {
     }
 }
 
+/// An event's line.
 #[derive(Serialize)]
-struct EventLine<'a> {
+pub struct EventLine<'a> {
     schema: &'static str,
     stream: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    utc: Option<&'a str>,
     #[serde(flatten)]
     event: &'a Event,
+}
+
+impl<'a> EventLine<'a> {
+    /// The line of `event`; `utc` is when it happened, where that is known (RFC 3339).
+    pub const fn new(stream: &'a str, utc: Option<&'a str>, event: &'a Event) -> Self {
+        Self { schema: EVENT_SCHEMA, stream, utc, event }
+    }
+}
+
+/// The event that the floor is someone else's from `evidence`'s frame on; `None` where it is still
+/// `before`'s.
+pub fn turn(evidence: &FrameEvidence, before: Option<TrackId>) -> Option<Event> {
+    let frame = evidence.frame;
+    (evidence.floor != before).then(|| Event::Turn {
+        epoch: frame.epoch.0,
+        seq: frame.seq,
+        pts_ns: frame.pts.ns(),
+        track: evidence.floor.map(|t| t.0),
+        person: evidence.floor.map(person),
+        previous: before.map(|t| t.0),
+    })
 }
 
 /// Writes the JSON Lines record.
@@ -95,8 +145,7 @@ impl Jsonl {
     }
 
     fn event_line(&mut self, event: &Event) -> Result<(), RecordError> {
-        let line = EventLine { schema: EVENT_SCHEMA, stream: &self.stream, event };
-        write_line(&mut self.out, &line)
+        write_line(&mut self.out, &EventLine::new(&self.stream, None, event))
     }
 }
 
@@ -108,27 +157,11 @@ fn write_line(out: &mut RecordFile, line: &impl Serialize) -> Result<(), RecordE
 
 impl Record for Jsonl {
     fn write(&mut self, evidence: &FrameEvidence) -> Result<(), RecordError> {
-        let frame = evidence.frame;
-        if evidence.floor != self.floor {
-            let previous = std::mem::replace(&mut self.floor, evidence.floor);
-            self.event_line(&Event::Turn {
-                epoch: frame.epoch.0,
-                seq: frame.seq,
-                pts_ns: frame.pts.ns(),
-                track: evidence.floor.map(|t| t.0),
-                person: evidence.floor.map(person),
-                previous: previous.map(|t| t.0),
-            })?;
+        if let Some(turn) = turn(evidence, self.floor) {
+            self.floor = evidence.floor;
+            self.event_line(&turn)?;
         }
-        let line = FrameLine {
-            schema: FRAME_SCHEMA,
-            stream: &self.stream,
-            epoch: frame.epoch.0,
-            seq: frame.seq,
-            pts_ns: frame.pts.ns(),
-            faces: evidence.faces.iter().map(|f| FaceLine::new(f, self.picture)).collect(),
-            floor: evidence.floor.map(|t| t.0),
-        };
+        let line = FrameLine::new(&self.stream, None, evidence, self.picture);
         write_line(&mut self.out, &line)
     }
 

@@ -106,6 +106,41 @@ fn every_json_line_fits_the_published_schema() {
     assert!(schema::check(&wrong, &schema, &schema).is_err());
 }
 
+/// One of each of the events that only live streams have.
+fn live_events() -> [Event; 9] {
+    let text = || "hall".to_owned();
+    [
+        Event::SourceAway { since: text(), why: text(), next_try: text() },
+        Event::SourceBack { away_seconds: 37.4 },
+        Event::SinkTrouble { sink: text(), why: text() },
+        Event::SinkWell { sink: text(), trouble_seconds: 0.0 },
+        Event::OverloadBegin { level: 1, reason: text() },
+        Event::OverloadEnd { level: 0, reason: text() },
+        Event::Encoder { element: text(), instead_of: Some(text()), why: None },
+        Event::Reload { accepted: false, what: text() },
+        Event::LeftOut { sink: text(), lines: 3, why: text() },
+    ]
+}
+
+#[test]
+fn live_lines_fit_the_published_schema_and_say_when() {
+    let schema = fs::read_to_string(Path::new(ROOT).join("docs/records.schema.json"));
+    let schema: Value = serde_json::from_str(&schema.expect("the schema")).expect("JSON");
+    let utc = Some("2026-11-24T16:35:29.120Z");
+    for event in &live_events() {
+        let line = serde_json::to_value(jsonl::EventLine::new("hall", utc, event)).expect("JSON");
+        schema::check(&line, &schema, &schema).unwrap_or_else(|e| panic!("{line}\n{e}"));
+        assert_eq!(line["utc"], utc.expect("given"));
+        let mut wrong = line.clone();
+        wrong["event"] = "unheard-of".into();
+        assert!(schema::check(&wrong, &schema, &schema).is_err());
+    }
+    let frame = jsonl::FrameLine::new("hall", utc, &meeting()[3], context().picture);
+    let line = serde_json::to_value(&frame).expect("JSON");
+    schema::check(&line, &schema, &schema).unwrap_or_else(|e| panic!("{line}\n{e}"));
+    assert_eq!(line["utc"], utc.expect("given"));
+}
+
 #[test]
 fn the_examples_in_the_document_fit_the_schema() {
     let read = |name: &str| fs::read_to_string(Path::new(ROOT).join("docs").join(name));

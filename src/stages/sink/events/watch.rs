@@ -1,0 +1,82 @@
+//! What has changed in a stream's status since it was last looked at, as events.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::live::status::{SourceState, Status};
+use crate::stages::sink::records::event::Event;
+
+/// RFC 3339 in UTC with milliseconds.
+pub(super) fn rfc3339(at: Timestamp) -> String {
+    format!("{at:.3}")
+}
+
+/// Remembers what was said.
+#[derive(Default)]
+pub(super) struct StatusWatch {
+    /// Since when the source is away.
+    away: Option<Instant>,
+    /// Since when each sink is in trouble, and why.
+    troubles: BTreeMap<String, (Instant, String)>,
+}
+
+impl StatusWatch {
+    /// The events that tell how `status` has changed; `utc` is now.
+    pub fn changes(&mut self, status: &Status, utc: Timestamp) -> Vec<Event> {
+        let mut events = Vec::new();
+        match status.source() {
+            SourceState::Away { since, why, next_try } if self.away.is_none() => {
+                self.away = Some(since);
+                let since = wall(since, utc);
+                events.push(Event::SourceAway { since, why, next_try: wall(next_try, utc) });
+            }
+            SourceState::Live { since } => {
+                if let Some(away) = self.away.take() {
+                    let away_seconds = seconds(since.saturating_duration_since(away));
+                    events.push(Event::SourceBack { away_seconds });
+                }
+            }
+            _ => {}
+        }
+        self.sinks(status, &mut events);
+        events
+    }
+
+    fn sinks(&mut self, status: &Status, events: &mut Vec<Event>) {
+        let now = status.troubles();
+        self.troubles.retain(|sink, (since, _)| {
+            let still = now.contains_key(sink);
+            if !still {
+                let trouble_seconds = seconds(since.elapsed());
+                events.push(Event::SinkWell { sink: sink.clone(), trouble_seconds });
+            }
+            still
+        });
+        for (sink, why) in now {
+            let before = self.troubles.get_mut(&sink);
+            if before.as_ref().is_some_and(|(_, before)| *before == why) {
+                continue;
+            }
+            let since = before.map_or_else(Instant::now, |(since, _)| *since);
+            self.troubles.insert(sink.clone(), (since, why.clone()));
+            events.push(Event::SinkTrouble { sink, why });
+        }
+    }
+}
+
+/// To the millisecond.
+fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+/// A moment of the steady clock on the wall clock, by their difference now.
+fn wall(at: Instant, now_utc: Timestamp) -> String {
+    let now = Instant::now();
+    let ahead = at.saturating_duration_since(now);
+    let ago = now.saturating_duration_since(at);
+    let signed = |d| SignedDuration::try_from(d).unwrap_or(SignedDuration::ZERO);
+    let at = now_utc.checked_add(signed(ahead) - signed(ago)).unwrap_or(now_utc);
+    rfc3339(at)
+}
