@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::stats::CpuByThread;
 use super::{AnnotateArgs, RunArgs};
-use crate::config::{ConfigError, FilmWishes, Pipeline, RecordPaths, file, parse_floor};
+use crate::config::{ConfigError, FilmWishes, Pipeline, RecordPaths, parse_floor};
 use crate::core::exit::Exit;
 use crate::core::time::Span;
 use crate::run::{Report, RunError, run};
@@ -34,17 +34,9 @@ pub fn annotate(args: &AnnotateArgs) -> Exit {
     }
 }
 
-/// Runs `locutor run`.
-pub fn run_file(args: &RunArgs) -> Exit {
-    let telling = Telling { json: args.json, stats: args.stats };
-    match file::read(&args.pipeline) {
-        Ok(pipeline) => go(&pipeline, telling),
-        Err(e @ ConfigError::Wrong { .. }) => {
-            eprintln!("locutor: {e}");
-            Exit::Config
-        }
-        Err(e) => fail(&RunError::from(e)),
-    }
+/// Runs `locutor run` of a recording.
+pub fn run_file(pipeline: &Pipeline, args: &RunArgs) -> Exit {
+    go(pipeline, Telling { json: args.json, stats: args.stats })
 }
 
 fn pipeline(args: &AnnotateArgs) -> Result<Pipeline, ConfigError> {

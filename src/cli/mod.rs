@@ -7,6 +7,8 @@ mod bench;
 pub mod doctor;
 pub mod eval;
 pub mod faithfulness;
+#[cfg(all(feature = "gst", feature = "onnx"))]
+mod live;
 pub mod models;
 #[cfg(all(feature = "gst", feature = "onnx"))]
 mod stats;
@@ -37,7 +39,7 @@ pub struct Cli {
 pub enum Command {
     /// Annotate a recording: boxes, who speaks, heatmaps; the sound stays in sync.
     Annotate(Box<AnnotateArgs>),
-    /// Run a pipeline from its TOML file.
+    /// Run a recording's pipeline or live streams from their TOML files.
     Run(RunArgs),
     /// Tell what is installed, what is missing, and the command that mends it.
     Doctor(DoctorArgs),
@@ -143,12 +145,13 @@ impl Preset {
 /// `locutor run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// The pipeline's TOML file.
-    pub pipeline: PathBuf,
+    /// TOML files: of one recording, or of any number of live streams.
+    #[arg(required = true, value_name = "FILE")]
+    pub pipelines: Vec<PathBuf>,
     /// Print the summary as JSON on standard output.
     #[arg(long)]
     pub json: bool,
-    /// Print CPU seconds by stage at the end.
+    /// Print at the end: CPU seconds by stage of a recording, latencies by stage of live streams.
     #[arg(long)]
     pub stats: bool,
 }
@@ -236,7 +239,7 @@ pub fn dispatch(command: &Command) -> Exit {
         #[cfg(all(feature = "gst", feature = "onnx"))]
         Command::Annotate(args) => annotate::annotate(args),
         #[cfg(all(feature = "gst", feature = "onnx"))]
-        Command::Run(args) => annotate::run_file(args),
+        Command::Run(args) => live::run(args),
         #[cfg(all(feature = "gst", feature = "onnx"))]
         Command::Bench(args) => bench::bench(args),
         #[cfg(all(feature = "gst", feature = "onnx"))]

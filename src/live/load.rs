@@ -15,6 +15,13 @@ use crate::stages::explain::Mode;
 
 /// The highest level.
 pub const MOST: u8 = 3;
+/// What each level means.
+pub const MEANS: [&str; 4] = [
+    "everything is done",
+    "no heatmaps are made",
+    "no heatmaps are made, and faces are searched for half as often",
+    "no heatmaps are made, faces are searched for half as often, and scores come three times as late",
+];
 /// Bad seconds in a row before the level goes up.
 pub const WORSE_AFTER: u32 = 2;
 /// Good seconds in a row before it comes down.

@@ -5,10 +5,12 @@
 
 pub mod chaos;
 pub mod clock;
-pub mod happened;
 pub mod latency;
 pub mod load;
 pub mod meters;
+pub mod prepared;
+pub mod process;
+pub mod running;
 pub mod session;
 pub mod setting;
 pub mod show;

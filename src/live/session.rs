@@ -71,7 +71,7 @@ struct Ends {
 }
 
 /// Runs the source until it is lost, or the stream is told to stop.
-pub(super) fn session(shared: &Shared, going: &mut Going, opened: &dyn Fn(&[String])) -> Loss {
+pub(super) fn session(shared: &Arc<Shared>, going: &mut Going, opened: &dyn Fn(&[String])) -> Loss {
     let frames = Capacity { items: FRAMES_BEFORE_DETECT, bytes: usize::MAX };
     let inputs = Capacity { items: ITEMS_BEFORE_SCORE, bytes: BYTES_BEFORE_SCORE };
     let (slow, look_out) = edge("source→detect", frames, WhenFull::DropOldest);
@@ -111,14 +111,17 @@ fn lock(intake: &Mutex<Intake>) -> std::sync::MutexGuard<'_, Intake> {
     intake.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn taps(shared: &Shared, intake: &Arc<Mutex<Intake>>, ends: Ends) -> Taps {
+fn taps(shared: &Arc<Shared>, intake: &Arc<Mutex<Intake>>, ends: Ends) -> Taps {
     let Ends { fast, slow, heard, sound } = ends;
     let (clock, latency) = (shared.clock, shared.latency.clone());
     let picture = {
-        let intake = Arc::clone(intake);
+        let (intake, shared) = (Arc::clone(intake), Arc::clone(shared));
         move |raw: RawPicture| {
             let now = clock.now();
-            let frame = lock(&intake).place(raw, now);
+            let (frame, epoch) = lock(&intake).place(raw, now);
+            let view = frame.picture.view();
+            let epoch = epoch.map(|reason| (frame.id.epoch, reason));
+            shared.pictures_are(view.width, view.height, epoch);
             latency.add("decode", now - frame.id.pts);
             if let Some(fast) = &fast {
                 let _ = fast.try_send(frame.clone());
@@ -168,21 +171,28 @@ fn taps(shared: &Shared, intake: &Arc<Mutex<Intake>>, ends: Ends) -> Taps {
 impl Intake {
     /// The picture's place on the stream's clock. A jump of the source's clock and a change of its
     /// size each begin an epoch.
-    fn place(&mut self, raw: RawPicture, now: Pts) -> Frame {
+    fn place(&mut self, raw: RawPicture, now: Pts) -> (Frame, Option<&'static str>) {
         let placed = self.anchor.place(raw.pts, now);
         let view = raw.picture.view();
         let size = (view.width, view.height);
         let reshaped = self.size.is_some_and(|before| before != size);
-        if placed.generation != self.generation || reshaped {
+        let jumped = placed.generation != self.generation;
+        if jumped || reshaped {
             self.timeline.begin_epoch();
         }
+        let why = match (self.size, jumped, reshaped) {
+            (None, ..) => Some("the source was opened"),
+            (_, true, _) => Some("the source's clock jumped"),
+            (_, _, true) => Some("the picture's size changed"),
+            _ => None,
+        };
         (self.generation, self.size) = (placed.generation, Some(size));
         let id = self.timeline.advance_to(Some(placed.at));
         self.next.epoch = id.epoch;
         self.next.seq = id.seq + 1;
         self.last_picture = Some(Instant::now());
         self.last_picture_at = Some(id.pts);
-        Frame { id, span: raw.span, picture: raw.picture }
+        (Frame { id, span: raw.span, picture: raw.picture }, why)
     }
 }
 

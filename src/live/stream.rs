@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::clock::StreamClock;
-use super::happened::{Happened, Hears};
 use super::latency::Latencies;
 use super::load::Load;
 use super::meters::{Meters, because, of, of_stream};
@@ -22,9 +21,12 @@ use crate::core::edge::{ByteSize, Capacity, Receiver, Sender, WhenFull, edge};
 use crate::core::evidence::FrameEvidence;
 use crate::core::meter::EdgeMeter;
 use crate::core::picture::Frame;
-use crate::core::time::Span;
+use crate::core::time::{Epoch, Span};
 use crate::onnx::engine::Engine;
+use crate::stages::sink::events::hub::EventHub;
 use crate::stages::sink::fan_out::FanOut;
+use crate::stages::sink::records::PictureSize;
+use crate::stages::sink::records::event::Event;
 use crate::stages::source::SoundBlock;
 use crate::stages::source::live::backoff::Backoff;
 use crate::stages::source::live::{Loss, Reason};
@@ -76,7 +78,7 @@ pub struct Shared {
     /// The encoder's element.
     pub encoder: &'static str,
     /// Who hears what happens.
-    pub hears: Arc<dyn Hears>,
+    pub hub: EventHub,
     /// Shown so far, for whoever waits for it.
     pub(super) fast: Option<Sender<Frame>>,
     pub(super) sound: Option<Sender<SoundBlock>>,
@@ -84,6 +86,8 @@ pub struct Shared {
     pub(super) told: Sender<Told>,
     edges: Mutex<Vec<(EdgeMeter, u64)>>,
     left_out: AtomicU64,
+    /// Width and height of the newest picture, 32 bits each.
+    picture: AtomicU64,
 }
 
 /// The ends that `show` reads.
@@ -115,7 +119,7 @@ pub struct Parts {
     /// Raised by sinks that want a key picture.
     pub wants_key: Arc<AtomicBool>,
     /// Who hears what happens.
-    pub hears: Arc<dyn Hears>,
+    pub hub: EventHub,
     /// Whether it is to end.
     pub stop: Arc<AtomicBool>,
 }
@@ -163,7 +167,8 @@ fn share(parts: Parts, latency: Latencies) -> (Shared, ShowEnds, Arc<AtomicBool>
         engine: parts.engine,
         fan_out: parts.fan_out,
         encoder: parts.encoder,
-        hears: parts.hears,
+        hub: parts.hub,
+        picture: AtomicU64::new(0),
         fast: video.then_some(fast),
         sound: video.then_some(sound_in),
         exact: exact_in,
@@ -221,10 +226,14 @@ fn opened(shared: &Shared, was_away: Option<Instant>, codecs: &[String]) {
     let name = &shared.camera.name;
     shared.status.set_source(SourceState::Live { since: Instant::now() });
     shared.meters.source_up.get_or_create(&of_stream(name)).set(1);
-    let codecs = codecs.join(", ");
-    tracing::info!(stream = %name, "the source is there ({codecs})");
-    let away = was_away.map(|since| since.elapsed());
-    shared.hears.hear(Happened::SourceBack { codecs: &codecs, away });
+    let (codecs, away) = (codecs.join(", "), was_away.map(|since| since.elapsed().as_secs_f64()));
+    match away {
+        Some(away) => {
+            tracing::info!(stream = %name, "the source is back after {away:.1} s ({codecs})")
+        }
+        None => tracing::info!(stream = %name, "the source is there ({codecs})"),
+    }
+    shared.hub.status(&shared.status);
 }
 
 fn away(
@@ -246,7 +255,7 @@ fn away(
     shared.meters.source_up.get_or_create(&of_stream(name)).set(0);
     let key = because(name, "source", loss.reason.word());
     shared.meters.reconnects.get_or_create(&key).inc();
-    shared.hears.hear(Happened::SourceAway { loss, wait });
+    shared.hub.status(&shared.status);
     while Instant::now() < next_try && !shared.stop.load(Ordering::Relaxed) {
         std::thread::sleep(LOOK_EVERY.min(next_try.saturating_duration_since(Instant::now())));
     }
@@ -280,12 +289,35 @@ impl Shared {
     }
 
     pub(super) fn tell_frame(&self, evidence: &FrameEvidence) {
-        self.hears.hear(Happened::Frame { evidence, utc: self.clock.utc(evidence.frame.pts) });
+        self.hub.frame(evidence, self.clock.utc(evidence.frame.pts), self.picture_size());
+    }
+
+    /// The size of the newest picture.
+    pub fn picture_size(&self) -> PictureSize {
+        let both = self.picture.load(Ordering::Relaxed);
+        let half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).unwrap_or(0);
+        PictureSize { width: half(both >> 32), height: half(both) }
+    }
+
+    /// The newest picture has this size, and begins an epoch where `epoch` says so.
+    pub(super) fn pictures_are(&self, width: usize, height: usize, epoch: Option<(Epoch, &str)>) {
+        let half = |n: usize| u32::try_from(n).unwrap_or(0);
+        let (width, height) = (half(width), half(height));
+        self.picture.store(u64::from(width) << 32 | u64::from(height), Ordering::Relaxed);
+        if let Some((epoch, reason)) = epoch {
+            let reason = reason.to_owned();
+            self.hub.event(&Event::Epoch { epoch: epoch.0, width, height, reason });
+        }
     }
 
     pub(super) fn load_changed(&self, level: u8) {
-        tracing::warn!(stream = %self.camera.name, level, "the load's level has changed");
-        self.hears.hear(Happened::Load { level });
+        let what = super::load::MEANS[usize::from(level).min(super::load::MEANS.len() - 1)];
+        tracing::warn!(stream = %self.camera.name, "load level {level}: {what}");
+        let reason = what.to_owned();
+        self.hub.event(&match level {
+            0 => Event::OverloadEnd { level, reason },
+            _ => Event::OverloadBegin { level, reason },
+        });
     }
 
     /// A session's own edges, instead of those of the session before it.

@@ -46,6 +46,15 @@ pub enum RunError {
     /// A file could not be written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// An element is missing or does not work.
+    #[error(transparent)]
+    Element(crate::gst::elements::ElementError),
+    /// A sink can never work as configured.
+    #[error("{0}")]
+    Sink(String),
+    /// What the process serves cannot be served.
+    #[error("{0}")]
+    Serve(String),
     /// A package's manifest asks for something impossible.
     #[error("the model package cannot be used: {0}")]
     Setting(String),
@@ -81,7 +90,8 @@ impl RunError {
             Self::Shelf(ShelfError::Broken(_)) | Self::Model(_) | Self::Setting(_) => Exit::BadData,
             Self::Engine(EngineError::Model(_)) => Exit::BadData,
             Self::Engine(_) => Exit::Unavailable,
-            Self::Scratch(_) => Exit::CannotCreate,
+            Self::Scratch(_) | Self::Sink(_) => Exit::CannotCreate,
+            Self::Element(_) | Self::Serve(_) => Exit::Unavailable,
             Self::Film(e) => e.exit(),
             Self::File(e) => e.exit(),
             Self::Detect(_)

@@ -173,6 +173,16 @@ pub(super) struct RawRtspServer {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct RawWebhook {
+    pub uri: String,
+    pub credentials: Option<String>,
+    pub spool: PathBuf,
+    #[serde(default = "spool_mib")]
+    pub spool_mib: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct RawPush {
     pub uri: String,
     pub credentials: Option<String>,
@@ -255,6 +265,8 @@ pub(super) struct RawMqtt {
     pub spool: PathBuf,
     #[serde(default = "spool_mib")]
     pub spool_mib: f64,
+    #[serde(default)]
+    pub frames: bool,
 }
 
 fn topic() -> String {

@@ -5,7 +5,9 @@ use std::path::{Component, Path, PathBuf};
 
 use super::file::{Context, Wrong, seconds, size};
 use super::name::{A_NAME, check_pattern, is_mount, is_name};
-use super::raw::{RawEvents, RawFile, RawHls, RawMqtt, RawPush, RawRecord, RawRtspServer};
+use super::raw::{
+    RawEvents, RawFile, RawHls, RawMqtt, RawPush, RawRecord, RawRtspServer, RawWebhook,
+};
 use super::{Mqtt, Recording, Sink, address, tell};
 
 /// The words for kinds of sinks.
@@ -65,8 +67,12 @@ fn sink(kind: &str, table: toml::Table, key: &str, context: &Context) -> Result<
             Sink::RtspPush { uri, login }
         }
         "webhook" => {
-            let (uri, login) = push(keys(table, key)?, key, &["http", "https"], context)?;
-            Sink::Webhook { uri, login }
+            let raw: RawWebhook = keys(table, key)?;
+            let spool = directory(&raw.spool, context).map_err(|p| wrong("spool", p))?;
+            let spool_bytes = size(&format!("{key}.spool_mib"), raw.spool_mib, 20)?;
+            let raw = RawPush { uri: raw.uri, credentials: raw.credentials };
+            let (uri, login) = push(raw, key, &["http", "https"], context)?;
+            Sink::Webhook { uri, login, spool, spool_bytes }
         }
         "record" => Sink::Record(record(keys(table, key)?, key, context)?),
         "file" => {
@@ -149,6 +155,7 @@ fn mqtt(raw: RawMqtt, key: &str, context: &Context) -> Result<Mqtt, Wrong> {
         broker,
         login: context.login(&format!("{key}.credentials"), raw.credentials.as_deref())?,
         topic: raw.topic,
+        frames: raw.frames,
         discovery: raw.discovery,
         spool: directory(&raw.spool, context).map_err(|p| wrong("spool", p))?,
         spool_bytes: size(&format!("{key}.spool_mib"), raw.spool_mib, 20)?,

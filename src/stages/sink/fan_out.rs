@@ -50,6 +50,11 @@ impl FanOut {
         (out, counts)
     }
 
+    /// Nothing comes any more: every sink ends what it has begun.
+    pub fn close(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Hands `packet` to every sink that has room. Never waits. Sinks that are gone are forgotten.
     pub fn offer(&self, packet: &Packet) {
         let mut outlets = self.0.lock().unwrap_or_else(PoisonError::into_inner);

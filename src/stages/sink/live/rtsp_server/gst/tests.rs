@@ -170,7 +170,8 @@ fn a_reader_that_never_reads_slows_nobody() {
     let answer = request(&mut stuck, address, "SETUP", "/cam/stream=0", 2, transport);
     let session = answer.lines().find_map(|l| l.strip_prefix("Session: ")).expect("a session");
     let session = session.split(';').next().expect("its name");
-    let answer = request(&mut stuck, address, "PLAY", "/cam/", 3, &format!("Session: {session}\r\n"));
+    let answer =
+        request(&mut stuck, address, "PLAY", "/cam/", 3, &format!("Session: {session}\r\n"));
     assert!(answer.starts_with("RTSP/1.0 200"), "{answer}");
     let reader = Reader::open(&stage.server.url("cam"), "tcp");
     wait_until("the reader reads", || reader.pictures() > 0);

@@ -1,0 +1,71 @@
+//! `locutor run` for live streams: signals in, figures out.
+
+use std::sync::Arc;
+
+use super::RunArgs;
+use crate::config::{AnyPipeline, ConfigError, read_any};
+use crate::core::exit::Exit;
+use crate::live::process::{Figures, Orders, Process};
+use crate::run::RunError;
+
+/// Runs `locutor run`: one recording, or any number of live streams.
+pub fn run(args: &RunArgs) -> Exit {
+    if let [only] = args.pipelines.as_slice() {
+        match read_any(only) {
+            Ok(AnyPipeline::Recording(pipeline)) => {
+                return super::annotate::run_file(&pipeline, args);
+            }
+            Ok(AnyPipeline::Camera(_)) => {}
+            Err(e) => return fail(&e.into()),
+        }
+    }
+    let orders = Orders::default();
+    if let Err(e) = listen(&orders) {
+        tracing::warn!("signals cannot be handled ({e}); they will end the process at once");
+    }
+    match Process::start(&args.pipelines) {
+        Ok(process) => tell(&process.run(&orders, |_| {}), args),
+        Err(e) => fail(&e),
+    }
+}
+
+fn fail(error: &RunError) -> Exit {
+    eprintln!("locutor: {error}");
+    match error {
+        RunError::Config(ConfigError::Wrong { .. }) => Exit::Config,
+        other => other.exit(),
+    }
+}
+
+/// SIGTERM and Ctrl-C end everything in good order, a second one at once; SIGHUP reads the files
+/// again.
+fn listen(orders: &Orders) -> std::io::Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    for signal in [SIGINT, SIGTERM] {
+        let code = i32::from(Exit::Interrupted.code());
+        signal_hook::flag::register_conditional_shutdown(signal, code, Arc::clone(&orders.stop))?;
+        signal_hook::flag::register(signal, Arc::clone(&orders.stop))?;
+    }
+    signal_hook::flag::register(SIGHUP, Arc::clone(&orders.reload))?;
+    Ok(())
+}
+
+fn tell(figures: &Figures, args: &RunArgs) -> Exit {
+    if args.json {
+        match serde_json::to_string_pretty(figures) {
+            Ok(json) => println!("{json}"),
+            Err(e) => eprintln!("locutor: the figures cannot be written as JSON: {e}"),
+        }
+    }
+    if args.stats {
+        for (stream, stages) in &figures.latency {
+            eprintln!("{stream}: from capture, in ms     p50     p95     p99   count");
+            for (stage, p) in stages {
+                let ms = |s: f32| s * 1_000.0;
+                let (p50, p95, p99) = (ms(p.p50), ms(p.p95), ms(p.p99));
+                eprintln!("  to the end of {stage:<12} {p50:8.0}{p95:8.0}{p99:8.0}{:8}", p.count);
+            }
+        }
+    }
+    if figures.ended_in_time { Exit::Done } else { Exit::Internal }
+}

@@ -1,0 +1,283 @@
+//! The daemon: all streams of a process, what they share, and what becomes of them.
+//!
+//! Starts every stream, looks after them once in a while, reads their files again when they change or
+//! on SIGHUP, and ends them all on SIGTERM or Ctrl-C. A stream that fails does not touch another; one
+//! whose stages cannot be replaced one by one is started anew as a whole.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::latency::Percentiles;
+use super::meters::{Meters, because};
+use super::prepared::{Engines, Prepared, fingerprint, read_camera};
+use super::running::Running;
+use crate::config::ConfigError;
+use crate::config::camera::Serve;
+use crate::run::RunError;
+use crate::stages::sink::live::rtsp_server::RtspServer;
+use crate::stages::sink::records::event::Event;
+
+/// How often the streams are looked after.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How often their status is told, and their files are looked at.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+/// A stream that failed as a whole is started again after so long.
+const RESTART_AFTER: Duration = Duration::from_secs(2);
+
+/// What the process is told from outside.
+#[derive(Clone, Debug, Default)]
+pub struct Orders {
+    /// End everything.
+    pub stop: Arc<AtomicBool>,
+    /// Read all files again.
+    pub reload: Arc<AtomicBool>,
+}
+
+/// What a process did, for whoever asked for figures.
+#[derive(Debug, Default, serde::Serialize)]
+pub struct Figures {
+    /// Latency percentiles by stream and stage.
+    pub latency: BTreeMap<String, BTreeMap<&'static str, Percentiles>>,
+    /// Whether everything ended in time.
+    pub ended_in_time: bool,
+}
+
+/// A process at work.
+pub struct Process {
+    meters: Meters,
+    engines: Engines,
+    server: Option<RtspServer>,
+    serve: Serve,
+    streams: BTreeMap<PathBuf, Running>,
+    restart_at: BTreeMap<PathBuf, Instant>,
+    changed: BTreeMap<PathBuf, Option<std::time::SystemTime>>,
+    ended: BTreeMap<String, BTreeMap<&'static str, Percentiles>>,
+}
+
+impl Process {
+    /// Starts the streams of the files at `paths`.
+    ///
+    /// # Errors
+    /// Where a file is wrong, or what they share cannot be had; nothing runs then.
+    pub fn start(paths: &[PathBuf]) -> Result<Self, RunError> {
+        let mut engines = Engines::default();
+        let prepared: Vec<Prepared> =
+            paths.iter().map(|path| Prepared::new(path, &mut engines)).collect::<Result<_, _>>()?;
+        let serve = shared_serve(&prepared)?;
+        let server = serve.rtsp.as_ref().map(RtspServer::start).transpose();
+        let server = server.map_err(|e| RunError::Serve(e.to_string()))?;
+        let mut process = Self {
+            meters: Meters::new(),
+            engines,
+            server,
+            serve,
+            streams: BTreeMap::new(),
+            restart_at: BTreeMap::new(),
+            changed: BTreeMap::new(),
+            ended: BTreeMap::new(),
+        };
+        for prepared in prepared {
+            process.changed.insert(prepared.path.clone(), modified(&prepared.path));
+            process.launch(prepared)?;
+        }
+        Ok(process)
+    }
+
+    /// The metrics.
+    pub const fn meters(&self) -> &Meters {
+        &self.meters
+    }
+
+    /// What is served.
+    pub const fn serve(&self) -> &Serve {
+        &self.serve
+    }
+
+    /// The streams at work.
+    pub fn streams(&self) -> impl Iterator<Item = &Running> {
+        self.streams.values()
+    }
+
+    fn launch(&mut self, prepared: Prepared) -> Result<(), RunError> {
+        banner(&prepared);
+        let path = prepared.path.clone();
+        let running = Running::start(prepared, &self.meters, self.server.as_ref())?;
+        self.streams.insert(path, running);
+        Ok(())
+    }
+
+    /// Looks after the streams until they are told to end, or none is left. `look` is called every
+    /// time.
+    pub fn run(mut self, orders: &Orders, mut look: impl FnMut(&Self)) -> Figures {
+        let mut told = Instant::now();
+        look(&self);
+        while !orders.stop.load(Ordering::Relaxed) {
+            std::thread::sleep(LOOK_EVERY);
+            if told.elapsed() >= TELL_EVERY {
+                told = Instant::now();
+                self.streams.values().for_each(|stream| stream.hub.status(&stream.status));
+                let wanted = orders.reload.swap(false, Ordering::Relaxed);
+                self.reload(wanted);
+            }
+            self.mend();
+            look(&self);
+            if self.streams.is_empty() && self.restart_at.is_empty() {
+                break;
+            }
+        }
+        self.end()
+    }
+
+    /// Takes away streams that are over, and starts again those that failed as a whole.
+    fn mend(&mut self) {
+        let finished: Vec<PathBuf> =
+            self.streams.iter().filter(|(_, s)| s.is_finished()).map(|(p, _)| p.clone()).collect();
+        for path in finished {
+            let Some(stream) = self.streams.remove(&path) else { continue };
+            let over = stream.is_over();
+            let name = stream.prepared.camera.name.clone();
+            self.ended.insert(name.clone(), stream.latencies.percentiles());
+            stream.end();
+            if !over {
+                tracing::error!(stream = %name, "the stream failed as a whole; it is started again");
+                let key = because(&name, "stream", "failed");
+                self.meters.reconnects.get_or_create(&key).inc();
+                self.restart_at.insert(path, Instant::now() + RESTART_AFTER);
+            }
+        }
+        let now = Instant::now();
+        let due: Vec<PathBuf> =
+            self.restart_at.iter().filter(|(_, at)| **at <= now).map(|(p, _)| p.clone()).collect();
+        for path in due {
+            let again = Prepared::new(&path, &mut self.engines).and_then(|p| self.launch(p));
+            match again {
+                Ok(()) => drop(self.restart_at.remove(&path)),
+                Err(e) => {
+                    tracing::error!("{}: {e}", path.display());
+                    self.restart_at.insert(path, now + RESTART_AFTER * 5);
+                }
+            }
+        }
+    }
+
+    /// Reads the files that have changed (all of them where `all`), and restarts what says something
+    /// else now.
+    fn reload(&mut self, all: bool) {
+        let paths: Vec<PathBuf> = self.streams.keys().cloned().collect();
+        for path in paths {
+            let at = modified(&path);
+            let touched = self.changed.insert(path.clone(), at) != Some(at);
+            if touched || all {
+                self.reload_one(&path);
+            }
+        }
+    }
+
+    fn reload_one(&mut self, path: &PathBuf) {
+        let Some(stream) = self.streams.get(path) else { return };
+        let same = read_camera(path).map(|c| fingerprint(&c) == stream.prepared.fingerprint);
+        if matches!(same, Ok(true)) {
+            return;
+        }
+        // Everything that can be wrong is found before the running stream is touched.
+        let new = same.map_err(RunError::from).and_then(|_| Prepared::new(path, &mut self.engines));
+        let new = new.and_then(|new| self.fits(new));
+        let new = match new {
+            Ok(new) => new,
+            Err(e) => {
+                let what = format!("not taken, all goes on as before: {e}");
+                tracing::error!("{}: {what}", path.display());
+                stream.hub.event(&Event::Reload { accepted: false, what });
+                return;
+            }
+        };
+        let what = "the file says something else; the stream starts anew".to_owned();
+        tracing::info!(stream = %new.camera.name, "{what}");
+        stream.hub.event(&Event::Reload { accepted: true, what });
+        if let Some(old) = self.streams.remove(path) {
+            old.end();
+        }
+        if let Err(e) = self.launch(new) {
+            tracing::error!("{}: {e}", path.display());
+            self.restart_at.insert(path.clone(), Instant::now() + RESTART_AFTER);
+        }
+    }
+
+    /// What the process serves cannot change while it runs.
+    fn fits(&self, new: Prepared) -> Result<Prepared, RunError> {
+        if same_serve(&new.camera.serve, &self.serve) {
+            return Ok(new);
+        }
+        Err(ConfigError::Wrong {
+            key: format!("{}: serve", new.path.display()),
+            problem: "has changed; restart the service for that".into(),
+        }
+        .into())
+    }
+
+    fn end(mut self) -> Figures {
+        let mut figures = Figures { latency: self.ended, ended_in_time: true };
+        self.streams.values().for_each(Running::ask_to_end);
+        for (_, stream) in std::mem::take(&mut self.streams) {
+            let name = stream.prepared.camera.name.clone();
+            figures.latency.insert(name.clone(), stream.latencies.percentiles());
+            if !stream.end() {
+                tracing::error!(stream = %name, "the stream did not end in time");
+                figures.ended_in_time = false;
+            }
+        }
+        figures
+    }
+}
+
+fn modified(path: &std::path::Path) -> Option<std::time::SystemTime> {
+    std::fs::metadata(path).and_then(|m| m.modified()).ok()
+}
+
+/// What all streams of a process serve together: they must agree.
+fn shared_serve(prepared: &[Prepared]) -> Result<Serve, RunError> {
+    let mut serve: Option<(&PathBuf, &Serve)> = None;
+    for stream in prepared {
+        let own = &stream.camera.serve;
+        if own.rtsp.is_none() && own.health.is_none() {
+            continue;
+        }
+        match serve {
+            Some((first, said)) if !same_serve(own, said) => {
+                return Err(ConfigError::Wrong {
+                    key: format!("{}: serve", stream.path.display()),
+                    problem: format!(
+                        "says something else than {}; one process serves once",
+                        first.display()
+                    ),
+                }
+                .into());
+            }
+            Some(_) => {}
+            None => serve = Some((&stream.path, own)),
+        }
+    }
+    Ok(serve.map(|(_, serve)| serve.clone()).unwrap_or_default())
+}
+
+fn same_serve(a: &Serve, b: &Serve) -> bool {
+    let nothing = |s: &Serve| s.rtsp.is_none() && s.health.is_none();
+    nothing(a) || format!("{a:?}") == format!("{b:?}")
+}
+
+fn banner(prepared: &Prepared) {
+    let (camera, setting) = (&prepared.camera, &prepared.setting);
+    tracing::info!(
+        stream = %camera.name,
+        "locutor {} with GStreamer {}, on {}, encoding by {}, {} sinks; scores are late by {:.0} ms",
+        env!("CARGO_PKG_VERSION"),
+        crate::gst::version(),
+        prepared.engine.provider(),
+        prepared.encoder.element,
+        camera.sinks.len(),
+        setting.delay().seconds() * 1_000.0,
+    );
+}
