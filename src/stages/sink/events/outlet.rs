@@ -134,7 +134,7 @@ impl Outlet {
             LineKind::Event | LineKind::Turn => self.events.try_send(numbered),
         };
         if line.kind == LineKind::Frame {
-            let lost = self.frames.meter().counts().dropped;
+            let lost = self.frames.meter().read().dropped;
             if lost > self.frames_lost {
                 self.lost.frames(lost - self.frames_lost);
                 self.frames_lost = lost;
