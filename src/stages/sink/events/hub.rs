@@ -227,12 +227,7 @@ impl Inner {
 }
 
 /// The line of one event.
-pub(super) fn event_line(
-    stream: &str,
-    event: &Event,
-    utc: Timestamp,
-    kind: LineKind,
-) -> EventLine {
+pub(super) fn event_line(stream: &str, event: &Event, utc: Timestamp, kind: LineKind) -> EventLine {
     let at = watch::rfc3339(utc);
     json(&jsonl::EventLine::new(stream, Some(&at), event), utc, kind)
 }

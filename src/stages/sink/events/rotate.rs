@@ -162,11 +162,10 @@ mod tests {
         }
         let numbered = |n: u32| read(&file.numbered(n));
         assert_eq!(read(&path), "g\n");
-        assert_eq!((numbered(1), numbered(2), numbered(3)), (
-            "e\nf\n".to_owned(),
-            "c\nd\n".to_owned(),
-            "none".to_owned()
-        ));
+        assert_eq!(
+            (numbered(1), numbered(2), numbered(3)),
+            ("e\nf\n".to_owned(), "c\nd\n".to_owned(), "none".to_owned())
+        );
         let mut file = RotatingFile::new(&path, Rotation { bytes: 4, keep: 0 });
         file.append(b"long line\n").expect("append");
         assert_eq!((read(&path), read(&file.numbered(1))), ("long line\n".into(), "e\nf\n".into()));

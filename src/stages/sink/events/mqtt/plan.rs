@@ -148,22 +148,34 @@ fn discover(prefix: &str, topic: &str, stream: &str, topics: &Topics) -> Vec<Ret
         Retained { topic, payload: config.to_string() }
     };
     vec![
-        entity("binary_sensor", "speaking", json!({
-            "name": "someone speaking",
-            "device_class": "sound",
-            "value_template": "{{ 'ON' if value_json.speaking > 0 else 'OFF' }}",
-        })),
-        entity("sensor", "floor", json!({
-            "name": "floor",
-            "icon": "mdi:account-voice",
-            "value_template": "{{ value_json.person or 'nobody' }}",
-            "json_attributes_topic": topics.state,
-        })),
-        entity("binary_sensor", "source", json!({
-            "name": "source",
-            "device_class": "connectivity",
-            "value_template": "{{ 'ON' if value_json.source == 'live' else 'OFF' }}",
-        })),
+        entity(
+            "binary_sensor",
+            "speaking",
+            json!({
+                "name": "someone speaking",
+                "device_class": "sound",
+                "value_template": "{{ 'ON' if value_json.speaking > 0 else 'OFF' }}",
+            }),
+        ),
+        entity(
+            "sensor",
+            "floor",
+            json!({
+                "name": "floor",
+                "icon": "mdi:account-voice",
+                "value_template": "{{ value_json.person or 'nobody' }}",
+                "json_attributes_topic": topics.state,
+            }),
+        ),
+        entity(
+            "binary_sensor",
+            "source",
+            json!({
+                "name": "source",
+                "device_class": "connectivity",
+                "value_template": "{{ 'ON' if value_json.source == 'live' else 'OFF' }}",
+            }),
+        ),
     ]
 }
 

@@ -182,9 +182,10 @@ impl Spool {
                 empty.remove();
             }
         }
-        let roll = self.segments.back().is_none_or(|s| {
-            !s.is_in_memory() || s.bytes + message.len() as u64 > MEMORY_SEGMENT
-        });
+        let roll = self
+            .segments
+            .back()
+            .is_none_or(|s| !s.is_in_memory() || s.bytes + message.len() as u64 > MEMORY_SEGMENT);
         if roll {
             self.segments.push_back(Segment::in_memory(self.end()));
         }
@@ -281,9 +282,7 @@ impl Spool {
                 }
             } else if self.head.number <= through {
                 self.head = match segment.read(self.head.offset) {
-                    Ok(Some(found)) => {
-                        Cursor { number: self.head.number + 1, offset: found.next }
-                    }
+                    Ok(Some(found)) => Cursor { number: self.head.number + 1, offset: found.next },
                     _ => Cursor { number: end, offset: segment.bytes },
                 };
             }

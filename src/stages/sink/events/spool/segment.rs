@@ -21,7 +21,10 @@ pub const LARGEST_MESSAGE: usize = 1 << 20;
 #[derive(Debug)]
 enum Store {
     /// The file stays open: it can be read even where someone removes it.
-    File { file: File, path: PathBuf },
+    File {
+        file: File,
+        path: PathBuf,
+    },
     Memory(Vec<u8>),
 }
 
