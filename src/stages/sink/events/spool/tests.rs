@@ -21,7 +21,7 @@ fn message(number: u64) -> Vec<u8> {
 }
 
 fn all(spool: &mut Spool) -> Vec<Message> {
-    std::iter::from_fn(|| spool.next()).collect()
+    std::iter::from_fn(|| spool.give()).collect()
 }
 
 fn segments(directory: &Path) -> Vec<PathBuf> {
@@ -49,7 +49,7 @@ fn what_waits_comes_again_in_order_until_it_is_acknowledged() {
     spool.ack(999);
     assert!(spool.is_empty() && spool.waiting_bytes() == 0);
     spool.push(b"more");
-    assert_eq!(spool.next().expect("one").number, 1000);
+    assert_eq!(spool.give().expect("one").number, 1000);
     assert!(spool.bytes() < ROOM / 8, "what was acknowledged is gone: {}", spool.bytes());
     assert_eq!(spool.take_loss(), SpoolLoss::default());
 }
@@ -88,7 +88,7 @@ fn where_the_disk_refuses_messages_wait_in_memory_and_move_later() {
     let mut spool = open(&folder);
     assert!(spool.trouble().is_some());
     (0..10).for_each(|n| spool.push(&message(n)));
-    let first = spool.next().expect("one");
+    let first = spool.give().expect("one");
     assert_eq!(first.bytes, message(0));
     spool.ack(first.number);
     fs::remove_file(&folder).expect("remove");
@@ -177,7 +177,7 @@ proptest! {
                 Step::Give(count) => {
                     for _ in 0..count {
                         let expected = acknowledged + given.len() as u64;
-                        let Some(got) = spool.next() else {
+                        let Some(got) = spool.give() else {
                             prop_assert_eq!(expected, pushed);
                             break;
                         };
@@ -210,7 +210,7 @@ proptest! {
                     // What follows the cut is gone; numbers are never given twice below what
                     // was acknowledged, unless the position is lost: then all is given again.
                     let end = whole.unwrap_or(pushed);
-                    let first = spool.next().map(|m| m.number);
+                    let first = spool.give().map(|m| m.number);
                     spool.rewind();
                     if let Some(first) = first {
                         prop_assert!(first <= acknowledged);
