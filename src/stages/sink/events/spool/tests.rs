@@ -155,6 +155,30 @@ fn tear(directory: &Path, cut: u16) -> Option<u64> {
     Some(whole)
 }
 
+/// Takes up to `count` messages, each of which must be the next; fewer only where none is left.
+fn give(spool: &mut Spool, count: usize, from: u64, pushed: u64, given: &mut VecDeque<u64>) {
+    for _ in 0..count {
+        let expected = from + given.len() as u64;
+        let Some(got) = spool.give() else {
+            assert_eq!(expected, pushed);
+            return;
+        };
+        assert_eq!((got.number, got.bytes), (expected, message(expected)));
+        given.push_back(expected);
+    }
+}
+
+/// The spool as found after a crash, and the whole messages before the cut as [`tear`] counts them.
+fn crash(spool: Spool, directory: &Path, cut: u16, position: bool) -> (Spool, Option<u64>) {
+    drop(spool);
+    let whole = tear(directory, cut);
+    if position {
+        let file = OpenOptions::new().write(true).open(directory.join("position"));
+        file.expect("position").set_len(u64::from(cut) % 12).expect("cut");
+    }
+    (open(directory), whole)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
@@ -175,16 +199,7 @@ proptest! {
                     pushed += count;
                 }
                 Step::Give(count) => {
-                    for _ in 0..count {
-                        let expected = acknowledged + given.len() as u64;
-                        let Some(got) = spool.give() else {
-                            prop_assert_eq!(expected, pushed);
-                            break;
-                        };
-                        prop_assert_eq!(got.number, expected);
-                        prop_assert_eq!(&got.bytes, &message(expected));
-                        given.push_back(got.number);
-                    }
+                    give(&mut spool, count, acknowledged, pushed, &mut given);
                 }
                 Step::Ack(count) => {
                     let last = given.drain(..count.min(given.len())).next_back();
@@ -198,15 +213,9 @@ proptest! {
                     given.clear();
                 }
                 Step::Crash(cut, position) => {
-                    drop(spool);
                     given.clear();
-                    let whole = tear(dir.path(), cut);
-                    if position {
-                        let file = dir.path().join("position");
-                        let file = OpenOptions::new().write(true).open(file).expect("position");
-                        file.set_len(u64::from(cut) % 12).expect("cut");
-                    }
-                    spool = open(dir.path());
+                    let whole;
+                    (spool, whole) = crash(spool, dir.path(), cut, position);
                     // What follows the cut is gone; numbers are never given twice below what
                     // was acknowledged, unless the position is lost: then all is given again.
                     let end = whole.unwrap_or(pushed);
