@@ -139,7 +139,7 @@ impl Work {
         if Instant::now() < self.due {
             return false;
         }
-        let Some(message) = self.now.take().or_else(|| self.spool.next()) else { return false };
+        let Some(message) = self.now.take().or_else(|| self.spool.give()) else { return false };
         match post.send(&message.bytes) {
             Outcome::Taken => {
                 trouble.well();

@@ -126,11 +126,12 @@ fn live_events() -> [Event; 9] {
 fn live_lines_fit_the_published_schema_and_say_when() {
     let schema = fs::read_to_string(Path::new(ROOT).join("docs/records.schema.json"));
     let schema: Value = serde_json::from_str(&schema.expect("the schema")).expect("JSON");
-    let utc = Some("2026-11-24T16:35:29.120Z");
+    let when = "2026-11-24T16:35:29.120Z";
+    let utc = Some(when);
     for event in &live_events() {
         let line = serde_json::to_value(jsonl::EventLine::new("hall", utc, event)).expect("JSON");
         schema::check(&line, &schema, &schema).unwrap_or_else(|e| panic!("{line}\n{e}"));
-        assert_eq!(line["utc"], utc.expect("given"));
+        assert_eq!(line["utc"], when);
         let mut wrong = line.clone();
         wrong["event"] = "unheard-of".into();
         assert!(schema::check(&wrong, &schema, &schema).is_err());
@@ -138,7 +139,7 @@ fn live_lines_fit_the_published_schema_and_say_when() {
     let frame = jsonl::FrameLine::new("hall", utc, &meeting()[3], context().picture);
     let line = serde_json::to_value(&frame).expect("JSON");
     schema::check(&line, &schema, &schema).unwrap_or_else(|e| panic!("{line}\n{e}"));
-    assert_eq!(line["utc"], utc.expect("given"));
+    assert_eq!(line["utc"], when);
 }
 
 #[test]

@@ -172,7 +172,7 @@ impl Desk {
                 !self.publish(&topic, QoS::AtLeastOnce, true, state.as_bytes(), Tag::Other);
         }
         while self.given.len() < WINDOW {
-            let Some(message) = self.held.take().or_else(|| self.spool.next()) else { break };
+            let Some(message) = self.held.take().or_else(|| self.spool.give()) else { break };
             let (topic, tag) = (self.topics.event.clone(), Tag::Event(message.number));
             if !self.publish(&topic, QoS::AtLeastOnce, false, &message.bytes, tag) {
                 self.held = Some(message);

@@ -1,6 +1,6 @@
 //! A bounded first-in-first-out of messages on disk: what waits while a broker is away.
 //!
-//! Takes messages ([`Spool::push`]), gives them in the same order ([`Spool::next`]), and forgets
+//! Takes messages ([`Spool::push`]), gives them in the same order ([`Spool::give`]), and forgets
 //! them once they were acknowledged ([`Spool::ack`]).
 //!
 //! Promises: a message that was taken is given until it is acknowledged, whatever happens to the
@@ -178,7 +178,9 @@ impl Spool {
                 Err(error) => self.refuse(&error),
             }
             // A file without a message must not keep the name that the next one will have.
-            if let Some(empty) = self.segments.pop_back_if(|segment| segment.count == 0) {
+            if self.segments.back().is_some_and(|segment| segment.count == 0)
+                && let Some(empty) = self.segments.pop_back()
+            {
                 empty.remove();
             }
         }
@@ -242,7 +244,7 @@ impl Spool {
     }
 
     /// The next message that was not given since [`Spool::rewind`]; `None` where there is none now.
-    pub fn next(&mut self) -> Option<Message> {
+    pub fn give(&mut self) -> Option<Message> {
         loop {
             let segment = self.segments.iter().find(|s| self.read.number < s.end())?;
             self.read = begin(segment, self.read);
