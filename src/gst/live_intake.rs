@@ -199,7 +199,7 @@ impl Builder {
         let caps = gst_video::VideoCapsBuilder::new().format_list(picture::FORMATS).build();
         fixed.set_property("caps", &caps);
         let (tap, shown) = (Arc::clone(&self.taps.picture), Arc::clone(&self.shown));
-        let outlet = self.outlet("pictures", shown, move |sample| {
+        let outlet = self.outlet(shown, move |sample| {
             if let Some(raw) = raw_picture(sample) {
                 tap(raw);
             }
@@ -231,7 +231,7 @@ impl Builder {
                 .build();
             fixed.set_property("caps", &caps);
             let (tap, shown) = (Arc::clone(tap), Arc::clone(&self.shown));
-            let outlet = self.outlet("sound", shown, move |sample| {
+            let outlet = self.outlet(shown, move |sample| {
                 if let Some(block) = sound_block(sample) {
                     tap(block);
                 }
@@ -249,7 +249,6 @@ impl Builder {
     /// An outlet that hands every sample to `take` as it comes.
     fn outlet(
         &self,
-        name: &str,
         shown: Arc<Mutex<Shown>>,
         take: impl Fn(&gst::SampleRef) + Send + Sync + 'static,
     ) -> gst_app::AppSink {
@@ -259,7 +258,6 @@ impl Builder {
             .max_buffers(BUFFERS_WAITING)
             .enable_last_sample(false)
             .wait_on_eos(false)
-            .name(format!("{name}-{}", lock(&shown).codecs.len()).as_str())
             .callbacks(
                 gst_app::AppSinkCallbacks::builder()
                     .new_sample(move |sink| {

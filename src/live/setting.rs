@@ -19,7 +19,7 @@ const CROP_LAG: usize = 1;
 /// The widest mean that a live decision is made on: it waits for half of it.
 const MOST_SMOOTHING: u32 = 3;
 /// Ticks of sound encoded at once.
-const SOUND_CHUNK: usize = 2;
+const SOUND_CHUNK: usize = 1;
 
 /// See the module.
 #[derive(Clone, Debug)]

@@ -25,7 +25,7 @@ fn an_address_is_enough() {
     let times = [source.stall_after, source.retry_first, source.retry_most, source.jitter];
     assert_eq!(times.map(|t| t.as_millis()), [10_000, 1_000, 30_000, 100]);
     assert_eq!((source.transport, source.audio_track, source.looped), (Transport::Tcp, 1, false));
-    assert_eq!((camera.lookahead, camera.hop_ticks), (LookaheadChoice::Live, 3));
+    assert_eq!((camera.lookahead, camera.hop_ticks), (LookaheadChoice::Live, 2));
     assert_eq!(camera.show, Show::Delay);
     let encoder = &camera.encoder;
     assert_eq!((encoder.kbit_per_second, encoder.sound_kbit_per_second), (2_500, 96));

@@ -98,7 +98,7 @@ impl Default for RawModels {
             detector: None,
             device: "auto".into(),
             lookahead: Word::Text("live".into()),
-            hop: 3,
+            hop: 2,
         }
     }
 }
