@@ -36,7 +36,8 @@ fn the_cameras_reference_shows_every_default() {
     let required = ["uri =", "type =", "directory =", "path =", "broker =", "spool ="];
     let heads = ["[[sink]]", "[source]"];
     let kept = reference.lines().filter(|line| {
-        heads.iter().any(|head| line.starts_with(head)) || required.iter().any(|key| line.starts_with(key))
+        heads.iter().any(|head| line.starts_with(head))
+            || required.iter().any(|key| line.starts_with(key))
     });
     let least: Vec<&str> = kept.collect();
     assert!(least.len() < reference.lines().count() / 2, "{least:#?}");
