@@ -4,6 +4,8 @@
 mod annotate;
 #[cfg(all(feature = "gst", feature = "onnx"))]
 mod bench;
+#[cfg(all(feature = "gst", feature = "onnx"))]
+mod check;
 pub mod doctor;
 pub mod eval;
 pub mod faithfulness;
@@ -41,6 +43,8 @@ pub enum Command {
     Annotate(Box<AnnotateArgs>),
     /// Run a recording's pipeline or live streams from their TOML files.
     Run(RunArgs),
+    /// Check files for `run` without running them, and tell what would be run.
+    Check(CheckArgs),
     /// Tell what is installed, what is missing, and the command that mends it.
     Doctor(DoctorArgs),
     /// Import, list and verify model packages.
@@ -156,6 +160,17 @@ pub struct RunArgs {
     pub stats: bool,
 }
 
+/// `locutor check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// TOML files; those of several cameras are checked for running in one process.
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// Also look at this machine: credentials, elements, packages, ports, disks.
+    #[arg(long)]
+    pub environment: bool,
+}
+
 /// `locutor bench`.
 #[derive(Debug, Args)]
 pub struct BenchArgs {
@@ -243,9 +258,15 @@ pub fn dispatch(command: &Command) -> Exit {
         #[cfg(all(feature = "gst", feature = "onnx"))]
         Command::Bench(args) => bench::bench(args),
         #[cfg(all(feature = "gst", feature = "onnx"))]
+        Command::Check(args) => check::check(args),
+        #[cfg(all(feature = "gst", feature = "onnx"))]
         Command::Faithfulness(args) => faithfulness::faithfulness(args),
         #[cfg(not(all(feature = "gst", feature = "onnx")))]
-        Command::Annotate(_) | Command::Run(_) | Command::Bench(_) | Command::Faithfulness(_) => {
+        Command::Annotate(_)
+        | Command::Check(_)
+        | Command::Run(_)
+        | Command::Bench(_)
+        | Command::Faithfulness(_) => {
             eprintln!("locutor: built without media or inference; build it with default features");
             Exit::Unavailable
         }

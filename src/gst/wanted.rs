@@ -40,17 +40,20 @@ pub enum Group {
     Sound,
     /// Encoding and writing.
     Output,
+    /// Cameras and live sinks.
+    Live,
 }
 
 impl Group {
     /// All parts, in the order of a frame's way.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Pipeline,
         Self::Containers,
         Self::Parsers,
         Self::Pictures,
         Self::Sound,
         Self::Output,
+        Self::Live,
     ];
 
     /// The part's name for people.
@@ -62,6 +65,7 @@ impl Group {
             Self::Pictures => "picture decoders",
             Self::Sound => "sound decoders",
             Self::Output => "output",
+            Self::Live => "live streams",
         }
     }
 }
@@ -99,7 +103,7 @@ const BAD: &str = "gstreamer1.0-plugins-bad";
 const UGLY: &str = "gstreamer1.0-plugins-ugly";
 const LIBAV: &str = "gstreamer1.0-libav";
 
-use Group::{Containers, Output, Parsers, Pictures, Pipeline, Sound};
+use Group::{Containers, Live, Output, Parsers, Pictures, Pipeline, Sound};
 
 /// Everything that `annotate` may need, in the order of a frame's way.
 pub const WANTED: &[Wanted] = &[
@@ -194,5 +198,19 @@ pub const WANTED: &[Wanted] = &[
     of(Output, "qtmux", GOOD, "write mov"),
     of(Output, "matroskamux", GOOD, "write mkv"),
     of(Output, "webmmux", GOOD, "write webm"),
+    of(Live, "rtspsrc", GOOD, "read RTSP cameras"),
+    of(Live, "rtph264depay", GOOD, "take H.264 out of RTP"),
+    of(Live, "souphttpsrc", GOOD, "read HTTP cameras"),
+    of(Live, "srtsrc", BAD, "read SRT"),
+    of(Live, "rtmp2src", BAD, "read RTMP"),
+    of(Live, "udpsrc", GOOD, "read UDP"),
+    of(Live, "v4l2src", GOOD, "read USB cameras"),
+    of(Live, "fdsrc", CORE, "read standard input"),
+    of(Live, "videotestsrc", BASE, "make a test picture"),
+    of(Live, "audiotestsrc", BASE, "make a test sound"),
+    of(Live, "rtph264pay", GOOD, "serve H.264 by RTSP"),
+    of(Live, "rtpmp4gpay", GOOD, "serve AAC by RTSP"),
+    of(Live, "rtspclientsink", "gstreamer1.0-rtsp", "push to an RTSP server"),
+    of(Live, "mpegtsmux", BAD, "write HLS segments"),
     of(Output, "filesink", CORE, "write files").needed(),
 ];

@@ -9,6 +9,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 /// A stream.
@@ -36,6 +37,13 @@ pub struct Because {
     pub stage: String,
     /// Why, in one word.
     pub reason: String,
+}
+
+/// An inference provider.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OfProvider {
+    /// Its name.
+    pub provider: String,
 }
 
 /// A gauge that holds a fraction.
@@ -75,6 +83,8 @@ pub struct Meters {
     pub disk_free: Family<OfStream, Gauge>,
     /// `locutor_spool_bytes{stream}`: what waits for the broker.
     pub spool_bytes: Family<OfStream, Gauge>,
+    /// `locutor_inference_provider_info{provider}`: 1 for the one in use.
+    provider: Family<OfProvider, Gauge>,
 }
 
 /// Upper bounds of latency's buckets, in seconds.
@@ -108,6 +118,7 @@ impl Meters {
             recorded_bytes: Family::default(),
             disk_free: Family::default(),
             spool_bytes: Family::default(),
+            provider: Family::default(),
         };
         meters.register();
         meters
@@ -136,6 +147,16 @@ impl Meters {
         r.register_with_unit("disk_free", help, Unit::Bytes, self.disk_free.clone());
         let help = "Bytes that wait for the broker";
         r.register_with_unit("spool", help, Unit::Bytes, self.spool_bytes.clone());
+        let help = "1 for the inference provider in use";
+        r.register("inference_provider_info", help, self.provider.clone());
+        let version = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+        r.register("build", "The program's version", version);
+    }
+
+    /// The inference provider that is in use from now on.
+    pub fn tell_provider(&self, name: &str) {
+        self.provider.clear();
+        self.provider.get_or_create(&OfProvider { provider: name.to_owned() }).set(1);
     }
 
     /// The registry, for what else is to be told.

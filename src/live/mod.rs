@@ -3,8 +3,11 @@
 //! [`stream`] runs one: a [`session`] for every time its source is there, [`show`] for good. The
 //! stages are those of recordings, wired in [`session`] so that nothing live ever waits.
 
+mod bounded;
 pub mod chaos;
+pub mod check;
 pub mod clock;
+pub mod health;
 pub mod latency;
 pub mod load;
 pub mod meters;
@@ -18,4 +21,6 @@ pub mod slate;
 mod stage_threads;
 pub mod status;
 pub mod stream;
+pub mod streams;
 mod studio;
+pub mod watchdog;

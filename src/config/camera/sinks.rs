@@ -168,7 +168,7 @@ fn directory(path: &Path, context: &Context) -> Result<PathBuf, String> {
         return Err("is empty; write a path".into());
     }
     if path.components().any(|c| c == Component::ParentDir) {
-        return Err("has `..` in it; write the whole path".into());
+        return Err("has `..` in it; write the path without it".into());
     }
     Ok(context.path(path.to_owned()))
 }

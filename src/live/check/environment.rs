@@ -1,0 +1,81 @@
+//! Whether this machine has what cameras need: elements, packages, ports, writable places, room.
+
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+
+use super::{Trouble, gst};
+use crate::config::camera::{Camera, Sink};
+use crate::core::exit::Exit;
+use crate::models::shelf::{Role, find};
+
+/// All that stands in the way here, worst first; nothing where the cameras can run.
+pub fn environment(cameras: &[(PathBuf, Camera)]) -> Vec<Trouble> {
+    let mut missing: BTreeSet<String> = BTreeSet::new();
+    let mut cannot: Vec<String> = Vec::new();
+    let mut ports: BTreeSet<SocketAddr> = BTreeSet::new();
+    for (_, camera) in cameras {
+        missing.extend(gst::missing(camera));
+        for (role, name) in [(Role::Speaker, &camera.package), (Role::Detector, &camera.detector)] {
+            missing.extend(find(role, name.as_deref()).err().map(|e| e.to_string()));
+        }
+        ports.extend(camera.serve.rtsp.as_ref().map(|rtsp| rtsp.listen));
+        ports.extend(camera.serve.health);
+        cannot.extend(camera.sinks.iter().filter_map(|sink| place(sink).err()));
+        let tls = camera.serve.rtsp.iter().filter_map(|rtsp| rtsp.tls.as_ref());
+        for file in tls.flat_map(|(cert, key)| [cert, key]) {
+            let opened = std::fs::File::open(file);
+            missing.extend(opened.err().map(|e| format!("{}: {e}", file.display())));
+        }
+    }
+    cannot.extend(ports.into_iter().filter_map(|address| port(address).err()));
+    let trouble = |exit| move |words| Trouble { words, exit };
+    let missing = missing.into_iter().map(trouble(Exit::Unavailable));
+    missing.chain(cannot.into_iter().map(trouble(Exit::CannotCreate))).collect()
+}
+
+fn port(address: SocketAddr) -> Result<(), String> {
+    TcpListener::bind(address).map(drop).map_err(|e| match e.kind() {
+        ErrorKind::AddrInUse => {
+            format!("{address}: another program listens there; stop it or write another port")
+        }
+        _ => format!("{address}: cannot be listened on: {e}"),
+    })
+}
+
+/// Whether a sink can write to its place.
+fn place(sink: &Sink) -> Result<(), String> {
+    let (folder, needs) = match sink {
+        Sink::Record(r) => (r.directory.as_path(), r.keep_free_bytes),
+        Sink::Hls { directory, .. } => (directory.as_path(), 0),
+        Sink::Mqtt(mqtt) => (mqtt.spool.as_path(), mqtt.spool_bytes),
+        Sink::File { path } | Sink::Events { path, .. } => {
+            (path.parent().unwrap_or(Path::new(".")), 0)
+        }
+        Sink::RtspServer { .. } | Sink::RtspPush { .. } | Sink::Webhook { .. } => return Ok(()),
+    };
+    let shown = folder.display();
+    // What is missing is made when the stream starts, in the nearest folder that is there.
+    let there =
+        folder.ancestors().map(|f| if f.as_os_str().is_empty() { Path::new(".") } else { f });
+    let there = there.into_iter().find(|f| f.exists()).unwrap_or(Path::new("/"));
+    // A file of no name leaves nothing behind.
+    tempfile::tempfile_in(there).map_err(|e| {
+        format!(
+            "{shown}: cannot be written to ({e} in {}); mend it, or choose another place",
+            there.display()
+        )
+    })?;
+    let stat = rustix::fs::statvfs(there).map_err(|e| format!("{shown}: {e}"))?;
+    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    if free < needs {
+        let mib = |bytes: u64| bytes >> 20;
+        return Err(format!(
+            "{shown}: {} MiB are free there, and {} MiB are to be kept free or needed; make room",
+            mib(free),
+            mib(needs)
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,45 @@
+//! Which GStreamer elements a camera needs, and which of them are missing here.
+
+use crate::config::camera::{Camera, Sink};
+use crate::gst::elements::{ElementError, is_installed};
+use crate::gst::encoder::VideoCodec;
+
+/// What is missing, in words, each with the package to install.
+pub(super) fn missing(camera: &Camera) -> Vec<String> {
+    if let Err(e) = crate::gst::start() {
+        return vec![e.to_string()];
+    }
+    let mut wanted: Vec<&str> = match camera.source.uri.scheme() {
+        "rtsp" | "rtsps" => vec!["rtspsrc", "rtph264depay"],
+        "http" | "https" => vec!["souphttpsrc"],
+        "srt" => vec!["srtsrc", "tsdemux"],
+        "rtmp" => vec!["rtmp2src", "flvdemux"],
+        "udp" => vec!["udpsrc", "tsdemux"],
+        "v4l2" => vec!["v4l2src"],
+        "fd" => vec!["fdsrc"],
+        "file" => vec!["filesrc"],
+        _ => vec!["videotestsrc", "audiotestsrc"],
+    };
+    wanted.extend(["decodebin", "videoconvert", "audioconvert", "audioresample", "appsink"]);
+    for sink in &camera.sinks {
+        wanted.extend(match sink {
+            Sink::RtspServer { .. } => &["rtph264pay", "rtpmp4gpay"][..],
+            Sink::RtspPush { .. } => &["rtspclientsink"],
+            Sink::Record(_) | Sink::File { .. } => &["mp4mux", "h264parse", "aacparse"],
+            Sink::Hls { .. } => &["mpegtsmux"],
+            Sink::Events { .. } | Sink::Mqtt(_) | Sink::Webhook { .. } => &[],
+        });
+    }
+    if camera.sinks.iter().any(Sink::takes_video) {
+        wanted.push("avenc_aac");
+        match camera.encoder.element.as_deref() {
+            Some(element) => wanted.push(element),
+            None if VideoCodec::H264.encoders().iter().any(|e| is_installed(e)) => {}
+            None => wanted.push("x264enc"),
+        }
+    }
+    wanted.sort_unstable();
+    wanted.dedup();
+    let missing = wanted.into_iter().filter(|element| !is_installed(element));
+    missing.map(|e| ElementError::Missing { element: e.to_owned() }.to_string()).collect()
+}

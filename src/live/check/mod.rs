@@ -1,0 +1,165 @@
+//! What `locutor check` does: whether files can be run together, and what will be run.
+//!
+//! [`together`] is pure; [`environment`] looks at this machine and leaves it as it was. No line and
+//! no error holds a secret.
+
+mod environment;
+mod gst;
+mod text;
+
+use std::path::PathBuf;
+
+pub use environment::environment;
+pub use text::render;
+
+use crate::config::ConfigError;
+use crate::config::camera::{Camera, Serve, sinks};
+use crate::core::exit::Exit;
+use crate::core::time::Tick;
+use crate::models::manifest::SpeakerManifest;
+use crate::stages::features::smooth::LAG_TICKS;
+
+/// What a stream is expected to take.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expectation {
+    /// From a picture's capture until it is shown with its own scores, without the network.
+    pub latency_ms: u64,
+    /// All edges full, at worst.
+    pub memory_bytes: u64,
+    /// Name, items and bytes of every edge.
+    pub edges: Vec<(String, usize, usize)>,
+}
+
+impl Expectation {
+    /// The latency of `camera` with the speaker package `manifest`, by the sum that the lane is
+    /// made by. Edges and their memory are the wiring's to add.
+    pub fn of(camera: &Camera, manifest: &SpeakerManifest) -> Self {
+        let face = LAG_TICKS + 1 + camera.hop_ticks + manifest.face.delay_ticks;
+        let smoothing = usize::try_from(manifest.decision.smoothing_ticks.get()).unwrap_or(0) / 2;
+        let ahead = camera.lookahead.ticks(manifest.lookahead_ticks);
+        let ticks = face.max(manifest.audio.reach_ticks) + camera.hop_ticks + ahead + smoothing + 3;
+        let tick_ms = u64::try_from(Tick::SPAN.ns() / 1_000_000).unwrap_or(40);
+        let jitter = u64::try_from(camera.source.jitter.as_millis()).unwrap_or(u64::MAX);
+        let latency_ms = jitter.saturating_add(ticks as u64 * tick_ms);
+        Self { latency_ms, ..Self::default() }
+    }
+}
+
+/// Something that stands in the way, and how the program ends with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// In words: what, and what to do.
+    pub words: String,
+    /// The exit code.
+    pub exit: Exit,
+}
+
+/// Whether the cameras can run in one process.
+///
+/// # Errors
+/// Where two share a name, a mount or a place on the disk, or do not agree on what is served.
+pub fn together(cameras: &[(PathBuf, Camera)]) -> Result<(), ConfigError> {
+    for (i, (path, camera)) in cameras.iter().enumerate() {
+        for (other_path, other) in &cameras[..i] {
+            let wrong = |key: &str, problem: String| ConfigError::Wrong {
+                key: format!("{}: {key}", path.display()),
+                problem,
+            };
+            let there = other_path.display();
+            if camera.name == other.name {
+                let problem = format!("is `{}`, as in {there}; write another", camera.name);
+                return Err(wrong("name", problem));
+            }
+            if !same_serve(&camera.serve, &other.serve) {
+                let problem = format!("is not what it is in {there}; one process serves one way");
+                return Err(wrong("serve", problem));
+            }
+            let taken: Vec<_> = other.sinks.iter().flat_map(sinks::places).collect();
+            for place in camera.sinks.iter().flat_map(sinks::places) {
+                if taken.contains(&place) {
+                    let problem = format!("writes to {place}, as in {there}; write another");
+                    return Err(wrong("sink", problem));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A file without a stream to be served says nothing about RTSP.
+fn same_serve(a: &Serve, b: &Serve) -> bool {
+    let rtsp = match (&a.rtsp, &b.rtsp) {
+        (Some(a), Some(b)) => {
+            let user =
+                |l: &Option<crate::config::camera::Login>| l.as_ref().map(|l| l.user.clone());
+            a.listen == b.listen
+                && a.tls == b.tls
+                && a.most_readers == b.most_readers
+                && user(&a.login) == user(&b.login)
+        }
+        _ => true,
+    };
+    rtsp && a.health == b.health
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::camera::file::parse;
+    use crate::config::camera::secret::Secrets;
+
+    fn camera(name: &str, more: &str) -> (PathBuf, Camera) {
+        let path = PathBuf::from(format!("/c/{name}.toml"));
+        let text = format!("[source]\nuri = \"rtsp://h/1?pwd=hunter2\"\n{more}");
+        let camera = parse(&text, Path::new(&path), &Secrets::NotLookedUp).expect("a camera");
+        (path, camera)
+    }
+
+    #[test]
+    fn what_two_files_may_not_share_is_told() {
+        let record = "[[sink]]\ntype = \"record\"\ndirectory = \"/kept\"\n";
+        let a = camera("a", record);
+        assert!(together(&[a.clone(), camera("b", "")]).is_ok());
+        let said = |b| together(&[a.clone(), b]).expect_err("refused").to_string();
+        assert!(said(camera("a", "")).contains("name: is `a`, as in /c/a.toml"));
+        assert!(said(camera("b", record)).contains("sink: writes to /kept/%Y"));
+        let other = camera("b", "[serve]\nhealth = \"off\"\n");
+        assert!(said(other).contains("/c/b.toml: serve: is not what it is in /c/a.toml"));
+    }
+
+    #[test]
+    fn what_will_be_run_is_told_without_secrets() {
+        let (_, a) = camera("a", "[[sink]]\ntype = \"rtsp-server\"\n");
+        let edges = vec![("score→overlay".to_owned(), 4, 1 << 20)];
+        let expected = Expectation { latency_ms: 700, memory_bytes: 1 << 20, edges };
+        let text = render(&a, Some(&expected));
+        assert!(text.contains("rtsp://h/1?…") && !text.contains("hunter2"), "{text}");
+        for line in ["700 ms", "score→overlay: 4 items, 1.0 MiB", "rtsp-server: the mount /a"] {
+            assert!(text.contains(line), "{line} is not in {text}");
+        }
+    }
+
+    #[test]
+    fn the_environment_is_looked_at_and_left_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = taken.local_addr().expect("bound").port();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").expect("written");
+        let (kept, file) = (folder.path().join("new/kept"), file.join("under"));
+        let more = format!(
+            "[[sink]]\ntype = \"record\"\ndirectory = {kept:?}\n[[sink]]\ntype = \"events\"\n\
+             path = {file:?}\n[serve]\nhealth = \"127.0.0.1:{port}\"\n"
+        );
+        let troubles = environment(&[camera("a", &more)]);
+        let words: Vec<_> = troubles.iter().map(|t| t.words.as_str()).collect();
+        let has = |what: &str| words.iter().any(|w| w.contains(what));
+        assert!(has(&format!("127.0.0.1:{port}: another program listens there")), "{words:?}");
+        assert!(has("file"), "{words:?}");
+        assert!(!has("kept"), "{words:?}");
+        assert!(!kept.exists(), "it only looks");
+        assert!(troubles.iter().all(|t| t.exit == Exit::CannotCreate), "{troubles:?}");
+    }
+}

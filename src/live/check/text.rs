@@ -1,0 +1,45 @@
+//! A camera in words: what will be run, without secrets.
+
+use std::fmt::Write;
+
+use super::Expectation;
+use crate::config::camera::{Camera, Show, address, sinks};
+
+/// What `camera` will do, a line each.
+pub fn render(camera: &Camera, expected: Option<&Expectation>) -> String {
+    let mut out = format!("{}: from {}\n", camera.name, address::shown(&camera.source.uri));
+    // Writing to a string cannot fail.
+    let mut line = |text: String| {
+        let _ = writeln!(out, "  {text}");
+    };
+    for sink in &camera.sinks {
+        let places = sinks::places(sink).join(", ");
+        line(format!("{}: {places}", sinks::kind_of(sink)));
+    }
+    if camera.sinks.is_empty() {
+        line("no sinks: watched and measured only".into());
+    }
+    if let Some(rtsp) = &camera.serve.rtsp {
+        let who = if rtsp.login.is_some() { "with a login" } else { "without a login" };
+        let tls = if rtsp.tls.is_some() { ", TLS" } else { "" };
+        line(format!("RTSP on {} {who}{tls}", rtsp.listen));
+    }
+    if let Some(health) = camera.serve.health {
+        line(format!("health and metrics on http://{health}/readyz and /metrics"));
+    }
+    if let Some(expected) = expected {
+        let late = match camera.show {
+            Show::Delay => "pictures come",
+            Show::Latest => "pictures come at once, scores",
+        };
+        line(format!("{late} about {} ms late", expected.latency_ms));
+        for (name, items, bytes) in &expected.edges {
+            line(format!("{name}: {items} items, {:.1} MiB", *bytes as f64 / f64::from(1 << 20)));
+        }
+        if expected.memory_bytes > 0 {
+            let mib = expected.memory_bytes as f64 / f64::from(1 << 20);
+            line(format!("{mib:.1} MiB at worst"));
+        }
+    }
+    out
+}

@@ -1,0 +1,185 @@
+//! Tells systemd that the process is well, and only while that is true.
+//!
+//! Takes the streams' beats and the states of their sources. A [`Judge`] says which stages have not
+//! moved since it last looked although pictures come; while there are any, no ping is sent, and
+//! systemd ends the process and starts it anew. A source that is known to be away is no fault.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use sd_notify::NotifyState;
+
+use super::status::{SourceState, Status};
+use super::streams::StreamList;
+
+/// A source that connects for longer, or is not tried again for so long after it should be, has a
+/// supervisor that is stuck itself.
+const SUPERVISOR_MOVES: Duration = Duration::from_secs(60);
+/// How often the streams are looked at where systemd does not ask for it.
+const LOOKS: Duration = Duration::from_secs(5);
+
+/// Which stage of which stream: those of one name are counted.
+type Place = (Arc<str>, &'static str, usize);
+
+/// Finds what does not move.
+#[derive(Debug, Default)]
+pub struct Judge {
+    counts: HashMap<Place, u64>,
+    looked: Option<Instant>,
+}
+
+impl Judge {
+    /// What has not moved since the last call although it should have, in words. A stage that was
+    /// not there then, and a source that was not live all the time since, is given the time to
+    /// the next call.
+    pub fn look(&mut self, streams: &[Status], now: Instant) -> Vec<String> {
+        let mut stuck = Vec::new();
+        let mut counts = HashMap::new();
+        for status in streams {
+            let source = status.source();
+            let mut moved = false;
+            let mut still = Vec::new();
+            for (n, beat) in status.beats().iter().enumerate() {
+                let place = (Arc::clone(&status.stream), beat.stage, n);
+                let count = beat.count();
+                match self.counts.get(&place) {
+                    Some(before) if *before == count => still.push(beat.stage),
+                    Some(_) => moved = true,
+                    None => {}
+                }
+                counts.insert(place, count);
+            }
+            let name = &status.stream;
+            match source {
+                SourceState::Live { since } if self.looked.is_some_and(|l| since <= l) => {
+                    stuck.extend(still.iter().map(|stage| format!("{name}: {stage}")));
+                }
+                SourceState::Connecting { since } if !moved && late(now, since) => {
+                    stuck.push(format!("{name}: the source connects for too long"));
+                }
+                SourceState::Away { next_try, .. } if !moved && late(now, next_try) => {
+                    stuck.push(format!("{name}: the source is not tried again"));
+                }
+                _ => {}
+            }
+        }
+        (self.counts, self.looked) = (counts, Some(now));
+        stuck
+    }
+}
+
+fn late(now: Instant, due: Instant) -> bool {
+    now.saturating_duration_since(due) > SUPERVISOR_MOVES
+}
+
+/// The watch; it ends when it is dropped.
+#[derive(Debug)]
+pub struct Watchdog {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watchdog {
+    /// Watches over `streams` on a thread of its own: pings at half the time that systemd gives,
+    /// and keeps the list's [`StreamList::stuck`] and systemd's status line.
+    ///
+    /// # Errors
+    /// Where there is no thread to be had.
+    pub fn start(streams: StreamList) -> std::io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let wanted = sd_notify::watchdog_enabled();
+        let every = wanted.map_or(LOOKS, |limit| limit / 2).max(Duration::from_millis(10));
+        let thread = std::thread::Builder::new()
+            .name("watchdog".into())
+            .spawn(move || watch(&streams, &stopped, wanted.is_some(), every))?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // A panic there was told already.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn watch(streams: &StreamList, stop: &AtomicBool, pings: bool, every: Duration) {
+    let mut judge = Judge::default();
+    let mut told = String::new();
+    while !stop.load(Ordering::Relaxed) {
+        let all = streams.all();
+        let stuck = judge.look(&all, Instant::now());
+        let status = in_words(&all, &stuck);
+        if status != told {
+            if !stuck.is_empty() {
+                tracing::error!("stuck: {}; systemd's watchdog is not fed", stuck.join("; "));
+            }
+            send(&[NotifyState::Status(&status)]);
+            told = status;
+        }
+        if pings && stuck.is_empty() {
+            send(&[NotifyState::Watchdog]);
+        }
+        streams.set_stuck(stuck);
+        let until = Instant::now() + every;
+        // Parking may end early for no reason.
+        while !stop.load(Ordering::Relaxed) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            std::thread::park_timeout(left);
+        }
+    }
+}
+
+/// One line about all streams.
+fn in_words(streams: &[Status], stuck: &[String]) -> String {
+    let live = streams.iter().filter(|s| matches!(s.source(), SourceState::Live { .. })).count();
+    let troubled = streams.iter().filter(|s| !s.troubles().is_empty()).count();
+    let mut words = format!("{live} of {} streams live", streams.len());
+    if troubled > 0 {
+        words.push_str(&format!(", {troubled} with a sink in trouble"));
+    }
+    if !stuck.is_empty() {
+        words.push_str(&format!("; stuck: {}", stuck.join("; ")));
+    }
+    words
+}
+
+/// Tells systemd that everything is set up.
+pub fn ready() {
+    send(&[NotifyState::Ready]);
+}
+
+/// Tells systemd that the configuration is read again; [`ready`] ends it.
+pub fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => send(&[NotifyState::Reloading, now]),
+        Err(_) => send(&[NotifyState::Reloading]),
+    }
+}
+
+/// Tells systemd that the process is about to end.
+pub fn stopping() {
+    send(&[NotifyState::Stopping]);
+}
+
+/// Does nothing where no service manager listens.
+fn send(state: &[NotifyState<'_>]) {
+    if let Err(e) = sd_notify::notify(state) {
+        tracing::debug!("systemd was not told: {e}");
+    }
+}
+
+#[cfg(test)]
+#[path = "watchdog_tests.rs"]
+mod tests;
