@@ -7,6 +7,9 @@
 mod backoff;
 mod gather;
 mod gst;
+pub mod file;
+pub mod push;
+pub mod record;
 pub mod rtsp_server;
 #[cfg(test)]
 mod testing;
@@ -102,6 +105,9 @@ pub fn open(sink: &Sink, context: &SinkContext<'_>) -> Result<SinkHandle, SinkEr
             };
             Ok(server.mount(plan)?)
         }
+        Sink::Record(recording) => record::open(recording, context),
+        Sink::File { path } => file::open(path, context),
+        Sink::RtspPush { uri, login } => push::open(uri, login.as_ref(), context),
         _ => Err(SinkError::NotVideo),
     }
 }
