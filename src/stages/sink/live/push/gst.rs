@@ -39,7 +39,9 @@ impl Sending {
         build(&pipeline, &inlet, uri, login).map_err(|e| e.to_string())?;
         let bus = BusListener::attach(&pipeline);
         // The peer is asked from a thread of the pipeline's own.
-        pipeline.call_async(|pipeline| drop(pipeline.set_state(gst::State::Playing)));
+        pipeline.call_async(|pipeline| {
+            let _ = pipeline.set_state(gst::State::Playing);
+        });
         Ok(Self { pipeline, bus, inlet, formats, began: Instant::now() })
     }
 
@@ -88,7 +90,9 @@ impl Sending {
 impl Drop for Sending {
     fn drop(&mut self) {
         // Closing waits for the peer, which may never answer.
-        self.pipeline.call_async(|pipeline| drop(pipeline.set_state(gst::State::Null)));
+        self.pipeline.call_async(|pipeline| {
+            let _ = pipeline.set_state(gst::State::Null);
+        });
     }
 }
 

@@ -49,8 +49,10 @@ enum Trouble {
     Mux(#[from] MuxError),
     #[error("cannot write under the recording's directory: {0}")]
     Disk(#[from] io::Error),
-    #[error("the disk is full: {free} bytes free where {wanted} are to stay free; recording stops \
-             until there is room")]
+    #[error(
+        "the disk is full: {free} bytes free where {wanted} are to stay free; recording stops \
+             until there is room"
+    )]
     Full { free: u64, wanted: u64 },
     #[error("the segment's file was removed while it was written")]
     Removed,

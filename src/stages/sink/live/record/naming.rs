@@ -29,8 +29,10 @@ impl Naming {
         let example = naming.stem(Timestamp::UNIX_EPOCH)?;
         let plain = |c: Component<'_>| matches!(c, Component::Normal(_));
         if example.components().count() == 0 || !example.components().all(plain) {
-            return Err(format!("the name `{pattern}` must stay under its directory: no `..`, no \
-                                `/` in front"));
+            return Err(format!(
+                "the name `{pattern}` must stay under its directory: no `..`, no \
+                                `/` in front"
+            ));
         }
         Ok(naming)
     }
@@ -42,7 +44,8 @@ impl Naming {
     pub fn stem(&self, moment: Timestamp) -> Result<PathBuf, String> {
         let moment = moment.to_zoned_datetime(TimeZone::UTC);
         let name = jiff::fmt::strtime::format(&self.pattern, &moment);
-        name.map(PathBuf::from).map_err(|e| format!("the name `{}` is no pattern: {e}", self.pattern))
+        name.map(PathBuf::from)
+            .map_err(|e| format!("the name `{}` is no pattern: {e}", self.pattern))
     }
 
     /// Whether `path`, relative to the folder, is a segment of this pattern that ends with `ending`;
@@ -93,9 +96,14 @@ mod tests {
         let owns = |name: &str| naming.owns(Path::new(name), WHOLE);
         assert!(owns("2026-01-02/03-04-05.mp4") && owns("2026-01-02/03-04-05~1.mp4"));
         assert!(naming.owns(Path::new("2026-01-02/03-04-05.mp4.part"), PART));
-        for other in ["holiday.mp4", "2026-01-02/x.mp4", "2026-01-02/03-04-05.mkv",
-            "2026-01-02/03-04-05.mp4.part", "2026-1-2/3-4-5.mp4", "2026-01-02/03-04-05~x.mp4"]
-        {
+        for other in [
+            "holiday.mp4",
+            "2026-01-02/x.mp4",
+            "2026-01-02/03-04-05.mkv",
+            "2026-01-02/03-04-05.mp4.part",
+            "2026-1-2/3-4-5.mp4",
+            "2026-01-02/03-04-05~x.mp4",
+        ] {
             assert!(!owns(other), "{other} is taken for ours");
         }
     }

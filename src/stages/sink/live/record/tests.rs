@@ -136,7 +136,8 @@ fn segments_follow_the_clock_and_a_copy_taken_midway_plays() {
     let all = files(dir.path(), ".mp4");
     all.iter().for_each(|file| plays(file));
     // Each begins with a key picture, in the first second or so of its three.
-    let starts = all.iter().skip(1).map(|f| f.file_stem().expect("named").to_string_lossy().into_owned());
+    let starts =
+        all.iter().skip(1).map(|f| f.file_stem().expect("named").to_string_lossy().into_owned());
     for start in starts {
         let second: u64 = start.rsplit('-').next().and_then(|s| s.parse().ok()).expect("seconds");
         assert!(second % 3 <= 1, "a segment begins at {start}");

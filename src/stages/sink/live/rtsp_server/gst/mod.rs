@@ -90,13 +90,14 @@ impl RtspServer {
         source.attach(Some(&context));
         let idle = readers.clone();
         let watched = server.downgrade();
-        let clean = glib::timeout_source_new(CLEAN_EVERY, None, glib::Priority::DEFAULT, move || {
-            sessions.cleanup();
-            if let Some(server) = watched.upgrade() {
-                idle.drop_silent(&server);
-            }
-            glib::ControlFlow::Continue
-        });
+        let clean =
+            glib::timeout_source_new(CLEAN_EVERY, None, glib::Priority::DEFAULT, move || {
+                sessions.cleanup();
+                if let Some(server) = watched.upgrade() {
+                    idle.drop_silent(&server);
+                }
+                glib::ControlFlow::Continue
+            });
         clean.attach(Some(&context));
         let main_loop = glib::MainLoop::new(Some(&context), false);
         let thread = run(&context, &main_loop)?;
@@ -187,7 +188,10 @@ impl Drop for Inner {
     }
 }
 
-fn run(context: &glib::MainContext, main_loop: &glib::MainLoop) -> Result<JoinHandle<()>, RtspError> {
+fn run(
+    context: &glib::MainContext,
+    main_loop: &glib::MainLoop,
+) -> Result<JoinHandle<()>, RtspError> {
     let (context, main_loop) = (context.clone(), main_loop.clone());
     let work = move || {
         if context.with_thread_default(|| main_loop.run()).is_err() {

@@ -169,7 +169,9 @@ impl Readers {
         let mut excess = connections.len().saturating_sub(self.0.most + CONNECTIONS_BESIDE);
         connections.retain(|connection| {
             let client = connection.client.upgrade();
-            let Some(client) = client.filter(|c| excess > 0 && !has_session(c)) else { return true };
+            let Some(client) = client.filter(|c| excess > 0 && !has_session(c)) else {
+                return true;
+            };
             excess -= 1;
             silent.push(client);
             false
@@ -193,11 +195,11 @@ fn remove(server: &rtsp::RTSPServer, clients: &[rtsp::RTSPClient]) {
     if clients.is_empty() {
         return;
     }
-    let mut filter = |_: &rtsp::RTSPServer, client: &rtsp::RTSPClient| match clients.contains(client)
-    {
-        true => rtsp::RTSPFilterResult::Remove,
-        false => rtsp::RTSPFilterResult::Keep,
-    };
+    let mut filter =
+        |_: &rtsp::RTSPServer, client: &rtsp::RTSPClient| match clients.contains(client) {
+            true => rtsp::RTSPFilterResult::Remove,
+            false => rtsp::RTSPFilterResult::Keep,
+        };
     server.client_filter(Some(&mut filter));
 }
 
