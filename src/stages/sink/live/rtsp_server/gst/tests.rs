@@ -172,6 +172,9 @@ fn a_reader_that_never_reads_slows_nobody() {
     let answer = request(&mut stuck, address, "SETUP", "/cam/stream=0", 2, transport);
     let session = answer.lines().find_map(|l| l.strip_prefix("Session: ")).expect("a session");
     let session = session.split(';').next().expect("its name");
+    let more = format!("Transport: RTP/AVP/TCP;unicast;interleaved=2-3\r\nSession: {session}\r\n");
+    let answer = request(&mut stuck, address, "SETUP", "/cam/stream=1", 3, &more);
+    assert!(answer.starts_with("RTSP/1.0 200"), "{answer}");
     let answer =
         request(&mut stuck, address, "PLAY", "/cam/", 3, &format!("Session: {session}\r\n"));
     assert!(answer.starts_with("RTSP/1.0 200"), "{answer}");
@@ -247,6 +250,10 @@ fn readers_that_come_and_go_leave_nothing_behind() {
     let visit = || {
         let reader = Reader::open(&stage.server.url("cam"), "tcp");
         wait_until("it reads", || reader.pictures() > 2);
+        drop(reader);
+        wait_until("it is gone", || stage.server.readers() == 0);
+        // The media goes with its last reader; who comes meanwhile gets a 503.
+        std::thread::sleep(Duration::from_millis(300));
     };
     let settled = || {
         wait_until("nobody reads", || stage.server.readers() == 0);
