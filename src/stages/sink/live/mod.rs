@@ -5,8 +5,11 @@
 //! itself, with back-off; it says in [`Status`] when it is in trouble; it ends when the edge ends.
 
 mod backoff;
+pub mod file;
 mod gather;
 mod gst;
+pub mod push;
+pub mod record;
 pub mod rtsp_server;
 #[cfg(test)]
 mod testing;
@@ -102,6 +105,12 @@ pub fn open(sink: &Sink, context: &SinkContext<'_>) -> Result<SinkHandle, SinkEr
             };
             Ok(server.mount(plan)?)
         }
-        _ => Err(SinkError::NotVideo),
+        Sink::Record(recording) => record::open(recording, context),
+        Sink::File { path } => file::open(path, context),
+        Sink::RtspPush { uri, login } => push::open(uri, login.as_ref(), context),
+        Sink::Hls { .. } => Err(SinkError::Config(
+            "the sink `hls` is not available in this version; serve by RTSP, or record".to_owned(),
+        )),
+        Sink::Events { .. } | Sink::Mqtt(_) | Sink::Webhook { .. } => Err(SinkError::NotVideo),
     }
 }

@@ -1,5 +1,7 @@
 //! What the sinks of a live stream share that names GStreamer: packets into a pipeline.
 
 mod inlet;
+mod muxing;
 
-pub use inlet::{Inlet, InletError, guard, stamped};
+pub use inlet::{Inlet, stamped};
+pub use muxing::{MuxError, Muxing, Wrap};

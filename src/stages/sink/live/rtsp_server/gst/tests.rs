@@ -76,8 +76,8 @@ impl Reader {
             let (is_picture, count) = (media == "video", if media == "video" { &p } else { &s });
             let count = Arc::clone(count);
             into.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-                let marker = |b: &gst::Buffer| b.flags().contains(gst::BufferFlags::MARKER);
-                // The last packet of a picture has the marker.
+                // The last RTP packet of a picture has the marker bit in its header.
+                let marker = |b: &gst::Buffer| b.map_readable().is_ok_and(|m| m[1] & 0x80 != 0);
                 if !is_picture || info.buffer().is_some_and(marker) {
                     count.fetch_add(1, Ordering::Relaxed);
                 }
@@ -108,6 +108,8 @@ fn ready(stage: &Stage) {
     wait_until("the mount is there", || {
         ask(stage.server.address(), "DESCRIBE", "/cam", "").starts_with("RTSP/1.0 200")
     });
+    // The media that was described goes with its connection; who comes meanwhile gets a 503.
+    std::thread::sleep(Duration::from_secs(1));
 }
 
 /// One request on a connection of its own; the answer's head.
@@ -170,6 +172,9 @@ fn a_reader_that_never_reads_slows_nobody() {
     let answer = request(&mut stuck, address, "SETUP", "/cam/stream=0", 2, transport);
     let session = answer.lines().find_map(|l| l.strip_prefix("Session: ")).expect("a session");
     let session = session.split(';').next().expect("its name");
+    let more = format!("Transport: RTP/AVP/TCP;unicast;interleaved=2-3\r\nSession: {session}\r\n");
+    let answer = request(&mut stuck, address, "SETUP", "/cam/stream=1", 3, &more);
+    assert!(answer.starts_with("RTSP/1.0 200"), "{answer}");
     let answer =
         request(&mut stuck, address, "PLAY", "/cam/", 3, &format!("Session: {session}\r\n"));
     assert!(answer.starts_with("RTSP/1.0 200"), "{answer}");
@@ -245,6 +250,10 @@ fn readers_that_come_and_go_leave_nothing_behind() {
     let visit = || {
         let reader = Reader::open(&stage.server.url("cam"), "tcp");
         wait_until("it reads", || reader.pictures() > 2);
+        drop(reader);
+        wait_until("it is gone", || stage.server.readers() == 0);
+        // The media goes with its last reader; who comes meanwhile gets a 503.
+        std::thread::sleep(Duration::from_millis(300));
     };
     let settled = || {
         wait_until("nobody reads", || stage.server.readers() == 0);

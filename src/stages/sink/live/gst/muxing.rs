@@ -1,0 +1,144 @@
+//! Packets into one file, its bytes handed out in order: whoever writes them decides where and how.
+//!
+//! Takes packets; gives bytes. Promises: a fragment a second, so that what was written up to any
+//! moment plays up to the last whole fragment; nothing is ever rewritten.
+
+use std::time::{Duration, Instant};
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_app as gst_app;
+
+use super::super::gather::Formats;
+use super::inlet::{Inlet, InletError, guard};
+use crate::gst::bus::BusListener;
+use crate::gst::elements::{ElementError, broken, chain, make};
+use crate::gst::packet::Packet;
+
+/// Length of a fragment: what a kill can cost.
+const FRAGMENT_MS: u32 = 1000;
+
+/// Why there are no more bytes.
+#[derive(Debug, thiserror::Error)]
+pub enum MuxError {
+    /// An element is missing or does not fit.
+    #[error("{0}")]
+    Element(#[from] ElementError),
+    /// The muxer has failed.
+    #[error("the muxer failed: {0}")]
+    Failed(String),
+}
+
+/// What pictures and sound are wrapped in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrap {
+    /// Fragmented mp4.
+    Mp4,
+    /// Matroska.
+    Mkv,
+}
+
+impl Wrap {
+    fn muxer(self) -> Result<gst::Element, ElementError> {
+        let muxer = make(match self {
+            Self::Mp4 => "mp4mux",
+            Self::Mkv => "matroskamux",
+        })?;
+        muxer.set_property("streamable", true);
+        if self == Self::Mp4 {
+            muxer.set_property("fragment-duration", FRAGMENT_MS);
+        }
+        Ok(muxer)
+    }
+}
+
+/// A file being made. Dropping it without [`Muxing::finish`] leaves out the last fragment.
+pub struct Muxing {
+    pipeline: gst::Pipeline,
+    bus: BusListener,
+    inlet: Inlet,
+    out: gst_app::AppSink,
+}
+
+impl Muxing {
+    /// Begins with the picture that `formats` has.
+    ///
+    /// # Errors
+    /// Where an element is missing.
+    pub fn start(formats: &Formats, wrap: Wrap) -> Result<Self, MuxError> {
+        let pipeline = gst::Pipeline::new();
+        let inlet = Inlet::new(formats, false);
+        let (muxer, parse) = (wrap.muxer()?, make("h264parse")?);
+        let out = gst_app::AppSink::builder().sync(false).build();
+        chain(&pipeline, &[&muxer, out.upcast_ref()])?;
+        chain(&pipeline, &[inlet.pictures(), &parse])?;
+        guard(&parse)?;
+        link(&parse, &muxer, "video_%u")?;
+        if let Some(sound) = inlet.sound() {
+            let parse = make("aacparse")?;
+            chain(&pipeline, &[sound, &parse])?;
+            guard(&parse)?;
+            link(&parse, &muxer, "audio_%u")?;
+        }
+        let bus = BusListener::attach(&pipeline);
+        pipeline.set_state(gst::State::Playing).map_err(|e| MuxError::Failed(e.to_string()))?;
+        Ok(Self { pipeline, bus, inlet, out })
+    }
+
+    /// Hands over a packet.
+    ///
+    /// # Errors
+    /// Where the muxer has failed.
+    pub fn push(&self, packet: &Packet) -> Result<(), MuxError> {
+        if self.bus.failed() {
+            return Err(self.failed());
+        }
+        self.inlet.push(packet).map_err(|InletError| self.failed())
+    }
+
+    /// What is ready to be written, without waiting.
+    pub fn bytes(&self) -> Option<Vec<u8>> {
+        let sample = self.out.try_pull_sample(gst::ClockTime::ZERO)?;
+        Some(sample.buffer()?.map_readable().ok()?.to_vec())
+    }
+
+    /// Ends it: `write` gets the rest.
+    ///
+    /// # Errors
+    /// Where the muxer has failed, or does not end within ten seconds.
+    pub fn finish<E>(&self, mut write: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E>
+    where
+        E: From<MuxError>,
+    {
+        self.inlet.end();
+        let began = Instant::now();
+        loop {
+            let sample = self.out.try_pull_sample(gst::ClockTime::from_mseconds(100));
+            let buffer = sample.as_ref().and_then(|s| s.buffer()?.map_readable().ok());
+            if let Some(bytes) = buffer {
+                write(&bytes)?;
+            } else if self.out.is_eos() {
+                return Ok(());
+            } else if self.bus.failed() || began.elapsed() > Duration::from_secs(10) {
+                return Err(self.failed().into());
+            }
+        }
+    }
+
+    fn failed(&self) -> MuxError {
+        let why = self.bus.spoken().error.map(|fault| fault.to_string());
+        MuxError::Failed(why.unwrap_or_else(|| "it takes nothing any more".to_owned()))
+    }
+}
+
+impl Drop for Muxing {
+    fn drop(&mut self) {
+        let _ = self.pipeline.set_state(gst::State::Null);
+    }
+}
+
+fn link(element: &gst::Element, muxer: &gst::Element, pad: &str) -> Result<(), ElementError> {
+    let into = muxer.request_pad_simple(pad);
+    let (from, into) = element.static_pad("src").zip(into).ok_or_else(|| broken(pad, "no pad"))?;
+    from.link(&into).map(drop).map_err(|e| broken(&muxer.name(), e))
+}

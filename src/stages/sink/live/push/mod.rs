@@ -1,0 +1,115 @@
+//! Sent to another RTSP server: RECORD, again and again until it takes it.
+
+mod gst;
+
+use std::time::{Duration, Instant};
+
+use super::backoff::Backoff;
+use super::gather::Gather;
+use super::{SinkContext, SinkError, SinkHandle};
+use crate::config::camera::Login;
+use crate::core::edge::{NoItem, Receiver};
+use crate::gst::packet::{Kind, Packet};
+use crate::live::meters::{Meters, because};
+use crate::live::status::Status;
+use gst::Sending;
+
+/// What the network may be behind, in bytes.
+const BEHIND_BYTES: usize = 8 << 20;
+/// How often the thread looks up while nothing comes.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Begins to send.
+///
+/// # Errors
+/// Where there is no thread.
+pub fn open(
+    uri: &url::Url,
+    login: Option<&Login>,
+    context: &SinkContext<'_>,
+) -> Result<SinkHandle, SinkError> {
+    let (packets, _) = context.fan_out.add("rtsp-push", BEHIND_BYTES);
+    let push = Push {
+        uri: uri.clone(),
+        login: login.cloned(),
+        status: context.status.clone(),
+        meters: context.meters.clone(),
+        gather: Gather::default(),
+        sending: None,
+        backoff: Backoff::default(),
+        next_try: Instant::now(),
+    };
+    Ok(SinkHandle::spawn("rtsp-push", move || push.run(&packets))?)
+}
+
+struct Push {
+    uri: url::Url,
+    login: Option<Login>,
+    status: Status,
+    meters: Meters,
+    gather: Gather,
+    sending: Option<Sending>,
+    backoff: Backoff,
+    next_try: Instant,
+}
+
+impl Push {
+    fn run(mut self, packets: &Receiver<Packet>) {
+        let beat = self.status.beat("rtsp-push");
+        loop {
+            match packets.recv_timeout(LOOK_EVERY) {
+                Ok(packet) => self.take(packet),
+                Err(NoItem::Empty) => {}
+                Err(NoItem::Ended) => return,
+            }
+            self.look_after();
+            beat.beat();
+        }
+    }
+
+    fn take(&mut self, packet: Packet) {
+        self.gather.push(packet);
+        while let Some(packet) = self.gather.pop() {
+            if packet.kind == (Kind::Picture { key: true }) {
+                self.cut(&packet);
+            }
+            if let Some(why) = self.sending.as_ref().and_then(|s| s.push(&packet).err()) {
+                self.stop(why);
+            }
+        }
+    }
+
+    fn cut(&mut self, key: &Packet) {
+        let formats = self.gather.formats(key);
+        if self.sending.as_ref().is_some_and(|s| s.outdated(&formats)) {
+            self.sending = None;
+        }
+        if self.sending.is_none() && Instant::now() >= self.next_try {
+            match Sending::start(&self.uri, self.login.as_ref(), formats) {
+                Ok(sending) => self.sending = Some(sending),
+                Err(why) => self.stop(why),
+            }
+        }
+    }
+
+    fn look_after(&mut self) {
+        match self.sending.as_mut().map(Sending::progress) {
+            Some(Ok(true)) => {
+                self.backoff.reset();
+                self.status.sink("rtsp-push", None);
+            }
+            Some(Err(why)) => self.stop(why),
+            Some(Ok(false)) | None => {}
+        }
+    }
+
+    fn stop(&mut self, why: String) {
+        self.sending = None;
+        self.next_try = Instant::now() + self.backoff.next_wait();
+        let stream = &self.status.stream;
+        self.meters.reconnects.get_or_create(&because(stream, "rtsp-push", "error")).inc();
+        let host = self.uri.host_str().unwrap_or_default();
+        tracing::warn!(stream = %stream, "cannot send to {host}: {why}");
+        self.status.sink("rtsp-push", Some(format!("cannot send to {host}: {why}")));
+    }
+}

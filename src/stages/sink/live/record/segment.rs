@@ -1,0 +1,115 @@
+//! One segment: an mp4 that is written as `.mp4.part` and named when it is whole.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use super::naming::{PART, WHOLE, with_ending};
+use super::shelf::{Shelf, name_whole, whole_bytes};
+use super::{Trouble, same_file};
+use crate::gst::packet::Packet;
+use crate::stages::sink::live::gather::Formats;
+use crate::stages::sink::live::gst::{Muxing, Wrap};
+
+/// A segment being written.
+pub struct Segment {
+    /// The stretch of wall-clock time that it belongs to.
+    pub slot: u64,
+    formats: Formats,
+    muxing: Muxing,
+    file: File,
+    path: PathBuf,
+}
+
+impl Segment {
+    /// Begins with the picture that `formats` has.
+    ///
+    /// # Errors
+    /// Where the file cannot be made.
+    pub fn begin(shelf: &Shelf, formats: &Formats, slot: u64) -> Result<Self, Trouble> {
+        let stem = shelf.naming.stem(jiff::Timestamp::now()).map_err(Trouble::Name)?;
+        let stem = shelf.directory.join(stem);
+        if let Some(folder) = stem.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let muxing = Muxing::start(formats, Wrap::Mp4)?;
+        for number in 0..10_000 {
+            if with_ending(&stem, number, WHOLE).try_exists()? {
+                continue;
+            }
+            let path = with_ending(&stem, number, PART);
+            match OpenOptions::new().write(true).create_new(true).open(&path) {
+                Ok(file) => return Ok(Self { slot, formats: formats.clone(), muxing, file, path }),
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Err(io::Error::from(io::ErrorKind::AlreadyExists).into())
+    }
+
+    /// Whether its tracks are no longer those of the stream.
+    pub fn outdated(&self, now: &Formats) -> bool {
+        self.formats.outdated(now)
+    }
+
+    /// Whether its file is no longer under its name.
+    pub fn is_removed(&self) -> bool {
+        !same_file(&self.file, &self.path)
+    }
+
+    /// Another handle to its file.
+    pub fn file(&self) -> Option<File> {
+        self.file.try_clone().ok()
+    }
+
+    /// Takes a packet.
+    ///
+    /// # Errors
+    /// Where the muxer has failed.
+    pub fn push(&self, packet: &Packet) -> Result<(), Trouble> {
+        Ok(self.muxing.push(packet)?)
+    }
+
+    /// Writes what is ready; its bytes.
+    ///
+    /// # Errors
+    /// Where the disk does not take it.
+    pub fn write(&mut self) -> Result<u64, Trouble> {
+        let mut written = 0;
+        while let Some(bytes) = self.muxing.bytes() {
+            self.file.write_all(&bytes)?;
+            written += bytes.len() as u64;
+        }
+        Ok(written)
+    }
+
+    /// Writes the rest and gives the file its name.
+    ///
+    /// # Errors
+    /// Where the disk does not take it; what is there is kept.
+    pub fn finish(mut self) -> Result<PathBuf, Trouble> {
+        let file = &mut self.file;
+        let ended = self.muxing.finish(|bytes| file.write_all(bytes).map_err(Trouble::from));
+        if let Err(trouble) = ended {
+            self.abandon();
+            return Err(trouble);
+        }
+        self.file.sync_all()?;
+        Ok(name_whole(&self.path)?)
+    }
+
+    /// Keeps what is whole, as far as the disk lets it.
+    pub fn abandon(self) {
+        let outcome = match whole_bytes(&self.path) {
+            Ok(Some(bytes)) => {
+                let cut = self.file.set_len(bytes).and_then(|()| self.file.sync_all());
+                cut.and_then(|()| name_whole(&self.path).map(drop))
+            }
+            Ok(None) => fs::remove_file(&self.path),
+            Err(e) => Err(e),
+        };
+        if let Err(e) = outcome {
+            tracing::warn!(file = %self.path.display(), "left as it is: {e}");
+        }
+    }
+}
