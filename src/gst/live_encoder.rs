@@ -231,9 +231,8 @@ fn picture_row(
     let encoder = make(element)?;
     set_up(&encoder, element, wishes, rate);
     let sink = outlet("out", move |sample| {
-        let buffer = sample.buffer_owned()?;
+        let (buffer, at) = on_stream_clock(sample)?;
         let key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
-        let at = Pts::from_ns(i64::try_from(buffer.pts()?.nseconds()).ok()?);
         take(Packet { kind: Kind::Picture { key }, at, caps: sample.caps_owned()?, buffer });
         Some(())
     });
@@ -290,13 +289,25 @@ fn sound_row(
         .build();
     fixed.set_property("caps", caps);
     let sink = outlet("heard", move |sample| {
-        let buffer = sample.buffer_owned()?;
-        let at = Pts::from_ns(i64::try_from(buffer.pts()?.nseconds()).ok()?);
+        let (buffer, at) = on_stream_clock(sample)?;
         take(Packet { kind: Kind::Sound, at, caps: sample.caps_owned()?, buffer });
         Some(())
     });
     let row = [from.upcast_ref(), &convert, &encoder, &parse, &fixed, sink.upcast_ref()];
     chain(pipeline, &row)
+}
+
+/// The sample's buffer with its times on the stream's clock: x264enc moves both by a thousand hours,
+/// and its segment back again, so that no decoding time is below zero.
+fn on_stream_clock(sample: &gst::SampleRef) -> Option<(gst::Buffer, Pts)> {
+    let segment = sample.segment()?.downcast_ref::<gst::ClockTime>()?;
+    let running = |t: Option<gst::ClockTime>| segment.to_running_time(t?);
+    let mut buffer = sample.buffer_owned()?;
+    let (pts, dts) = (running(buffer.pts())?, running(buffer.dts()));
+    let meta = buffer.make_mut();
+    meta.set_pts(pts);
+    meta.set_dts(dts.unwrap_or(pts).min(pts));
+    Some((buffer, Pts::from_ns(i64::try_from(pts.nseconds()).ok()?)))
 }
 
 /// An outlet that hands every sample on as it comes.
