@@ -9,6 +9,7 @@ mod check;
 pub mod doctor;
 pub mod eval;
 pub mod faithfulness;
+pub mod log;
 pub mod models;
 #[cfg(all(feature = "gst", feature = "onnx"))]
 mod stats;
@@ -32,6 +33,15 @@ pub struct Cli {
     /// How much to tell: a level, or RUST_LOG syntax such as `locutor=debug`.
     #[arg(long, global = true, env = "LOCUTOR_LOG", default_value = "warn", value_name = "FILTER")]
     pub log: String,
+    /// How it is told: `auto` is the journal's own form under systemd, and for people elsewhere.
+    #[arg(
+        long,
+        global = true,
+        env = "LOCUTOR_LOG_FORMAT",
+        default_value = "auto",
+        value_name = "FORMAT"
+    )]
+    pub log_format: log::Format,
 }
 
 /// The verbs.
@@ -230,19 +240,6 @@ pub enum ModelsCommand {
         /// Packages by name or directory; all where none is named.
         packages: Vec<String>,
     },
-}
-
-/// Logs to standard error as `filter` says (a level, or RUST_LOG syntax).
-pub fn start_log(filter: &str) {
-    let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_else(|e| {
-        eprintln!("locutor: --log {filter}: {e}; logging warnings");
-        tracing_subscriber::EnvFilter::new("warn")
-    });
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .init();
 }
 
 /// Does what the user asked for.
