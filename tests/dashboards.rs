@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Every metric's name, as docs/operating.md lists them; that list is compared with the registry.
+/// Every metric's name in a text.
 fn named(text: &str) -> BTreeSet<String> {
     let parts = text.split("locutor_").skip(1);
     let names = parts.map(|rest| {
