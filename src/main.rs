@@ -8,6 +8,6 @@ use locutor::cli::{Cli, dispatch};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    locutor::cli::start_log(&cli.log);
+    locutor::cli::log::start(cli.log_filter(), cli.log_format);
     dispatch(&cli.command).into()
 }

@@ -49,8 +49,8 @@ fn units_are_what_systemd_understands() {
 fn exposure(drop_in: Option<&str>) -> f64 {
     let into = tempfile::tempdir().expect("a folder");
     let file = unit(into.path(), "locutor@x.service", drop_in);
-    let out = Command::new("systemd-analyze").args(["security", "--offline=true"]).arg(file);
-    let out = { out }.output().expect("it ran");
+    let mut command = Command::new("systemd-analyze");
+    let out = command.args(["security", "--offline=true"]).arg(file).output().expect("it ran");
     let said = String::from_utf8_lossy(&out.stdout).into_owned();
     let level = said.split("Overall exposure level for locutor@x.service: ").nth(1);
     let level = level.and_then(|rest| rest.split(' ').next()?.parse().ok());

@@ -6,6 +6,7 @@ use super::RunArgs;
 use crate::config::{AnyPipeline, ConfigError, read_any};
 use crate::core::exit::Exit;
 use crate::live::process::{Figures, Orders, Process};
+use crate::live::watchdog::{self, Watchdog};
 use crate::run::RunError;
 
 /// Runs `locutor run`: one recording, or any number of live streams.
@@ -23,10 +24,19 @@ pub fn run(args: &RunArgs) -> Exit {
     if let Err(e) = listen(&orders) {
         tracing::warn!("signals cannot be handled ({e}); they will end the process at once");
     }
-    match Process::start(&args.pipelines) {
-        Ok(process) => tell(&process.run(&orders, |_| {}), args),
-        Err(e) => fail(&e),
+    let process = match Process::start(&args.pipelines) {
+        Ok(process) => process,
+        Err(e) => return fail(&e),
+    };
+    if let Some(address) = process.health() {
+        tracing::info!("health and metrics on {address}");
     }
+    let watchdog = Watchdog::start(process.list());
+    if let Err(e) = &watchdog {
+        tracing::warn!("systemd's watchdog is not fed: no thread for it ({e})");
+    }
+    watchdog::ready();
+    tell(&process.run(&orders), args)
 }
 
 fn fail(error: &RunError) -> Exit {

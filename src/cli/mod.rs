@@ -11,6 +11,7 @@ pub mod eval;
 pub mod faithfulness;
 #[cfg(all(feature = "gst", feature = "onnx"))]
 mod live;
+pub mod log;
 pub mod models;
 #[cfg(all(feature = "gst", feature = "onnx"))]
 mod stats;
@@ -32,8 +33,18 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
     /// How much to tell: a level, or RUST_LOG syntax such as `locutor=debug`.
-    #[arg(long, global = true, env = "LOCUTOR_LOG", default_value = "warn", value_name = "FILTER")]
-    pub log: String,
+    /// By default warnings, and with `run` also what happens.
+    #[arg(long, global = true, env = "LOCUTOR_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+    /// How it is told: `auto` is the journal's own form under systemd, and for people elsewhere.
+    #[arg(
+        long,
+        global = true,
+        env = "LOCUTOR_LOG_FORMAT",
+        default_value = "auto",
+        value_name = "FORMAT"
+    )]
+    pub log_format: log::Format,
 }
 
 /// The verbs.
@@ -235,17 +246,12 @@ pub enum ModelsCommand {
     },
 }
 
-/// Logs to standard error as `filter` says (a level, or RUST_LOG syntax).
-pub fn start_log(filter: &str) {
-    let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_else(|e| {
-        eprintln!("locutor: --log {filter}: {e}; logging warnings");
-        tracing_subscriber::EnvFilter::new("warn")
-    });
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .init();
+impl Cli {
+    /// How much to tell.
+    pub fn log_filter(&self) -> &str {
+        let ordinary = if matches!(self.command, Command::Run(_)) { "info" } else { "warn" };
+        self.log.as_deref().unwrap_or(ordinary)
+    }
 }
 
 /// Does what the user asked for.

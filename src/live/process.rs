@@ -5,15 +5,19 @@
 //! whose stages cannot be replaced one by one is started anew as a whole.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::health::Health;
 use super::latency::Percentiles;
 use super::meters::{Meters, because};
 use super::prepared::{Engines, Prepared, fingerprint, read_camera};
 use super::running::Running;
+use super::streams::StreamList;
+use super::watchdog;
 use crate::config::ConfigError;
 use crate::config::camera::Serve;
 use crate::run::RunError;
@@ -49,7 +53,9 @@ pub struct Figures {
 pub struct Process {
     meters: Meters,
     engines: Engines,
+    list: StreamList,
     server: Option<RtspServer>,
+    health: Option<Health>,
     serve: Serve,
     streams: BTreeMap<PathBuf, Running>,
     restart_at: BTreeMap<PathBuf, Instant>,
@@ -69,10 +75,15 @@ impl Process {
         let serve = shared_serve(&prepared)?;
         let server = serve.rtsp.as_ref().map(RtspServer::start).transpose();
         let server = server.map_err(|e| RunError::Serve(e.to_string()))?;
+        let (meters, list) = (Meters::new(), StreamList::default());
+        let health = serve.health.map(|at| Health::start(at, list.clone(), meters.clone()));
+        let health = health.transpose().map_err(|e| RunError::Serve(e.to_string()))?;
         let mut process = Self {
-            meters: Meters::new(),
+            meters,
             engines,
+            list,
             server,
+            health,
             serve,
             streams: BTreeMap::new(),
             restart_at: BTreeMap::new(),
@@ -96,34 +107,44 @@ impl Process {
         &self.serve
     }
 
-    /// The streams at work.
-    pub fn streams(&self) -> impl Iterator<Item = &Running> {
-        self.streams.values()
+    /// The streams, for whoever watches over them.
+    pub fn list(&self) -> StreamList {
+        self.list.clone()
+    }
+
+    /// Where the health page is.
+    pub fn health(&self) -> Option<SocketAddr> {
+        self.health.as_ref().map(Health::address)
     }
 
     fn launch(&mut self, prepared: Prepared) -> Result<(), RunError> {
         banner(&prepared);
         let path = prepared.path.clone();
+        self.meters.tell_provider(&prepared.engine.provider().to_string());
         let running = Running::start(prepared, &self.meters, self.server.as_ref())?;
+        self.list.put(running.status.clone());
         self.streams.insert(path, running);
         Ok(())
     }
 
-    /// Looks after the streams until they are told to end, or none is left. `look` is called every
-    /// time.
-    pub fn run(mut self, orders: &Orders, mut look: impl FnMut(&Self)) -> Figures {
+    /// Looks after the streams until they are told to end, or none is left.
+    pub fn run(mut self, orders: &Orders) -> Figures {
         let mut told = Instant::now();
-        look(&self);
         while !orders.stop.load(Ordering::Relaxed) {
             std::thread::sleep(LOOK_EVERY);
             if told.elapsed() >= TELL_EVERY {
                 told = Instant::now();
                 self.streams.values().for_each(|stream| stream.hub.status(&stream.status));
                 let wanted = orders.reload.swap(false, Ordering::Relaxed);
+                if wanted {
+                    watchdog::reloading();
+                }
                 self.reload(wanted);
+                if wanted {
+                    watchdog::ready();
+                }
             }
             self.mend();
-            look(&self);
             if self.streams.is_empty() && self.restart_at.is_empty() {
                 break;
             }
@@ -139,6 +160,9 @@ impl Process {
             let Some(stream) = self.streams.remove(&path) else { continue };
             let over = stream.is_over();
             let name = stream.prepared.camera.name.clone();
+            if over {
+                self.list.remove(&name);
+            }
             self.ended.insert(name.clone(), stream.latencies.percentiles());
             stream.end();
             if !over {
@@ -198,6 +222,7 @@ impl Process {
         tracing::info!(stream = %new.camera.name, "{what}");
         stream.hub.event(&Event::Reload { accepted: true, what });
         if let Some(old) = self.streams.remove(path) {
+            self.list.remove(&old.prepared.camera.name);
             old.end();
         }
         if let Err(e) = self.launch(new) {
@@ -219,6 +244,7 @@ impl Process {
     }
 
     fn end(mut self) -> Figures {
+        watchdog::stopping();
         let mut figures = Figures { latency: self.ended, ended_in_time: true };
         self.streams.values().for_each(Running::ask_to_end);
         for (_, stream) in std::mem::take(&mut self.streams) {
@@ -239,13 +265,10 @@ fn modified(path: &std::path::Path) -> Option<std::time::SystemTime> {
 
 /// What all streams of a process serve together: they must agree.
 fn shared_serve(prepared: &[Prepared]) -> Result<Serve, RunError> {
-    let mut serve: Option<(&PathBuf, &Serve)> = None;
+    let mut serve: Option<(&PathBuf, Serve)> = None;
     for stream in prepared {
         let own = &stream.camera.serve;
-        if own.rtsp.is_none() && own.health.is_none() {
-            continue;
-        }
-        match serve {
+        match &mut serve {
             Some((first, said)) if !same_serve(own, said) => {
                 return Err(ConfigError::Wrong {
                     key: format!("{}: serve", stream.path.display()),
@@ -256,16 +279,18 @@ fn shared_serve(prepared: &[Prepared]) -> Result<Serve, RunError> {
                 }
                 .into());
             }
-            Some(_) => {}
-            None => serve = Some((&stream.path, own)),
+            Some((_, said)) => said.rtsp = said.rtsp.take().or_else(|| own.rtsp.clone()),
+            None => serve = Some((&stream.path, own.clone())),
         }
     }
-    Ok(serve.map(|(_, serve)| serve.clone()).unwrap_or_default())
+    Ok(serve.map(|(_, serve)| serve).unwrap_or_default())
 }
 
+/// Streams without an RTSP sink have nothing to say about RTSP.
 fn same_serve(a: &Serve, b: &Serve) -> bool {
-    let nothing = |s: &Serve| s.rtsp.is_none() && s.health.is_none();
-    nothing(a) || format!("{a:?}") == format!("{b:?}")
+    let rtsp =
+        a.rtsp.is_none() || b.rtsp.is_none() || format!("{:?}", a.rtsp) == format!("{:?}", b.rtsp);
+    rtsp && a.health == b.health
 }
 
 fn banner(prepared: &Prepared) {

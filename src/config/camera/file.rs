@@ -201,7 +201,7 @@ pub(super) fn seconds(key: &str, value: f64, least: f64, most: f64) -> Result<Du
 pub(super) fn size(key: &str, value: f64, shift: u32) -> Result<u64, Wrong> {
     let bytes = value * f64::from(1_u32 << shift);
     // 2^53: up to there every byte counts. Zero and less hold nothing.
-    if bytes >= 1.0 && bytes <= 9e15 {
+    if (1.0..=9e15).contains(&bytes) {
         return Ok(bytes as u64);
     }
     Err((key.into(), format!("is {value}; write a size above 0")))

@@ -35,7 +35,7 @@ impl Expectation {
     /// made by. Edges and their memory are the wiring's to add.
     pub fn of(camera: &Camera, manifest: &SpeakerManifest) -> Self {
         let face = LAG_TICKS + 1 + camera.hop_ticks + manifest.face.delay_ticks;
-        let smoothing = usize::try_from(manifest.decision.smoothing_ticks.get()).unwrap_or(0) / 2;
+        let smoothing = manifest.decision.smoothing_ticks.get() / 2;
         let ahead = camera.lookahead.ticks(manifest.lookahead_ticks);
         let ticks = face.max(manifest.audio.reach_ticks) + camera.hop_ticks + ahead + smoothing + 3;
         let tick_ms = u64::try_from(Tick::SPAN.ns() / 1_000_000).unwrap_or(40);

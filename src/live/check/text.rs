@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::Expectation;
-use crate::config::camera::{Camera, Show, address, sinks};
+use crate::config::camera::{Camera, Show, Sink, address, sinks};
 
 /// What `camera` will do, a line each.
 pub fn render(camera: &Camera, expected: Option<&Expectation>) -> String {
@@ -13,7 +13,11 @@ pub fn render(camera: &Camera, expected: Option<&Expectation>) -> String {
         let _ = writeln!(out, "  {text}");
     };
     for sink in &camera.sinks {
-        let places = sinks::places(sink).join(", ");
+        let places = match sink {
+            Sink::Webhook { uri, .. } => address::shown(uri),
+            Sink::Mqtt(mqtt) => address::shown(&mqtt.broker),
+            _ => sinks::places(sink).join(", "),
+        };
         line(format!("{}: {places}", sinks::kind_of(sink)));
     }
     if camera.sinks.is_empty() {

@@ -1,0 +1,169 @@
+//! The log: for people, as JSON lines, or in the journal's own form; what repeats is told once a
+//! while, with how often it was left out.
+
+use std::collections::HashMap;
+use std::fmt::{Debug, Write};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Metadata, Subscriber};
+use tracing_subscriber::layer::{Context, Filter, Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry, fmt};
+
+/// How long an identical message is left out after it was told.
+const WINDOW: Duration = Duration::from_secs(30);
+/// Different messages that are remembered; beyond that all are told.
+const MOST: usize = 512;
+
+/// How the log is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// The journal's own form where standard error is the journal, else for people.
+    #[default]
+    Auto,
+    /// Lines for people.
+    Human,
+    /// A JSON object a line.
+    Json,
+    /// The journal's own form, with fields.
+    Journald,
+}
+
+/// Logs to standard error (or the journal) as `filter` says: a level, or RUST_LOG syntax.
+pub fn start(filter: &str, format: Format) {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|e| {
+        eprintln!("locutor: --log {filter}: {e}; logging warnings");
+        EnvFilter::new("warn")
+    });
+    let lines = || fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let format = match format {
+        Format::Auto if is_journal() => Format::Journald,
+        Format::Auto => Format::Human,
+        given => given,
+    };
+    let layer: Box<dyn Layer<Registry> + Send + Sync> = match format {
+        Format::Json => lines().json().with_filter(Repeats::new(WINDOW)).boxed(),
+        Format::Journald => match tracing_journald::layer() {
+            Ok(journal) => journal.with_filter(Repeats::new(WINDOW)).boxed(),
+            Err(e) => {
+                eprintln!("locutor: the journal cannot be reached ({e}); logging lines");
+                lines().with_filter(Repeats::new(WINDOW)).boxed()
+            }
+        },
+        Format::Auto | Format::Human => lines().with_filter(Repeats::new(WINDOW)).boxed(),
+    };
+    // There is a log already only in tests.
+    let _ = tracing_subscriber::registry().with(layer).with(filter).try_init();
+}
+
+/// Whether standard error is what systemd connected to the journal.
+fn is_journal() -> bool {
+    let Ok(named) = std::env::var("JOURNAL_STREAM") else { return false };
+    let stat = rustix::fs::fstat(std::io::stderr());
+    stat.is_ok_and(|stat| named == format!("{}:{}", stat.st_dev, stat.st_ino))
+}
+
+#[derive(Debug)]
+struct Told {
+    at: Instant,
+    left_out: u64,
+}
+
+/// Lets a message through once in a window.
+#[derive(Debug)]
+struct Repeats {
+    window: Duration,
+    told: Mutex<HashMap<String, Told>>,
+}
+
+/// The target of the lines that say how often something was left out.
+const REPEATED: &str = "locutor::repeated";
+
+impl Repeats {
+    fn new(window: Duration) -> Self {
+        Self { window, told: Mutex::default() }
+    }
+
+    /// Whether `message` is told now, and what was left out of others since they were told.
+    fn ask(&self, message: String, now: Instant) -> (bool, Vec<(String, u64)>) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut over = Vec::new();
+        told.retain(|text, told| {
+            let is_over = now.saturating_duration_since(told.at) >= self.window;
+            if is_over && told.left_out > 0 {
+                over.push((text.clone(), told.left_out));
+            }
+            !is_over
+        });
+        if let Some(told) = told.get_mut(&message) {
+            told.left_out += 1;
+            return (false, over);
+        }
+        if told.len() < MOST {
+            told.insert(message, Told { at: now, left_out: 0 });
+        }
+        (true, over)
+    }
+}
+
+/// A message and its fields as one text.
+struct Text(String);
+
+impl Visit for Text {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        // Writing to a string cannot fail.
+        let _ = match field.name() {
+            "message" => write!(self.0, "{value:?} "),
+            name => write!(self.0, "{name}={value:?} "),
+        };
+    }
+}
+
+impl<S: Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>> Filter<S> for Repeats {
+    fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+        true
+    }
+
+    fn event_enabled(&self, event: &Event<'_>, context: &Context<'_, S>) -> bool {
+        if event.metadata().target() == REPEATED {
+            return true;
+        }
+        let mut text = Text(String::new());
+        event.record(&mut text);
+        // The same words about another stream are another message.
+        let span = context.event_span(event).map(|span| span.id().into_u64()).unwrap_or_default();
+        let (is_told, over) = self.ask(format!("{}\u{0}{span}", text.0.trim_end()), Instant::now());
+        for (message, times) in over {
+            let message = message.split('\0').next().unwrap_or_default().to_owned();
+            tracing::warn!(target: REPEATED, "repeated {times} times: {message}");
+        }
+        is_told
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_repeats_is_told_once_a_window_with_its_count() {
+        let (repeats, start) = (Repeats::new(Duration::from_secs(30)), Instant::now());
+        let ask = |text: &str, s: u64| repeats.ask(text.into(), start + Duration::from_secs(s));
+        assert_eq!(ask("gone", 0), (true, vec![]));
+        assert_eq!(ask("gone", 1), (false, vec![]));
+        assert_eq!(ask("other", 2), (true, vec![]));
+        assert_eq!(ask("gone", 29), (false, vec![]));
+        assert_eq!(ask("third", 31), (true, vec![("gone".into(), 2)]));
+        assert_eq!(ask("gone", 32), (true, vec![]));
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let (repeats, now) = (Repeats::new(WINDOW), Instant::now());
+        assert!((0..MOST * 2).all(|n| repeats.ask(n.to_string(), now).0));
+        assert!(repeats.told.lock().expect("whole").len() <= MOST);
+    }
+}
