@@ -222,7 +222,7 @@ fn scorer(setting: &Setting, engine: &Engine, recording: &Recording) -> Scorer {
     let settings = ScorerSettings {
         window: setting.schedule.window,
         face_chunk: setting.schedule.face_chunk,
-        crop_lag: crate::stages::features::smooth::LAG_TICKS,
+        crop_lag: setting.crop_lag,
         mode: setting.mode,
         scale: setting.scale,
     };

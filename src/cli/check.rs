@@ -36,7 +36,7 @@ pub fn check(args: &CheckArgs) -> Exit {
         // A package that is not here is told by --environment.
         let package = find(Role::Speaker, camera.package.as_deref()).ok();
         let manifest = package.as_ref().and_then(|package| package.speaker().ok());
-        text.push_str(&render(camera, manifest.map(|m| Expectation::of(camera, m)).as_ref()));
+        text.push_str(&render(camera, manifest.and_then(|m| Expectation::of(camera, m)).as_ref()));
     }
     let troubles = if args.environment { environment(&cameras) } else { Vec::new() };
     let printed = print(&text);

@@ -7,6 +7,7 @@ mod bounded;
 pub mod chaos;
 pub mod check;
 pub mod clock;
+pub mod edges;
 pub mod health;
 pub mod latency;
 pub mod load;

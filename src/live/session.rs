@@ -15,11 +15,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::edges;
 use super::stage_threads::{SlowLane, ended_early};
 use super::stream::Shared;
-use crate::core::edge::{Capacity, Receiver, Sender, WhenFull, edge};
+use crate::core::edge::{Receiver, Sender, WhenFull, edge};
 use crate::core::picture::Frame;
 use crate::core::time::{Epoch, Pts};
+use crate::gst::bus::Fault;
 use crate::gst::live_intake::{LiveGraph, Taps, build};
 use crate::stages::score::stage::ScoreInput;
 use crate::stages::source::live::anchor::Anchor;
@@ -27,12 +29,6 @@ use crate::stages::source::live::{Loss, Reason};
 use crate::stages::source::{RawPicture, SoundBlock};
 use crate::stages::sync::timeline::{JumpPolicy, Timeline};
 
-/// Frames that may wait for the detector; the oldest goes when another comes.
-const FRAMES_BEFORE_DETECT: usize = 3;
-/// Frames and sound that may wait for the scorer.
-const ITEMS_BEFORE_SCORE: usize = 64;
-/// Bytes of the same.
-const BYTES_BEFORE_SCORE: usize = 48 << 20;
 /// How often a session is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// After the first picture so long is waited for a sound track to show up.
@@ -72,10 +68,8 @@ struct Ends {
 
 /// Runs the source until it is lost, or the stream is told to stop.
 pub(super) fn session(shared: &Arc<Shared>, going: &mut Going, opened: &dyn Fn(&[String])) -> Loss {
-    let frames = Capacity { items: FRAMES_BEFORE_DETECT, bytes: usize::MAX };
-    let inputs = Capacity { items: ITEMS_BEFORE_SCORE, bytes: BYTES_BEFORE_SCORE };
-    let (slow, look_out) = edge("source→detect", frames, WhenFull::DropOldest);
-    let (score_in, found) = edge("track→score", inputs, WhenFull::Block);
+    let (slow, look_out) = edge("source→detect", edges::TO_DETECT, WhenFull::DropOldest);
+    let (score_in, found) = edge("track→score", edges::TO_SCORE, WhenFull::Block);
     let intake = Arc::new(Mutex::new(Intake {
         timeline: Timeline::new(JumpPolicy::default(), None).going_on(going.epoch, going.seq),
         anchor: Anchor::at(shared.clock.now()),
@@ -307,13 +301,29 @@ fn lost(shared: &Shared, graph: &LiveGraph) -> Option<Loss> {
             () => Reason::Unreachable,
         };
         let why = match missing.is_empty() {
-            true => shared.redacted(&fault.text),
+            true => in_plain_words(&shared.camera.source.uri, &fault),
             false => format!("GStreamer lacks a plugin for: {}", missing.join(", ")),
         };
-        return Some(Loss { reason, why });
+        return Some(Loss { reason, why: shared.redacted(&why) });
     }
     let why = "the source has ended".to_owned();
     shown.ended.then_some(Loss { reason: Reason::Ended, why })
+}
+
+/// What the library says of a network, as people say it.
+fn in_plain_words(uri: &url::Url, fault: &Fault) -> String {
+    let host = uri.host_str().unwrap_or_default();
+    let at = uri.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    if fault.unauthorized {
+        return format!("{at} does not take this user and password; check `credentials`");
+    }
+    if fault.not_found {
+        return format!("{at} has nothing at {}", uri.path());
+    }
+    if fault.text.contains("Failed to connect") || fault.text.contains("Could not connect") {
+        return format!("no connection to {at}");
+    }
+    fault.text.clone()
 }
 
 fn close(graph: LiveGraph) {

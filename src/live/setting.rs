@@ -3,7 +3,7 @@
 use crate::config::camera::Camera;
 use crate::core::time::Span;
 use crate::models::Package;
-use crate::models::manifest::AudioRecipe;
+use crate::models::manifest::{AudioRecipe, SpeakerManifest};
 use crate::run::RunError;
 use crate::stages::detect::plan::PlanSettings;
 use crate::stages::explain::Mode;
@@ -15,11 +15,38 @@ use crate::stages::score::floor::FloorRules;
 use crate::stages::track::{Lag, Policy};
 
 /// Ticks that a live crop follows its box by: a median over three.
-const CROP_LAG: usize = 1;
+pub const CROP_LAG: usize = 1;
 /// The widest mean that a live decision is made on: it waits for half of it.
-const MOST_SMOOTHING: u32 = 3;
+pub const MOST_SMOOTHING: u32 = 3;
 /// Ticks of sound encoded at once.
-const SOUND_CHUNK: usize = 1;
+pub const SOUND_CHUNK: usize = 1;
+
+/// How faces are followed where nothing may be held.
+pub fn live_policy() -> Policy {
+    Policy { lag: Lag::Carry, ..Policy::default() }
+}
+
+fn rule(manifest: &SpeakerManifest) -> Result<DecisionRule, RunError> {
+    let decision = &manifest.decision;
+    let smoothing = u32::try_from(decision.smoothing_ticks.get()).unwrap_or(u32::MAX);
+    DecisionRule::new(decision.threshold.get(), smoothing.min(MOST_SMOOTHING))
+        .map_err(|e| RunError::Setting(e.to_string()))
+}
+
+/// How far `camera` looks ahead with the speaker package `manifest`, and how late its picture is.
+///
+/// # Errors
+/// Where the package asks for something impossible.
+pub fn schedule(camera: &Camera, manifest: &SpeakerManifest) -> Result<Schedule, RunError> {
+    let reach = Reach {
+        face_delay_ticks: manifest.face.delay_ticks,
+        sound_ticks: manifest.audio.reach_ticks + SOUND_CHUNK + 1,
+        decision_ticks: rule(manifest)?.lookahead_ticks() as usize,
+        wanted_lookahead: camera.lookahead.ticks(manifest.lookahead_ticks),
+        stride: Stride { hop: camera.hop_ticks, face_chunk: 1 },
+    };
+    Ok(Schedule::live(reach, CROP_LAG, None))
+}
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -53,29 +80,17 @@ impl LiveSetting {
     /// Where a package asks for something impossible.
     pub fn new(camera: &Camera, speaker: &Package, detector: &Package) -> Result<Self, RunError> {
         let manifest = speaker.speaker()?;
-        let decision = &manifest.decision;
-        let smoothing = u32::try_from(decision.smoothing_ticks.get()).unwrap_or(u32::MAX);
-        let rule = DecisionRule::new(decision.threshold.get(), smoothing.min(MOST_SMOOTHING))
-            .map_err(|e| RunError::Setting(e.to_string()))?;
         let finds = detector.detector()?;
-        let policy = Policy { lag: Lag::Carry, ..Policy::default() };
-        let reach = Reach {
-            face_delay_ticks: manifest.face.delay_ticks,
-            sound_ticks: manifest.audio.reach_ticks + SOUND_CHUNK + 1,
-            decision_ticks: rule.lookahead_ticks() as usize,
-            wanted_lookahead: camera.lookahead.ticks(manifest.lookahead_ticks),
-            stride: Stride { hop: camera.hop_ticks, face_chunk: 1 },
-        };
         let mode = camera.explain.unwrap_or(manifest.explain.default_mode);
         Ok(Self {
-            schedule: Schedule::live(reach, CROP_LAG, None),
-            rule,
+            schedule: schedule(camera, manifest)?,
+            rule: rule(manifest)?,
             floor: camera.floor,
             mode,
             scale: manifest.explain.scale(mode),
             hears: manifest.features.audio,
             plan: PlanSettings::of_detector(finds.certain_face_px, finds.widest_px),
-            policy,
+            policy: live_policy(),
             crop_lag: CROP_LAG,
             sound_chunk: SOUND_CHUNK,
         })

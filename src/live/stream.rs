@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::clock::StreamClock;
+use super::edges;
 use super::latency::Latencies;
 use super::load::Load;
 use super::meters::{Meters, because, of, of_stream};
@@ -17,7 +18,7 @@ use super::show::show;
 use super::status::{SourceState, Status};
 use super::studio::Studio;
 use crate::config::camera::{Camera, Show};
-use crate::core::edge::{ByteSize, Capacity, Receiver, Sender, WhenFull, edge};
+use crate::core::edge::{ByteSize, Receiver, Sender, WhenFull, edge};
 use crate::core::evidence::FrameEvidence;
 use crate::core::meter::EdgeMeter;
 use crate::core::picture::Frame;
@@ -31,10 +32,6 @@ use crate::stages::source::SoundBlock;
 use crate::stages::source::live::backoff::Backoff;
 use crate::stages::source::live::{Loss, Reason};
 
-/// Bytes of decoded pictures that may wait to be shown.
-const PICTURE_BYTES: usize = 256 << 20;
-/// Evidence that may wait to be shown.
-const EVIDENCE_ITEMS: usize = 512;
 /// How often a waiting stream looks whether it is to end.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -147,14 +144,11 @@ pub fn run(parts: Parts, latencies: Latencies) -> std::io::Result<()> {
 
 fn share(parts: Parts, latency: Latencies) -> (Shared, ShowEnds, Arc<AtomicBool>) {
     let video = parts.camera.sinks.iter().any(crate::config::camera::Sink::takes_video);
-    let items = parts.setting.schedule.frames_held.unwrap_or(64).max(16) * 2;
-    let pictures = Capacity { items, bytes: PICTURE_BYTES };
-    let evidence = Capacity { items: EVIDENCE_ITEMS, bytes: usize::MAX };
-    let sound = Capacity { items: 1_024, bytes: 16 << 20 };
+    let pictures = edges::to_show(&parts.setting.schedule);
     let (fast, frames) = edge("source→show", pictures, WhenFull::DropOldest);
-    let (exact_in, exact) = edge("score→show", evidence, WhenFull::DropOldest);
-    let (told_in, told) = edge("track→show", evidence, WhenFull::DropOldest);
-    let (sound_in, sound) = edge("source→sound", sound, WhenFull::DropOldest);
+    let (exact_in, exact) = edge("score→show", edges::EVIDENCE, WhenFull::DropOldest);
+    let (told_in, told) = edge("track→show", edges::EVIDENCE, WhenFull::DropOldest);
+    let (sound_in, sound) = edge("source→sound", edges::SOUND, WhenFull::DropOldest);
     let edges = vec![(fast.meter(), 0), (exact_in.meter(), 0), (sound_in.meter(), 0)];
     let shared = Shared {
         latency,

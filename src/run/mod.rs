@@ -16,8 +16,9 @@ use serde::Serialize;
 pub use error::RunError;
 use outputs::Outputs;
 
-use crate::config::Pipeline;
+use crate::config::{LookaheadChoice, Pipeline};
 use crate::core::time::Span;
+use crate::live::setting::{CROP_LAG, MOST_SMOOTHING, live_policy};
 use crate::models::Package;
 use crate::models::manifest::AudioRecipe;
 use crate::models::shelf::{Role, find};
@@ -28,6 +29,7 @@ use crate::stages::explain::Mode;
 use crate::stages::explain::scale::ScaleRule;
 use crate::stages::features::audio_line::Spectrum;
 use crate::stages::features::mfcc::{LogMel, Mfcc};
+use crate::stages::features::smooth::LAG_TICKS;
 use crate::stages::overlay::Style;
 use crate::stages::score::budget::{Reach, Schedule};
 use crate::stages::score::decide::DecisionRule;
@@ -57,6 +59,8 @@ pub struct Setting {
     pub scale: ScaleRule,
     /// How the sound is heard.
     pub hears: AudioRecipe,
+    /// Ticks that a crop follows its box by.
+    pub crop_lag: usize,
     /// When faces are looked for.
     pub plan: PlanSettings,
     /// How they are followed.
@@ -198,12 +202,15 @@ pub fn setting(
     let manifest = speaker.speaker()?;
     let decision = &manifest.decision;
     let smoothing = u32::try_from(decision.smoothing_ticks.get()).unwrap_or(u32::MAX);
+    let live = pipeline.lookahead != LookaheadChoice::File;
+    let smoothing = if live { smoothing.min(MOST_SMOOTHING) } else { smoothing };
     let rule = DecisionRule::new(decision.threshold.get(), smoothing)
         .map_err(|e| RunError::Setting(e.to_string()))?;
     let mode = pipeline.explain.unwrap_or(manifest.explain.default_mode);
     let finds = detector.detector()?;
     let plan = PlanSettings::of_detector(finds.certain_face_px, finds.widest_px);
-    let policy = Policy::default();
+    let policy = if live { live_policy() } else { Policy::default() };
+    let crop_lag = if live { CROP_LAG } else { LAG_TICKS };
     let reach = Reach {
         face_delay_ticks: manifest.face.delay_ticks,
         sound_ticks: manifest.audio.reach_ticks + CHUNK_TICKS as usize,
@@ -230,6 +237,7 @@ pub fn setting(
         hears: manifest.features.audio,
         plan,
         policy,
+        crop_lag,
         style: pipeline.style,
     })
 }

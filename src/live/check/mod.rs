@@ -15,9 +15,9 @@ pub use text::render;
 use crate::config::ConfigError;
 use crate::config::camera::{Camera, Serve, sinks};
 use crate::core::exit::Exit;
-use crate::core::time::Tick;
+use crate::live::edges;
+use crate::live::setting::schedule;
 use crate::models::manifest::SpeakerManifest;
-use crate::stages::features::smooth::LAG_TICKS;
 
 /// What a stream is expected to take.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,17 +31,15 @@ pub struct Expectation {
 }
 
 impl Expectation {
-    /// The latency of `camera` with the speaker package `manifest`, by the sum that the lane is
-    /// made by. Edges and their memory are the wiring's to add.
-    pub fn of(camera: &Camera, manifest: &SpeakerManifest) -> Self {
-        let face = LAG_TICKS + 1 + camera.hop_ticks + manifest.face.delay_ticks;
-        let smoothing = manifest.decision.smoothing_ticks.get() / 2;
-        let ahead = camera.lookahead.ticks(manifest.lookahead_ticks);
-        let ticks = face.max(manifest.audio.reach_ticks) + camera.hop_ticks + ahead + smoothing + 3;
-        let tick_ms = u64::try_from(Tick::SPAN.ns() / 1_000_000).unwrap_or(40);
-        let jitter = u64::try_from(camera.source.jitter.as_millis()).unwrap_or(u64::MAX);
-        let latency_ms = jitter.saturating_add(ticks as u64 * tick_ms);
-        Self { latency_ms, ..Self::default() }
+    /// What `camera` takes with the speaker package `manifest`, by the sums that the lanes are made
+    /// by; `None` where the package asks for something impossible.
+    pub fn of(camera: &Camera, manifest: &SpeakerManifest) -> Option<Self> {
+        let schedule = schedule(camera, manifest).ok()?;
+        let late_ms = u64::try_from(schedule.span_held.ns() / 1_000_000).unwrap_or(0);
+        let edges = edges::all(&schedule);
+        let memory: usize = edges.iter().map(|(_, _, bytes)| *bytes).sum();
+        let edges = edges.into_iter().map(|(name, items, bytes)| (name.to_owned(), items, bytes));
+        Some(Self { latency_ms: late_ms, memory_bytes: memory as u64, edges: edges.collect() })
     }
 }
 

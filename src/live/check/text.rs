@@ -36,13 +36,13 @@ pub fn render(camera: &Camera, expected: Option<&Expectation>) -> String {
             Show::Delay => "pictures come",
             Show::Latest => "pictures come at once, scores",
         };
-        line(format!("{late} about {} ms late", expected.latency_ms));
+        line(format!("{late} {} ms late, and as long as encoding takes", expected.latency_ms));
         for (name, items, bytes) in &expected.edges {
             line(format!("{name}: {items} items, {:.1} MiB", *bytes as f64 / f64::from(1 << 20)));
         }
         if expected.memory_bytes > 0 {
             let mib = expected.memory_bytes as f64 / f64::from(1 << 20);
-            line(format!("{mib:.1} MiB at worst"));
+            line(format!("{mib:.0} MiB on the edges at worst, with 1920x1080 pictures"));
         }
     }
     out
