@@ -14,6 +14,8 @@ mod live;
 pub mod log;
 pub mod models;
 #[cfg(all(feature = "gst", feature = "onnx"))]
+mod probe;
+#[cfg(all(feature = "gst", feature = "onnx"))]
 mod stats;
 pub mod terminal;
 
@@ -56,6 +58,8 @@ pub enum Command {
     Run(RunArgs),
     /// Check files for `run` without running them, and tell what would be run.
     Check(CheckArgs),
+    /// Look at a live source: streams, rates, sound, faces, and a file to begin with.
+    Probe(ProbeArgs),
     /// Tell what is installed, what is missing, and the command that mends it.
     Doctor(DoctorArgs),
     /// Import, list and verify model packages.
@@ -182,6 +186,23 @@ pub struct CheckArgs {
     pub environment: bool,
 }
 
+/// `locutor probe`.
+#[derive(Debug, Args)]
+pub struct ProbeArgs {
+    /// The address, e.g. rtsp://camera/stream1. A user and password in it work, but other users of
+    /// this machine can see them while it runs: prefer --credentials.
+    pub uri: String,
+    /// The name of user and password, as in a stream's file.
+    #[arg(long, value_name = "NAME")]
+    pub credentials: Option<String>,
+    /// How long to look.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub seconds: u64,
+    /// Print the findings as JSON on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `locutor bench`.
 #[derive(Debug, Args)]
 pub struct BenchArgs {
@@ -276,6 +297,8 @@ pub fn dispatch(command: &Command) -> Exit {
             eprintln!("locutor: built without media or inference; build it with default features");
             Exit::Unavailable
         }
+        #[cfg(all(feature = "gst", feature = "onnx"))]
+        Command::Probe(args) => probe::run(args),
         Command::Doctor(args) => doctor::doctor(args),
         Command::Models(command) => models::models(command),
         Command::Eval(args) => eval::eval(args),

@@ -13,6 +13,7 @@ pub mod latency;
 pub mod load;
 pub mod meters;
 pub mod prepared;
+pub mod probe;
 pub mod process;
 pub mod running;
 pub mod session;

@@ -4,6 +4,8 @@
 //! Takes jobs by a bounded edge; answers each on an edge of its own. There is no lock around a
 //! model: `Session::run` takes `&mut self`, so the owner is a thread. The handles are cheap to
 //! clone and implement the stages' traits.
+//!
+//! Faces of several streams that wait at the same time go through the encoder in one batch.
 
 use std::thread::JoinHandle;
 
@@ -174,7 +176,8 @@ struct Work {
 impl Work {
     fn serve(&mut self, queue: &Receiver<Job>) {
         // An answer that nobody waits for any more is no fault.
-        while let Some(job) = queue.recv() {
+        let mut next = None;
+        while let Some(job) = next.take().or_else(|| queue.recv()) {
             match job {
                 Job::Detect { values, dims, reply } => {
                     let names: Vec<&str> = self.outputs.iter().map(String::as_str).collect();
@@ -182,7 +185,9 @@ impl Work {
                     let _ = reply.send(Reply((found, values)));
                 }
                 Job::Faces { jobs, reply } => {
-                    let _ = reply.send(Reply(self.graphs.encode_faces(jobs)));
+                    let mut batch = Batch::of(jobs, reply);
+                    next = batch.gather(queue);
+                    batch.run(&mut self.graphs);
                 }
                 Job::Sound { rows, ticks, reply } => {
                     let _ = reply.send(Reply(self.graphs.encode_sound(&rows, ticks)));
@@ -192,6 +197,57 @@ impl Work {
                 }
                 Job::Compete { job, reply } => {
                     let _ = reply.send(Reply(self.graphs.compete(job)));
+                }
+            }
+        }
+    }
+}
+
+/// Faces of one or more streams that go through the encoder at once.
+struct Batch {
+    jobs: Vec<FaceJob>,
+    /// Who asked, and for how many of the jobs.
+    asked: Vec<(usize, Sender<Reply<Result<Vec<FaceFeatures>, ModelFault>>>)>,
+}
+
+/// Faces in a batch; beyond it a batch saves nothing and makes others wait.
+const BATCH_FACES: usize = 32;
+
+impl Batch {
+    fn of(jobs: Vec<FaceJob>, reply: Sender<Reply<Result<Vec<FaceFeatures>, ModelFault>>>) -> Self {
+        Self { asked: vec![(jobs.len(), reply)], jobs }
+    }
+
+    /// Takes what waits and fits: faces with as many pictures each. Gives the first job that is
+    /// something else.
+    fn gather(&mut self, queue: &Receiver<Job>) -> Option<Job> {
+        let ticks = |jobs: &[FaceJob]| jobs.first().map(|j| (j.valid.len(), j.contributions));
+        while self.jobs.len() < BATCH_FACES {
+            match queue.try_recv() {
+                Ok(Job::Faces { jobs, reply }) if ticks(&jobs) == ticks(&self.jobs) => {
+                    self.asked.push((jobs.len(), reply));
+                    self.jobs.extend(jobs);
+                }
+                Ok(other) => return Some(other),
+                Err(_) => break,
+            }
+        }
+        None
+    }
+
+    fn run(self, graphs: &mut SpeakerGraphs) {
+        match graphs.encode_faces(self.jobs) {
+            Ok(mut features) => {
+                for (count, reply) in self.asked {
+                    let rest = features.split_off(count.min(features.len()));
+                    let own = std::mem::replace(&mut features, rest);
+                    // An answer that nobody waits for any more is no fault.
+                    let _ = reply.send(Reply(Ok(own)));
+                }
+            }
+            Err(fault) => {
+                for (_, reply) in self.asked {
+                    let _ = reply.send(Reply(Err(fault.clone())));
                 }
             }
         }

@@ -81,6 +81,23 @@ pub struct Source {
     pub retry_most: Duration,
 }
 
+impl Source {
+    /// A source at `uri` with the defaults of pipelines/camera.toml.
+    pub const fn plain(uri: url::Url) -> Self {
+        Self {
+            uri,
+            login: None,
+            transport: Transport::Tcp,
+            jitter: Duration::from_millis(100),
+            audio_track: 1,
+            looped: false,
+            stall_after: Duration::from_secs(10),
+            retry_first: Duration::from_secs(1),
+            retry_most: Duration::from_secs(30),
+        }
+    }
+}
+
 /// A user and the password, never shown.
 #[derive(Clone, Debug)]
 pub struct Login {

@@ -1,0 +1,115 @@
+//! `locutor probe`: what is at an address, in words, and a file to begin with.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::ProbeArgs;
+use super::terminal::print;
+use crate::config::camera::secret::Secrets;
+use crate::config::camera::{Login, Source, address};
+use crate::core::exit::Exit;
+use crate::live::probe::{Findings, probe};
+
+/// Runs `locutor probe`.
+pub fn run(args: &ProbeArgs) -> Exit {
+    let source = match source(args) {
+        Ok(source) => source,
+        Err(why) => {
+            eprintln!("locutor: {why}");
+            return Exit::Usage;
+        }
+    };
+    let findings = match probe(&source, Duration::from_secs(args.seconds)) {
+        Ok(findings) => findings,
+        Err(e) => {
+            eprintln!("locutor: {e}");
+            return e.exit();
+        }
+    };
+    let printed = if args.json {
+        match serde_json::to_string_pretty(&findings) {
+            Ok(json) => print(&format!("{json}\n")),
+            Err(e) => {
+                eprintln!("locutor: the findings cannot be written as JSON: {e}");
+                Exit::Internal
+            }
+        }
+    } else {
+        print(&in_words(&source, &findings))
+    };
+    if let Some(trouble) = &findings.trouble {
+        eprintln!("locutor: {}: {trouble}", address::shown(&source.uri));
+    }
+    match findings.size {
+        Some(_) => printed,
+        None => Exit::Unavailable,
+    }
+}
+
+/// The source at the address; a user and password in it are taken out of it.
+fn source(args: &ProbeArgs) -> Result<Source, String> {
+    let mut uri: url::Url = args.uri.parse().map_err(|e| format!("this is no address: {e}"))?;
+    let inside = (!uri.username().is_empty()).then(|| Login {
+        user: decoded(uri.username()),
+        password: SecretString::from(decoded(uri.password().unwrap_or_default())),
+    });
+    let stripped = uri.set_username("").and_then(|()| uri.set_password(None));
+    if inside.is_some() && stripped.is_err() {
+        return Err("the user and password cannot be taken out of this address".into());
+    }
+    let named = args.credentials.as_ref().map(|name| Secrets::System.login(name)).transpose()?;
+    let here = std::env::current_dir().unwrap_or_default();
+    let uri = address::source(uri.as_str(), &here)?;
+    Ok(Source { login: named.or(inside), ..Source::plain(uri) })
+}
+
+/// `%40` as `@`, and so on.
+fn decoded(text: &str) -> String {
+    let pairs = format!("x={}", text.replace('+', "%2B"));
+    url::form_urlencoded::parse(pairs.as_bytes())
+        .next()
+        .map(|(_, v)| v.into_owned())
+        .unwrap_or_default()
+}
+
+fn in_words(source: &Source, found: &Findings) -> String {
+    let mut out = String::new();
+    let mut line = |text: String| {
+        out.push_str(&text);
+        out.push('\n');
+    };
+    line(format!("address:  {}", address::shown(&source.uri)));
+    if !found.codecs.is_empty() {
+        line(format!("streams:  {}", found.codecs.join(", ")));
+    }
+    if let (Some((width, height)), Some(fps)) = (found.size, found.fps) {
+        line(format!("picture:  {width}x{height}, {fps:.2} a second, {} damaged", found.damaged));
+    }
+    if let Some(seconds) = found.first_picture_seconds {
+        line(format!("opened:   first picture after {seconds:.1} s"));
+    }
+    match (found.sound, found.loudness) {
+        (true, Some(loudness)) => line(format!("sound:    yes, loudness {loudness:.3} (0 to 1)")),
+        _ => line("sound:    none: faces are found, but nobody can be said to speak".into()),
+    }
+    if let Some(skew) = found.skew_seconds {
+        line(format!("skew:     sound is {:+.0} ms from the picture on arrival", skew * 1_000.0));
+    }
+    if !found.faces.is_empty() {
+        let most = found.faces.iter().max().copied().unwrap_or(0);
+        line(format!("faces:    up to {most} in {} pictures", found.faces.len()));
+    }
+    if found.size.is_some() {
+        line(String::new());
+        line("# A file to begin with; check it with: locutor check FILE --environment".into());
+        line(format!("[source]\nuri = \"{}\"", address::shown(&source.uri)));
+        if source.login.is_some() {
+            line("credentials = \"NAME\"   # user:password, see docs/operating.md".into());
+        }
+        line("\n[[sink]]\ntype = \"rtsp-server\"".into());
+        line("\n[[sink]]\ntype = \"record\"\ndirectory = \"recordings\"".into());
+        line("\n[[sink]]\ntype = \"events\"\npath = \"events.jsonl\"".into());
+    }
+    out
+}
