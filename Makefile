@@ -9,6 +9,7 @@
 help:
 	@echo 'make demo    install what is needed, build, annotate a sample that is made here'
 	@echo 'make test    everything that continuous integration checks (tools/check.sh)'
+	@echo 'make chaos   what happens when something fails (docs/reliability.md); CASE=name for one row'
 	@echo 'make lint    formatting, clippy, docs and licences only'
 	@echo 'make fmt     format the code'
 	@echo 'make build   the program alone: target/release/locutor'
@@ -31,6 +32,13 @@ demo: build demo/sample.mp4
 .PHONY: test
 test:
 	tools/check.sh
+
+# Rows need the machine for themselves. The table is written whether they held or not.
+.PHONY: chaos
+chaos: demo/sample.mp4
+	CHAOS_FULL=1 cargo test --locked --all-features --test chaos -- \
+	  --include-ignored --test-threads 1 --nocapture --skip writes_the_table $(CASE); \
+	  held=$$?; cargo test --locked --all-features --test chaos -- --ignored writes_the_table && exit $$held
 
 .PHONY: lint
 lint:

@@ -1,0 +1,135 @@
+//! A clip as the camera sends it: access units and A-law sound, in memory.
+
+use std::path::{Path, PathBuf};
+
+use gstreamer as gst;
+use gstreamer_app as gst_app;
+use gst::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::{Codec, Options};
+
+/// Samples a second of the sound, one byte each.
+pub const SOUND_HZ: usize = 8_000;
+/// What one packet of sound holds.
+pub const SOUND_PACKET: usize = 160;
+
+/// See the module. Pictures and sound last equally long, so that it can be looped.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Clip {
+    /// One picture each; the first, and one every second, is a key picture.
+    pub pictures: Vec<Vec<u8>>,
+    /// A-law.
+    pub sound: Vec<u8>,
+}
+
+impl Clip {
+    /// The clip of these options: from the cache, or encoded now.
+    pub fn of(options: &Options) -> Result<Self, String> {
+        let kept = options.cache.as_deref().map(|dir| cached(dir, options));
+        if let Some(bytes) = kept.as_ref().and_then(|file| std::fs::read(file).ok())
+            && let Ok(clip) = postcard::from_bytes(&bytes)
+        {
+            return Ok(clip);
+        }
+        let clip = encode(options)?;
+        if let Some(file) = kept {
+            // Two cameras may encode the same: each writes a file of its own, the last one stays.
+            let bytes = postcard::to_allocvec(&clip).map_err(|e| e.to_string())?;
+            let own = file.with_extension(std::process::id().to_string());
+            let written = std::fs::create_dir_all(file.parent().unwrap_or(Path::new(".")))
+                .and_then(|()| std::fs::write(&own, bytes))
+                .and_then(|()| std::fs::rename(&own, &file));
+            written.map_err(|e| format!("{}: {e}", file.display()))?;
+        }
+        Ok(clip)
+    }
+}
+
+fn cached(dir: &Path, options: &Options) -> PathBuf {
+    let name = options.clip.file_stem().unwrap_or_default().to_string_lossy();
+    let ((w, h), (n, d)) = (options.size, options.rate);
+    dir.join(format!("{name}-{:?}-{w}x{h}-{n}-{d}-{}.clip", options.codec, options.seconds))
+}
+
+/// What the pictures are called.
+pub fn caps(options: &Options) -> gst::Caps {
+    let ((w, h), (n, d)) = (options.size, options.rate);
+    let form = match options.codec {
+        Codec::H264 => "video/x-h264,stream-format=byte-stream,alignment=au",
+        Codec::H265 => "video/x-h265,stream-format=byte-stream,alignment=au",
+        Codec::Mjpeg => "image/jpeg",
+        Codec::Vp8 => "video/x-vp8",
+    };
+    let text = format!("{form},width={w},height={h},framerate={n}/{d}");
+    text.parse().unwrap_or_else(|_| gst::Caps::new_empty())
+}
+
+fn encode(options: &Options) -> Result<Clip, String> {
+    let ((w, h), (n, d)) = (options.size, options.rate);
+    let key = n.div_ceil(d);
+    let encoder = match options.codec {
+        Codec::H264 => format!(
+            "x264enc tune=zerolatency speed-preset=superfast bitrate=1200 threads=1 \
+             key-int-max={key} ! h264parse config-interval=-1"
+        ),
+        Codec::H265 => format!(
+            "x265enc tune=zerolatency speed-preset=ultrafast bitrate=1200 key-int-max={key} \
+             option-string=pools=1:repeat-headers=1 ! h265parse config-interval=-1"
+        ),
+        Codec::Mjpeg => "jpegenc quality=60".to_owned(),
+        Codec::Vp8 => {
+            format!("vp8enc deadline=1 cpu-used=8 target-bitrate=1200000 keyframe-max-dist={key}")
+        }
+    };
+    let description = format!(
+        "filesrc name=file ! decodebin name=d d. ! queue ! videoconvert ! videoscale ! videorate ! \
+         video/x-raw,format=I420,width={w},height={h},framerate={n}/{d} ! {encoder} ! {} ! \
+         appsink name=pictures sync=false  d. ! queue ! audioconvert ! audioresample ! \
+         audio/x-raw,rate={SOUND_HZ},channels=1 ! alawenc ! appsink name=sound sync=false",
+        caps(options)
+    );
+    let pipeline = gst::parse::launch(&description).map_err(|e| e.to_string())?;
+    let pipeline = pipeline.downcast::<gst::Pipeline>().map_err(|_| "no pipeline".to_owned())?;
+    let outlet = |name| {
+        let element = pipeline.by_name(name).and_then(|e| e.downcast::<gst_app::AppSink>().ok());
+        element.ok_or_else(|| format!("no {name}"))
+    };
+    let (pictures, sound) = (outlet("pictures")?, outlet("sound")?);
+    if let Some(file) = pipeline.by_name("file") {
+        file.set_property("location", &options.clip);
+    }
+    pipeline.set_state(gst::State::Playing).map_err(|_| cannot(options, &pipeline))?;
+    let frames = usize::try_from(options.seconds * n / d).unwrap_or(0);
+    let pictures = pull(&pictures, |got: &Vec<Vec<u8>>| got.len() >= frames);
+    let bytes = pictures.len() * SOUND_HZ * d as usize / n as usize;
+    let enough = |got: &Vec<Vec<u8>>| got.iter().map(Vec::len).sum::<usize>() >= bytes;
+    let mut sound = pull(&sound, enough).concat();
+    let complaint = cannot(options, &pipeline);
+    let _ = pipeline.set_state(gst::State::Null);
+    // Whole packets of sound that fill the pictures' time.
+    sound.resize(bytes - bytes % SOUND_PACKET, 0xD5);
+    (!pictures.is_empty()).then_some(Clip { pictures, sound }).ok_or(complaint)
+}
+
+fn cannot(options: &Options, pipeline: &gst::Pipeline) -> String {
+    let said = pipeline.bus().and_then(|bus| bus.pop_filtered(&[gst::MessageType::Error]));
+    let why = said.and_then(|said| match said.view() {
+        gst::MessageView::Error(error) => Some(error.error().to_string()),
+        _ => None,
+    });
+    let why = why.unwrap_or_else(|| "it gives no pictures".into());
+    format!("{} (make samples makes the default): {why}", options.clip.display())
+}
+
+fn pull(from: &gst_app::AppSink, enough: impl Fn(&Vec<Vec<u8>>) -> bool) -> Vec<Vec<u8>> {
+    let mut got = Vec::new();
+    while !enough(&got) {
+        // An error ends no stream; a clip that gives nothing for so long gives nothing at all.
+        let Some(sample) = from.try_pull_sample(gst::ClockTime::from_seconds(20)) else { break };
+        if let Some(map) = sample.buffer().and_then(|b| b.map_readable().ok()) {
+            got.push(map.to_vec());
+        }
+    }
+    got
+}

@@ -1,0 +1,284 @@
+//! The RTSP server of the camera: one media for all who watch, fed in real time from memory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use gstreamer_app as gst_app;
+use gstreamer_rtsp_server as rtsp;
+use rtsp::gst;
+use rtsp::gst::prelude::*;
+use rtsp::prelude::*;
+use rtsp::{gio, glib};
+
+use super::clip::{Clip, SOUND_HZ, SOUND_PACKET, caps};
+use crate::knobs::{Fate, Knobs, PICTURE_CLOCK_HZ};
+use crate::{Codec, Options};
+
+/// The role of who may watch.
+const VIEWER: &str = "viewer";
+/// A feeder that is behind by more was stopped; it goes on from now.
+const FROZEN: Duration = Duration::from_millis(500);
+
+/// A camera that serves until it is dropped.
+pub struct Camera {
+    uri: String,
+    main_loop: glib::MainLoop,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Camera {
+    /// Encodes and listens.
+    pub fn start(options: &Options, knobs: &Arc<Knobs>) -> Result<Self, String> {
+        gst::init().map_err(|e| e.to_string())?;
+        let clip = Arc::new(Clip::of(options)?);
+        let server = rtsp::RTSPServer::new();
+        server.set_address("127.0.0.1");
+        server.set_service(&options.port.to_string());
+        let factory = rtsp::RTSPMediaFactory::new();
+        if let Some((user, password)) = options.user.as_deref().zip(options.password.as_deref()) {
+            server.set_auth(Some(&login(user, password, &factory)));
+        }
+        factory.set_launch(&launch(options));
+        factory.set_shared(true);
+        let (own, knobs, picture_caps) = (Arc::clone(&clip), Arc::clone(knobs), caps(options));
+        let plan = Plan { rate: options.rate, sound: options.sound };
+        factory.connect_media_configure(move |_, media| {
+            if let Err(e) = configure(media, &own, &knobs, &picture_caps, plan) {
+                eprintln!("locutor-test-camera: {e}");
+            }
+        });
+        let mounts = server.mount_points().ok_or("no mount points")?;
+        mounts.add_factory("/camera", factory);
+
+        let context = glib::MainContext::new();
+        let source = server.create_source(gio::Cancellable::NONE).map_err(|e| e.to_string())?;
+        source.attach(Some(&context));
+        let main_loop = glib::MainLoop::new(Some(&context), false);
+        let turning = main_loop.clone();
+        let thread = std::thread::Builder::new().name("rtsp".into()).spawn(move || turning.run());
+        let thread = Some(thread.map_err(|e| e.to_string())?);
+        let uri = format!("rtsp://127.0.0.1:{}/camera", server.bound_port());
+        Ok(Self { uri, main_loop, thread })
+    }
+
+    /// Where it can be watched, without a login.
+    pub fn uri(&self) -> &str {
+        &self.uri
+    }
+}
+
+impl Drop for Camera {
+    fn drop(&mut self) {
+        self.main_loop.quit();
+        let _ = self.thread.take().map(std::thread::JoinHandle::join);
+    }
+}
+
+fn login(user: &str, password: &str, factory: &rtsp::RTSPMediaFactory) -> rtsp::RTSPAuth {
+    let auth = rtsp::RTSPAuth::new();
+    let viewer = rtsp::RTSPToken::builder().field("media.factory.role", VIEWER).build();
+    auth.set_supported_methods(rtsp::gst_rtsp::RTSPAuthMethod::Digest);
+    auth.add_digest(user, password, &viewer);
+    let role = gst::Structure::builder(VIEWER)
+        .field("media.factory.access", true)
+        .field("media.factory.construct", true)
+        .build();
+    factory.add_role_from_structure(&role);
+    auth
+}
+
+fn launch(options: &Options) -> String {
+    let pay = match options.codec {
+        Codec::H264 => "rtph264pay config-interval=-1",
+        Codec::H265 => "rtph265pay config-interval=-1",
+        Codec::Mjpeg => "rtpjpegpay",
+        Codec::Vp8 => "rtpvp8pay",
+    };
+    let offset = options.wraps_after.map_or_else(String::new, |seconds| {
+        format!("timestamp-offset={}", 0u32.wrapping_sub(seconds.wrapping_mul(90_000)))
+    });
+    let source = "is-live=true format=time max-bytes=4000000 leaky-type=downstream";
+    let sound = match options.sound {
+        true => format!(
+            "appsrc name=sound {source} ! rtppcmapay name=pay1 pt=8 min-ptime=20000000 \
+             max-ptime=20000000 perfect-rtptime=false"
+        ),
+        false => String::new(),
+    };
+    format!("( appsrc name=pictures {source} ! {pay} name=pay0 pt=96 {offset} {sound} )")
+}
+
+#[derive(Clone, Copy)]
+struct Plan {
+    rate: (u32, u32),
+    sound: bool,
+}
+
+fn configure(
+    media: &rtsp::RTSPMedia,
+    clip: &Arc<Clip>,
+    knobs: &Arc<Knobs>,
+    picture_caps: &gst::Caps,
+    plan: Plan,
+) -> Result<(), String> {
+    media.set_rate_control(false);
+    let bin = media.element().downcast::<gst::Bin>().map_err(|_| "no bin")?;
+    let inlet = |name: &str| bin.by_name(name).and_then(|e| e.downcast::<gst_app::AppSrc>().ok());
+    let pictures = inlet("pictures").ok_or("no inlet for pictures")?;
+    let sound = inlet("sound").filter(|_| plan.sound);
+    pictures.set_caps(Some(picture_caps));
+    if let Some(sound) = &sound {
+        let caps = gst::Caps::builder("audio/x-alaw").field("rate", 8_000).field("channels", 1);
+        sound.set_caps(Some(&caps.build()));
+    }
+    for (name, clock_hz) in [("pay0", PICTURE_CLOCK_HZ), ("pay1", 8_000)] {
+        if let Some(pad) = bin.by_name(name).and_then(|pay| pay.static_pad("src")) {
+            torture(&pad, clock_hz, knobs);
+        }
+    }
+    let over = Arc::new(AtomicBool::new(false));
+    let ended = Arc::clone(&over);
+    media.connect_unprepared(move |_| ended.store(true, Ordering::Relaxed));
+    let feeder = Feeder {
+        pictures,
+        sound,
+        clip: Arc::clone(clip),
+        knobs: Arc::clone(knobs),
+        rate: plan.rate,
+        over,
+        late: Duration::ZERO,
+    };
+    let feed = std::thread::Builder::new().name("feed".into()).spawn(move || feeder.run());
+    feed.map(drop).map_err(|e| e.to_string())
+}
+
+/// Loses, corrupts and mistimes RTP packets that leave `pad`.
+fn torture(pad: &gst::Pad, clock_hz: i64, knobs: &Arc<Knobs>) {
+    let knobs = Arc::clone(knobs);
+    let mask = gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST;
+    pad.add_probe(mask, move |_, info| {
+        match &mut info.data {
+            Some(gst::PadProbeData::Buffer(buffer)) => {
+                if !mangle(buffer, clock_hz, &knobs) {
+                    return gst::PadProbeReturn::Drop;
+                }
+            }
+            Some(gst::PadProbeData::BufferList(list)) => {
+                list.make_mut().foreach_mut(|mut buffer, _| {
+                    let kept = mangle(&mut buffer, clock_hz, &knobs);
+                    std::ops::ControlFlow::Continue(kept.then_some(buffer))
+                });
+            }
+            _ => {}
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+/// Whether the packet is sent.
+fn mangle(buffer: &mut gst::Buffer, clock_hz: i64, knobs: &Knobs) -> bool {
+    let (fate, drawn) = knobs.fate();
+    let jump = knobs.jump_ticks(clock_hz);
+    if fate == Fate::Lost {
+        return false;
+    }
+    if jump == 0 && fate == Fate::Sent {
+        return true;
+    }
+    let Ok(mut map) = buffer.make_mut().map_writable() else { return true };
+    let bytes = map.as_mut_slice();
+    if let Some(stamp) = bytes.get_mut(4..8) {
+        let at = stamp.iter().fold(0u32, |at, byte| at << 8 | u32::from(*byte));
+        stamp.copy_from_slice(&at.wrapping_add(jump).to_be_bytes());
+    }
+    // Behind the header: a wrong one is a lost packet.
+    if fate == Fate::Corrupted && bytes.len() > 13 {
+        let at = 13 + drawn % (bytes.len() - 13);
+        bytes[at] ^= 1 << (drawn % 8);
+    }
+    true
+}
+
+struct Feeder {
+    pictures: gst_app::AppSrc,
+    sound: Option<gst_app::AppSrc>,
+    clip: Arc<Clip>,
+    knobs: Arc<Knobs>,
+    rate: (u32, u32),
+    over: Arc<AtomicBool>,
+    /// Time during which this process was stopped.
+    late: Duration,
+}
+
+impl Feeder {
+    /// Feeds until nobody watches any more.
+    fn run(mut self) {
+        let begun = Instant::now();
+        let (n, d) = (u64::from(self.rate.0), u64::from(self.rate.1));
+        let picture_due = |i: u64| Duration::from_nanos(i * 1_000_000_000 * d / n);
+        let (mut pictures, mut sounds) = (0u64, 0u64);
+        let mut sound_due = Duration::ZERO;
+        while !self.over.load(Ordering::Relaxed) {
+            let picture = picture_due(pictures);
+            let sound_is_next = self.sound.is_some() && sound_due < picture;
+            let due = if sound_is_next { sound_due } else { picture };
+            let at = self.wait(begun, due);
+            let fed = if sound_is_next {
+                let fed = self.hear(sounds, at);
+                sounds += 1;
+                let ns = 1_000_000_000 * SOUND_PACKET as i64 / SOUND_HZ as i64;
+                let ns = ns - ns * self.knobs.drift_ppm() / 1_000_000;
+                sound_due += Duration::from_nanos(ns.unsigned_abs());
+                fed
+            } else {
+                pictures += 1;
+                self.show(pictures - 1, at)
+            };
+            if !fed {
+                return;
+            }
+        }
+    }
+
+    /// Waits for `due`; gives the time to be stamped.
+    fn wait(&mut self, begun: Instant, due: Duration) -> Duration {
+        let at = due + self.late;
+        let now = begun.elapsed();
+        if now > at + FROZEN {
+            self.late += now - at;
+            return now;
+        }
+        std::thread::sleep(at.saturating_sub(now));
+        at
+    }
+
+    fn show(&self, index: u64, at: Duration) -> bool {
+        if self.knobs.paused() {
+            return true;
+        }
+        let clip = &self.clip.pictures;
+        let data = clip[(index % clip.len() as u64) as usize].clone();
+        push(&self.pictures, data, at)
+    }
+
+    fn hear(&self, index: u64, at: Duration) -> bool {
+        let Some(sound) = self.sound.as_ref().filter(|_| !self.knobs.paused() && !self.knobs.silent())
+        else {
+            return true;
+        };
+        let packets = (self.clip.sound.len() / SOUND_PACKET).max(1) as u64;
+        let from = (index % packets) as usize * SOUND_PACKET;
+        let data = self.clip.sound.get(from..from + SOUND_PACKET).unwrap_or_default();
+        push(sound, data.to_vec(), at)
+    }
+}
+
+/// Whether there is still somebody to take it.
+fn push(to: &gst_app::AppSrc, data: Vec<u8>, at: Duration) -> bool {
+    let mut buffer = gst::Buffer::from_mut_slice(data);
+    if let Some(buffer) = buffer.get_mut() {
+        buffer.set_pts(gst::ClockTime::from_nseconds(at.as_nanos() as u64));
+    }
+    !matches!(to.push_buffer(buffer), Err(gst::FlowError::Flushing | gst::FlowError::Eos))
+}

@@ -1,0 +1,112 @@
+//! What can be changed while the camera runs.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+
+use locutor::core::seeded::Seeded;
+
+use super::Options;
+
+/// The RTP clock of pictures, whatever they are encoded as.
+pub const PICTURE_CLOCK_HZ: i64 = 90_000;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Knobs {
+    /// Added to the pictures' RTP timestamps, in their ticks; sound jumps with them.
+    jump_ns: AtomicI64,
+    paused: AtomicBool,
+    silent: AtomicBool,
+    drift_ppm: AtomicI64,
+    /// Parts in a million.
+    loss: AtomicU64,
+    corrupt: AtomicU64,
+    chance: Mutex<Seeded>,
+}
+
+/// What becomes of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Sent,
+    Lost,
+    Corrupted,
+}
+
+impl Knobs {
+    /// As the options say.
+    pub fn new(options: &Options) -> Self {
+        Self {
+            jump_ns: AtomicI64::new(0),
+            paused: AtomicBool::new(false),
+            silent: AtomicBool::new(false),
+            drift_ppm: AtomicI64::new(options.drift),
+            loss: AtomicU64::new(millionths(options.loss)),
+            corrupt: AtomicU64::new(millionths(options.corrupt)),
+            chance: Mutex::new(Seeded::new(1)),
+        }
+    }
+
+    /// Does what a line says: `jump SECONDS` (back where negative), `loss PERCENT`, `corrupt
+    /// PERCENT`, `drift PPM`, `pause` and `play` (nothing is sent although all is open), `mute` and
+    /// `unmute`, `quit`. Gives false for the last.
+    pub fn obey(&self, line: &str) -> Result<bool, String> {
+        let (word, value) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
+        let number = || value.parse::<f64>().map_err(|e| e.to_string());
+        match word {
+            "jump" => {
+                let by = (number()? * 1e9) as i64;
+                self.jump_ns.fetch_add(by, Ordering::Relaxed);
+            }
+            "loss" => self.loss.store(millionths(number()?), Ordering::Relaxed),
+            "corrupt" => self.corrupt.store(millionths(number()?), Ordering::Relaxed),
+            "drift" => self.drift_ppm.store(number()? as i64, Ordering::Relaxed),
+            "pause" => self.paused.store(true, Ordering::Relaxed),
+            "play" => self.paused.store(false, Ordering::Relaxed),
+            "mute" => self.silent.store(true, Ordering::Relaxed),
+            "unmute" => self.silent.store(false, Ordering::Relaxed),
+            "quit" => return Ok(false),
+            _ => return Err("no such order".into()),
+        }
+        Ok(true)
+    }
+
+    /// By how much RTP timestamps are off, in ticks of `clock_hz`.
+    pub fn jump_ticks(&self, clock_hz: i64) -> u32 {
+        let ns = i128::from(self.jump_ns.load(Ordering::Relaxed));
+        // It wraps as RTP's clock does.
+        (ns * i128::from(clock_hz) / 1_000_000_000).rem_euclid(1 << 32) as u32
+    }
+
+    /// Whether nothing is sent.
+    pub fn paused(&self) -> bool {
+        self.paused.load(Ordering::Relaxed)
+    }
+
+    /// Whether no sound is sent.
+    pub fn silent(&self) -> bool {
+        self.silent.load(Ordering::Relaxed)
+    }
+
+    /// By how much the sound's clock is fast.
+    pub fn drift_ppm(&self) -> i64 {
+        self.drift_ppm.load(Ordering::Relaxed)
+    }
+
+    /// What becomes of the next packet, and a number for whatever is to happen to it.
+    pub fn fate(&self) -> (Fate, usize) {
+        let Ok(mut chance) = self.chance.lock() else { return (Fate::Sent, 0) };
+        let drawn = chance.next_u64() % 1_000_000;
+        let loss = self.loss.load(Ordering::Relaxed);
+        let corrupt = self.corrupt.load(Ordering::Relaxed);
+        let fate = match drawn {
+            d if d < loss => Fate::Lost,
+            d if d < loss + corrupt => Fate::Corrupted,
+            _ => Fate::Sent,
+        };
+        (fate, chance.below(1 << 20))
+    }
+}
+
+fn millionths(percent: f64) -> u64 {
+    (percent * 10_000.0) as u64
+}

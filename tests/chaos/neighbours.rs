@@ -1,0 +1,121 @@
+//! Streams beside each other: what happens to one is not noticed by the other. And reload.
+
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::kit::camera::{Camera, uri};
+use crate::kit::daemon::{Daemon, PATIENCE, Plan, RECORD, SERVE, Start};
+use crate::kit::gst::Reader;
+use crate::kit::row::Row;
+use crate::kit::{free_port, sleep, times, until};
+
+/// The longest time in which a stream shows no picture, over `seconds`.
+fn longest_still(daemon: &Daemon, stream: &str, seconds: u32) -> Duration {
+    let begun = Instant::now();
+    let (mut count, mut since, mut longest) = (daemon.pictures(stream), begun, Duration::ZERO);
+    while begun.elapsed() < Duration::from_secs(u64::from(seconds)) {
+        sleep(0.05);
+        let now = daemon.pictures(stream);
+        if now != count {
+            (count, since) = (now, Instant::now());
+        }
+        longest = longest.max(since.elapsed());
+    }
+    longest
+}
+
+#[test]
+fn one_of_two_never_there() {
+    let what = "one camera of two is missing for good: the other stream does not notice";
+    let Some(mut row) = Row::begin("one_of_two_never_there", what) else { return };
+    let camera = Camera::start(&[]);
+    let plans =
+        [Plan::new("here", &camera.uri(), RECORD), Plan::new("gone", &uri(free_port()), RECORD)];
+    let mut daemon = Start::new(row.dir.path(), &plans).spawn();
+    daemon.until("here", "live");
+    daemon.until("gone", "away");
+    daemon.until_picture("here");
+    let longest = longest_still(&daemon, "here", times(60, 8));
+    row.note(format!("longest time without a picture: {:.2} s", longest.as_secs_f64()));
+    assert!(longest < Duration::from_secs(2), "{longest:?}");
+    assert_eq!(daemon.state("here"), "live");
+    row.ran();
+    daemon.stop();
+}
+
+#[test]
+fn one_of_two_changed() {
+    let what = "the file of one stream of two changes, and SIGHUP: the other's RTSP reader does not \
+                notice";
+    let Some(mut row) = Row::begin("one_of_two_changed", what) else { return };
+    let (one, two) = (Camera::start(&[]), Camera::start(&[]));
+    let stays = Plan::new("stays", &one.uri(), SERVE);
+    let mut changes = Plan::new("changes", &two.uri(), SERVE);
+    let start = Start::new(row.dir.path(), &[stays, changes.clone()]);
+    let mut daemon = start.spawn();
+    daemon.until("stays", "live");
+    daemon.until("changes", "live");
+    daemon.until_picture("stays");
+    sleep(2.0);
+    let reader = Reader::of(&format!("rtsp://127.0.0.1:{}/stays", daemon.rtsp));
+    until("it is read", PATIENCE, || reader.packets() > 50);
+    reader.longest_gap();
+    changes.source = "jitter_ms = 150\n".into();
+    for hangup in [false, true] {
+        row.ran();
+        changes.source = format!("jitter_ms = {}\n", 150 + i32::from(hangup));
+        start.write(&changes);
+        let since = Instant::now();
+        if hangup {
+            daemon.process.signal(Signal::HUP);
+        }
+        let taken = || daemon.log().matches("the stream starts anew").count();
+        until("the file is taken", PATIENCE, || taken() > usize::from(hangup));
+        daemon.until("changes", "live");
+        daemon.until_picture("changes");
+        row.recovered(since.elapsed());
+    }
+    let gap = reader.longest_gap();
+    row.note(format!("the other's reader: longest gap {:.2} s", gap.as_secs_f64()));
+    assert_eq!(reader.error(), None);
+    assert!(gap < Duration::from_secs(2), "{gap:?}");
+    drop(reader);
+    daemon.stop();
+}
+
+#[test]
+fn rubbish_on_reload() {
+    let what = "a stream's file changes to a model package that is broken, then to no TOML at all: \
+                told, and the stream goes on as before";
+    let Some(mut row) = Row::begin("rubbish_on_reload", what) else { return };
+    let camera = Camera::start(&[]);
+    let dir = row.dir.path().to_owned();
+    let plan = Plan::new("cam", &camera.uri(), "");
+    let start = Start::new(&dir, std::slice::from_ref(&plan));
+    let mut daemon = start.spawn();
+    daemon.until("cam", "live");
+    let package = dir.join("rubbish");
+    std::fs::create_dir(&package).expect("a folder");
+    std::fs::write(package.join("model.toml"), "name = \"rubbish\"\n\u{1}").expect("a file");
+    let mut broken = plan.clone();
+    broken.rest = "[models]\ndevice = \"cpu\"\nspeaker = \"rubbish\"\n".into();
+    start.write(&broken);
+    let refused = || {
+        let told = daemon.events_of("cam", "reload");
+        told.iter().filter(|e| e["accepted"] == false).count()
+    };
+    until("the package is refused", PATIENCE, || refused() >= 1);
+    std::fs::write(dir.join("cam.toml"), "name = ").expect("a file");
+    until("the file is refused", PATIENCE, || refused() >= 2);
+    let longest = longest_still(&daemon, "cam", 3);
+    daemon.process.signal(Signal::HUP);
+    until("the file is refused again", PATIENCE, || refused() >= 3);
+    assert_eq!(daemon.state("cam"), "live");
+    let count = || daemon.metric(&["locutor_latency_seconds_count", "stage=\"score\""]);
+    let (before, _) = (count(), sleep(3.0));
+    assert!(count() > before, "it is not scored any more; {longest:?}");
+    start.write(&plan);
+    row.ran();
+    daemon.stop();
+}

@@ -1,0 +1,154 @@
+//! Those who read the stream, and the broker that hears its events.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::kit::camera::Camera;
+use crate::kit::daemon::{PATIENCE, Plan, SERVE, Start};
+use crate::kit::gst::Reader;
+use crate::kit::row::Row;
+use crate::kit::{Own, free_port, sleep, times, until};
+
+#[test]
+#[ignore = "fifty readers keep two cores busy"]
+fn readers_come_and_go() {
+    let what = "fifty readers come and leave, one asks and never reads: one that stays has its \
+                pictures all the time";
+    let Some(mut row) = Row::begin("readers_come_and_go", what) else { return };
+    let camera = Camera::start(&[]);
+    let mut daemon =
+        Start::new(row.dir.path(), &[Plan::new("cam", &camera.uri(), SERVE)]).spawn();
+    daemon.until("cam", "live");
+    daemon.until_picture("cam");
+    sleep(2.0);
+    let uri = format!("rtsp://127.0.0.1:{}/cam", daemon.rtsp);
+    let stays = Reader::of(&uri);
+    until("it is read", PATIENCE, || stays.packets() > 50);
+    let _deaf = deaf(daemon.rtsp);
+    stays.longest_gap();
+    let mut served = 0;
+    for _ in 0..times(50, 10) {
+        row.ran();
+        let comes = Reader::of(&uri);
+        let since = Instant::now();
+        while comes.packets() == 0 && since.elapsed() < Duration::from_secs(5) {
+            sleep(0.02);
+        }
+        served += u32::from(comes.packets() > 0);
+    }
+    let gap = stays.longest_gap();
+    row.note(format!("{served} were served; longest gap of the one that stays {gap:.2?}"));
+    assert_eq!(stays.error(), None);
+    assert!(gap < Duration::from_secs(2), "{gap:?}");
+    assert_eq!(served, times(50, 10), "some got no picture within five seconds");
+    drop(stays);
+    daemon.stop();
+}
+
+/// Asks for the stream inside its connection, and never reads an answer.
+fn deaf(port: u16) -> TcpStream {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("a connection");
+    let uri = format!("rtsp://127.0.0.1:{port}/cam");
+    let setup = format!(
+        "SETUP {uri}/stream=0 RTSP/1.0\r\nCSeq: 1\r\n\
+         Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n\r\n"
+    );
+    stream.write_all(setup.as_bytes()).expect("asked");
+    let mut answer = [0; 2048];
+    let n = std::io::Read::read(&mut stream, &mut answer).expect("an answer");
+    let answer = String::from_utf8_lossy(&answer[..n]).into_owned();
+    let session = answer.lines().find_map(|l| l.strip_prefix("Session: "));
+    let session = session.and_then(|s| s.split(';').next()).unwrap_or_default();
+    let play = format!("PLAY {uri}/ RTSP/1.0\r\nCSeq: 2\r\nSession: {session}\r\n\r\n");
+    stream.write_all(play.as_bytes()).expect("asked");
+    stream
+}
+
+fn broker(dir: &Path, port: u16) -> Option<Own> {
+    let text = format!("listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n");
+    let config = dir.join("mosquitto.conf");
+    std::fs::write(&config, text).expect("a file");
+    let places = ["/usr/sbin/mosquitto", "/usr/bin/mosquitto"];
+    let program = places.iter().find(|p| Path::new(p).exists());
+    let Some(program) = program else {
+        eprintln!("SKIPPED: needs mosquitto");
+        return None;
+    };
+    let mut command = Command::new(program);
+    command.arg("-c").arg(config).stdout(Stdio::null()).stderr(Stdio::null());
+    let own = Own(command.spawn().expect("mosquitto starts"));
+    let there = || TcpStream::connect(("127.0.0.1", port)).is_ok();
+    until("the broker listens", PATIENCE, there);
+    Some(own)
+}
+
+#[test]
+fn broker_down() {
+    let what = "the MQTT broker is away for a while: told as a trouble, events wait on disk and all \
+                are sent when it is back; pictures do not notice";
+    let Some(mut row) = Row::begin("broker_down", what) else { return };
+    let mut camera = Camera::start(&[]);
+    let (dir, port) = (row.dir.path().to_owned(), free_port());
+    let Some(mut first) = broker(&dir, port) else { return row.skipped() };
+    let sink = format!(
+        "[[sink]]\ntype = \"mqtt\"\nbroker = \"mqtt://127.0.0.1:{port}\"\nspool = \"spool\"\n"
+    );
+    let mut daemon = Start::new(&dir, &[Plan::new("cam", &camera.uri(), &sink)]).spawn();
+    daemon.until("cam", "live");
+    first.kill();
+    let troubled =
+        || daemon.ready("cam").is_some_and(|s| !s["sink_troubles"]["mqtt"].is_null());
+    until("the trouble is told", PATIENCE, troubled);
+    // Events happen meanwhile.
+    let camera_port = camera.port;
+    camera.process.kill();
+    daemon.until("cam", "away");
+    let _camera = Camera::on(camera_port, &[]);
+    daemon.until("cam", "live");
+    let spooled = || daemon.metric(&["locutor_spool_bytes", "cam"]).unwrap_or(0.0);
+    until("events wait", PATIENCE, || spooled() > 0.0);
+    row.note(format!("{} bytes waited", spooled()));
+    let _second = broker(&dir, port);
+    let since = Instant::now();
+    until("the trouble is over", PATIENCE, || !troubled());
+    until("nothing waits", PATIENCE, || spooled() == 0.0);
+    row.recovered(since.elapsed());
+    row.ran();
+    daemon.stop();
+}
+
+#[test]
+#[ignore = "the clock of one process is moved by libfaketime"]
+fn clock_step() {
+    let what = "the machine's clock steps by an hour ahead, then two back: pictures go on";
+    let Some(mut row) = Row::begin("clock_step", what) else { return };
+    let library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
+    if !Path::new(library).exists() {
+        eprintln!("SKIPPED: needs libfaketime");
+        return row.skipped();
+    }
+    let camera = Camera::start(&[]);
+    let dir = row.dir.path().to_owned();
+    let clock = dir.join("faketime");
+    std::fs::write(&clock, "+0s").expect("a file");
+    let start = Start::new(&dir, &[Plan::new("cam", &camera.uri(), crate::kit::daemon::RECORD)]);
+    let start = start.with("LD_PRELOAD", library).with("FAKETIME_NO_CACHE", "1");
+    let start = start.with("DONT_FAKE_MONOTONIC", "1").with("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    let mut daemon = start.with("FAKETIME_TIMESTAMP_FILE", &clock.to_string_lossy()).spawn();
+    daemon.until("cam", "live");
+    sleep(3.0);
+    for step in ["+3600s", "-3600s"] {
+        row.ran();
+        std::fs::write(&clock, step).expect("a file");
+        let back = daemon.until_picture("cam");
+        sleep(5.0);
+        daemon.until("cam", "live");
+        daemon.until_picture("cam");
+        row.recovered(back);
+    }
+    daemon.stop();
+    crate::kit::kept::all_play(&dir.join("kept"));
+}
