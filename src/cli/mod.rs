@@ -292,6 +292,7 @@ pub fn dispatch(command: &Command) -> Exit {
         Command::Annotate(_)
         | Command::Check(_)
         | Command::Run(_)
+        | Command::Probe(_)
         | Command::Bench(_)
         | Command::Faithfulness(_) => {
             eprintln!("locutor: built without media or inference; build it with default features");

@@ -43,7 +43,7 @@ pub enum EngineError {
 
 enum Job {
     Detect { values: Vec<f32>, dims: [usize; 4], reply: Sender<Reply<DetectReply>> },
-    Faces { jobs: Vec<FaceJob>, reply: Sender<Reply<Result<Vec<FaceFeatures>, ModelFault>>> },
+    Faces { jobs: Vec<FaceJob>, reply: FacesReply },
     Sound { rows: Vec<f32>, ticks: usize, reply: Sender<Reply<Result<Vec<f32>, ModelFault>>> },
     Head { job: HeadJob, reply: Sender<Reply<Result<HeadResult, ModelFault>>> },
     Compete { job: CompeteJob, reply: Sender<Reply<Result<Vec<f32>, ModelFault>>> },
@@ -203,18 +203,21 @@ impl Work {
     }
 }
 
+/// Where the features of some faces go.
+type FacesReply = Sender<Reply<Result<Vec<FaceFeatures>, ModelFault>>>;
+
 /// Faces of one or more streams that go through the encoder at once.
 struct Batch {
     jobs: Vec<FaceJob>,
     /// Who asked, and for how many of the jobs.
-    asked: Vec<(usize, Sender<Reply<Result<Vec<FaceFeatures>, ModelFault>>>)>,
+    asked: Vec<(usize, FacesReply)>,
 }
 
 /// Faces in a batch; beyond it a batch saves nothing and makes others wait.
 const BATCH_FACES: usize = 32;
 
 impl Batch {
-    fn of(jobs: Vec<FaceJob>, reply: Sender<Reply<Result<Vec<FaceFeatures>, ModelFault>>>) -> Self {
+    fn of(jobs: Vec<FaceJob>, reply: FacesReply) -> Self {
         Self { asked: vec![(jobs.len(), reply)], jobs }
     }
 

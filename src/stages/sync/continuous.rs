@@ -88,8 +88,9 @@ impl Continuous {
     }
 }
 
+/// The nearest sample, so that a sample's own time leads back to it.
 fn sample_of(at: Pts) -> i64 {
-    let wide = i128::from(at.ns()) * i128::from(RATE_HZ);
+    let wide = i128::from(at.ns()) * i128::from(RATE_HZ) + i128::from(SECOND_NS / 2);
     i64::try_from(wide.div_euclid(i128::from(SECOND_NS))).unwrap_or(0)
 }
 
