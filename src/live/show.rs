@@ -49,6 +49,7 @@ pub(super) fn show(shared: &Shared, ends: ShowEnds, studio: Option<Studio>) {
         last_slate: None,
         slate_from: shared.clock.now(),
         second: Second::default(),
+        stale: 0,
         second_began: Instant::now(),
         governor: Governor::of(shared.load.clone()),
         left_out_before: 0,
@@ -91,6 +92,8 @@ struct Stage<'a> {
     /// No slate before this: a stream that has just started is given time.
     slate_from: Pts,
     second: Second,
+    /// Pictures of this second whose own evidence was not there.
+    stale: u64,
     second_began: Instant,
     governor: Governor,
     left_out_before: u64,
@@ -102,6 +105,9 @@ impl Stage<'_> {
         while let Ok(evidence) = self.ends.exact.try_recv() {
             let late = self.shared.clock.now() - evidence.frame.pts;
             self.shared.latency.add("score", late);
+            // A stream that scores in longer strides under load is given the time for them: it could
+            // never come back to ease if that counted as being late.
+            self.second.late += u32::from(late > self.shared.scores_due());
             self.shared.tell_frame(&evidence);
             if self.shared.camera.show == Show::Delay {
                 self.keep(evidence);
@@ -164,7 +170,7 @@ impl Stage<'_> {
         if let Some(exact) = exact {
             return exact;
         }
-        self.second.late += 1;
+        self.stale += 1;
         let fresh = |old: &&FrameEvidence| {
             let same = old.frame.epoch == frame.id.epoch;
             same && (frame.id.pts - old.frame.pts).abs() <= STALE_AFTER
@@ -206,8 +212,9 @@ impl Stage<'_> {
         let second = std::mem::take(&mut self.second);
         let (meters, name) = (&self.shared.meters, &self.shared.camera.name);
         meters.frames.get_or_create(&of(name, "show")).inc_by(u64::from(second.shown));
-        if second.late > 0 {
-            super::meters::dropped(meters, name, "show", "late", u64::from(second.late));
+        let stale = std::mem::take(&mut self.stale);
+        if stale > 0 {
+            super::meters::dropped(meters, name, "show", "late", stale);
         }
         let newest = self.newest.as_ref().filter(|_| second.shown > 0);
         let (faces, speaking) = newest.map_or((0, 0), |e| {

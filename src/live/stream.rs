@@ -22,7 +22,7 @@ use crate::core::edge::{ByteSize, Receiver, Sender, WhenFull, edge};
 use crate::core::evidence::FrameEvidence;
 use crate::core::meter::EdgeMeter;
 use crate::core::picture::Frame;
-use crate::core::time::{Epoch, Span};
+use crate::core::time::{Epoch, Span, Tick};
 use crate::onnx::engine::Engine;
 use crate::stages::sink::events::hub::EventHub;
 use crate::stages::sink::fan_out::FanOut;
@@ -262,6 +262,14 @@ impl Shared {
             Show::Delay => self.setting.delay(),
             Show::Latest => Span::ZERO,
         }
+    }
+
+    /// How late a frame's scores may be, at the load's level.
+    pub fn scores_due(&self) -> Span {
+        let hop = self.setting.schedule.window.hop;
+        let more = hop * (self.load.spending().hops - 1);
+        let more = Tick::SPAN.ns() * i64::try_from(more).unwrap_or(0);
+        self.setting.delay() + Span::from_ns(more)
     }
 
     /// `text` without what must not be told.

@@ -69,7 +69,9 @@ fn wrong_command(line: &str) -> Option<String> {
     match words.first()?.rsplit('/').next()? {
         "make" => {
             let targets = make_targets();
-            let unknown = words[1..].iter().find(|target| !targets.contains(**target));
+            // What has a `=` in it sets a variable.
+            let given = words[1..].iter().filter(|word| !word.contains('='));
+            let unknown = given.into_iter().find(|target| !targets.contains(**target));
             unknown.map(|target| format!("the Makefile has no target {target}"))
         }
         "locutor" => Cli::try_parse_from(words).err().map(|error| error.to_string()),
