@@ -13,6 +13,7 @@ use rtsp::gst;
 use rtsp::gst::prelude::*;
 use rtsp::prelude::*;
 
+use super::factory::one_media;
 use super::gate::Gate;
 use super::hold::{Hold, forgive};
 use super::{MountPlan, access, lock};
@@ -98,7 +99,6 @@ impl Mount {
         let old = (now.media.take(), now.hold.take());
         drop(now);
         drop(old);
-        // Readers that ask for the same path get the same media.
         let (_, url) = rtsp::gst_rtsp::RTSPUrl::parse(&format!("rtsp://localhost/{}", self.path));
         let media = url.and_then(|url| factory.construct(&url).ok());
         let hold = media.map(|media| Hold::begin(media, ready));
@@ -134,7 +134,7 @@ impl Mount {
 
     /// What makes the mount's media, with the tracks as they are now.
     pub fn factory(self: &Arc<Self>) -> rtsp::RTSPMediaFactory {
-        let factory = rtsp::RTSPMediaFactory::new();
+        let factory = one_media();
         let sound = lock(&self.now).formats.as_ref().is_some_and(|f| f.sound.is_some());
         let sound = if sound {
             "appsrc name=sound ! aacparse ! rtpmp4gpay name=pay1 pt=97 perfect-rtptime=false"
@@ -179,7 +179,7 @@ impl Mount {
         let Some(pictures) = source("pictures") else { return };
         let sound = source("sound");
         let mut now = lock(&self.now);
-        // A path that only looks like another (a slash at its end) makes no second media run.
+        // One media at a time: packets go to the one that is held.
         let free = !now.closed && now.media.is_none();
         let Some(formats) = now.formats.clone().filter(|_| free) else { return };
         set_up(&pictures, &formats.picture.caps);

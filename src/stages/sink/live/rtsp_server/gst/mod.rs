@@ -5,6 +5,7 @@
 //! dropped: readers are disconnected, the thread is joined.
 
 mod access;
+mod factory;
 mod feed;
 mod gate;
 mod hold;
