@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::RtspServer;
+use super::WeakServer;
 use super::media::Mount;
 use crate::core::edge::{NoItem, Receiver};
 use crate::gst::packet::{Kind, Packet};
@@ -20,7 +20,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// # Errors
 /// Where there is no thread.
 pub fn start(
-    server: RtspServer,
+    server: WeakServer,
     mount: Arc<Mount>,
     packets: Receiver<Packet>,
     status: &Status,
@@ -39,12 +39,14 @@ pub fn start(
                 return;
             }
         }
-        feed.server.unmount(&feed.mount.path);
+        if let Some(server) = feed.server.upgrade() {
+            server.unmount(&feed.mount.path);
+        }
     })
 }
 
 struct Feed {
-    server: RtspServer,
+    server: WeakServer,
     mount: Arc<Mount>,
     gather: Gather,
     /// The tracks as readers are told.
@@ -65,10 +67,11 @@ impl Feed {
     /// Lets readers find the mount; again where its tracks are others now.
     fn show(&mut self, key: &Packet) {
         let now = self.gather.formats(key);
+        let Some(server) = self.server.upgrade() else { return };
         // Another size is told inside the stream; readers need not come again for that.
         let sound = |f: &Formats| f.sound.as_ref().map(|s| s.caps.clone());
         match &mut self.shown {
-            Some(shown) if sound(shown) == sound(&now) => {
+            Some(shown) if sound(shown) == sound(&now) && !self.mount.is_broken() => {
                 if shown.outdated(&now) {
                     self.mount.set_formats(now.clone());
                     *shown = now;
@@ -77,12 +80,12 @@ impl Feed {
             shown => {
                 self.mount.set_formats(now.clone());
                 if shown.is_some() {
-                    tracing::info!(mount = %self.mount.path, "the sound came or went; readers must \
+                    tracing::info!(mount = %self.mount.path, "the tracks have changed; readers must \
                                                               come again");
-                    self.server.hide(&self.mount);
+                    server.hide(&self.mount);
                 }
                 *shown = Some(now);
-                self.server.show(&self.mount);
+                server.show(&self.mount);
             }
         }
     }

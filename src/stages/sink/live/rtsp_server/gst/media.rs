@@ -1,17 +1,21 @@
-//! A mount, and the one media that all its readers share while there are any.
+//! A mount, and the one media that all its readers share, for as long as the mount lives.
 //!
-//! Takes packets; hands them to the media that exists now, or drops them at once. The stream's clock
-//! is mapped to the media's running time at its first key picture, the same for pictures and sound.
+//! Takes packets; hands them to the media, or drops them at once. The stream's clock is mapped to the
+//! media's running time at its first key picture, the same for pictures and sound. Readers begin with
+//! a key picture ([`Gate`]).
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use gstreamer_app as gst_app;
 use gstreamer_rtsp_server as rtsp;
+use rtsp::gst;
 use rtsp::gst::prelude::*;
 use rtsp::prelude::*;
-use rtsp::{glib, gst};
 
+use super::factory::one_media;
+use super::gate::Gate;
+use super::hold::{Hold, forgive};
 use super::{MountPlan, access, lock};
 use crate::core::time::Pts;
 use crate::gst::packet::{Kind, Packet};
@@ -33,27 +37,26 @@ pub struct Mount {
     on_new_reader: Arc<dyn Fn() + Send + Sync>,
     with_roles: bool,
     now: Mutex<Now>,
+    gate: Gate,
 }
 
 #[derive(Default)]
 struct Now {
     formats: Option<Formats>,
     media: Option<Live>,
+    hold: Option<Hold>,
     closed: bool,
     readers: usize,
 }
 
 /// The media that exists now.
 struct Live {
-    id: glib::WeakRef<rtsp::RTSPMedia>,
     pictures: gst_app::AppSrc,
     sound: Option<gst_app::AppSrc>,
     /// The stream's time at which the media's running time was zero.
     zero: Option<Pts>,
     /// Pictures are left out up to the next key picture.
     waits_for_key: bool,
-    /// Somebody plays it; before, it gets no more than it needs to describe itself.
-    played: bool,
     asked: Instant,
 }
 
@@ -67,6 +70,7 @@ impl Mount {
             on_new_reader: Arc::clone(&plan.on_new_reader),
             with_roles,
             now: Mutex::default(),
+            gate: Gate::default(),
         }
     }
 
@@ -77,8 +81,43 @@ impl Mount {
 
     /// It takes and gives nothing any more.
     pub fn close(&self) {
+        self.gate.close();
         let mut now = lock(&self.now);
-        (now.closed, now.media) = (true, None);
+        now.closed = true;
+        let old = (now.media.take(), now.hold.take());
+        drop(now);
+        drop(old);
+    }
+
+    /// Makes the media anew; calls `ready` once it runs.
+    pub fn open(
+        self: &Arc<Self>,
+        factory: &rtsp::RTSPMediaFactory,
+        ready: impl FnOnce() + Send + 'static,
+    ) {
+        let mut now = lock(&self.now);
+        let old = (now.media.take(), now.hold.take());
+        drop(now);
+        drop(old);
+        let (_, url) = rtsp::gst_rtsp::RTSPUrl::parse(&format!("rtsp://localhost/{}", self.path));
+        let media = url.and_then(|url| factory.construct(&url).ok());
+        let hold = media.map(|media| Hold::begin(media, ready));
+        match hold {
+            Some(Ok(hold)) => {
+                let mut now = lock(&self.now);
+                if !now.closed {
+                    now.hold = Some(hold);
+                }
+            }
+            Some(Err(e)) => tracing::warn!(mount = %self.path, "no thread for the mount: {e}"),
+            None => tracing::warn!(mount = %self.path, "the mount's pipeline cannot be made"),
+        }
+    }
+
+    /// Whether its media is gone and must be made anew.
+    pub fn is_broken(&self) -> bool {
+        let now = lock(&self.now);
+        !now.closed && now.hold.as_ref().is_none_or(Hold::has_failed)
     }
 
     /// Whether it was closed.
@@ -93,9 +132,9 @@ impl Mount {
         lock(&self.now).readers = readers;
     }
 
-    /// What makes the mount's media when the first reader comes.
+    /// What makes the mount's media, with the tracks as they are now.
     pub fn factory(self: &Arc<Self>) -> rtsp::RTSPMediaFactory {
-        let factory = rtsp::RTSPMediaFactory::new();
+        let factory = one_media();
         let sound = lock(&self.now).formats.as_ref().is_some_and(|f| f.sound.is_some());
         let sound = if sound {
             "appsrc name=sound ! aacparse ! rtpmp4gpay name=pay1 pt=97 perfect-rtptime=false"
@@ -103,7 +142,7 @@ impl Mount {
             ""
         };
         factory.set_launch(&format!(
-            "( appsrc name=pictures ! h264parse ! rtph264pay name=pay0 pt=96 config-interval=-1 \
+            "( appsrc name=pictures ! h264parse ! rtph264pay name=pay0 pt=96 config-interval=0 \
              aggregate-mode=zero-latency perfect-rtptime=false {sound} )"
         ));
         // A media for every reader costs a pipeline for every reader.
@@ -140,38 +179,40 @@ impl Mount {
         let Some(pictures) = source("pictures") else { return };
         let sound = source("sound");
         let mut now = lock(&self.now);
-        let Some(formats) = now.formats.clone().filter(|_| !now.closed) else { return };
+        // One media at a time: packets go to the one that is held.
+        let free = !now.closed && now.media.is_none();
+        let Some(formats) = now.formats.clone().filter(|_| free) else { return };
         set_up(&pictures, &formats.picture.caps);
         if let Some((sound, format)) = sound.as_ref().zip(formats.sound.as_ref()) {
             set_up(sound, &format.caps);
         }
-        let (id, asked) = (media.downgrade(), Instant::now());
-        let (zero, waits_for_key, played) = (None, true, false);
-        now.media = Some(Live { id, pictures, sound, zero, waits_for_key, played, asked });
-        drop(now);
-        let mount = Arc::downgrade(self);
-        media.connect_unprepared(move |media| {
-            let Some(mount) = mount.upgrade() else { return };
-            let mut now = lock(&mount.now);
-            if now.media.as_ref().is_some_and(|m| m.id.upgrade().as_ref() == Some(media)) {
-                now.media = None;
-            }
-        });
-        (self.on_new_reader)();
-    }
-
-    /// A reader begins to play.
-    pub fn reader_plays(&self) {
-        if let Some(media) = &mut lock(&self.now).media {
-            // What was held back up to here is old; who plays already goes on without a gap.
-            media.waits_for_key |= !media.played;
-            (media.played, media.asked) = (true, Instant::now());
+        forgive(pictures.upcast_ref());
+        if let Some(sound) = &sound {
+            forgive(sound.upcast_ref());
         }
+        let (zero, waits_for_key, asked) = (None, true, Instant::now());
+        now.media = Some(Live { pictures, sound, zero, waits_for_key, asked });
+        drop(now);
         (self.on_new_reader)();
     }
 
-    /// Hands `packet` to the media, where there is one. Never waits.
+    /// Waits, on the reader's thread, for the key picture that it begins with.
+    pub fn reader_waits(&self) {
+        self.gate.wait(|| (self.on_new_reader)());
+    }
+
+    /// A reader is sent to from now on.
+    pub fn reader_plays(&self) {
+        self.gate.arrived();
+    }
+
+    /// Hands `packet` to the media, where there is one. Waits only for readers that begin with it,
+    /// and then briefly.
     pub fn offer(&self, packet: &Packet) {
+        if packet.kind == (Kind::Picture { key: true }) {
+            let waiting = |m: &Live| m.pictures.current_level_bytes() > 0;
+            self.gate.open(|| lock(&self.now).media.as_ref().is_some_and(waiting));
+        }
         let mut now = lock(&self.now);
         let Some(media) = &mut now.media else { return };
         let wanted = media.offer(packet);
@@ -209,8 +250,6 @@ impl Live {
             // A media that is going away takes nothing, and needs nothing.
             let _ = source.push_buffer(buffer);
         }
-        // One picture is enough to be described; the next that is sent is one that is new.
-        self.waits_for_key |= picture && !self.played;
         false
     }
 
@@ -220,12 +259,8 @@ impl Live {
         {
             let running = i64::try_from(running.nseconds()).unwrap_or(0);
             self.zero = Some(Pts::from_ns(key.at.ns() - running));
-            self.waits_for_key = false;
         }
-        // Before it is played a second key picture would only be one more that is old by then.
-        if self.zero.is_some() && self.played {
-            self.waits_for_key = false;
-        }
+        self.waits_for_key = self.zero.is_none();
     }
 }
 

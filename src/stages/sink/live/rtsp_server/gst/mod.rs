@@ -5,7 +5,10 @@
 //! dropped: readers are disconnected, the thread is joined.
 
 mod access;
+mod factory;
 mod feed;
+mod gate;
+mod hold;
 mod media;
 mod readers;
 #[cfg(test)]
@@ -13,7 +16,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -40,6 +43,8 @@ pub struct RtspServer(Arc<Inner>);
 
 struct Inner {
     server: rtsp::RTSPServer,
+    /// What listens.
+    source: glib::Source,
     main_loop: glib::MainLoop,
     thread: Option<JoinHandle<()>>,
     address: SocketAddr,
@@ -106,7 +111,8 @@ impl RtspServer {
         tracing::info!(%address, login = serve.login.is_some(), tls = serve.tls.is_some(), "RTSP");
         let (with_login, tls) = (serve.login.is_some(), serve.tls.is_some());
         let (thread, mounts) = (Some(thread), Mutex::default());
-        let inner = Inner { server, main_loop, thread, address, with_login, tls, mounts, readers };
+        let inner =
+            Inner { server, source, main_loop, thread, address, with_login, tls, mounts, readers };
         Ok(Self(Arc::new(inner)))
     }
 
@@ -142,7 +148,7 @@ impl RtspServer {
         }
         self.0.readers.add(&mount);
         let path = plan.mount.clone();
-        feed::start(self.clone(), mount, plan.packets, &plan.status).map_err(|e| {
+        feed::start(self.downgrade(), mount, plan.packets, &plan.status).map_err(|e| {
             self.unmount(&path);
             RtspError::Thread(e)
         })
@@ -156,15 +162,32 @@ impl RtspServer {
         self.0.readers.remove(&gone);
     }
 
-    /// Lets the mount be found, with its tracks as they are now.
+    /// Makes the mount's media, with its tracks as they are now, and lets it be found once it runs.
     fn show(&self, mount: &Arc<Mount>) {
-        let is_ours = |m: &Arc<Mount>| Arc::ptr_eq(m, mount);
-        if !lock(&self.0.mounts).get(&mount.path).is_some_and(is_ours) {
+        if !self.serves(mount) {
             return;
         }
-        if let Some(points) = self.0.server.mount_points() {
-            points.add_factory(&format!("/{}", mount.path), mount.factory());
-        }
+        let factory = mount.factory();
+        let (server, shown) = (Arc::downgrade(&self.0), Arc::downgrade(mount));
+        let found = factory.clone();
+        mount.open(&factory, move || {
+            let server = server.upgrade().map(RtspServer);
+            if let Some((server, mount)) = server.zip(shown.upgrade())
+                && server.serves(&mount)
+                && let Some(points) = server.0.server.mount_points()
+            {
+                points.add_factory(&format!("/{}", mount.path), found);
+            }
+        });
+    }
+
+    fn serves(&self, mount: &Arc<Mount>) -> bool {
+        lock(&self.0.mounts).get(&mount.path).is_some_and(|m| Arc::ptr_eq(m, mount))
+    }
+
+    /// A handle that does not keep the server.
+    fn downgrade(&self) -> WeakServer {
+        WeakServer(Arc::downgrade(&self.0))
     }
 
     /// Nobody finds the mount any more, and who reads it is disconnected.
@@ -176,8 +199,22 @@ impl RtspServer {
     }
 }
 
+/// The server, as long as somebody else keeps it.
+#[derive(Clone)]
+struct WeakServer(Weak<Inner>);
+
+impl WeakServer {
+    fn upgrade(&self) -> Option<RtspServer> {
+        self.0.upgrade().map(RtspServer)
+    }
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
+        // The port is free from here on.
+        self.source.destroy();
+        let mounts = std::mem::take(&mut *lock(&self.mounts));
+        mounts.values().for_each(|mount| mount.close());
         let mut all = |_: &rtsp::RTSPServer, _: &rtsp::RTSPClient| rtsp::RTSPFilterResult::Remove;
         self.server.client_filter(Some(&mut all));
         self.main_loop.quit();

@@ -117,6 +117,8 @@ impl Readers {
             places.insert(id.to_string(), place);
         }
         tell(&places, &mount);
+        drop(places);
+        wait_for_key(request, &mount);
         RTSPStatusCode::Ok
     }
 
@@ -178,6 +180,25 @@ impl Readers {
         });
         drop(connections);
         remove(server, &silent);
+    }
+}
+
+/// Waits for the key picture that a reader begins with.
+fn wait_for_key(request: &rtsp::RTSPContext, mount: &Mount) {
+    let mut medias = Vec::new();
+    if let Some(session) = request.session() {
+        let mut look = |_: &rtsp::RTSPSession, media: &rtsp::RTSPSessionMedia| {
+            medias.push(media.media());
+            rtsp::RTSPFilterResult::Keep
+        };
+        session.filter(Some(&mut look));
+    }
+    // The library holds the media's lock while it handles PLAY; it is let go meanwhile, or one who
+    // waits would keep all others from asking. Whose lock it is must be certain.
+    if let [Some(media)] = medias.as_slice() {
+        media.unlock();
+        mount.reader_waits();
+        media.lock();
     }
 }
 

@@ -108,8 +108,6 @@ fn ready(stage: &Stage) {
     wait_until("the mount is there", || {
         ask(stage.server.address(), "DESCRIBE", "/cam", "").starts_with("RTSP/1.0 200")
     });
-    // The media that was described goes with its connection; who comes meanwhile gets a 503.
-    std::thread::sleep(Duration::from_secs(1));
 }
 
 /// One request on a connection of its own; the answer's head.
@@ -160,32 +158,111 @@ fn readers_get_pictures_and_sound_by_tcp_and_udp_and_are_counted() {
     assert!(stage.handle.join(Duration::from_secs(10)), "the feed ends with the edge");
 }
 
-#[test]
-fn a_reader_that_never_reads_slows_nobody() {
-    let stage = stage(&serve(None, 10));
-    ready(&stage);
-    let address = stage.server.address();
+/// Sets up these tracks, plays, and never reads again.
+fn stuck_reader(address: SocketAddr, tracks: &[u32]) -> TcpStream {
     let mut stuck = TcpStream::connect(address).expect("connects");
     let answer = request(&mut stuck, address, "DESCRIBE", "/cam", 1, "");
     assert!(answer.starts_with("RTSP/1.0 200"), "{answer}");
-    let transport = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n";
-    let answer = request(&mut stuck, address, "SETUP", "/cam/stream=0", 2, transport);
-    let session = answer.lines().find_map(|l| l.strip_prefix("Session: ")).expect("a session");
-    let session = session.split(';').next().expect("its name");
-    let more = format!("Transport: RTP/AVP/TCP;unicast;interleaved=2-3\r\nSession: {session}\r\n");
-    let answer = request(&mut stuck, address, "SETUP", "/cam/stream=1", 3, &more);
+    let mut session = String::new();
+    for track in tracks {
+        let (rtp, rtcp) = (2 * track, 2 * track + 1);
+        let transport = format!("Transport: RTP/AVP/TCP;unicast;interleaved={rtp}-{rtcp}\r\n");
+        let path = format!("/cam/stream={track}");
+        let more = format!("{transport}{session}");
+        let answer = request(&mut stuck, address, "SETUP", &path, 2 + track, &more);
+        assert!(answer.starts_with("RTSP/1.0 200"), "{answer}");
+        let name = answer.lines().find_map(|l| l.strip_prefix("Session: ")).expect("a session");
+        session = format!("Session: {}\r\n", name.split(';').next().expect("its name"));
+    }
+    let answer = request(&mut stuck, address, "PLAY", "/cam/", 9, &session);
     assert!(answer.starts_with("RTSP/1.0 200"), "{answer}");
-    let answer =
-        request(&mut stuck, address, "PLAY", "/cam/", 3, &format!("Session: {session}\r\n"));
-    assert!(answer.starts_with("RTSP/1.0 200"), "{answer}");
+    stuck
+}
+
+/// Also where it has set up the pictures only, as recorders do: the shared sound then goes nowhere
+/// until another reader sets it up.
+#[test]
+fn a_reader_that_never_reads_slows_nobody() {
+    for tracks in [&[0][..], &[0, 1]] {
+        let stage = stage(&serve(None, 10));
+        ready(&stage);
+        let stuck = stuck_reader(stage.server.address(), tracks);
+        let reader = Reader::open(&stage.server.url("cam"), "tcp");
+        wait_until("the reader reads", || reader.pictures() > 0 && reader.sounds() > 0);
+        let (began, before) = (Instant::now(), (reader.pictures(), reader.sounds()));
+        std::thread::sleep(Duration::from_secs(10));
+        let expected = began.elapsed().as_secs_f64() * RATE as f64;
+        let got = (reader.pictures() - before.0) as f64;
+        assert!(got > expected * 0.95 - 5.0, "{got} of {expected} pictures beside {tracks:?}");
+        let heard = (reader.sounds() - before.1) as f64;
+        assert!(heard > expected, "{heard} stretches of sound beside {tracks:?}");
+        drop(stuck);
+    }
+}
+
+/// What ffmpeg has to say about the stream while it copies it for `seconds`.
+fn ffmpeg(url: &str, seconds: u32, to: &[&str]) -> String {
+    let mut command = std::process::Command::new("ffmpeg");
+    command.args(["-hide_banner", "-loglevel", "warning", "-nostdin", "-y"]);
+    command.args(["-rtsp_transport", "tcp", "-i", url, "-t", &seconds.to_string()]).args(to);
+    let out = command.output().expect("ffmpeg is installed");
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(out.status.success(), "{said}");
+    said
+}
+
+#[test]
+fn ffmpeg_finds_nothing_wrong_with_copies_and_pictures() {
+    let stage = stage(&serve(None, 10));
+    ready(&stage);
+    let url = stage.server.url("cam");
+    let dir = tempfile::tempdir().expect("temp");
+    let copy = dir.path().join("copy.mp4").to_string_lossy().into_owned();
+    // At whatever moment it comes, it begins with a key picture.
+    for _ in 0..3 {
+        assert_eq!(ffmpeg(&url, 4, &["-c", "copy", &copy]), "");
+        assert_eq!(ffmpeg(&url, 1, &["-f", "null", "-"]), "");
+        std::thread::sleep(Duration::from_millis(230));
+    }
+}
+
+#[test]
+fn odd_paths_do_not_make_a_second_stream() {
+    let stage = stage(&serve(None, 10));
+    ready(&stage);
     let reader = Reader::open(&stage.server.url("cam"), "tcp");
     wait_until("the reader reads", || reader.pictures() > 0);
-    let (began, before) = (Instant::now(), reader.pictures());
-    std::thread::sleep(Duration::from_secs(15));
-    let expected = began.elapsed().as_secs_f64() * RATE as f64;
-    let got = (reader.pictures() - before) as f64;
-    assert!(got > expected * 0.95 - 5.0, "{got} of {expected} pictures came beside a stuck reader");
-    drop(stuck);
+    for path in ["/cam/", "/cam?x=1", "/cam/x", "//cam"] {
+        let began = Instant::now();
+        let answer = ask(stage.server.address(), "DESCRIBE", path, "");
+        println!(
+            "{path}: {} after {:?}",
+            answer.lines().next().unwrap_or_default(),
+            began.elapsed()
+        );
+        assert!(began.elapsed() < Duration::from_secs(5), "{path} was waited for");
+    }
+    let before = reader.pictures();
+    wait_until("the reader goes on", || reader.pictures() > before + 2 * RATE);
+}
+
+#[test]
+fn the_port_is_free_and_readers_are_gone_when_the_server_is_dropped() {
+    let stage = stage(&serve(None, 10));
+    ready(&stage);
+    let reader = Reader::open(&stage.server.url("cam"), "tcp");
+    wait_until("the reader reads", || reader.pictures() > 0);
+    let address = stage.server.address();
+    // The feed's thread is still there: its edge has not ended.
+    drop(stage.server);
+    assert!(TcpStream::connect(address).is_err(), "somebody still listens");
+    let again = RtspServer::start(&ServeRtsp { listen: address, ..serve(None, 1) });
+    assert!(again.is_ok(), "the port is taken");
+    wait_until("the feed ends by itself", || stage.handle.0.is_finished());
+    let at = reader.pictures();
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(reader.pictures(), at, "the reader is still sent to");
+    drop(stage.encoder);
 }
 
 #[test]
@@ -241,30 +318,43 @@ fn held() -> (usize, usize, u64) {
     (count("/proc/self/task"), count("/proc/self/fd"), rss)
 }
 
-/// As many readers as `LOCUTOR_READERS` says, 20 by default, one after the other.
+/// As many readers as `LOCUTOR_READERS` says, 20 by default, four at a time.
 #[test]
 fn readers_that_come_and_go_leave_nothing_behind() {
     let readers = std::env::var("LOCUTOR_READERS").ok().and_then(|n| n.parse().ok()).unwrap_or(20);
     let stage = stage(&serve(None, 10));
     ready(&stage);
-    let visit = || {
-        let reader = Reader::open(&stage.server.url("cam"), "tcp");
-        wait_until("it reads", || reader.pictures() > 2);
-        drop(reader);
-        wait_until("it is gone", || stage.server.readers() == 0);
-        // The media goes with its last reader; who comes meanwhile gets a 503.
-        std::thread::sleep(Duration::from_millis(300));
+    let url = stage.server.url("cam");
+    let slowest = Mutex::new(Duration::ZERO);
+    let visit = &|| {
+        let began = Instant::now();
+        let reader = Reader::open(&url, "tcp");
+        wait_until("it reads", || reader.pictures() > 0);
+        let mut slowest = lock(&slowest);
+        *slowest = began.elapsed().max(*slowest);
+    };
+    let visits = |count: usize| {
+        std::thread::scope(|scope| {
+            (0..4).for_each(|n| {
+                drop(scope.spawn(move || (n..count).step_by(4).for_each(|_| visit())))
+            });
+        });
     };
     let settled = || {
         wait_until("nobody reads", || stage.server.readers() == 0);
         std::thread::sleep(Duration::from_secs(3));
         held()
     };
-    (0..5).for_each(|_| visit());
+    visits(12);
     let before = settled();
-    (0..readers).for_each(|_| visit());
-    let after = settled();
-    println!("{readers} readers: threads, files, kB before {before:?}, after {after:?}");
+    let began = Instant::now();
+    visits(readers);
+    let (took, after) = (began.elapsed(), settled());
+    println!(
+        "{readers} readers in {took:?}, the slowest saw a picture after {:?}; threads, files, kB \
+         before {before:?}, after {after:?}",
+        lock(&slowest)
+    );
     assert!(after.0 <= before.0 + 3, "threads: {before:?} → {after:?}");
     assert!(after.1 <= before.1 + 6, "files: {before:?} → {after:?}");
     assert!(after.2 < before.2 + 30_000, "memory: {before:?} → {after:?}");
