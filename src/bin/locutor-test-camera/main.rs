@@ -82,7 +82,9 @@ fn size(text: &str) -> Result<(u32, u32), String> {
 fn rate(text: &str) -> Result<(u32, u32), String> {
     let (n, d) = text.split_once('/').unwrap_or((text, "1"));
     let parts = n.parse().ok().zip(d.parse().ok());
-    parts.filter(|(n, d): &(u32, u32)| *n > 0 && *d > 0).ok_or_else(|| "write 25 or 30000/1001".into())
+    parts
+        .filter(|(n, d): &(u32, u32)| *n > 0 && *d > 0)
+        .ok_or_else(|| "write 25 or 30000/1001".into())
 }
 
 fn on(text: &str) -> Result<bool, String> {

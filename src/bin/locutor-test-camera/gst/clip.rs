@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use gst::prelude::*;
 use gstreamer as gst;
 use gstreamer_app as gst_app;
-use gst::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{Codec, Options};

@@ -263,7 +263,8 @@ impl Feeder {
     }
 
     fn hear(&self, index: u64, at: Duration) -> bool {
-        let Some(sound) = self.sound.as_ref().filter(|_| !self.knobs.paused() && !self.knobs.silent())
+        let Some(sound) =
+            self.sound.as_ref().filter(|_| !self.knobs.paused() && !self.knobs.silent())
         else {
             return true;
         };
