@@ -34,7 +34,8 @@ fn daemon_killed() {
         let new = kept::recordings(&dir.join("kept"));
         let new: Vec<_> = new.iter().filter(|p| !before.contains(p)).collect();
         // What the run before left behind was given its name by this one.
-        let new: Vec<_> = new.into_iter().filter(|p| p.extension().is_some_and(|e| e == "part")).collect();
+        let new: Vec<_> =
+            new.into_iter().filter(|p| p.extension().is_some_and(|e| e == "part")).collect();
         let [part] = new.as_slice() else { panic!("one recording of this run: {new:?}") };
         let said = kept::complaints(part);
         assert!(said.is_empty(), "{}: {said}", part.display());

@@ -123,7 +123,9 @@ fn folder_read_only() {
     until("the trouble is told", PATIENCE, || trouble(&daemon));
     assert!(remount("rw"), "remounted");
     let since = Instant::now();
-    until("it is recorded", PATIENCE, || !kept::recordings(&folder).is_empty() && !trouble(&daemon));
+    until("it is recorded", PATIENCE, || {
+        !kept::recordings(&folder).is_empty() && !trouble(&daemon)
+    });
     row.recovered(since.elapsed());
     row.ran();
     sleep(2.0);

@@ -46,7 +46,8 @@ fn table(lines: &str) -> String {
         let held = if row["held"] == true { "yes" } else { "**no**" };
         let what = row["what"].as_str().unwrap_or_default();
         let (back, lost) = (figures(&row["recovered_s"]), figures(&row["lost_s"]));
-        let line = format!("| `{name}` | {what} | {} | {back} | {lost} | {notes} | {held} |", row["runs"]);
+        let line =
+            format!("| `{name}` | {what} | {} | {back} | {lost} | {notes} | {held} |", row["runs"]);
         writeln!(text, "{line}").expect("text");
     }
     text

@@ -19,8 +19,7 @@ fn readers_come_and_go() {
                 pictures all the time";
     let Some(mut row) = Row::begin("readers_come_and_go", what) else { return };
     let camera = Camera::start(&[]);
-    let mut daemon =
-        Start::new(row.dir.path(), &[Plan::new("cam", &camera.uri(), SERVE)]).spawn();
+    let mut daemon = Start::new(row.dir.path(), &[Plan::new("cam", &camera.uri(), SERVE)]).spawn();
     daemon.until("cam", "live");
     daemon.until_picture("cam");
     sleep(2.0);
@@ -99,8 +98,7 @@ fn broker_down() {
     let mut daemon = Start::new(&dir, &[Plan::new("cam", &camera.uri(), &sink)]).spawn();
     daemon.until("cam", "live");
     first.kill();
-    let troubled =
-        || daemon.ready("cam").is_some_and(|s| !s["sink_troubles"]["mqtt"].is_null());
+    let troubled = || daemon.ready("cam").is_some_and(|s| !s["sink_troubles"]["mqtt"].is_null());
     until("the trouble is told", PATIENCE, troubled);
     // Events happen meanwhile.
     let camera_port = camera.port;

@@ -33,9 +33,8 @@ fn camera_killed() {
         row.recovered(back.elapsed());
     }
     // The states that events tell go by twos.
-    let (away, backs) = (daemon.events_of("cam", "source-away"), || {
-        daemon.events_of("cam", "source-back").len()
-    });
+    let (away, backs) =
+        (daemon.events_of("cam", "source-away"), || daemon.events_of("cam", "source-back").len());
     until("every return is told", PATIENCE, || backs() >= times(20, 3) as usize);
     assert!(away.len() >= times(20, 3) as usize, "{away:?}");
     row.note(format!("SIGTERM: ended in {:.1} s", daemon.stop().as_secs_f64()));

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use gstreamer as gst;
 use gst::prelude::*;
+use gstreamer as gst;
 
 #[derive(Debug, Default)]
 struct Seen {
