@@ -25,9 +25,15 @@ pub struct Plan {
     pub rest: String,
 }
 
+/// Whether the process has ended; it is not reaped.
+fn has_ended(process: &Own) -> bool {
+    let state = std::fs::read_to_string(format!("/proc/{}/stat", process.0.id()));
+    state.is_ok_and(|s| s.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z')))
+}
+
 /// Sinks as TOML.
 pub const RECORD: &str = "[[sink]]\ntype = \"record\"\ndirectory = \"kept\"\nsegment_seconds = 60\n\
-                          keep_free_gib = 0\n";
+                          keep_free_gib = 0.001\n";
 pub const SERVE: &str = "[[sink]]\ntype = \"rtsp-server\"\n";
 
 impl Plan {
@@ -143,7 +149,8 @@ impl Daemon {
     pub fn until(&self, stream: &str, state: &str) -> Duration {
         let since = Instant::now();
         while self.state(stream) != state {
-            if since.elapsed() > PATIENCE {
+            let over = has_ended(&self.process);
+            if over || since.elapsed() > PATIENCE {
                 panic!("{stream} is not {state}: {:?}\n{}", self.ready(stream), self.log_end());
             }
             std::thread::sleep(Duration::from_millis(25));

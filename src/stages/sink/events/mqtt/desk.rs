@@ -161,9 +161,14 @@ impl Desk {
     /// Hands the client what may go now.
     pub fn pump(&mut self) {
         self.tell_losses();
-        if self.client.is_none() {
-            return;
+        if self.is_connected() {
+            self.hand_over();
         }
+        // Also while the broker is away: that is when something waits.
+        self.meter.bytes(self.spool.waiting_bytes());
+    }
+
+    fn hand_over(&mut self) {
         if self.state_due
             && let Some(state) = self.state.clone()
         {
@@ -185,7 +190,6 @@ impl Desk {
             let said = self.publish(&topic, QoS::AtLeastOnce, true, b"offline", Tag::Farewell);
             self.farewell_due = !said;
         }
-        self.meter.bytes(self.spool.waiting_bytes());
     }
 
     fn publish(&mut self, topic: &str, qos: QoS, retain: bool, payload: &[u8], tag: Tag) -> bool {
