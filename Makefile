@@ -40,6 +40,11 @@ chaos: demo/sample.mp4
 	  --include-ignored --test-threads 1 --nocapture --skip writes_the_table $(CASE); \
 	  held=$$?; cargo test --locked --all-features --test chaos -- --ignored writes_the_table && exit $$held
 
+# Ten minutes of random bytes at each reader of what others wrote.
+.PHONY: fuzz
+fuzz:
+	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),600) cargo test --locked --all-features --test fuzz -- --nocapture
+
 .PHONY: lint
 lint:
 	tools/check.sh lint
