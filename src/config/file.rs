@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::camera::tell::toml_problem;
 use super::{ConfigError, FilmWishes, PRESETS, Pipeline, RecordPaths};
 use crate::models::device::Device;
 use crate::stages::explain::Mode;
@@ -158,7 +159,11 @@ pub fn read(path: &Path) -> Result<Pipeline, ConfigError> {
 pub fn parse(text: &str, path: &Path) -> Result<Pipeline, ConfigError> {
     let raw: Raw = toml::from_str(text).map_err(|e| ConfigError::Syntax {
         path: path.into(),
-        problem: e.to_string().trim_end().to_owned(),
+        // The line is shown, but for one of a camera that strayed in here with a password in it.
+        problem: match text.contains('@') {
+            true => toml_problem(&e, text),
+            false => e.to_string().trim_end().to_owned(),
+        },
     })?;
     let beside = |p: PathBuf| path.parent().unwrap_or(Path::new("")).join(p);
     let wrong = |key: &str, problem: String| ConfigError::Wrong {

@@ -9,7 +9,7 @@ mod raw;
 pub mod secret;
 mod serve;
 pub mod sinks;
-mod tell;
+pub(in crate::config) mod tell;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

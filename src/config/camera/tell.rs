@@ -2,7 +2,7 @@
 //! and the key that was probably meant.
 
 /// What `error` says about `text`, without the text's own values.
-pub(super) fn toml_problem(error: &toml::de::Error, text: &str) -> String {
+pub(in crate::config) fn toml_problem(error: &toml::de::Error, text: &str) -> String {
     let line = error.span().and_then(|span| text.get(..span.start));
     let line = line.map(|before| before.matches('\n').count() + 1);
     let problem = problem(error);
