@@ -8,6 +8,7 @@ mod backoff;
 pub mod file;
 mod gather;
 mod gst;
+pub mod hls;
 pub mod push;
 pub mod record;
 pub mod rtsp_server;
@@ -108,9 +109,7 @@ pub fn open(sink: &Sink, context: &SinkContext<'_>) -> Result<SinkHandle, SinkEr
         Sink::Record(recording) => record::open(recording, context),
         Sink::File { path } => file::open(path, context),
         Sink::RtspPush { uri, login } => push::open(uri, login.as_ref(), context),
-        Sink::Hls { .. } => Err(SinkError::Config(
-            "the sink `hls` is not available in this version; serve by RTSP, or record".to_owned(),
-        )),
+        Sink::Hls { directory, segment, keep } => hls::open(directory, *segment, *keep, context),
         Sink::Events { .. } | Sink::Mqtt(_) | Sink::Webhook { .. } => Err(SinkError::NotVideo),
     }
 }

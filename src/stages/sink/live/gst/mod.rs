@@ -3,5 +3,5 @@
 mod inlet;
 mod muxing;
 
-pub use inlet::{Inlet, stamped};
+pub use inlet::{Inlet, guard, stamped};
 pub use muxing::{MuxError, Muxing, Wrap};

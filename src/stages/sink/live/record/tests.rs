@@ -167,6 +167,57 @@ fn a_disk_without_room_is_said_and_a_folder_that_vanishes_is_made_again() {
     plays(&files(&place, ".mp4")[0]);
 }
 
+/// A small file system of its own, gone with this.
+struct Small(tempfile::TempDir);
+
+impl Small {
+    fn mount(kib: u32) -> Option<Self> {
+        let dir = tempfile::tempdir().expect("temp");
+        let size = format!("size={kib}k");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(dir.path());
+        let done = mount.output().is_ok_and(|out| out.status.success());
+        done.then(|| Self(dir))
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn a_disk_that_is_really_full_stops_the_recording_until_there_is_room() {
+    let Some(disk) = Small::mount(3 << 10) else {
+        eprintln!("SKIPPED: mounting a tmpfs needs root");
+        return;
+    };
+    let place = disk.0.path();
+    let ballast = place.join("ballast");
+    fs::write(&ballast, vec![1; (3 << 20) - (160 << 10)]).expect("fits");
+    let stage = record(place, |_| {});
+    let (beside, counts) = stage.fan_out.add("beside", 8 << 20);
+    let encoder = LiveEncoder::start(&stage.fan_out, 4.0);
+    wait_until("it says that the disk is full", || {
+        let _ = std::iter::from_fn(|| beside.try_recv().ok()).count();
+        stage.status.troubles().contains_key("record")
+    });
+    assert_eq!(counts.dropped.load(std::sync::atomic::Ordering::Relaxed), 0, "another sink lost");
+    let first = files(place, ".mp4");
+    fs::remove_file(&ballast).expect("removed");
+    wait_until("it records again", || {
+        let part = files(place, ".part").pop();
+        part.is_some_and(|p| whole_bytes(&p).is_ok_and(|b| b.is_some()))
+    });
+    assert!(stage.status.troubles().is_empty());
+    drop((encoder, beside));
+    stage.end();
+    let all = files(place, ".mp4");
+    assert!(all.len() > first.len(), "{all:?}");
+    all.iter().for_each(|file| plays(file));
+}
+
 #[test]
 fn old_segments_go_and_other_files_stay() {
     let dir = tempfile::tempdir().expect("temp");

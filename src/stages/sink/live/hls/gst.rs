@@ -1,0 +1,107 @@
+//! One playlist with its segments by `hlssink2`, which writes files on threads of its own: a disk that
+//! does not answer holds up nothing here.
+
+use std::path::Path;
+use std::time::Duration;
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+use crate::gst::bus::BusListener;
+use crate::gst::elements::{ElementError, broken, chain, make};
+use crate::gst::packet::Packet;
+use crate::stages::sink::live::gather::Formats;
+use crate::stages::sink::live::gst::{Inlet, guard};
+
+/// More that waits means that the disk is too slow.
+const WAITING_BYTES: u64 = 8 << 20;
+/// How long the last segment may take to be closed.
+const END_WITHIN: gst::ClockTime = gst::ClockTime::from_seconds(3);
+
+/// A playlist being written.
+pub struct Playlist {
+    pipeline: gst::Pipeline,
+    bus: BusListener,
+    inlet: Inlet,
+    formats: Formats,
+}
+
+impl Playlist {
+    /// Begins with the picture that `formats` has; segments are called `segments`, a pattern.
+    ///
+    /// # Errors
+    /// In words: where an element is missing, or nothing can be written there.
+    pub fn start(
+        playlist: &Path,
+        segments: &Path,
+        segment: Duration,
+        keep: u32,
+        formats: Formats,
+    ) -> Result<Self, String> {
+        let pipeline = gst::Pipeline::new();
+        let inlet = Inlet::new(&formats, false);
+        let sink = make("hlssink2").map_err(|e| e.to_string())?;
+        sink.set_property("location", segments.to_string_lossy().as_ref());
+        sink.set_property("playlist-location", playlist.to_string_lossy().as_ref());
+        let seconds = segment.as_secs_f64().round().clamp(1.0, 3600.0) as u32;
+        sink.set_property("target-duration", seconds);
+        sink.set_property("playlist-length", keep);
+        // A player may still read a segment that has just left the playlist.
+        sink.set_property("max-files", keep.saturating_add(2));
+        sink.set_property("send-keyframe-requests", false);
+        build(&pipeline, &inlet, &sink).map_err(|e| e.to_string())?;
+        let bus = BusListener::attach(&pipeline);
+        pipeline.set_state(gst::State::Playing).map_err(|e| e.to_string())?;
+        Ok(Self { pipeline, bus, inlet, formats })
+    }
+
+    /// Whether its tracks are no longer those of the stream.
+    pub fn outdated(&self, now: &Formats) -> bool {
+        self.formats.outdated(now)
+    }
+
+    /// Hands over a packet.
+    ///
+    /// # Errors
+    /// In words: where it has failed, or the disk is too slow.
+    pub fn push(&self, packet: &Packet) -> Result<(), String> {
+        if let Some(fault) = self.bus.spoken().error {
+            return Err(fault.text);
+        }
+        if self.inlet.waiting_bytes() > WAITING_BYTES {
+            return Err("the disk is too slow, or does not answer".to_owned());
+        }
+        self.inlet.push(packet).map_err(|e| e.to_string())
+    }
+
+    /// Closes the last segment, as far as the disk lets it.
+    pub fn finish(self) {
+        self.inlet.end();
+        let wanted = [gst::MessageType::Eos, gst::MessageType::Error];
+        let _ = self.pipeline.bus().map(|b| b.timed_pop_filtered(END_WITHIN, &wanted));
+    }
+}
+
+impl Drop for Playlist {
+    fn drop(&mut self) {
+        // Closing waits for the disk, which may never answer.
+        self.pipeline.call_async(|pipeline| {
+            let _ = pipeline.set_state(gst::State::Null);
+        });
+    }
+}
+
+fn build(pipeline: &gst::Pipeline, inlet: &Inlet, sink: &gst::Element) -> Result<(), ElementError> {
+    pipeline.add(sink).map_err(|e| broken("hlssink2", e))?;
+    let parse = make("h264parse")?;
+    chain(pipeline, &[inlet.pictures(), &parse])?;
+    guard(&parse)?;
+    parse.link_pads(Some("src"), sink, Some("video")).map_err(|e| broken("hlssink2", e))?;
+    if let Some(sound) = inlet.sound() {
+        let parse = make("aacparse")?;
+        chain(pipeline, &[sound, &parse])?;
+        guard(&parse)?;
+        parse.link_pads(Some("src"), sink, Some("audio")).map_err(|e| broken("hlssink2", e))?;
+    }
+    Ok(())
+}
