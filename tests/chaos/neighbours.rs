@@ -5,25 +5,10 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::kit::camera::{Camera, uri};
-use crate::kit::daemon::{Daemon, PATIENCE, Plan, RECORD, SERVE, Start};
+use crate::kit::daemon::{PATIENCE, Plan, RECORD, SERVE, Start};
 use crate::kit::gst::Reader;
 use crate::kit::row::Row;
 use crate::kit::{free_port, sleep, times, until};
-
-/// The longest time in which a stream shows no picture, over `seconds`.
-fn longest_still(daemon: &Daemon, stream: &str, seconds: u32) -> Duration {
-    let begun = Instant::now();
-    let (mut count, mut since, mut longest) = (daemon.pictures(stream), begun, Duration::ZERO);
-    while begun.elapsed() < Duration::from_secs(u64::from(seconds)) {
-        sleep(0.05);
-        let now = daemon.pictures(stream);
-        longest = longest.max(since.elapsed());
-        if now != count {
-            (count, since) = (now, Instant::now());
-        }
-    }
-    longest
-}
 
 #[test]
 fn one_of_two_never_there() {
@@ -36,7 +21,7 @@ fn one_of_two_never_there() {
     daemon.until("here", "live");
     daemon.until("gone", "away");
     daemon.until_picture("here");
-    let longest = longest_still(&daemon, "here", times(60, 8));
+    let longest = daemon.longest_still("here", times(60, 8));
     row.note(format!("longest time without a picture: {:.2} s", longest.as_secs_f64()));
     assert!(longest < Duration::from_secs(2), "{longest:?}");
     assert_eq!(daemon.state("here"), "live");
@@ -108,7 +93,7 @@ fn rubbish_on_reload() {
     until("the package is refused", PATIENCE, || refused() >= 1);
     std::fs::write(dir.join("cam.toml"), "name = ").expect("a file");
     until("the file is refused", PATIENCE, || refused() >= 2);
-    let longest = longest_still(&daemon, "cam", 3);
+    let longest = daemon.longest_still("cam", 3);
     daemon.process.signal(Signal::HUP);
     until("the file is refused again", PATIENCE, || refused() >= 3);
     assert_eq!(daemon.state("cam"), "live");
@@ -116,6 +101,35 @@ fn rubbish_on_reload() {
     let (before, _) = (count(), sleep(3.0));
     assert!(count() > before, "it is not scored any more; {longest:?}");
     start.write(&plan);
+    row.ran();
+    daemon.stop();
+}
+
+#[test]
+#[ignore = "keeps two cores busy"]
+fn faces_flood() {
+    let what = "twelve faces appear at once: less is done, as told, and pictures go on";
+    let Some(mut row) = Row::begin("faces_flood", what) else { return };
+    let clip = crate::kit::root().join("demo/mosaic12.mp4");
+    if !clip.is_file() {
+        eprintln!("SKIPPED: this row needs demo/mosaic12.mp4 (make samples)");
+        return row.skipped();
+    }
+    let camera = Camera::of(&clip, free_port(), &["--size", "1280x720"]);
+    let mut daemon = Start::new(row.dir.path(), &[Plan::new("cam", &camera.uri(), SERVE)]).spawn();
+    daemon.until("cam", "live");
+    daemon.until_picture("cam");
+    let still = daemon.longest_still("cam", times(60, 15));
+    let rate = daemon.rate("cam", 5.0);
+    let metric = |name: &str| daemon.metric(&[name, "cam"]).unwrap_or(-1.0);
+    let (level, faces) = (metric("locutor_load_level{"), metric("locutor_faces{"));
+    row.note(format!(
+        "{faces} faces at load level {level}: {rate:.1} of 25 pictures a second, longest time \
+         without one {:.2} s",
+        still.as_secs_f64()
+    ));
+    assert!(still < Duration::from_secs(3), "{still:?}");
+    assert!(faces > 4.0, "{faces} faces");
     row.ran();
     daemon.stop();
 }

@@ -1,7 +1,7 @@
 //! The test camera as a child process.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 
 use super::{Own, free_port, results, root};
@@ -29,8 +29,13 @@ impl Camera {
 
     /// A camera that can be asked on `port` when this returns.
     pub fn on(port: u16, options: &[&str]) -> Self {
+        Self::of(&clip().expect("a row begins with a clip"), port, options)
+    }
+
+    /// One that shows `clip`.
+    pub fn of(clip: &Path, port: u16, options: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_locutor-test-camera"));
-        command.arg("--clip").arg(clip().expect("a row begins with a clip"));
+        command.arg("--clip").arg(clip);
         command.arg("--cache").arg(results().join("clips")).args(["--port", &port.to_string()]);
         command.args(options).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("the camera starts");

@@ -180,6 +180,30 @@ impl Daemon {
         until("a picture", PATIENCE, || self.pictures(stream) > before)
     }
 
+    /// The longest time in which a stream shows no new picture, over `seconds`.
+    pub fn longest_still(&self, stream: &str, seconds: u32) -> Duration {
+        let begun = Instant::now();
+        let (mut count, mut since) = (self.pictures(stream), begun);
+        let mut longest = Duration::ZERO;
+        while begun.elapsed() < Duration::from_secs(u64::from(seconds)) {
+            std::thread::sleep(Duration::from_millis(25));
+            let now = self.pictures(stream);
+            longest = longest.max(since.elapsed());
+            if now != count {
+                (count, since) = (now, Instant::now());
+            }
+        }
+        longest
+    }
+
+    /// Pictures a second over `seconds`.
+    pub fn rate(&self, stream: &str, seconds: f64) -> f64 {
+        let (before, since) = (self.pictures(stream), Instant::now());
+        std::thread::sleep(Duration::from_secs_f64(seconds));
+        let new = self.pictures(stream).saturating_sub(before);
+        new as f64 / since.elapsed().as_secs_f64()
+    }
+
     /// The stream's events so far.
     pub fn events(&self, stream: &str) -> Vec<Value> {
         let text = std::fs::read_to_string(self.dir.join(format!("{stream}.jsonl")));

@@ -158,21 +158,16 @@ fn torture(pad: &gst::Pad, clock_hz: i64, knobs: &Arc<Knobs>) {
     let knobs = Arc::clone(knobs);
     let mask = gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST;
     pad.add_probe(mask, move |_, info| {
-        match &mut info.data {
-            Some(gst::PadProbeData::Buffer(buffer)) => {
-                if !mangle(buffer, clock_hz, &knobs) {
-                    return gst::PadProbeReturn::Drop;
-                }
-            }
-            Some(gst::PadProbeData::BufferList(list)) => {
-                list.make_mut().foreach_mut(|mut buffer, _| {
-                    let kept = mangle(&mut buffer, clock_hz, &knobs);
-                    std::ops::ControlFlow::Continue(kept.then_some(buffer))
-                });
-            }
-            _ => {}
+        if let Some(gst::PadProbeData::BufferList(list)) = &mut info.data {
+            list.make_mut().foreach_mut(|mut buffer, _| {
+                let kept = mangle(&mut buffer, clock_hz, &knobs);
+                std::ops::ControlFlow::Continue(kept.then_some(buffer))
+            });
         }
-        gst::PadProbeReturn::Ok
+        match info.buffer_mut().is_none_or(|buffer| mangle(buffer, clock_hz, &knobs)) {
+            true => gst::PadProbeReturn::Ok,
+            false => gst::PadProbeReturn::Drop,
+        }
     });
 }
 
