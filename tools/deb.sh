@@ -5,5 +5,5 @@ cd "$(dirname "$0")/.."
 tools/setup.sh
 cargo deb --version >/dev/null 2>&1 || cargo install --quiet --locked cargo-deb --version '^3'
 cargo build --release --locked
-cargo deb --no-build --locked
+cargo deb --no-build --locked --strip
 ls -l target/debian/*.deb

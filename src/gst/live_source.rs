@@ -114,7 +114,7 @@ fn http(source: &Source) -> Result<gst::Element, ElementError> {
 fn test_picture() -> Result<gst::Element, ElementError> {
     let bin = gst::parse::bin_from_description(
         "videotestsrc is-live=true pattern=smpte ! video/x-raw,format=I420,width=640,height=360,\
-         framerate=25/1 ! timeoverlay",
+         framerate=25/1",
         true,
     );
     bin.map(|bin| bin.upcast()).map_err(|e| broken("videotestsrc", e))

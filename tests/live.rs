@@ -1,0 +1,169 @@
+//! A live stream from end to end, in one process: looped sample in, recording, events and RTSP out.
+#![cfg(all(feature = "gst", feature = "onnx"))]
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use locutor::live::process::{Orders, Process};
+
+fn sample() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("demo/sample.mp4")
+}
+
+fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, text).expect("a stream's file");
+    path
+}
+
+fn get(address: std::net::SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("the health page");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .expect("a request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
+}
+
+fn wait(what: &str, patience: Duration, mut done: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < patience, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Runs the streams of `files` until `look` has seen enough; gives what it said.
+fn run<T: Send>(
+    files: &[PathBuf],
+    look: impl FnOnce(std::net::SocketAddr, &Orders) -> T + Send,
+) -> (T, locutor::live::process::Figures) {
+    let process = Process::start(files).expect("it starts");
+    let health = process.health().expect("a health page");
+    let orders = Orders::default();
+    std::thread::scope(|scope| {
+        let watched = scope.spawn(|| {
+            // Whatever is seen, the process is told to end.
+            struct End<'a>(&'a Orders);
+            impl Drop for End<'_> {
+                fn drop(&mut self) {
+                    self.0.stop.store(true, Ordering::Relaxed);
+                }
+            }
+            let _end = End(&orders);
+            look(health, &orders)
+        });
+        let figures = process.run(&orders);
+        (watched.join().expect("nothing was missed"), figures)
+    })
+}
+
+#[test]
+fn a_stream_is_recorded_told_and_shown_when_it_is_due() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = format!(
+        "[source]\nuri = \"file://{}\"\nloop = true\n\
+         [[sink]]\ntype = \"record\"\ndirectory = \"kept\"\nsegment_seconds = 4\n\
+         [[sink]]\ntype = \"events\"\npath = \"events.jsonl\"\nframes = true\n\
+         [serve]\nhealth = \"127.0.0.1:0\"\n",
+        sample().display()
+    );
+    let file = write(folder.path(), "hall.toml", &text);
+    let kept = folder.path().join("kept");
+    let (ready, figures) = run(&[file], |health, _| {
+        wait("the stream is live", Duration::from_secs(60), || {
+            get(health, "/readyz").starts_with("HTTP/1.1 200")
+        });
+        let shown = |metrics: &str| {
+            let line = metrics
+                .lines()
+                .find(|l| l.starts_with("locutor_frames_total{") && l.contains("stage=\"encode\""));
+            line.and_then(|l| l.rsplit(' ').next()?.parse::<u64>().ok()).unwrap_or(0)
+        };
+        wait("200 pictures are encoded", Duration::from_secs(90), || {
+            shown(&get(health, "/metrics")) >= 200
+        });
+        get(health, "/readyz")
+    });
+    assert!(
+        ready.contains("\"stream\":\"hall\"") && ready.contains("\"state\":\"live\""),
+        "{ready}"
+    );
+    assert!(figures.ended_in_time);
+    let stages = &figures.latency["hall"];
+    let delay = stages["overlay"].p50;
+    assert!((0.5..1.0).contains(&delay), "a picture is shown when it is due: {stages:?}");
+    let lines = std::fs::read_to_string(folder.path().join("events.jsonl")).expect("events");
+    let frames = lines.lines().filter(|l| l.contains("\"locutor.frame/1\"")).count();
+    assert!(frames >= 150, "{frames} frames told");
+    assert!(lines.contains("\"speaking\":true"), "somebody speaks in the sample");
+    assert!(lines.lines().all(|l| l.contains("\"utc\":\"2")), "every live line says when");
+    let segments = films(&kept);
+    assert!(segments.len() >= 2, "{segments:?}");
+    assert!(segments.iter().all(|s| s.extension().is_some_and(|e| e == "mp4")), "{segments:?}");
+}
+
+fn films(folder: &Path) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        match entry.path() {
+            path if path.is_dir() => all.extend(films(&path)),
+            path => all.push(path),
+        }
+    }
+    all
+}
+
+#[test]
+fn without_a_video_sink_nothing_but_events_is_written() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = format!(
+        "[source]\nuri = \"file://{}\"\nloop = true\n\
+         [[sink]]\ntype = \"events\"\npath = \"events.jsonl\"\nframes = true\n\
+         [serve]\nhealth = \"127.0.0.1:0\"\n",
+        sample().display()
+    );
+    let file = write(folder.path(), "quiet.toml", &text);
+    let events = folder.path().join("events.jsonl");
+    run(&[file], |_, _| {
+        wait("events come", Duration::from_secs(60), || {
+            std::fs::metadata(&events).is_ok_and(|m| m.len() > 20_000)
+        });
+    });
+    let mut names: Vec<_> = std::fs::read_dir(folder.path())
+        .expect("the folder")
+        .map(|e| e.expect("an entry").file_name().into_string().expect("a name"))
+        .collect();
+    names.sort();
+    assert_eq!(names, ["events.jsonl", "quiet.toml"]);
+}
+
+#[test]
+fn a_changed_file_restarts_its_stream_and_a_wrong_one_changes_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = |extra: &str| {
+        format!(
+            "[source]\nuri = \"file://{}\"\nloop = true\n{extra}\
+             [[sink]]\ntype = \"events\"\npath = \"events.jsonl\"\n\
+             [serve]\nhealth = \"127.0.0.1:0\"\n",
+            sample().display()
+        )
+    };
+    let file = write(folder.path(), "door.toml", &text(""));
+    let events = folder.path().join("events.jsonl");
+    let told = |what: &str| std::fs::read_to_string(&events).unwrap_or_default().contains(what);
+    run(std::slice::from_ref(&file), |health, orders| {
+        let live = || get(health, "/readyz").starts_with("HTTP/1.1 200");
+        wait("the stream is live", Duration::from_secs(60), live);
+        write(folder.path(), "door.toml", "[source]\nuri = \"rtsp://\"\nnonsense = 1\n");
+        orders.reload.store(true, Ordering::Relaxed);
+        wait("a wrong file is refused", Duration::from_secs(20), || told("\"accepted\":false"));
+        assert!(live(), "all goes on as before");
+        write(folder.path(), "door.toml", &text("audio_track = 1\nstall_after_seconds = 7\n"));
+        wait("a changed one is taken", Duration::from_secs(30), || told("\"accepted\":true"));
+        wait("the stream is live again", Duration::from_secs(60), live);
+    });
+}
