@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use super::camera::secret::Secrets;
+use super::camera::tell;
 use super::camera::{self, Camera};
 use super::{ConfigError, Pipeline, file};
 
@@ -40,6 +41,22 @@ pub fn read_any_with(path: &Path, secrets: &Secrets) -> Result<AnyPipeline, Conf
 /// # Errors
 /// As [`read_any`].
 pub fn parse_any(text: &str, path: &Path, secrets: &Secrets) -> Result<AnyPipeline, ConfigError> {
+    parse_as_it_is(text, path, secrets).map_err(without_userinfo)
+}
+
+/// An address with a password may stray under any key.
+fn without_userinfo(error: ConfigError) -> ConfigError {
+    let clean = |problem: String| tell::without_userinfo(&problem);
+    match error {
+        ConfigError::Wrong { key, problem } => ConfigError::Wrong { key, problem: clean(problem) },
+        ConfigError::Syntax { path, problem } => {
+            ConfigError::Syntax { path, problem: clean(problem) }
+        }
+        other => other,
+    }
+}
+
+fn parse_as_it_is(text: &str, path: &Path, secrets: &Secrets) -> Result<AnyPipeline, ConfigError> {
     // Text that is no TOML at all may still hold a camera's secrets: the camera's reader tells of
     // it without repeating them.
     let camera = || camera::file::parse(text, path, secrets).map(Box::new);

@@ -9,6 +9,25 @@ pub(in crate::config) fn toml_problem(error: &toml::de::Error, text: &str) -> St
     line.map_or_else(|| problem.clone(), |line| format!("line {line}: {problem}"))
 }
 
+/// `text` without what stands between `://` and `@` in it: who is to be there, and the password.
+pub(in crate::config) fn without_userinfo(text: &str) -> String {
+    let mut pieces = text.split("://");
+    let mut out = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        out.push_str("://");
+        let end =
+            piece.find(|c: char| c.is_whitespace() || "`\"'".contains(c)).unwrap_or(piece.len());
+        match piece[..end].rfind('@') {
+            Some(at) => {
+                out.push('…');
+                out.push_str(&piece[at..]);
+            }
+            None => out.push_str(piece),
+        }
+    }
+    out
+}
+
 /// What `error` says, without values, and with the key that was probably meant.
 pub(super) fn problem(error: &toml::de::Error) -> String {
     without_secrets(error.message().lines().next().unwrap_or_default())
