@@ -101,12 +101,14 @@ mod tests {
         gate.open(|| unreachable!("nobody is waited for"));
         let readers = [(); 3].map(|()| {
             let (gate, inside) = (Arc::clone(&gate), Arc::clone(&inside));
-            std::thread::spawn(move || {
+            let reader = std::thread::Builder::new().name("test-reader".into());
+            let reader = reader.spawn(move || {
                 let key = gate.wait(|| {});
                 inside.fetch_add(1, Ordering::SeqCst);
                 gate.arrived();
                 key
-            })
+            });
+            reader.expect("a thread")
         });
         while lock(&gate.now).waiting < 3 {
             std::thread::yield_now();

@@ -66,15 +66,14 @@ impl Reader {
         let weak = pipeline.downgrade();
         source.connect_pad_added(move |_, pad| {
             let Some(pipeline) = weak.upgrade() else { return };
-            let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
-            let media: String = caps.structure(0).expect("caps").get("media").expect("media");
+            // Caps may not be there yet; the number of the track is in the name.
+            let is_picture = pad.name().starts_with("recv_rtp_src_0_");
             let sink = gst::ElementFactory::make("fakesink").property("sync", false);
             let sink = sink.property("async", false).build().expect("fakesink");
             pipeline.add(&sink).expect("added");
             sink.sync_state_with_parent().expect("plays");
             let into = sink.static_pad("sink").expect("sink");
-            let (is_picture, count) = (media == "video", if media == "video" { &p } else { &s });
-            let count = Arc::clone(count);
+            let count = Arc::clone(if is_picture { &p } else { &s });
             into.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
                 // The last RTP packet of a picture has the marker bit in its header.
                 let marker = |b: &gst::Buffer| b.map_readable().is_ok_and(|m| m[1] & 0x80 != 0);
