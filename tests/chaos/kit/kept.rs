@@ -39,7 +39,8 @@ pub fn complaints(file: &Path) -> String {
     let out = command.output().expect("ffmpeg");
     let said = String::from_utf8_lossy(&out.stderr).into_owned();
     // What the end of ffmpeg's own chain says when pictures do not come at an even rate.
-    let of_the_file = said.lines().filter(|line| !line.starts_with("[null @"));
+    let own = |line: &str| line.starts_with("[null @") || line.contains("Last message repeated");
+    let of_the_file = said.lines().filter(|line| !own(line));
     of_the_file.collect::<Vec<_>>().join("\n")
 }
 
