@@ -44,6 +44,8 @@ pub(super) struct Studio {
     format: RawFormat,
     not_before: Option<Instant>,
     last_picture: Option<Pts>,
+    /// When a slate was last made a key picture.
+    slate_key: Option<Pts>,
     line: Continuous,
     waiting: VecDeque<SoundBlock>,
     left_out: u64,
@@ -62,6 +64,7 @@ impl Studio {
             format: RawFormat::plain(SLATE_SIZE, None),
             not_before: None,
             last_picture: None,
+            slate_key: None,
             line: Continuous::default(),
             waiting: VecDeque::new(),
             left_out: 0,
@@ -84,6 +87,12 @@ impl Studio {
     pub(super) fn slate(&mut self, lines: &[String], at: Pts) {
         let format = self.format.clone();
         let Some(sprite) = self.slates.write(lines, format.size()) else { return };
+        // Slates are few, and the encoder counts pictures: key pictures come by time here.
+        let every = Span::from_seconds(self.shared.camera.encoder.key_every.as_secs_f64());
+        if self.slate_key.is_none_or(|last| at - last >= every) {
+            self.slate_key = Some(at);
+            self.wants_key.store(true, Ordering::Relaxed);
+        }
         match self.blender.on_black(format.info(), &[sprite]) {
             Ok(buffer) => self.encode(format, buffer, at, None),
             Err(e) => tracing::warn!("{e}"),
