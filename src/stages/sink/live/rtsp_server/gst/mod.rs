@@ -217,7 +217,13 @@ impl Drop for Inner {
         mounts.values().for_each(|mount| mount.close());
         let mut all = |_: &rtsp::RTSPServer, _: &rtsp::RTSPClient| rtsp::RTSPFilterResult::Remove;
         self.server.client_filter(Some(&mut all));
-        self.main_loop.quit();
+        // From inside the loop: told before it runs, it would run for ever.
+        let main_loop = self.main_loop.clone();
+        let quit = glib::idle_source_new(None, glib::Priority::DEFAULT, move || {
+            main_loop.quit();
+            glib::ControlFlow::Break
+        });
+        quit.attach(Some(&self.main_loop.context()));
         let here = std::thread::current().id();
         if let Some(thread) = self.thread.take().filter(|t| t.thread().id() != here) {
             let _ = thread.join();
