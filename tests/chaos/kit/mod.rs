@@ -8,6 +8,7 @@ pub mod proxy;
 pub mod row;
 
 use std::net::TcpListener;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant};
@@ -42,7 +43,15 @@ impl Own {
         kill_process(Pid::from_child(&self.0), signal).expect("a process of ours");
     }
 
+    /// Ends it at once. One that has crashed before is told: a row that fails then is no fault of
+    /// the daemon.
     pub fn kill(&mut self) {
+        if let Ok(Some(status)) = self.0.try_wait()
+            && status.code() != Some(0)
+            && status.signal() != Some(9)
+        {
+            eprintln!("process {} had ended: {status}", self.0.id());
+        }
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
