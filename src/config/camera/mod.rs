@@ -1,6 +1,6 @@
 //! A live stream as its TOML file describes it, checked: what `locutor run CAMERA.toml` is told.
 //!
-//! [`file`] reads it; nothing here opens a device, a port or a file.
+//! [`mod@file`] reads it; nothing here opens a device, a port or a file.
 
 pub mod address;
 pub mod file;

@@ -1,6 +1,6 @@
 //! What `locutor check` does: whether files can be run together, and what will be run.
 //!
-//! [`together`] is pure; [`environment`] looks at this machine and leaves it as it was. No line and
+//! [`together`] is pure; [`environment()`] looks at this machine and leaves it as it was. No line and
 //! no error holds a secret.
 
 mod environment;
