@@ -26,7 +26,7 @@ fn readers_come_and_go() {
     let uri = format!("rtsp://127.0.0.1:{}/cam", daemon.rtsp);
     let stays = Reader::of(&uri);
     until("it is read", PATIENCE, || stays.packets() > 50);
-    let _deaf = deaf(daemon.rtsp);
+    let _deaf = ask(daemon.rtsp, 2, true);
     stays.longest_gap();
     let mut served = 0;
     for _ in 0..times(50, 10) {
@@ -47,21 +47,100 @@ fn readers_come_and_go() {
     daemon.stop();
 }
 
-/// Asks for the stream inside its connection, and never reads an answer.
-fn deaf(port: u16) -> TcpStream {
+#[test]
+#[ignore = "of the RTSP server alone"]
+fn reader_of_pictures_only() {
+    let what = "a reader sets up the pictures only, plays and reads: one that was there has its \
+                pictures all the time";
+    odd_reader("reader_of_pictures_only", what, &|port, _| {
+        let mut reads = ask(port, 1, true);
+        let got = bytes_within(&mut reads, 6);
+        assert!(got > 100_000, "it got {got} bytes in six seconds");
+    });
+}
+
+#[test]
+#[ignore = "of the RTSP server alone"]
+fn reader_without_describe() {
+    let what = "a reader sets up the tracks without asking what there is: one that was there has its \
+                pictures all the time";
+    odd_reader("reader_without_describe", what, &|port, _| {
+        bytes_within(&mut ask(port, 2, false), 6);
+    });
+}
+
+#[test]
+#[ignore = "of the RTSP server alone"]
+fn reader_with_a_query() {
+    let what = "a reader asks for the same mount with ?name=value behind it: one that was there has \
+                its pictures all the time";
+    odd_reader("reader_with_a_query", what, &|_, uri| {
+        let other = Reader::of(&format!("{uri}?name=value"));
+        sleep(6.0);
+        drop(other);
+    });
+}
+
+fn bytes_within(stream: &mut TcpStream, seconds: u64) -> usize {
+    stream.set_read_timeout(Some(Duration::from_secs(1))).expect("set");
+    let (since, mut got) = (Instant::now(), 0);
+    let mut bytes = [0; 16 << 10];
+    while since.elapsed() < Duration::from_secs(seconds) {
+        got += std::io::Read::read(stream, &mut bytes).unwrap_or(0);
+    }
+    got
+}
+
+/// Another reader comes beside one that stays, which must not notice.
+fn odd_reader(name: &'static str, what: &'static str, comes: &dyn Fn(u16, &str)) {
+    let Some(mut row) = Row::begin(name, what) else { return };
+    let camera = Camera::start(&[]);
+    let mut daemon = Start::new(row.dir.path(), &[Plan::new("cam", &camera.uri(), SERVE)]).spawn();
+    daemon.until("cam", "live");
+    daemon.until_picture("cam");
+    sleep(2.0);
+    let uri = format!("rtsp://127.0.0.1:{}/cam", daemon.rtsp);
+    let stays = Reader::of(&uri);
+    until("it is read", PATIENCE, || stays.packets() > 50);
+    stays.longest_gap();
+    comes(daemon.rtsp, &uri);
+    let gap = stays.longest_gap();
+    row.note(format!("longest gap of the one that stays {gap:.2?}"));
+    row.ran();
+    assert!(gap < Duration::from_secs(2), "{gap:?}");
+    drop(stays);
+    daemon.stop();
+}
+
+/// Asks for the first `tracks` of the stream inside its connection, after DESCRIBE where `asks_first`
+/// is true; reads the answers to that, and nothing more.
+fn ask(port: u16, tracks: u32, asks_first: bool) -> TcpStream {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("a connection");
     let uri = format!("rtsp://127.0.0.1:{port}/cam");
-    let setup = format!(
-        "SETUP {uri}/stream=0 RTSP/1.0\r\nCSeq: 1\r\n\
-         Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n\r\n"
-    );
-    stream.write_all(setup.as_bytes()).expect("asked");
-    let mut answer = [0; 2048];
-    let n = std::io::Read::read(&mut stream, &mut answer).expect("an answer");
-    let answer = String::from_utf8_lossy(&answer[..n]).into_owned();
-    let session = answer.lines().find_map(|l| l.strip_prefix("Session: "));
-    let session = session.and_then(|s| s.split(';').next()).unwrap_or_default();
-    let play = format!("PLAY {uri}/ RTSP/1.0\r\nCSeq: 2\r\nSession: {session}\r\n\r\n");
+    let mut session = String::new();
+    let mut answer = [0; 4096];
+    if asks_first {
+        let describe = format!("DESCRIBE {uri} RTSP/1.0\r\nCSeq: 8\r\n\r\n");
+        stream.write_all(describe.as_bytes()).expect("asked");
+        let n = std::io::Read::read(&mut stream, &mut answer).expect("an answer");
+        assert!(answer[..n].starts_with(b"RTSP/1.0 200"));
+    }
+    for track in 0..tracks {
+        let channels = format!("{}-{}", track * 2, track * 2 + 1);
+        let setup = format!(
+            "SETUP {uri}/stream={track} RTSP/1.0\r\nCSeq: {}\r\n{session}\
+             Transport: RTP/AVP/TCP;unicast;interleaved={channels}\r\n\r\n",
+            track + 1
+        );
+        stream.write_all(setup.as_bytes()).expect("asked");
+        let n = std::io::Read::read(&mut stream, &mut answer).expect("an answer");
+        let answer = String::from_utf8_lossy(&answer[..n]).into_owned();
+        assert!(answer.starts_with("RTSP/1.0 200"), "{answer}");
+        let id = answer.lines().find_map(|l| l.strip_prefix("Session: "));
+        let id = id.and_then(|s| s.split(';').next()).unwrap_or_default();
+        session = format!("Session: {id}\r\n");
+    }
+    let play = format!("PLAY {uri}/ RTSP/1.0\r\nCSeq: 9\r\n{session}\r\n");
     stream.write_all(play.as_bytes()).expect("asked");
     stream
 }
