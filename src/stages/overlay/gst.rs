@@ -81,6 +81,8 @@ impl Blender {
             }
         }
         self.blend(&mut buffer, info, sprites).map_err(fail)?;
+        // A slate's sprite is large and says something else every second: not worth keeping.
+        self.ready.clear();
         Ok(buffer)
     }
 
