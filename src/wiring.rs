@@ -27,7 +27,7 @@ use crate::stages::overlay::Painter;
 use crate::stages::overlay::gst::Blender;
 use crate::stages::score::hearing::Hearing;
 use crate::stages::score::join::Join;
-use crate::stages::score::scorer::{Scorer, ScorerSettings};
+use crate::stages::score::scorer::Scorer;
 use crate::stages::score::stage::{Nobody, ScoreCounts, ScoreInput, score};
 use crate::stages::sink::gst::Film;
 use crate::stages::sink::stage::{Progress, Records, write};
@@ -219,15 +219,8 @@ fn joined<T>(handle: ScopedJoinHandle<'_, T>, stage: &'static str) -> Result<T, 
 fn scorer(setting: &Setting, engine: &Engine, recording: &Recording) -> Scorer {
     let has_sound = recording.shape().sound.is_some();
     let line = has_sound.then(|| AudioLine::new(setting.spectrum(), Tick::default()));
-    let settings = ScorerSettings {
-        window: setting.schedule.window,
-        face_chunk: setting.schedule.face_chunk,
-        crop_lag: setting.crop_lag,
-        mode: setting.mode,
-        scale: setting.scale,
-    };
     let hearing = Hearing::new(line, Tick::default());
-    Scorer::new(Box::new(engine.speaker()), settings, hearing, has_sound)
+    Scorer::new(Box::new(engine.speaker()), setting.scorer(), hearing, has_sound)
 }
 
 fn feed_sound(sound: SoundReader, to: &Sender<ScoreInput>, stop: &AtomicBool) {

@@ -91,7 +91,10 @@ fn in_words(source: &Source, found: &Findings) -> String {
     }
     match (found.sound, found.loudness) {
         (true, Some(loudness)) => line(format!("sound:    yes, loudness {loudness:.3} (0 to 1)")),
-        _ => line("sound:    none: faces are found, but nobody can be said to speak".into()),
+        _ if found.size.is_some() => {
+            line("sound:    none: faces are found, but nobody can be said to speak".into());
+        }
+        _ => {}
     }
     if let Some(skew) = found.skew_seconds {
         line(format!("skew:     sound is {:+.0} ms from the picture on arrival", skew * 1_000.0));

@@ -1,5 +1,7 @@
-//! Words that every stage uses: time, geometry, pictures, evidence, and the edges between stages.
+//! Words that every stage uses: time, geometry, pictures, evidence, the edges between stages,
+//! and how long to wait before something is tried again.
 
+pub mod backoff;
 pub mod edge;
 pub mod evidence;
 pub mod exit;

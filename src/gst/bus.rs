@@ -43,6 +43,24 @@ impl std::fmt::Display for Fault {
     }
 }
 
+impl Fault {
+    /// What the library says of the source at `uri`, as people say it.
+    pub fn of_source(&self, uri: &url::Url) -> String {
+        let host = uri.host_str().unwrap_or_default();
+        let at = uri.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        if self.unauthorized {
+            return format!("{at} does not take this user and password; check `credentials`");
+        }
+        if self.not_found {
+            return format!("{at} has nothing at {}", uri.path());
+        }
+        if self.text.contains("Failed to connect") || self.text.contains("Could not connect") {
+            return format!("no connection to {at}");
+        }
+        self.text.clone()
+    }
+}
+
 /// Warnings kept word for word; the rest are only counted.
 const WARNINGS_KEPT: usize = 8;
 

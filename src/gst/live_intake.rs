@@ -16,6 +16,7 @@ use super::bus::BusListener;
 use super::elements::{ElementError, broken, chain, make};
 use super::live_source::{Head, head};
 use super::picture::{self, GstPicture};
+use super::running_time;
 use crate::config::camera::Source;
 use crate::core::edge::{ByteSize, Capacity, WhenFull, edge};
 use crate::core::time::{Pts, Span};
@@ -334,15 +335,4 @@ fn sound_block(sample: &gst::SampleRef) -> Option<SoundBlock> {
     let (pairs, _) = map.as_slice().as_chunks::<2>();
     let samples = pairs.iter().map(|b| i16::from_le_bytes(*b)).collect();
     Some(SoundBlock { pts: running_time(sample), samples })
-}
-
-/// A buffer's running time.
-fn running_time(sample: &gst::SampleRef) -> Option<Pts> {
-    let pts = sample.buffer()?.pts()?;
-    let segment = sample.segment()?.downcast_ref::<gst::ClockTime>()?;
-    let ns = |t: gst::ClockTime| i64::try_from(t.nseconds()).unwrap_or(i64::MAX);
-    match segment.to_running_time_full(pts)? {
-        gst::Signed::Positive(t) => Some(Pts::from_ns(ns(t))),
-        gst::Signed::Negative(t) => Some(Pts::from_ns(-ns(t))),
-    }
 }

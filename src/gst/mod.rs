@@ -18,6 +18,8 @@ pub mod wanted;
 
 use std::sync::OnceLock;
 
+use crate::core::time::Pts;
+
 /// GStreamer could not be started.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("GStreamer does not start: {0}; install it with: apt-get install libgstreamer1.0-0")]
@@ -30,6 +32,17 @@ pub struct StartError(String);
 pub fn start() -> Result<(), StartError> {
     static STARTED: OnceLock<Result<(), StartError>> = OnceLock::new();
     STARTED.get_or_init(|| gstreamer::init().map_err(|e| StartError(e.to_string()))).clone()
+}
+
+/// A buffer's running time, which may lie before zero (encoder priming).
+pub fn running_time(sample: &gstreamer::SampleRef) -> Option<Pts> {
+    let pts = sample.buffer()?.pts()?;
+    let segment = sample.segment()?.downcast_ref::<gstreamer::ClockTime>()?;
+    let ns = |t: gstreamer::ClockTime| i64::try_from(t.nseconds()).unwrap_or(i64::MAX);
+    match segment.to_running_time_full(pts)? {
+        gstreamer::Signed::Positive(t) => Some(Pts::from_ns(ns(t))),
+        gstreamer::Signed::Negative(t) => Some(Pts::from_ns(-ns(t))),
+    }
 }
 
 /// The library's version, e.g. `1.22.0`.

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
-use super::setting::LiveSetting;
+use super::setting::setting;
 use crate::config::camera::{Camera, Sink};
 use crate::config::{AnyPipeline, ConfigError, read_any};
 use crate::gst::live_encoder::{Chosen, choose};
@@ -15,7 +15,7 @@ use crate::models::Package;
 use crate::models::shelf::{Role, find};
 use crate::onnx::engine::Engine;
 use crate::onnx::session::SessionOptions;
-use crate::run::RunError;
+use crate::run::{RunError, Setting};
 
 /// A stream ready to be started.
 #[derive(Clone)]
@@ -27,7 +27,7 @@ pub struct Prepared {
     /// The stream as configured.
     pub camera: Camera,
     /// What its stages are built from.
-    pub setting: LiveSetting,
+    pub setting: Setting,
     /// Who runs its models.
     pub engine: Arc<Engine>,
     /// Which encoder works here.
@@ -82,7 +82,7 @@ impl Prepared {
         crate::gst::start().map_err(|e| RunError::Setting(e.to_string()))?;
         let speaker = find(Role::Speaker, camera.package.as_deref())?;
         let detector = find(Role::Detector, camera.detector.as_deref())?;
-        let setting = LiveSetting::new(&camera, &speaker, &detector)?;
+        let setting = setting(&camera, &speaker, &detector)?;
         let engine = engines.get(&camera, (&speaker, &detector))?;
         let encoder = if camera.sinks.iter().any(Sink::takes_video) {
             choose(camera.encoder.element.as_deref()).map_err(RunError::Element)?

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::clock::StreamClock;
 use crate::config::camera::Source;
 use crate::core::picture::Picture;
 use crate::core::time::Pts;
@@ -71,9 +70,9 @@ struct Seen {
 /// Where an element or a model is missing.
 pub fn probe(source: &Source, span: Duration) -> Result<Findings, RunError> {
     crate::gst::start().map_err(|e| RunError::Setting(e.to_string()))?;
-    let (clock, begun) = (StreamClock::start(), Instant::now());
+    let begun = Instant::now();
     let seen: Arc<Mutex<Seen>> = Arc::default();
-    let graph = build(source, taps(&seen, clock)).map_err(RunError::Element)?;
+    let graph = build(source, taps(&seen)).map_err(RunError::Element)?;
     let mut trouble = graph.play().err();
     let patience = source.stall_after + span;
     loop {
@@ -81,7 +80,7 @@ pub fn probe(source: &Source, span: Duration) -> Result<Findings, RunError> {
         let first = lock(&seen).first;
         let enough = first.is_some_and(|at| at.elapsed() >= span);
         trouble = trouble.or_else(|| graph.shown().error);
-        trouble = trouble.or_else(|| graph.bus.spoken().error.map(|f| f.text));
+        trouble = trouble.or_else(|| graph.bus.spoken().error.map(|f| f.of_source(&source.uri)));
         if enough || trouble.is_some() || graph.shown().ended || begun.elapsed() > patience {
             break;
         }
@@ -100,7 +99,7 @@ fn lock(seen: &Mutex<Seen>) -> std::sync::MutexGuard<'_, Seen> {
     seen.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn taps(seen: &Arc<Mutex<Seen>>, _clock: StreamClock) -> Taps {
+fn taps(seen: &Arc<Mutex<Seen>>) -> Taps {
     let (pictures, heard) = (Arc::clone(seen), Arc::clone(seen));
     Taps {
         picture: Arc::new(move |raw: RawPicture| {

@@ -303,6 +303,6 @@ fn banner(prepared: &Prepared) {
         prepared.engine.provider(),
         prepared.encoder.element,
         camera.sinks.len(),
-        setting.delay().seconds() * 1_000.0,
+        setting.schedule.span_held.seconds() * 1_000.0,
     );
 }

@@ -21,7 +21,6 @@ use super::stream::Shared;
 use crate::core::edge::{Receiver, Sender, WhenFull, edge};
 use crate::core::picture::Frame;
 use crate::core::time::{Epoch, Pts};
-use crate::gst::bus::Fault;
 use crate::gst::live_intake::{LiveGraph, Taps, build};
 use crate::stages::score::stage::ScoreInput;
 use crate::stages::source::live::anchor::Anchor;
@@ -91,7 +90,7 @@ pub(super) fn session(shared: &Arc<Shared>, going: &mut Going, opened: &dyn Fn(&
         Ok(graph) => {
             let lane = Lane { look_out, found, score_in, intake: &intake };
             let loss = watch(shared, &graph, lane, opened, going);
-            close(graph);
+            graph.stop_within(CLOSE_PATIENCE);
             loss
         }
     };
@@ -301,31 +300,11 @@ fn lost(shared: &Shared, graph: &LiveGraph) -> Option<Loss> {
             () => Reason::Unreachable,
         };
         let why = match missing.is_empty() {
-            true => in_plain_words(&shared.camera.source.uri, &fault),
+            true => fault.of_source(&shared.camera.source.uri),
             false => format!("GStreamer lacks a plugin for: {}", missing.join(", ")),
         };
         return Some(Loss { reason, why: shared.redacted(&why) });
     }
     let why = "the source has ended".to_owned();
     shown.ended.then_some(Loss { reason: Reason::Ended, why })
-}
-
-/// What the library says of a network, as people say it.
-fn in_plain_words(uri: &url::Url, fault: &Fault) -> String {
-    let host = uri.host_str().unwrap_or_default();
-    let at = uri.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-    if fault.unauthorized {
-        return format!("{at} does not take this user and password; check `credentials`");
-    }
-    if fault.not_found {
-        return format!("{at} has nothing at {}", uri.path());
-    }
-    if fault.text.contains("Failed to connect") || fault.text.contains("Could not connect") {
-        return format!("no connection to {at}");
-    }
-    fault.text.clone()
-}
-
-fn close(graph: LiveGraph) {
-    graph.stop_within(CLOSE_PATIENCE);
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::chaos::Point;
 use super::load::{Load, Spending};
+use super::setting::SOUND_CHUNK;
 use super::status::Beat;
 use super::stream::{Shared, Told};
 use crate::config::camera::Show;
@@ -22,7 +23,7 @@ use crate::stages::explain::Mode;
 use crate::stages::features::audio_line::AudioLine;
 use crate::stages::score::hearing::Hearing;
 use crate::stages::score::join::Join;
-use crate::stages::score::scorer::{Scorer, ScorerSettings};
+use crate::stages::score::scorer::Scorer;
 use crate::stages::score::stage::{LookIn, ScoreInput, score};
 use crate::stages::source::live::{Loss, Reason};
 
@@ -160,15 +161,9 @@ fn scorer(shared: &Shared, has_sound: bool) -> (Scorer, Join) {
     // Nothing before the session is known, or waited for.
     let first = Tick::nearest(shared.clock.now() - Span::from_ms(4_000));
     let line = has_sound.then(|| AudioLine::new(setting.spectrum(), first));
-    let settings = ScorerSettings {
-        window: setting.schedule.window,
-        face_chunk: setting.schedule.face_chunk,
-        crop_lag: setting.crop_lag,
-        mode: setting.mode,
-        scale: setting.scale,
-    };
-    let hearing = Hearing::new(line, first).in_chunks_of(setting.sound_chunk);
-    let scorer = Scorer::new(Box::new(shared.engine.speaker()), settings, hearing, has_sound);
+    let hearing = Hearing::new(line, first).in_chunks_of(SOUND_CHUNK);
+    let scorer =
+        Scorer::new(Box::new(shared.engine.speaker()), setting.scorer(), hearing, has_sound);
     (scorer, Join::new(setting.rule, setting.floor, has_sound))
 }
 

@@ -13,25 +13,27 @@ use super::latency::Latencies;
 use super::load::Load;
 use super::meters::{Meters, because, of, of_stream};
 use super::session::{Going, session};
-use super::setting::LiveSetting;
 use super::show::show;
 use super::status::{SourceState, Status};
 use super::studio::Studio;
 use crate::config::camera::{Camera, Show};
+use crate::core::backoff::Backoff;
 use crate::core::edge::{ByteSize, Receiver, Sender, WhenFull, edge};
 use crate::core::evidence::FrameEvidence;
 use crate::core::meter::EdgeMeter;
 use crate::core::picture::Frame;
 use crate::core::time::{Epoch, Span, Tick};
 use crate::onnx::engine::Engine;
+use crate::run::Setting;
 use crate::stages::sink::events::hub::EventHub;
 use crate::stages::sink::fan_out::FanOut;
 use crate::stages::sink::records::PictureSize;
 use crate::stages::sink::records::event::Event;
 use crate::stages::source::SoundBlock;
-use crate::stages::source::live::backoff::Backoff;
 use crate::stages::source::live::{Loss, Reason};
 
+/// A source that was well for so long has earned a quick first try.
+const WELL_FOR: Duration = Duration::from_secs(20);
 /// How often a waiting stream looks whether it is to end.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -67,7 +69,7 @@ pub struct Shared {
     /// Whether it is to end.
     pub stop: Arc<AtomicBool>,
     /// What its stages are built from.
-    pub setting: LiveSetting,
+    pub setting: Setting,
     /// Who runs its models.
     pub engine: Arc<Engine>,
     /// Where its packets go.
@@ -100,7 +102,7 @@ pub struct Parts {
     /// The stream as configured.
     pub camera: Camera,
     /// What its stages are built from.
-    pub setting: LiveSetting,
+    pub setting: Setting,
     /// Who runs its models.
     pub engine: Arc<Engine>,
     /// The metrics of the process.
@@ -177,8 +179,7 @@ fn share(parts: Parts, latency: Latencies) -> (Shared, ShowEnds, Arc<AtomicBool>
 /// Opens the source, again and again.
 fn supervise(shared: &Arc<Shared>, showing: &std::thread::JoinHandle<()>) {
     let source = &shared.camera.source;
-    let seed = shared.camera.name.bytes().fold(17, |s, b| s * 31 + u64::from(b));
-    let mut backoff = Backoff::new(source.retry_first, source.retry_most, seed);
+    let mut backoff = Backoff::new(source.retry_first, source.retry_most);
     let mut going = Going::default();
     let mut away_since: Option<Instant> = None;
     while !shared.stop.load(Ordering::Relaxed) && !showing.is_finished() {
@@ -240,7 +241,12 @@ fn away(
     let name = &shared.camera.name;
     let wait = match loss.reason {
         Reason::Changed => Duration::ZERO,
-        _ => backoff.wait(lived.map_or(Duration::ZERO, |at| at.elapsed())),
+        _ => {
+            if lived.is_some_and(|at| at.elapsed() >= WELL_FOR) {
+                backoff.reset();
+            }
+            backoff.next_wait()
+        }
     };
     let next_try = Instant::now() + wait;
     let why = loss.why.clone();
@@ -259,7 +265,7 @@ impl Shared {
     /// How late a picture is shown after its capture.
     pub fn delay(&self) -> Span {
         match self.camera.show {
-            Show::Delay => self.setting.delay(),
+            Show::Delay => self.setting.schedule.span_held,
             Show::Latest => Span::ZERO,
         }
     }
@@ -269,7 +275,7 @@ impl Shared {
         let hop = self.setting.schedule.window.hop;
         let more = hop * (self.load.spending().hops - 1);
         let more = Tick::SPAN.ns() * i64::try_from(more).unwrap_or(0);
-        self.setting.delay() + Span::from_ns(more)
+        self.setting.schedule.span_held + Span::from_ns(more)
     }
 
     /// `text` without what must not be told.

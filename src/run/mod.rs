@@ -20,7 +20,7 @@ use crate::config::{LookaheadChoice, Pipeline};
 use crate::core::time::Span;
 use crate::live::setting::{CROP_LAG, MOST_SMOOTHING, live_policy};
 use crate::models::Package;
-use crate::models::manifest::AudioRecipe;
+use crate::models::manifest::{AudioRecipe, SpeakerManifest};
 use crate::models::shelf::{Role, find};
 use crate::onnx::engine::Engine;
 use crate::onnx::session::SessionOptions;
@@ -35,6 +35,7 @@ use crate::stages::score::budget::{Reach, Schedule};
 use crate::stages::score::decide::DecisionRule;
 use crate::stages::score::floor::FloorRules;
 use crate::stages::score::hearing::CHUNK_TICKS;
+use crate::stages::score::scorer::ScorerSettings;
 use crate::stages::sink::records::Ending;
 use crate::stages::sink::records::event::{Event, Start};
 use crate::stages::sink::records::summary::Summary;
@@ -72,16 +73,36 @@ pub struct Setting {
 impl Setting {
     /// A fresh front end for the model's sound.
     pub fn spectrum(&self) -> Spectrum {
-        spectrum(self.hears)
+        match self.hears {
+            AudioRecipe::Mfcc13 => Spectrum::Mfcc(Box::new(Mfcc::new())),
+            AudioRecipe::LogMel40 => Spectrum::LogMel(Box::new(LogMel::new())),
+        }
+    }
+
+    /// How the scorer works.
+    pub const fn scorer(&self) -> ScorerSettings {
+        ScorerSettings {
+            window: self.schedule.window,
+            face_chunk: self.schedule.face_chunk,
+            crop_lag: self.crop_lag,
+            mode: self.mode,
+            scale: self.scale,
+        }
     }
 }
 
-/// A fresh front end for a model that hears so.
-pub fn spectrum(hears: AudioRecipe) -> Spectrum {
-    match hears {
-        AudioRecipe::Mfcc13 => Spectrum::Mfcc(Box::new(Mfcc::new())),
-        AudioRecipe::LogMel40 => Spectrum::LogMel(Box::new(LogMel::new())),
-    }
+/// How the package of `manifest` decides, over no more ticks than `most_smoothing`.
+///
+/// # Errors
+/// Where it asks for something impossible.
+pub fn decision_rule(
+    manifest: &SpeakerManifest,
+    most_smoothing: u32,
+) -> Result<DecisionRule, RunError> {
+    let decision = &manifest.decision;
+    let smoothing = u32::try_from(decision.smoothing_ticks.get()).unwrap_or(u32::MAX);
+    DecisionRule::new(decision.threshold.get(), smoothing.min(most_smoothing))
+        .map_err(|e| RunError::Setting(e.to_string()))
 }
 
 /// What a run came to.
@@ -200,12 +221,8 @@ pub fn setting(
     video: &VideoShape,
 ) -> Result<Setting, RunError> {
     let manifest = speaker.speaker()?;
-    let decision = &manifest.decision;
-    let smoothing = u32::try_from(decision.smoothing_ticks.get()).unwrap_or(u32::MAX);
     let live = pipeline.lookahead != LookaheadChoice::File;
-    let smoothing = if live { smoothing.min(MOST_SMOOTHING) } else { smoothing };
-    let rule = DecisionRule::new(decision.threshold.get(), smoothing)
-        .map_err(|e| RunError::Setting(e.to_string()))?;
+    let rule = decision_rule(manifest, if live { MOST_SMOOTHING } else { u32::MAX })?;
     let mode = pipeline.explain.unwrap_or(manifest.explain.default_mode);
     let finds = detector.detector()?;
     let plan = PlanSettings::of_detector(finds.certain_face_px, finds.widest_px);

@@ -10,10 +10,11 @@ use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
 
 use super::{RawPicture, SoundBlock, SoundShape, SourceError, SourceShape, VideoShape};
-use crate::core::time::{Pts, Rate, Span};
+use crate::core::time::{Rate, Span};
 use crate::gst::bus::BusListener;
 use crate::gst::intake::{Found, Graph, build};
 use crate::gst::picture::GstPicture;
+use crate::gst::running_time;
 
 /// How long a file may take to show its first picture.
 const OPEN_DEADLINE: Duration = Duration::from_secs(30);
@@ -266,16 +267,6 @@ fn shape(
 
 fn span(time: gst::ClockTime) -> Span {
     Span::from_ns(i64::try_from(time.nseconds()).unwrap_or(i64::MAX))
-}
-
-/// A buffer's running time, which may lie before zero (encoder priming).
-fn running_time(sample: &gst::SampleRef) -> Option<Pts> {
-    let pts = sample.buffer()?.pts()?;
-    let segment = sample.segment()?.downcast_ref::<gst::ClockTime>()?;
-    match segment.to_running_time_full(pts)? {
-        gst::Signed::Positive(t) => Some(Pts::from_ns(span(t).ns())),
-        gst::Signed::Negative(t) => Some(Pts::from_ns(-span(t).ns())),
-    }
 }
 
 /// Pulls samples until the stream ends or the pipeline fails.

@@ -15,6 +15,7 @@ use super::spool::{Message, Spool};
 use super::trouble::{SpoolMeter, Trouble};
 use super::{LineKind, OpenError, tls};
 use crate::config::camera::Login;
+use crate::core::backoff::Backoff;
 use crate::core::edge::NoItem;
 
 /// A whole exchange takes no longer.
@@ -129,7 +130,7 @@ struct Work {
     spool: Spool,
     now: Option<Message>,
     tries: u32,
-    wait: Duration,
+    backoff: Backoff,
     due: Instant,
 }
 
@@ -163,14 +164,14 @@ impl Work {
             }
         }
         self.now = Some(message);
-        self.due = Instant::now() + self.wait;
-        self.wait = (self.wait * 2).min(WAIT.1);
+        self.due = Instant::now() + self.backoff.next_wait();
         false
     }
 
     fn done(&mut self, number: u64) {
         self.spool.ack(number);
-        (self.tries, self.wait, self.now) = (0, WAIT.0, None);
+        (self.tries, self.now) = (0, None);
+        self.backoff.reset();
     }
 
     /// How long there is nothing to do.
@@ -187,7 +188,8 @@ pub fn run(
     mut trouble: Trouble,
     mut meter: SpoolMeter,
 ) {
-    let mut work = Work { spool, now: None, tries: 0, wait: WAIT.0, due: Instant::now() };
+    let backoff = Backoff::new(WAIT.0, WAIT.1);
+    let mut work = Work { spool, now: None, tries: 0, backoff, due: Instant::now() };
     let mut ended: Option<Instant> = None;
     let mut busy = false;
     loop {

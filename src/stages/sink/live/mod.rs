@@ -4,7 +4,6 @@
 //! thread ([`SinkHandle`]). Promises: a sink reads its own edge and nothing else; it recovers by
 //! itself, with back-off; it says in [`Status`] when it is in trouble; it ends when the edge ends.
 
-mod backoff;
 pub mod file;
 mod gather;
 mod gst;

@@ -1,11 +1,10 @@
 //! A live source: what it takes to come back whenever it goes away.
 //!
-//! [`backoff`] says how long to wait before the next try; [`anchor`] puts whatever clock a source
+//! [`crate::core::backoff`] says how long to wait before the next try; [`anchor`] puts whatever clock a source
 //! has on the stream's own, which never jumps; the pictures and sounds themselves come from
 //! `crate::gst::live_intake`.
 
 pub mod anchor;
-pub mod backoff;
 
 /// Why a source was lost: a word for metrics, and words for people.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,6 @@ mod desk;
 mod plan;
 
 use std::cell::RefCell;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,6 +16,7 @@ use rumqttc::{AsyncClient, ConnectionError, Event, Packet};
 use super::outlet::Inlet;
 use super::spool::Spool;
 use super::trouble::{SpoolMeter, Trouble};
+use crate::core::backoff::Backoff;
 use desk::{Desk, REQUESTS};
 pub use plan::Plan;
 
@@ -87,7 +87,7 @@ async fn take(desk: &RefCell<Desk>, lines: &mut Inlet) {
 
 /// Connects again and again.
 async fn talk(desk: &RefCell<Desk>, plan: &Plan) {
-    let mut wait = WAIT.0;
+    let mut backoff = Backoff::new(WAIT.0, WAIT.1);
     loop {
         let (met, error) = converse(desk, plan).await;
         desk.borrow_mut().disconnected();
@@ -99,8 +99,11 @@ async fn talk(desk: &RefCell<Desk>, plan: &Plan) {
             trouble.is(&format!("{}: {}", plan.broker, words(&error)));
             trouble.reconnects(reason(&error));
         }
-        wait = if met { WAIT.0 } else { (wait * 2).min(WAIT.1) };
-        tokio::time::sleep(jittered(wait)).await;
+        if met {
+            backoff.reset();
+        }
+        let wait = backoff.next_wait();
+        tokio::time::sleep(wait).await;
     }
 }
 
@@ -121,12 +124,6 @@ async fn converse(desk: &RefCell<Desk>, plan: &Plan) -> (bool, ConnectionError) 
             Err(error) => return (met, error),
         }
     }
-}
-
-/// Between half of `wait` and all of it, so that many do not come back at the same moment.
-fn jittered(wait: Duration) -> Duration {
-    let random = RandomState::new().hash_one(0_u8) >> 11;
-    wait.mul_f64(0.5 + 0.5 * random as f64 / (1_u64 << 53) as f64)
 }
 
 /// The label of a lost connection.

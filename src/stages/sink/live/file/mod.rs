@@ -9,10 +9,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::backoff::Backoff;
 use super::gather::{Formats, Gather};
 use super::gst::{MuxError, Muxing, Wrap};
 use super::{SinkContext, SinkError, SinkHandle};
+use crate::core::backoff::Backoff;
 use crate::core::edge::{NoItem, Receiver};
 use crate::gst::packet::{Kind, Packet};
 use crate::live::meters::{Meters, because};

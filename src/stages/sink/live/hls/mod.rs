@@ -12,9 +12,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::backoff::Backoff;
 use super::gather::Gather;
 use super::{SinkContext, SinkError, SinkHandle};
+use crate::core::backoff::Backoff;
 use crate::core::edge::{NoItem, Receiver};
 use crate::gst::packet::{Kind, Packet};
 use crate::live::meters::{Meters, because};

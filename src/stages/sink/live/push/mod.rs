@@ -4,10 +4,10 @@ mod gst;
 
 use std::time::{Duration, Instant};
 
-use super::backoff::Backoff;
 use super::gather::Gather;
 use super::{SinkContext, SinkError, SinkHandle};
 use crate::config::camera::Login;
+use crate::core::backoff::Backoff;
 use crate::core::edge::{NoItem, Receiver};
 use crate::gst::packet::{Kind, Packet};
 use crate::live::meters::{Meters, because};

@@ -16,11 +16,11 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::backoff::Backoff;
 use super::gather::Gather;
 use super::gst::MuxError;
 use super::{SinkContext, SinkError, SinkHandle};
 use crate::config::camera::Recording;
+use crate::core::backoff::Backoff;
 use crate::core::edge::{NoItem, Receiver};
 use crate::core::time::{Pts, Span};
 use crate::gst::packet::{Kind, Packet};
