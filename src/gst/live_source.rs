@@ -36,6 +36,9 @@ pub fn head(source: &Source) -> Result<Head, ElementError> {
         "srt" => {
             let element = make("srtsrc")?;
             element.set_property("uri", uri);
+            if let Some(login) = &source.login {
+                element.set_property("passphrase", login.password.expose_secret());
+            }
             (vec![element, make("parsebin")?], false)
         }
         "rtmp" | "rtmps" => {

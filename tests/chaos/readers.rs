@@ -227,5 +227,11 @@ fn clock_step() {
         daemon.until_picture("cam");
     }
     daemon.stop();
-    crate::kit::kept::all_play(&dir.join("kept"));
+    let kept = dir.join("kept");
+    // The daemon has seen the clock step: it named what it kept by three different hours.
+    let films = crate::kit::kept::recordings(&kept);
+    let hours = films.iter().filter_map(|f| Some(f.file_name()?.to_str()?.get(..2)?.to_owned()));
+    let hours: std::collections::BTreeSet<_> = hours.collect();
+    assert!(hours.len() >= 3, "{films:?}");
+    crate::kit::kept::all_play(&kept);
 }

@@ -61,7 +61,9 @@ fn soak() {
         Plan::new("b", &stay[1].uri(), SERVE),
         Plan::new("c", &crate::kit::camera::uri(port), &record.replace("kept", "kept-c")),
     ];
-    let mut daemon = Start::new(row.dir.path(), &plans).spawn();
+    // As the unit and the container run it.
+    let start = Start::new(row.dir.path(), &plans).with("MALLOC_ARENA_MAX", "2");
+    let mut daemon = start.spawn();
     for plan in &plans {
         daemon.until(&plan.name, "live");
     }
