@@ -36,6 +36,8 @@ pub enum SourceState {
 pub struct Beat {
     /// The stage.
     pub stage: &'static str,
+    /// Whether it waits for a disk or a network: no restart makes those answer.
+    pub outward: bool,
     count: AtomicU64,
 }
 
@@ -51,6 +53,10 @@ impl Beat {
     }
 }
 
+/// The trouble of a sink that stands still.
+const UNANSWERED: &str = "what it writes to does not answer; what is too much to keep until it \
+                          does is left out";
+
 /// A sink that is not well, by name.
 pub type SinkTroubles = std::collections::BTreeMap<String, String>;
 
@@ -59,6 +65,7 @@ struct Inner {
     source: Mutex<SourceState>,
     beats: Mutex<Vec<Arc<Beat>>>,
     troubles: Mutex<SinkTroubles>,
+    unanswered: Mutex<Vec<&'static str>>,
 }
 
 /// A stream's status; clones are handles to the same.
@@ -73,7 +80,8 @@ impl Status {
     /// A stream that is about to connect.
     pub fn new(stream: &str) -> Self {
         let source = Mutex::new(SourceState::Connecting { since: Instant::now() });
-        let inner = Inner { source, beats: Mutex::default(), troubles: Mutex::default() };
+        let (beats, troubles) = (Mutex::default(), Mutex::default());
+        let inner = Inner { source, beats, troubles, unanswered: Mutex::default() };
         Self { stream: stream.into(), inner: Arc::new(inner) }
     }
 
@@ -89,7 +97,17 @@ impl Status {
 
     /// A new stage that beats; it is watched until the handle is dropped.
     pub fn beat(&self, stage: &'static str) -> Arc<Beat> {
-        let beat = Arc::new(Beat { stage, count: AtomicU64::new(0) });
+        self.watched(stage, false)
+    }
+
+    /// The same of a sink that writes to a disk or another machine: where it stands still that is
+    /// told as its trouble, and no fault of this process.
+    pub fn outward_beat(&self, sink: &'static str) -> Arc<Beat> {
+        self.watched(sink, true)
+    }
+
+    fn watched(&self, stage: &'static str, outward: bool) -> Arc<Beat> {
+        let beat = Arc::new(Beat { stage, outward, count: AtomicU64::new(0) });
         lock(&self.inner.beats).push(Arc::clone(&beat));
         beat
     }
@@ -111,9 +129,18 @@ impl Status {
         }
     }
 
+    /// The sinks whose disk or network does not answer right now.
+    pub fn set_unanswered(&self, sinks: Vec<&'static str>) {
+        *lock(&self.inner.unanswered) = sinks;
+    }
+
     /// The sinks that are in trouble.
     pub fn troubles(&self) -> SinkTroubles {
-        lock(&self.inner.troubles).clone()
+        let mut troubles = lock(&self.inner.troubles).clone();
+        for sink in lock(&self.inner.unanswered).iter() {
+            troubles.insert((*sink).to_owned(), UNANSWERED.to_owned());
+        }
+        troubles
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Takes the streams' beats and the states of their sources. A [`Judge`] says which stages have not
 //! moved since it last looked although pictures come; while there are any, no ping is sent, and
-//! systemd ends the process and starts it anew. A source that is known to be away is no fault.
+//! systemd ends the process and starts it anew. A source that is known to be away is no fault, nor is a
+//! sink whose disk or network does not answer: that is the sink's trouble, told as such.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -41,17 +42,19 @@ impl Judge {
         for status in streams {
             let source = status.source();
             let mut moved = false;
-            let mut still = Vec::new();
+            let (mut still, mut waits) = (Vec::new(), Vec::new());
             for (n, beat) in status.beats().iter().enumerate() {
                 let place = (Arc::clone(&status.stream), beat.stage, n);
                 let count = beat.count();
                 match self.counts.get(&place) {
+                    Some(before) if *before == count && beat.outward => waits.push(beat.stage),
                     Some(before) if *before == count => still.push(beat.stage),
                     Some(_) => moved = true,
                     None => {}
                 }
                 counts.insert(place, count);
             }
+            status.set_unanswered(waits);
             let name = &status.stream;
             match source {
                 SourceState::Live { since } if self.looked.is_some_and(|l| since <= l) => {

@@ -46,6 +46,23 @@ fn a_source_that_is_away_is_no_fault_as_long_as_it_is_tried_again() {
     assert_eq!(judge.look(&streams, at(170)), ["door: encoder"]);
 }
 
+#[test]
+fn a_disk_that_does_not_answer_is_the_sinks_trouble_and_no_fault_of_the_process() {
+    let (door, mut judge) = (Status::new("door"), Judge::default());
+    let start = Instant::now();
+    let at = |s: u64| start + Duration::from_secs(s);
+    door.set_source(SourceState::Live { since: start });
+    let recorder = door.outward_beat("record");
+    let streams = [door.clone()];
+    judge.look(&streams, at(0));
+    assert!(door.troubles().is_empty());
+    assert!(judge.look(&streams, at(5)).is_empty(), "the watchdog is fed");
+    assert!(door.troubles()["record"].contains("does not answer"));
+    recorder.beat();
+    judge.look(&streams, at(10));
+    assert!(door.troubles().is_empty());
+}
+
 /// What [`pings_end_when_a_stage_does`] runs in a process with a service manager's environment.
 #[test]
 #[ignore = "run by another test, as its child"]

@@ -16,10 +16,14 @@ mod disk;
 mod doc;
 /// What all rows need.
 mod kit;
+/// How late pictures reach a client.
+mod latency;
 /// Streams beside each other; reload.
 mod neighbours;
 /// Those who read, and where events go.
 mod readers;
+/// A disk that stops answering.
+mod slow_disk;
 /// Long runs.
 mod soak;
 /// The camera goes away and comes back.

@@ -68,6 +68,14 @@ struct Options {
     /// Seconds until the picture's RTP clock wraps; it starts at chance without it.
     #[arg(long)]
     wraps_after: Option<u32>,
+    /// Draws each picture's number in the clip into its lower left corner: two squares that say
+    /// what is black and what white, then twelve for the number, the highest bit first.
+    #[arg(long)]
+    numbered: bool,
+    /// Writes a line for every picture that is sent to this file: its number in the clip and when,
+    /// in nanoseconds of Unix time.
+    #[arg(long)]
+    sent: Option<PathBuf>,
     /// Where encoded clips are remembered.
     #[arg(long)]
     cache: Option<PathBuf>,

@@ -7,6 +7,7 @@ use gstreamer as gst;
 use gstreamer_app as gst_app;
 use serde::{Deserialize, Serialize};
 
+use super::number;
 use crate::{Codec, Options};
 
 /// Samples a second of the sound, one byte each.
@@ -49,7 +50,9 @@ impl Clip {
 fn cached(dir: &Path, options: &Options) -> PathBuf {
     let name = options.clip.file_stem().unwrap_or_default().to_string_lossy();
     let ((w, h), (n, d)) = (options.size, options.rate);
-    dir.join(format!("{name}-{:?}-{w}x{h}-{n}-{d}-{}.clip", options.codec, options.seconds))
+    let numbered = if options.numbered { "-numbered" } else { "" };
+    let Options { codec, seconds, .. } = options;
+    dir.join(format!("{name}-{codec:?}-{w}x{h}-{n}-{d}-{seconds}{numbered}.clip"))
 }
 
 /// What the pictures are called.
@@ -84,7 +87,8 @@ fn encode(options: &Options) -> Result<Clip, String> {
     };
     let description = format!(
         "filesrc name=file ! decodebin name=d d. ! queue ! videoconvert ! videoscale ! videorate ! \
-         video/x-raw,format=I420,width={w},height={h},framerate={n}/{d} ! {encoder} ! {} ! \
+         video/x-raw,format=I420,width={w},height={h},framerate={n}/{d} ! \
+         identity name=number ! {encoder} ! {} ! \
          appsink name=pictures sync=false  d. ! queue ! audioconvert ! audioresample ! \
          audio/x-raw,rate={SOUND_HZ},channels=1 ! alawenc ! appsink name=sound sync=false",
         caps(options)
@@ -96,6 +100,11 @@ fn encode(options: &Options) -> Result<Clip, String> {
         element.ok_or_else(|| format!("no {name}"))
     };
     let (pictures, sound) = (outlet("pictures")?, outlet("sound")?);
+    if let Some(pad) = pipeline.by_name("number").and_then(|number| number.static_pad("src")) {
+        if options.numbered {
+            number::draw(&pad, w as usize, h as usize);
+        }
+    }
     if let Some(file) = pipeline.by_name("file") {
         file.set_property("location", &options.clip);
     }

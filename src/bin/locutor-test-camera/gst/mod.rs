@@ -1,6 +1,7 @@
 //! The camera's GStreamer part: a clip encoded once, and an RTSP server that plays it.
 
 mod clip;
+mod number;
 mod serve;
 
 pub use serve::Camera;

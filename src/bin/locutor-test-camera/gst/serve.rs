@@ -1,8 +1,10 @@
 //! The RTSP server of the camera: one media for all who watch, fed in real time from memory.
 
+use std::fs::File;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use gstreamer_app as gst_app;
 use gstreamer_rtsp_server as rtsp;
@@ -42,9 +44,13 @@ impl Camera {
         factory.set_launch(&launch(options));
         factory.set_shared(true);
         let (own, knobs, picture_caps) = (Arc::clone(&clip), Arc::clone(knobs), caps(options));
-        let plan = Plan { rate: options.rate, sound: options.sound };
+        let log = options.sent.as_ref().map(|file| {
+            let made = std::fs::File::create(file);
+            made.map(Arc::new).map_err(|e| format!("{}: {e}", file.display()))
+        });
+        let plan = Plan { rate: options.rate, sound: options.sound, log: log.transpose()? };
         factory.connect_media_configure(move |_, media| {
-            if let Err(e) = configure(media, &own, &knobs, &picture_caps, plan) {
+            if let Err(e) = configure(media, &own, &knobs, &picture_caps, &plan) {
                 eprintln!("locutor-test-camera: {e}");
             }
         });
@@ -109,10 +115,11 @@ fn launch(options: &Options) -> String {
     format!("( appsrc name=pictures {source} ! {pay} name=pay0 pt=96 {offset} {sound} )")
 }
 
-#[derive(Clone, Copy)]
 struct Plan {
     rate: (u32, u32),
     sound: bool,
+    /// Where is told what is sent.
+    log: Option<Arc<File>>,
 }
 
 fn configure(
@@ -120,7 +127,7 @@ fn configure(
     clip: &Arc<Clip>,
     knobs: &Arc<Knobs>,
     picture_caps: &gst::Caps,
-    plan: Plan,
+    plan: &Plan,
 ) -> Result<(), String> {
     media.set_rate_control(false);
     let bin = media.element().downcast::<gst::Bin>().map_err(|_| "no bin")?;
@@ -146,6 +153,7 @@ fn configure(
         clip: Arc::clone(clip),
         knobs: Arc::clone(knobs),
         rate: plan.rate,
+        log: plan.log.clone(),
         over,
         late: Duration::ZERO,
     };
@@ -201,6 +209,7 @@ struct Feeder {
     clip: Arc<Clip>,
     knobs: Arc<Knobs>,
     rate: (u32, u32),
+    log: Option<Arc<File>>,
     over: Arc<AtomicBool>,
     /// Time during which this process was stopped.
     late: Duration,
@@ -253,8 +262,12 @@ impl Feeder {
             return true;
         }
         let clip = &self.clip.pictures;
-        let data = clip[(index % clip.len() as u64) as usize].clone();
-        push(&self.pictures, data, at)
+        let index = (index % clip.len() as u64) as usize;
+        if let Some(mut log) = self.log.as_deref() {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let _ = writeln!(log, "{index} {}", now.as_nanos());
+        }
+        push(&self.pictures, clip[index].clone(), at)
     }
 
     fn hear(&self, index: u64, at: Duration) -> bool {

@@ -79,7 +79,7 @@ struct Writer {
 
 impl Writer {
     fn run(mut self, packets: &Receiver<Packet>) {
-        let beat = self.status.beat("file");
+        let beat = self.status.outward_beat("file");
         loop {
             let outcome = match packets.recv_timeout(LOOK_EVERY) {
                 Ok(packet) => self.take(packet),

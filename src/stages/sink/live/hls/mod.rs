@@ -67,7 +67,7 @@ struct Writer {
 
 impl Writer {
     fn run(mut self, packets: &Receiver<Packet>) {
-        let beat = self.status.beat("hls");
+        let beat = self.status.outward_beat("hls");
         loop {
             match packets.recv_timeout(LOOK_EVERY) {
                 Ok(packet) => self.take(packet),

@@ -55,7 +55,7 @@ struct Push {
 
 impl Push {
     fn run(mut self, packets: &Receiver<Packet>) {
-        let beat = self.status.beat("rtsp-push");
+        let beat = self.status.outward_beat("rtsp-push");
         loop {
             match packets.recv_timeout(LOOK_EVERY) {
                 Ok(packet) => self.take(packet),

@@ -102,7 +102,7 @@ struct Recorder {
 
 impl Recorder {
     fn run(mut self, packets: &Receiver<Packet>) {
-        let beat = self.status.beat("record");
+        let beat = self.status.outward_beat("record");
         self.shelf.adopt();
         loop {
             let outcome = match packets.recv_timeout(LOOK_EVERY) {

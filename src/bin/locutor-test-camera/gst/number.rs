@@ -1,0 +1,35 @@
+//! A picture's number, drawn into it so that a client can tell which one it sees.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use gst::prelude::*;
+use gstreamer as gst;
+
+/// Side of a square in pixels: a macroblock, which survives any encoder.
+const SIDE: usize = 16;
+/// Bits of a number.
+const BITS: usize = 12;
+/// Luma of black and white.
+const LUMA: [u8; 2] = [16, 235];
+
+/// Numbers the I420 pictures that pass `pad`, which have no padding at multiples of eight pixels.
+pub fn draw(pad: &gst::Pad, width: usize, height: usize) {
+    let drawn = AtomicUsize::new(0);
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        if let Some(buffer) = info.buffer_mut()
+            && let Ok(mut map) = buffer.make_mut().map_writable()
+        {
+            stamp(map.as_mut_slice(), width, height, drawn.fetch_add(1, Ordering::Relaxed));
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+fn stamp(luma: &mut [u8], width: usize, height: usize, index: usize) {
+    let bits = (0..BITS).rev().map(|bit| index >> bit & 1);
+    for (n, bit) in [0, 1].into_iter().chain(bits).enumerate() {
+        for row in luma[(height - SIDE) * width..height * width].chunks_mut(width) {
+            row[n * SIDE..(n + 1) * SIDE].fill(LUMA[bit]);
+        }
+    }
+}
