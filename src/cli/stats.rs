@@ -65,6 +65,18 @@ impl CpuByThread {
             let share = 100.0 * seconds / total.max(1e-9);
             let _ = writeln!(text, "{seconds:8.2}  {share:4.0} %  {stage}");
         }
+        let _ = writeln!(text, "calls of the graphs");
+        for (graph, count) in report.inference.iter().filter(|(_, count)| count.calls > 0) {
+            let _ = writeln!(
+                text,
+                "{:8.2} s, {} calls of {:.2} ms, {} items  {}",
+                count.ms / 1e3,
+                count.calls,
+                count.ms / count.calls as f64,
+                count.items,
+                graph.name()
+            );
+        }
         let peak = procfs::process::Process::myself()
             .and_then(|p| p.status())
             .ok()

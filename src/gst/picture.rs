@@ -67,11 +67,7 @@ impl Picture for GstPicture {
             height: self.frame.height() as usize,
             luma: self.plane(0),
             chroma,
-            // Unknown means limited: that is what cameras and encoders write when they say nothing.
-            range: match colorimetry.range() {
-                gst_video::VideoColorRange::Range0_255 => LumaRange::Full,
-                _ => LumaRange::Limited,
-            },
+            range: range(&colorimetry),
             bt709: colorimetry.matrix() == gst_video::VideoColorMatrix::Bt709,
         }
     }
@@ -82,6 +78,15 @@ impl Picture for GstPicture {
 
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
         self
+    }
+}
+
+/// What a luma value means. Unknown means limited: that is what cameras and encoders write when they
+/// say nothing.
+pub fn range(colorimetry: &gst_video::VideoColorimetry) -> LumaRange {
+    match colorimetry.range() {
+        gst_video::VideoColorRange::Range0_255 => LumaRange::Full,
+        _ => LumaRange::Limited,
     }
 }
 

@@ -7,10 +7,12 @@
 //!
 //! Faces of several streams that wait at the same time go through the encoder in one batch.
 
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use super::session::{OpenGraph, Provider, SessionError, SessionOptions, open};
 use super::speaker::SpeakerGraphs;
+use super::tally::{Graph, Tally};
 use crate::core::edge::{ByteSize, Capacity, Receiver, Sender, WhenFull, edge};
 use crate::core::geometry::FaceBox;
 use crate::core::picture::PictureView;
@@ -80,6 +82,7 @@ pub struct Engine {
     shape: ModelShape,
     speaker_name: String,
     provider: Provider,
+    tally: Arc<Tally>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -103,6 +106,8 @@ impl Engine {
         let (ready, opened) = edge("engine→start", one, WhenFull::Block);
         let (detector, speaker, options) = (detector.clone(), speaker.clone(), *options);
         let file = detector_manifest.file.clone();
+        let tally = Arc::<Tally>::default();
+        let counts = Arc::clone(&tally);
         // The sessions are opened where they are used, so that the runtime's own threads take this
         // thread's name and show up under it.
         let thread = std::thread::Builder::new().name("engine".into()).spawn(move || {
@@ -112,7 +117,7 @@ impl Engine {
                 Ok((find, graphs)) => {
                     let known = (graphs.provider(), graphs.shape().clone());
                     if ready.send(Reply(Ok(known))).is_ok() {
-                        Work { find, input, outputs, graphs }.serve(&queue);
+                        Work { find, input, outputs, graphs, counts }.serve(&queue);
                     }
                 }
                 // Where the starter is gone there is nobody to tell.
@@ -127,6 +132,7 @@ impl Engine {
             shape,
             speaker_name,
             provider,
+            tally,
             thread: Some(thread),
         })
     }
@@ -134,6 +140,11 @@ impl Engine {
     /// What the sessions run on.
     pub const fn provider(&self) -> Provider {
         self.provider
+    }
+
+    /// What it did so far.
+    pub fn tally(&self) -> Arc<Tally> {
+        Arc::clone(&self.tally)
     }
 
     /// A face detector that asks this engine.
@@ -171,6 +182,7 @@ struct Work {
     input: String,
     outputs: Vec<String>,
     graphs: SpeakerGraphs,
+    counts: Arc<Tally>,
 }
 
 impl Work {
@@ -178,25 +190,36 @@ impl Work {
         // An answer that nobody waits for any more is no fault.
         let mut next = None;
         while let Some(job) = next.take().or_else(|| queue.recv()) {
+            let bytes = job.byte_size();
+            let counts = &self.counts;
             match job {
                 Job::Detect { values, dims, reply } => {
                     let names: Vec<&str> = self.outputs.iter().map(String::as_str).collect();
-                    let found = self.find.run(&[(&self.input, &dims, &values)], &names);
+                    let inputs = [(self.input.as_str(), &dims[..], &values[..])];
+                    let search = || self.find.run(&inputs, &names);
+                    let found = counts.count(Graph::Detect, 1, bytes, search);
                     let _ = reply.send(Reply((found, values)));
                 }
                 Job::Faces { jobs, reply } => {
                     let mut batch = Batch::of(jobs, reply);
                     next = batch.gather(queue);
-                    batch.run(&mut self.graphs);
+                    batch.run(&mut self.graphs, counts);
                 }
                 Job::Sound { rows, ticks, reply } => {
-                    let _ = reply.send(Reply(self.graphs.encode_sound(&rows, ticks)));
+                    let context = 2 * self.graphs.shape().audio_reach_ticks;
+                    let encode = || self.graphs.encode_sound(&rows, ticks);
+                    let new = ticks.saturating_sub(context);
+                    let _ = reply.send(Reply(counts.count(Graph::Sound, new, bytes, encode)));
                 }
                 Job::Head { job, reply } => {
-                    let _ = reply.send(Reply(self.graphs.judge(&job)));
+                    let judge = || self.graphs.judge(&job);
+                    let items = job.rows * job.ticks;
+                    let _ = reply.send(Reply(counts.count(Graph::Head, items, bytes, judge)));
                 }
                 Job::Compete { job, reply } => {
-                    let _ = reply.send(Reply(self.graphs.compete(job)));
+                    let (items, graphs) = (job.score.len(), &mut self.graphs);
+                    let compete = || graphs.compete(job);
+                    let _ = reply.send(Reply(counts.count(Graph::Compete, items, bytes, compete)));
                 }
             }
         }
@@ -238,8 +261,11 @@ impl Batch {
         None
     }
 
-    fn run(self, graphs: &mut SpeakerGraphs) {
-        match graphs.encode_faces(self.jobs) {
+    fn run(self, graphs: &mut SpeakerGraphs, counts: &Tally) {
+        let pictures = self.jobs.iter().map(|job| job.valid.len()).sum();
+        let bytes = self.jobs.iter().map(|job| job.crops.len() * size_of::<f32>()).sum();
+        let encode = || graphs.encode_faces(self.jobs);
+        match counts.count(Graph::Face, pictures, bytes, encode) {
             Ok(mut features) => {
                 for (count, reply) in self.asked {
                     let rest = features.split_off(count.min(features.len()));

@@ -7,3 +7,4 @@ pub mod engine;
 pub mod runtime;
 pub mod session;
 pub mod speaker;
+pub mod tally;

@@ -24,6 +24,7 @@ use crate::models::manifest::{AudioRecipe, SpeakerManifest};
 use crate::models::shelf::{Role, find};
 use crate::onnx::engine::Engine;
 use crate::onnx::session::SessionOptions;
+use crate::onnx::tally::{Count, Graph};
 use crate::stages::detect::plan::PlanSettings;
 use crate::stages::explain::Mode;
 use crate::stages::explain::scale::ScaleRule;
@@ -133,6 +134,8 @@ pub struct Report {
     pub two_passes: bool,
     /// Whether the film carries the sound as it was stored.
     pub sound_kept: Option<bool>,
+    /// What inference did, by kind of graph.
+    pub inference: BTreeMap<Graph, Count>,
     /// What was written, by role.
     pub outputs: BTreeMap<&'static str, std::path::PathBuf>,
 }
@@ -154,7 +157,10 @@ pub fn run(
     let detector = find(Role::Detector, pipeline.detector.as_deref())?;
     let setting = setting(pipeline, (&speaker, &detector), &recording.shape().video)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let options = SessionOptions { device: pipeline.device, intra_threads: cores.min(2) };
+    let options = SessionOptions {
+        device: pipeline.device,
+        intra_threads: if std::env::var_os("X2").is_some() { cores.min(2) } else { 1 },
+    };
     let engine = Engine::start(&detector, &speaker, &options)?;
     opened(recording.shape());
     let mut outputs = Outputs::create(pipeline, &setting, &recording)?;
@@ -165,7 +171,7 @@ pub fn run(
     note_damage(&recording, &passed, &mut outputs)?;
     let ending = if passed.fed.stopped { Ending::Stopped } else { Ending::Complete };
     let (summary, written) = outputs.close(ending)?;
-    let provider = engine.provider().to_string();
+    let (provider, tally) = (engine.provider().to_string(), engine.tally());
     drop(recording);
     engine.join();
     let (media, wall) = (summary.seconds, started.elapsed());
@@ -182,6 +188,7 @@ pub fn run(
         lookahead_seconds: setting.schedule.window.lookahead as f64 / 25.0,
         two_passes: setting.schedule.frames_held.is_none() && pipeline.film.is_some(),
         sound_kept,
+        inference: Graph::ALL.map(|graph| (graph, tally.read(graph))).into(),
         outputs: written,
     })
 }

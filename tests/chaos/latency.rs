@@ -78,6 +78,7 @@ fn client(row: &mut Row, name: &str, tables: &str, limit_ms: f64) {
     let plan = Plan::new("cam", &camera.uri(), &format!("{SERVE}{tables}"));
     let mut daemon = Start::new(&dir, &[plan]).spawn();
     daemon.until("cam", "live");
+    sleep(2.0);
     let late =
         watch(&format!("rtsp://127.0.0.1:{}/cam", daemon.rtsp), &log, f64::from(times(40, 10)));
     row.note(format!("{name}: {}; the camera itself: {}", late.words(), direct.words()));
@@ -95,4 +96,15 @@ fn seen_by_a_client() {
     let Some(mut row) = Row::begin("seen_by_a_client", what) else { return };
     client(&mut row, "own model, delay", "", 800.0);
     client(&mut row, "own model, latest", "[show]\npolicy = \"latest\"\n", 200.0);
+    let light_asd = root().join(".models/light-asd");
+    if !light_asd.is_dir() {
+        return eprintln!(
+            "SKIPPED: Light-ASD is measured where it is imported into .models/light-asd"
+        );
+    }
+    let models = format!(
+        "[models]\ndevice = \"cpu\"\nspeaker = \"{}\"\nlookahead = 6\nhop = 2\n",
+        light_asd.display()
+    );
+    client(&mut row, "Light-ASD, delay", &models, 800.0);
 }

@@ -59,6 +59,7 @@ fn disk_stalls() {
     let mut daemon = Start::new(&dir, &[Plan::new("cam", &camera.uri(), &both)]).spawn();
     daemon.until("cam", "live");
     until("it is recorded", PATIENCE, || !kept::recordings(&folder).is_empty());
+    sleep(2.0);
     let reader = Reader::of(&format!("rtsp://127.0.0.1:{}/cam", daemon.rtsp));
     until("it is read", PATIENCE, || reader.packets() > 50);
     reader.longest_gap();

@@ -1,19 +1,20 @@
-//! Sprites blended into a frame by GStreamer's overlay composition: only the pixels under a sprite
-//! are touched.
+//! Sprites blended into GStreamer's frames.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use gstreamer as gst;
 use gstreamer_video as gst_video;
+use gstreamer_video::prelude::*;
 
+use super::blend::{Chroma, Colour, Ink, PlaneMut, Sums, chroma, luma};
 use super::{Painter, Sprite};
 use crate::core::evidence::FrameEvidence;
 use crate::core::picture::Frame;
-use crate::gst::picture::GstPicture;
+use crate::gst::picture::{GstPicture, range};
 
-/// Rectangles kept ready; labels and boxes repeat from frame to frame.
-const KEPT: usize = 256;
+/// Bytes of sprites kept ready; labels and boxes repeat from frame to frame.
+const KEPT_BYTES: usize = 8 << 20;
 
 /// A frame could not be drawn on.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -26,14 +27,27 @@ pub struct BlendError {
 /// Draws evidence on frames.
 pub struct Blender {
     painter: Painter,
-    /// By the address of the pixels, which are kept alive beside it.
-    ready: HashMap<usize, (Arc<[u8]>, gst::Buffer)>,
+    /// Sprites in the picture's colour, by the address of their pixels, which are kept alive beside
+    /// them.
+    ready: HashMap<usize, (Arc<[u8]>, Ink)>,
+    ready_bytes: usize,
+    colour: Option<Colour>,
+    /// The sprite that is enlarged, and the colour samples that are blended right now.
+    scaled: Ink,
+    sums: Sums,
 }
 
 impl Blender {
     /// Draws with `painter`.
     pub fn new(painter: Painter) -> Self {
-        Self { painter, ready: HashMap::new() }
+        Self {
+            painter,
+            ready: HashMap::new(),
+            ready_bytes: 0,
+            colour: None,
+            scaled: Ink::default(),
+            sums: Sums::default(),
+        }
     }
 
     /// The frame's buffer with `evidence` drawn on it.
@@ -82,8 +96,13 @@ impl Blender {
         }
         self.blend(&mut buffer, info, sprites).map_err(fail)?;
         // A slate's sprite is large and says something else every second: not worth keeping.
-        self.ready.clear();
+        self.forget();
         Ok(buffer)
+    }
+
+    fn forget(&mut self) {
+        self.ready.clear();
+        self.ready_bytes = 0;
     }
 
     fn blend(
@@ -92,49 +111,64 @@ impl Blender {
         info: &gst_video::VideoInfo,
         sprites: &[Sprite],
     ) -> Result<(), &'static str> {
-        let rectangles: Vec<_> = sprites.iter().filter_map(|s| self.rectangle(s)).collect();
-        if rectangles.is_empty() {
+        if sprites.is_empty() {
             return Ok(());
         }
-        let composition = gst_video::VideoOverlayComposition::new(rectangles.iter())
-            .map_err(|_| "no composition can be made")?;
-        let mut target =
-            gst_video::VideoFrameRef::from_buffer_ref_writable(buffer.make_mut(), info)
-                .map_err(|_| "its memory cannot be written")?;
-        composition.blend(&mut target).map_err(|_| "blending failed")
+        let colorimetry = info.colorimetry();
+        let bt709 = colorimetry.matrix() == gst_video::VideoColorMatrix::Bt709;
+        let colour = Colour { range: range(&colorimetry), bt709 };
+        if self.colour.replace(colour) != Some(colour) {
+            self.forget();
+        }
+        let mut frame = gst_video::VideoFrameRef::from_buffer_ref_writable(buffer.make_mut(), info)
+            .map_err(|_| "its memory cannot be written")?;
+        for sprite in sprites {
+            self.lay(&mut frame, sprite, colour)?;
+        }
+        Ok(())
     }
 
-    fn rectangle(&mut self, sprite: &Sprite) -> Option<gst_video::VideoOverlayRectangle> {
-        if self.ready.len() > KEPT {
-            self.ready.clear();
+    fn lay(
+        &mut self,
+        frame: &mut gst_video::VideoFrameRef<&mut gst::BufferRef>,
+        sprite: &Sprite,
+        colour: Colour,
+    ) -> Result<(), &'static str> {
+        if self.ready_bytes > KEPT_BYTES {
+            self.forget();
         }
-        let (_, buffer) = self
-            .ready
-            .entry(sprite.pixels.as_ptr().addr())
-            .or_insert_with(|| (Arc::clone(&sprite.pixels), pixels_buffer(sprite)));
+        let Self { ready, ready_bytes, scaled, sums, .. } = self;
+        let (_, own) = ready.entry(sprite.pixels.as_ptr().addr()).or_insert_with(|| {
+            let ink = Ink::new(sprite, colour);
+            *ready_bytes += ink.byte_size() + sprite.pixels.len();
+            (Arc::clone(&sprite.pixels), ink)
+        });
         let place = sprite.place;
-        Some(gst_video::VideoOverlayRectangle::new_raw(
-            buffer,
-            place.x,
-            place.y,
-            place.w,
-            place.h,
-            gst_video::VideoOverlayFormatFlags::PREMULTIPLIED_ALPHA,
-        ))
+        let ink = if (place.w, place.h) == (sprite.width, sprite.height) {
+            &*own
+        } else {
+            scaled.scale(own, place.w as usize, place.h as usize);
+            &*scaled
+        };
+        let size = (frame.width() as usize, frame.height() as usize);
+        let planes: &[Chroma] = match frame.format() {
+            gst_video::VideoFormat::I420 => &[Chroma::Blue, Chroma::Red],
+            gst_video::VideoFormat::Nv12 => &[Chroma::Both],
+            _ => return Err("it is neither I420 nor NV12"),
+        };
+        luma(&mut plane(frame, 0)?, ink, place);
+        for (n, which) in (1..).zip(planes) {
+            chroma(&mut plane(frame, n)?, *which, ink, place, size, sums);
+        }
+        Ok(())
     }
 }
 
-fn pixels_buffer(sprite: &Sprite) -> gst::Buffer {
-    let mut buffer = gst::Buffer::from_slice(Arc::clone(&sprite.pixels));
-    if let Some(buffer) = buffer.get_mut() {
-        // Adding a video meta cannot fail for a whole plane of the right size.
-        let _ = gst_video::VideoMeta::add(
-            buffer,
-            gst_video::VideoFrameFlags::empty(),
-            gst_video::VideoFormat::Bgra,
-            sprite.width,
-            sprite.height,
-        );
-    }
-    buffer
+fn plane<'a>(
+    frame: &'a mut gst_video::VideoFrameRef<&mut gst::BufferRef>,
+    index: u32,
+) -> Result<PlaneMut<'a>, &'static str> {
+    let stride = frame.plane_stride()[index as usize].unsigned_abs() as usize;
+    let data = frame.plane_data_mut(index).map_err(|_| "a plane is missing")?;
+    Ok(PlaneMut { data, stride })
 }

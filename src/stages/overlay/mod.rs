@@ -4,11 +4,12 @@
 //! pictures with a place each, in the order in which they are to be blended. Promises: sprites lie
 //! wholly inside the picture; the same frames give the same sprites; boxes are four thin strips and
 //! never one large empty picture, as blending costs per pixel; text stays legible from 320 × 240 to
-//! 4K; state is said by colour and by shape. Does not touch a pixel of the video: blending is the
-//! media library's work, in the picture's own format.
+//! 4K; state is said by colour and by shape. [`blend`] then changes the samples under them, in the
+//! picture's own format.
 //!
 //! Nothing here waits, decodes or runs a model.
 
+pub mod blend;
 mod cache;
 mod draw;
 mod frame_box;

@@ -50,7 +50,10 @@ impl Watched {
     }
 
     /// What was seen so far.
+    #[track_caller]
     pub fn seen(&self) -> Vec<(usize, u128)> {
+        let error = self.pipeline.bus().and_then(|b| b.pop_filtered(&[gst::MessageType::Error]));
+        assert!(error.is_none(), "the client: {error:?}");
         self.seen.lock().expect("seen").clone()
     }
 }

@@ -1,0 +1,138 @@
+//! Blending by itself, against the plain arithmetic of one pixel at a time.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const LIMITED: Colour = Colour { range: LumaRange::Limited, bt709: false };
+
+fn sprite(width: u32, height: u32, bgra: &[u8]) -> Sprite {
+    let place = Place { x: 0, y: 0, w: width, h: height };
+    Sprite { pixels: Arc::from(bgra), width, height, place }
+}
+
+fn plain(width: u32, height: u32, bgra: [u8; 4]) -> Sprite {
+    sprite(width, height, &bgra.repeat((width * height) as usize))
+}
+
+#[test]
+fn colours_are_those_of_the_standards() {
+    // Rec. ITU-R BT.601 and BT.709: red, green, blue and white at full strength.
+    let samples = |bgra: [u8; 4], colour| {
+        let ink = Ink::new(&plain(1, 1, bgra), colour);
+        [ink.luma[0], ink.blue[0], ink.red[0], ink.alpha[0]]
+    };
+    assert_eq!(samples([0, 0, 255, 255], LIMITED), [81, 90, 240, 255]);
+    assert_eq!(samples([0, 255, 0, 255], LIMITED), [145, 54, 34, 255]);
+    assert_eq!(samples([255, 255, 255, 255], LIMITED), [235, 128, 128, 255]);
+    let full = Colour { range: LumaRange::Full, bt709: true };
+    assert_eq!(samples([255, 0, 0, 255], full), [18, 255, 116, 255]);
+    assert_eq!(samples([255, 255, 255, 255], full), [255, 128, 128, 255]);
+    // Half-seen white: half of everything, as it is premultiplied.
+    assert_eq!(samples([128, 128, 128, 128], LIMITED), [118, 64, 64, 128]);
+    assert_eq!(samples([0, 0, 0, 0], LIMITED), [0; 4]);
+}
+
+#[test]
+fn a_sprite_covers_its_place_and_nothing_else() {
+    let ink = Ink::new(&plain(3, 2, [255, 255, 255, 255]), LIMITED);
+    let mut data = vec![50u8; 8 * 6];
+    luma(&mut PlaneMut { data: &mut data, stride: 8 }, &ink, Place { x: 2, y: 3, w: 3, h: 2 });
+    for (at, sample) in data.iter().enumerate() {
+        let inside = (2..5).contains(&(at % 8)) && (3..5).contains(&(at / 8));
+        assert_eq!(*sample, if inside { 235 } else { 50 }, "{at}");
+    }
+}
+
+/// What `chroma` should do, pixel by pixel and in floating point.
+fn slow(
+    under: u8,
+    ink: &Ink,
+    channel: &[u8],
+    place: Place,
+    at: (usize, usize),
+    size: (usize, usize),
+) -> f32 {
+    let (mut seen, mut alpha) = (0.0, 0.0);
+    for (dx, dy) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
+        let x = (2 * at.0 + dx).min(size.0 - 1);
+        let y = (2 * at.1 + dy).min(size.1 - 1);
+        let (x, y) = (x.checked_sub(place.x as usize), y.checked_sub(place.y as usize));
+        if let (Some(x), Some(y)) = (x, y)
+            && x < ink.width
+            && y < ink.height
+        {
+            seen += f32::from(channel[y * ink.width + x]) / 4.0;
+            alpha += f32::from(ink.alpha[y * ink.width + x]) / 4.0;
+        }
+    }
+    seen + f32::from(under) * (255.0 - alpha) / 255.0
+}
+
+proptest! {
+    #[test]
+    fn chroma_is_the_mean_of_what_lies_over_it(
+        (width, height) in (4usize..13, 4usize..13),
+        (x, y, w, h) in (0i32..4, 0i32..4, 1u32..10, 1u32..10),
+        seed in prop::collection::vec(any::<u8>(), 400),
+        interleaved in any::<bool>(),
+    ) {
+        let w = w.min(width as u32 - x as u32);
+        let h = h.min(height as u32 - y as u32);
+        let bgra: Vec<u8> = seed
+            .chunks_exact(4)
+            .take((w * h) as usize)
+            .flat_map(|p| [p[0].min(p[3]), p[1].min(p[3]), p[2].min(p[3]), p[3]])
+            .collect();
+        let ink = Ink::new(&sprite(w, h, &bgra), LIMITED);
+        let place = Place { x, y, w, h };
+        let (columns, rows) = (width.div_ceil(2), height.div_ceil(2));
+        let mut sums = Sums::default();
+        let step = if interleaved { 2 } else { 1 };
+        let stride = columns * step + 3;
+        let before: Vec<u8> = (0..stride * rows).map(|i| (i * 37 % 251) as u8).collect();
+        let mut blended = before.clone();
+        let which = if interleaved { Chroma::Both } else { Chroma::Red };
+        let mut plane = PlaneMut { data: &mut blended, stride };
+        chroma(&mut plane, which, &ink, place, (width, height), &mut sums);
+        for at in 0..rows * columns {
+            let (column, row) = (at % columns, at / columns);
+            let place_in = row * stride + column * step + (step - 1);
+            let wanted = slow(before[place_in], &ink, &ink.red, place, (column, row), (width, height));
+            let got = f32::from(blended[place_in]);
+            prop_assert!((got - wanted).abs() <= 2.0, "{column}, {row}: {got} for {wanted}");
+        }
+        // Bytes between rows are nobody's.
+        for row in 0..rows {
+            let gap = row * stride + columns * step..(row + 1) * stride;
+            prop_assert_eq!(&blended[gap.clone()], &before[gap]);
+        }
+    }
+
+    #[test]
+    fn scaling_keeps_a_plain_sprite_plain(
+        (w, h, to_w, to_h) in (1u32..20, 1u32..20, 1usize..60, 1usize..60),
+        value in any::<u8>(),
+    ) {
+        let ink = Ink::new(&plain(w, h, [value; 4]), LIMITED);
+        let mut scaled = Ink::default();
+        scaled.scale(&ink, to_w, to_h);
+        prop_assert_eq!((scaled.width, scaled.height, scaled.alpha.len()), (to_w, to_h, to_w * to_h));
+        for (scaled, plain) in [(&scaled.luma, ink.luma[0]), (&scaled.alpha, ink.alpha[0])] {
+            prop_assert!(scaled.iter().all(|s| *s == plain));
+        }
+    }
+}
+
+#[test]
+fn scaling_runs_smoothly_between_two_pixels() {
+    let two = Ink::new(&sprite(2, 1, &[0, 0, 0, 0, 255, 255, 255, 255]), LIMITED);
+    let mut scaled = Ink::default();
+    scaled.scale(&two, 8, 2);
+    assert_eq!(scaled.alpha[..8], scaled.alpha[8..]);
+    assert_eq!((scaled.alpha[0], scaled.alpha[7]), (0, 255));
+    assert!(scaled.alpha[..8].is_sorted(), "{:?}", scaled.alpha);
+    assert!(scaled.alpha[3].abs_diff(112) < 10, "{:?}", scaled.alpha);
+}
