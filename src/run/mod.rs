@@ -157,10 +157,9 @@ pub fn run(
     let detector = find(Role::Detector, pipeline.detector.as_deref())?;
     let setting = setting(pipeline, (&speaker, &detector), &recording.shape().video)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let options = SessionOptions {
-        device: pipeline.device,
-        intra_threads: if std::env::var_os("X2").is_some() { cores.min(2) } else { 1 },
-    };
+    // A second thread costs a quarter more in all: only where cores are to spare.
+    let options =
+        SessionOptions { device: pipeline.device, intra_threads: (cores / 4).clamp(1, 2) };
     let engine = Engine::start(&detector, &speaker, &options)?;
     opened(recording.shape());
     let mut outputs = Outputs::create(pipeline, &setting, &recording)?;

@@ -11,15 +11,17 @@
 //! core: 320 2.4 ms, 480 5.4 ms, 640 15 ms, 960 35 ms, 1280 57 ms, 1920 106 ms.
 //!
 //! So most frames are searched at 320, and once a second, at the start and at every cut, a wide
-//! search at up to 1920 looks for what 320 cannot see. While it sees faces too small for 320, or
-//! more faces than the searches in between find, those become as fine as that needs: up to 640
-//! every time, beyond it every second time. They become coarser by one step a second.
-//! Share of faces found in the frames searched, and cost, against always 320 and always 640:
-//! debate_mexca .99 (.97, 1) at 43 ms a second (12, 78), dj_video4 .99 (.97, 1) at 19 (12, 27), a
-//! 1920×1080 mosaic of twelve clips .96 (.75, .90) at 324 (12, 76); other clips 1 everywhere.
+//! search at up to 1280 looks for what 320 cannot see. While it sees faces too small for 320, or
+//! more faces than the searches in between find, every second one of those becomes as fine as that
+//! needs. They become coarser by one step a second.
 //!
-//! Promises that a face of 20 px in a picture up to 1920 wide is looked for once a second and, once
-//! found, every 0.4 s. Does not promise the same of larger pictures.
+//! Share of the faces found that a search of every frame at 640 finds (3921 in eight clips, of which
+//! debate_mexca 966, meeting_comedy 900, dj_video4 648): .966, and .966 where every turn is fine and
+//! the wide search goes up to 1920. That cost a tenth more of a core's time in debate_mexca, and at
+//! 1920×1080 twice the inference and 80 MB.
+//!
+//! Promises that a face of 30 px in a picture 1920 wide is looked for once a second and, once found,
+//! every 0.4 s. Does not promise the same of larger pictures.
 
 use crate::core::geometry::FaceBox;
 use crate::core::time::{Pts, Span};
@@ -29,7 +31,7 @@ const LADDER_PX: [u32; 6] = [320, 480, 640, 960, 1280, 1920];
 /// Size in source pixels below which a face is nothing that anyone could score.
 const LEAST_FACE_PX: f32 = 16.0;
 /// Up to this long side a search is cheap enough for every turn.
-const EVERY_TURN_PX: u32 = 640;
+const EVERY_TURN_PX: u32 = LADDER_PX[0];
 
 /// How often and how finely faces are searched for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,7 +68,7 @@ impl Default for PlanSettings {
             stride: Span::from_ms(200),
             wide_every: Span::from_ms(1000),
             base_long_side_px: LADDER_PX[0],
-            wide_long_side_px: LADDER_PX[5],
+            wide_long_side_px: LADDER_PX[4],
             certain_face_px: 20,
         }
     }
@@ -269,7 +271,7 @@ mod tests {
         let searched = run(51, HD, &[300.0]);
         for (i, long_side) in searched.iter().enumerate() {
             let expected = match i {
-                i if i % 25 == 0 => 1920,
+                i if i % 25 == 0 => 1280,
                 i if i % 5 == 0 => 320,
                 _ => 0,
             };
@@ -282,11 +284,13 @@ mod tests {
         let at = |picture, sizes: &[f32]| -> Vec<u32> {
             run(26, picture, sizes).into_iter().step_by(5).collect()
         };
-        assert_eq!(at(HD, &[20.0, 300.0]), [1920, 640, 1920, 640, 1920, 1920]);
-        assert_eq!(at(HD, &[62.0]), [1920, 640, 640, 640, 640, 1920]);
-        assert_eq!(at((640, 360), &[20.0]), [640; 6]);
+        assert_eq!(at(HD, &[30.0, 300.0]), [1280, 320, 1280, 320, 1280, 1280]);
+        assert_eq!(at(HD, &[62.0]), [1280, 320, 640, 320, 640, 1280]);
+        assert_eq!(at((640, 360), &[20.0]), [640, 320, 640, 320, 640, 640]);
         assert_eq!(at((300, 200), &[20.0]), [300; 6]);
-        assert_eq!(at(HD, &[]), [1920, 320, 320, 320, 320, 1920]);
+        // What the wide search cannot see makes nothing finer.
+        assert_eq!(at(HD, &[20.0]), [1280, 320, 320, 320, 320, 1280]);
+        assert_eq!(at(HD, &[]), [1280, 320, 320, 320, 320, 1280]);
     }
 
     #[test]
@@ -314,7 +318,7 @@ mod tests {
             plan.saw(search, &all[..if search.long_side_px == 640 { 2 } else { 1 }]);
             sides.push(search.long_side_px);
         }
-        assert_eq!(sides, [640, 320, 480, 640, 640, 640, 480, 640, 640, 640]);
+        assert_eq!(sides, [640, 320, 480, 320, 640, 640, 320, 480, 320, 640]);
     }
 
     #[test]
@@ -325,7 +329,7 @@ mod tests {
         }
         let Searches { previous, this } = plan.next(frame(7, 25, 1), HD, true);
         assert_eq!(previous.map(|s| s.long_side_px), Some(320));
-        assert_eq!(this.map(|s| s.long_side_px), Some(1920));
+        assert_eq!(this.map(|s| s.long_side_px), Some(1280));
         // The frame before the next cut was searched already.
         let again = plan.next(frame(8, 25, 1), HD, true);
         assert_eq!(again.previous, None);

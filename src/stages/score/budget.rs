@@ -97,7 +97,11 @@ impl Schedule {
             let ticks = face.max(reach.sound_ticks) + hop + lookahead + reach.decision_ticks + 2;
             let frames = (ticks as f64 * rate / Tick::PER_SECOND as f64).ceil() as usize;
             let held = frames + in_tracker + 2 + MARGIN_FRAMES;
-            if held.saturating_mul(picture_bytes) <= budget_bytes {
+            let fits = |frames: usize| frames.saturating_mul(picture_bytes) <= budget_bytes;
+            if fits(held) {
+                // With room for a hop more the next one is worked on while the last is encoded.
+                let hop_frames = (hop as f64 * rate / Tick::PER_SECOND as f64).ceil() as usize;
+                let held = if fits(held + hop_frames) { held + hop_frames } else { held };
                 let window = Window { hop, lookahead };
                 let span = Span::from_ns(Tick::SPAN.ns() * i64::try_from(ticks).unwrap_or(0));
                 return Self {
