@@ -110,15 +110,29 @@ fn build(pipeline: &gst::Pipeline, inlet: &Inlet, peer: &Peer) -> Result<(), Ele
         tls::rtsp(&sink, &peer.uri, peer.tls_trust.as_deref())?;
     }
     pipeline.add(&sink).map_err(|e| broken("rtspclientsink", e))?;
+    // The element announces its tracks in reverse: pictures have to be first, as everywhere else,
+    // since a peer may know them by their place.
+    if let Some(sound) = inlet.sound() {
+        let parse = make("aacparse")?;
+        chain(pipeline, &[sound, &parse])?;
+        track(&parse, &sink, "rtpmp4gpay")?;
+    }
     let parse = make("h264parse")?;
     // A reader of the peer's may come at any time.
     parse.set_property("config-interval", -1_i32);
     chain(pipeline, &[inlet.pictures(), &parse])?;
-    parse.link(&sink).map_err(|e| broken("rtspclientsink", e))?;
-    if let Some(sound) = inlet.sound() {
-        let parse = make("aacparse")?;
-        chain(pipeline, &[sound, &parse])?;
-        parse.link(&sink).map_err(|e| broken("rtspclientsink", e))?;
-    }
-    Ok(())
+    track(&parse, &sink, "rtph264pay")
 }
+
+/// Sends what comes from `parse`, packed by `pack`. By itself the element would pack sound as LATM,
+/// which fewer peers read than the form that cameras use.
+fn track(parse: &gst::Element, sink: &gst::Element, pack: &str) -> Result<(), ElementError> {
+    let pad = sink.request_pad_simple("sink_%u");
+    let pad = pad.ok_or_else(|| broken("rtspclientsink", "it takes no further track"))?;
+    pad.set_property("payloader", make(pack)?);
+    let from = parse.static_pad("src").ok_or_else(|| broken(&parse.name(), "it gives nothing"))?;
+    from.link(&pad).map(drop).map_err(|e| broken("rtspclientsink", e))
+}
+
+#[cfg(test)]
+mod tests;
