@@ -16,12 +16,12 @@ deb=$(ls target/debian/locutor_*.deb 2>/dev/null | tail -1) || true
 [ -f demo/sample.mp4 ] || skip "needs demo/sample.mp4; run make samples"
 
 root=${1:-$(mktemp -d)}
-mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
+mirror=${DEBIAN_MIRROR:-}
 [ -d "$root/etc" ] ||
-  debootstrap --variant=minbase --include=systemd-sysv,dbus,curl,adduser bookworm "$root" "$mirror"
-cp "$deb" "$root/root/locutor.deb"
+  debootstrap --variant=minbase --include=systemd-sysv,dbus,curl,adduser bookworm "$root" $mirror
+cp "$deb" "$root/srv/locutor.deb"
 cp demo/sample.mp4 "$root/srv/"
-cat > "$root/root/try.sh" <<'TRY'
+cat > "$root/srv/try.sh" <<'TRY'
 set -eu
 export DEBIAN_FRONTEND=noninteractive
 unit=locutor@hall
@@ -35,7 +35,7 @@ wait_for() { # seconds what command…
 ready() { [ "$(code)" = 200 ]; }
 other_process() { [ "$(shown MainPID)" != "$before" ] && ready; }
 apt-get update -qq
-apt-get install -y -qq --no-install-recommends /root/locutor.deb gstreamer1.0-plugins-ugly \
+apt-get install -y -qq --no-install-recommends /srv/locutor.deb gstreamer1.0-plugins-ugly \
   gstreamer1.0-libav gstreamer1.0-rtsp >/dev/null
 cat > /etc/locutor/hall.toml <<'TOML'
 [source]
@@ -84,5 +84,5 @@ for _ in $(seq 60); do
   kill -0 "$nspawn" 2>/dev/null || skip "systemd-nspawn cannot boot here: $(tail -1 "$root.boot.log")"
   sleep 1
 done
-inside bash /root/try.sh
+inside bash /srv/try.sh
 echo "all of it works; the machine is kept in $root"

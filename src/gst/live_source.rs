@@ -141,3 +141,6 @@ fn test_sound() -> Result<gst::Element, ElementError> {
     );
     bin.map(|bin| bin.upcast()).map_err(|e| broken("audiotestsrc", e))
 }
+
+#[cfg(test)]
+mod tests;
