@@ -97,12 +97,21 @@ fn numbers(file: &Path) -> Vec<u32> {
 }
 
 fn start(dir: &Path, port: u16) -> (EventHub, Status, EventSinkHandle) {
+    start_with(dir, &format!("mqtt://127.0.0.1:{port}"), None)
+}
+
+fn start_with(
+    dir: &Path,
+    broker: &str,
+    trust: Option<&Path>,
+) -> (EventHub, Status, EventSinkHandle) {
     let hub = EventHub::new("hall");
     let status = Status::new("hall");
     let context = EventContext { hub: hub.clone(), status: status.clone(), meters: Meters::new() };
     let mqtt = Mqtt {
-        broker: format!("mqtt://127.0.0.1:{port}").parse().expect("an address"),
+        broker: broker.parse().expect("an address"),
         login: None,
+        tls_trust: trust.map(Path::to_owned),
         topic: "t".to_owned(),
         discovery: Some("ha".to_owned()),
         frames: false,
@@ -206,4 +215,57 @@ fn the_last_will_is_seen_when_the_process_is_killed() {
     until("online", || lines(&out).contains(&"t/hall/available online".to_owned()));
     drop(process);
     until("offline", || lines(&out).contains(&"t/hall/available offline".to_owned()));
+}
+
+/// A CA of its own, and a certificate for `localhost` by it; whether openssl could make them.
+fn certificates(dir: &Path) -> bool {
+    let script = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=CA -keyout ca.key \
+                  -out ca.pem && openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj \
+                  /CN=Other -keyout other.key -out other.pem && openssl req -newkey rsa:2048 \
+                  -nodes -subj /CN=localhost -keyout s.key -out s.csr && \
+                  echo subjectAltName=DNS:localhost > ext && openssl x509 -req -in s.csr -CA \
+                  ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out s.pem";
+    let out = Command::new("sh").args(["-c", script]).current_dir(dir).output().expect("sh");
+    if !out.status.success() {
+        eprintln!("SKIPPED: needs openssl: {}", String::from_utf8_lossy(&out.stderr));
+    }
+    out.status.success()
+}
+
+#[test]
+fn a_broker_with_tls_is_trusted_by_its_ca_and_no_other() {
+    let Some(program) = mosquitto() else { return };
+    let dir = tempfile::tempdir().expect("temp");
+    if !certificates(dir.path()) {
+        return;
+    }
+    let (port, plain, out) = (free_port(), free_port(), dir.path().join("out"));
+    let config = dir.path().join("mosquitto.conf");
+    let at = dir.path().display();
+    let text = format!(
+        "listener {plain} 127.0.0.1\nallow_anonymous true\nuser root\nlistener {port} 127.0.0.1\n\
+         allow_anonymous true\ncertfile {at}/s.pem\nkeyfile {at}/s.key\n"
+    );
+    std::fs::write(&config, text).expect("config");
+    let mut command = Command::new(program);
+    command.arg("-c").arg(&config).stdout(Stdio::null()).stderr(Stdio::null());
+    let _broker = Own(command.spawn().expect("mosquitto starts"));
+    until("the broker listens", || TcpStream::connect(("127.0.0.1", plain)).is_ok());
+    let _subscriber = subscribe(plain, "t/hall/#", &out);
+    let address = format!("mqtts://localhost:{port}");
+    let other = dir.path().join("other.pem");
+    let (hub, status, handle) = start_with(dir.path(), &address, Some(&other));
+    happen(&hub, 0..10);
+    until("the wrong CA is told", || status.troubles().contains_key("mqtt"));
+    let said = status.troubles()["mqtt"].clone();
+    println!("{said}");
+    assert!(said.contains("not trusted") && said.contains("tls_trust"), "{said}");
+    hub.close();
+    handle.join();
+    // What waited is sent once the right one is trusted.
+    let ca = dir.path().join("ca.pem");
+    let (hub, _, handle) = start_with(dir.path(), &address, Some(&ca));
+    until("all arrive", || numbers(&out).last() == Some(&9));
+    hub.close();
+    handle.join();
 }

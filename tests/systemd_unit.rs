@@ -79,3 +79,22 @@ fn what_systemd_252_does_not_know_is_not_written() {
         assert!(text.contains(wanted), "{wanted} is missing");
     }
 }
+
+/// Where `ExecStartPre=` fails, systemd starts it again whatever it ended with.
+#[test]
+fn what_may_end_for_good_is_the_main_process() {
+    let text = std::fs::read_to_string(folder().join("locutor@.service")).expect("stored");
+    let before = text.lines().find(|line| line.starts_with("ExecStartPre="));
+    assert_eq!(before, None);
+}
+
+#[test]
+fn the_user_can_be_made() {
+    let mut command = Command::new("systemd-sysusers");
+    let Ok(out) = command.arg("--dry-run").arg(folder().join("locutor.sysusers")).output() else {
+        eprintln!("SKIPPED: systemd-sysusers is not here");
+        return;
+    };
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success() && !said.contains("not a valid"), "{said}");
+}

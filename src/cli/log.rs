@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt::{Debug, Write};
+use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -38,7 +39,8 @@ pub fn start(filter: &str, format: Format) {
         eprintln!("locutor: --log {filter}: {e}; logging warnings");
         EnvFilter::new("warn")
     });
-    let lines = || fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let lines =
+        || fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(colours());
     let format = match format {
         Format::Auto if is_journal() => Format::Journald,
         Format::Auto => Format::Human,
@@ -57,6 +59,11 @@ pub fn start(filter: &str, format: Format) {
     };
     // There is a log already only in tests.
     let _ = tracing_subscriber::registry().with(layer).with(filter).try_init();
+}
+
+/// Whether lines are coloured: for a terminal, unless `NO_COLOR` says no.
+fn colours() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
 }
 
 /// Whether standard error is what systemd connected to the journal.

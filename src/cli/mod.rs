@@ -195,6 +195,9 @@ pub struct ProbeArgs {
     /// The name of user and password, as in a stream's file.
     #[arg(long, value_name = "NAME")]
     pub credentials: Option<String>,
+    /// Certificates in PEM that are trusted instead of the system's: the camera's own, or its CA's.
+    #[arg(long, value_name = "FILE")]
+    pub tls_trust: Option<PathBuf>,
     /// How long to look.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub seconds: u64,

@@ -61,7 +61,8 @@ fn source(args: &ProbeArgs) -> Result<Source, String> {
     let named = args.credentials.as_ref().map(|name| Secrets::System.login(name)).transpose()?;
     let here = std::env::current_dir().unwrap_or_default();
     let uri = address::source(uri.as_str(), &here)?;
-    Ok(Source { login: named.or(inside), ..Source::plain(uri) })
+    let tls_trust = args.tls_trust.clone();
+    Ok(Source { login: named.or(inside), tls_trust, ..Source::plain(uri) })
 }
 
 /// `%40` as `@`, and so on.
@@ -109,6 +110,9 @@ fn in_words(source: &Source, found: &Findings) -> String {
         line(format!("[source]\nuri = \"{}\"", address::shown(&source.uri)));
         if source.login.is_some() {
             line("credentials = \"NAME\"   # user:password, see docs/operating.md".into());
+        }
+        if let Some(file) = &source.tls_trust {
+            line(format!("tls_trust = {:?}", file.display().to_string()));
         }
         line("\n[[sink]]\ntype = \"rtsp-server\"".into());
         line("\n[[sink]]\ntype = \"record\"\ndirectory = \"recordings\"".into());

@@ -7,6 +7,8 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_pbutils as pbutils;
 
+use crate::config::camera::Source;
+
 /// What a pipeline has said so far.
 #[derive(Clone, Debug, Default)]
 pub struct Spoken {
@@ -44,20 +46,43 @@ impl std::fmt::Display for Fault {
 }
 
 impl Fault {
-    /// What the library says of the source at `uri`, as people say it.
-    pub fn of_source(&self, uri: &url::Url) -> String {
+    /// What the library says of `source`, as people say it. Asks a web server once more where the
+    /// library does not say what was wrong.
+    pub fn of_source(&self, source: &Source) -> String {
+        let uri = &source.uri;
         let host = uri.host_str().unwrap_or_default();
         let at = uri.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-        if self.unauthorized {
-            return format!("{at} does not take this user and password; check `credentials`");
+        let says = |words: &str| self.text.contains(words);
+        match uri.scheme() {
+            _ if self.unauthorized => {
+                format!("{at} does not take this user and password; check `credentials`")
+            }
+            _ if self.not_found => format!("{at} has nothing at {}", uri.path()),
+            "srt" if says("set passphrase") => {
+                "a passphrase of SRT has 10 to 79 characters; check `credentials`".to_owned()
+            }
+            "srt" if says("authenticate") || says("SRT socket") => {
+                let first = match says("authenticate") {
+                    true => String::new(),
+                    false => format!("no connection to {at}, or "),
+                };
+                match source.login {
+                    Some(_) => format!("{first}{at} has another passphrase; check `credentials`"),
+                    None => format!("{first}{at} wants a passphrase; name one by `credentials`"),
+                }
+            }
+            "rtmp" if says("cmd failed") => {
+                format!("{at} does not take {}; is its first part right?", uri.path())
+            }
+            "http" | "https" if says("Internal data stream error") => {
+                let why = super::tls::why_not(uri, source.tls_trust.as_deref());
+                why.unwrap_or_else(|| self.text.clone())
+            }
+            _ if says("Failed to connect") || says("Could not connect") => {
+                format!("no connection to {at}")
+            }
+            _ => self.text.clone(),
         }
-        if self.not_found {
-            return format!("{at} has nothing at {}", uri.path());
-        }
-        if self.text.contains("Failed to connect") || self.text.contains("Could not connect") {
-            return format!("no connection to {at}");
-        }
-        self.text.clone()
     }
 }
 

@@ -22,6 +22,9 @@ pub enum ElementError {
         /// The library's reason.
         reason: String,
     },
+    /// The file of trusted certificates has none.
+    #[error("tls_trust: {0}")]
+    Trust(String),
 }
 
 /// The command that installs `element` on Debian.

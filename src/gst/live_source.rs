@@ -9,6 +9,7 @@ use gstreamer::prelude::*;
 use secrecy::ExposeSecret;
 
 use super::elements::{ElementError, broken, make};
+use super::tls;
 use crate::config::camera::{Source, Transport};
 
 /// A connection that says nothing for so long is given up.
@@ -36,6 +37,10 @@ pub fn head(source: &Source) -> Result<Head, ElementError> {
         "srt" => {
             let element = make("srtsrc")?;
             element.set_property("uri", uri);
+            // Left alone it tries again for ever and says nothing of it.
+            if element.has_property("auto-reconnect") {
+                element.set_property("auto-reconnect", false);
+            }
             if let Some(login) = &source.login {
                 element.set_property("passphrase", login.password.expose_secret());
             }
@@ -95,6 +100,9 @@ fn rtsp(source: &Source) -> Result<gst::Element, ElementError> {
     element.set_property("tcp-timeout", QUIET_SECONDS * 1_000_000);
     element.set_property("teardown-timeout", gst::ClockTime::from_mseconds(200).nseconds());
     element.set_property("do-retransmission", false);
+    if source.uri.scheme() == "rtsps" {
+        tls::rtsp(&element, &source.uri, source.tls_trust.as_deref())?;
+    }
     if let Some(login) = &source.login {
         element.set_property("user-id", &login.user);
         element.set_property("user-pw", login.password.expose_secret());
@@ -107,6 +115,9 @@ fn http(source: &Source) -> Result<gst::Element, ElementError> {
     element.set_property("location", source.uri.as_str());
     element.set_property("timeout", u32::try_from(QUIET_SECONDS).unwrap_or(5));
     element.set_property("retries", 0_i32);
+    if let Some(file) = &source.tls_trust {
+        tls::http(&element, file)?;
+    }
     if let Some(login) = &source.login {
         element.set_property("user-id", &login.user);
         element.set_property("user-pw", login.password.expose_secret());
@@ -130,3 +141,6 @@ fn test_sound() -> Result<gst::Element, ElementError> {
     );
     bin.map(|bin| bin.upcast()).map_err(|e| broken("audiotestsrc", e))
 }
+
+#[cfg(test)]
+mod tests;

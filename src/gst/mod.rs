@@ -14,6 +14,7 @@ pub mod live_intake;
 pub mod live_source;
 pub mod packet;
 pub mod picture;
+pub mod tls;
 pub mod wanted;
 
 use std::sync::OnceLock;

@@ -73,14 +73,16 @@ pub fn probe(source: &Source, span: Duration) -> Result<Findings, RunError> {
     let begun = Instant::now();
     let seen: Arc<Mutex<Seen>> = Arc::default();
     let graph = build(source, taps(&seen)).map_err(RunError::Element)?;
-    let mut trouble = graph.play().err();
+    let refused = graph.play().err();
+    let spoken = || graph.bus.spoken().error.map(|f| f.of_source(source));
+    let mut trouble = spoken().or(refused);
     let patience = source.stall_after + span;
     loop {
         std::thread::sleep(Duration::from_millis(50));
         let first = lock(&seen).first;
         let enough = first.is_some_and(|at| at.elapsed() >= span);
         trouble = trouble.or_else(|| graph.shown().error);
-        trouble = trouble.or_else(|| graph.bus.spoken().error.map(|f| f.of_source(&source.uri)));
+        trouble = trouble.or_else(spoken);
         if enough || trouble.is_some() || graph.shown().ended || begun.elapsed() > patience {
             break;
         }
@@ -90,7 +92,8 @@ pub fn probe(source: &Source, span: Duration) -> Result<Findings, RunError> {
     let seen = std::mem::take(&mut *lock(&seen));
     let mut findings = told(&seen, begun);
     findings.codecs = codecs;
-    findings.trouble = trouble;
+    let nothing = || format!("no picture came within {} s", begun.elapsed().as_secs());
+    findings.trouble = trouble.or_else(|| seen.first.is_none().then(nothing));
     findings.faces = faces(&seen.kept)?;
     Ok(findings)
 }

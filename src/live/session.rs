@@ -300,7 +300,7 @@ fn lost(shared: &Shared, graph: &LiveGraph) -> Option<Loss> {
             () => Reason::Unreachable,
         };
         let why = match missing.is_empty() {
-            true => fault.of_source(&shared.camera.source.uri),
+            true => fault.of_source(&shared.camera.source),
             false => format!("GStreamer lacks a plugin for: {}", missing.join(", ")),
         };
         return Some(Loss { reason, why: shared.redacted(&why) });

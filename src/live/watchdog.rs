@@ -21,6 +21,8 @@ use super::streams::StreamList;
 const SUPERVISOR_MOVES: Duration = Duration::from_secs(60);
 /// How often the streams are looked at where systemd does not ask for it.
 const LOOKS: Duration = Duration::from_secs(5);
+/// What people are told is no older than this.
+const TELLS: Duration = Duration::from_secs(1);
 
 /// Which stage of which stream: those of one name are counted.
 type Place = (Arc<str>, &'static str, usize);
@@ -131,7 +133,7 @@ fn watch(streams: &StreamList, stop: &AtomicBool, pings: bool, every: Duration) 
         if pings && stuck.is_empty() {
             send(&[NotifyState::Watchdog]);
         }
-        streams.set_stuck(stuck);
+        streams.set_stuck(stuck.clone());
         let until = Instant::now() + every;
         // Parking may end early for no reason.
         while !stop.load(Ordering::Relaxed) {
@@ -139,7 +141,12 @@ fn watch(streams: &StreamList, stop: &AtomicBool, pings: bool, every: Duration) 
             if left.is_zero() {
                 break;
             }
-            std::thread::park_timeout(left);
+            std::thread::park_timeout(left.min(TELLS));
+            let status = in_words(&streams.all(), &stuck);
+            if left > TELLS && status != told {
+                send(&[NotifyState::Status(&status)]);
+                told = status;
+            }
         }
     }
 }

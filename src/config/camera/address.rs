@@ -44,6 +44,17 @@ pub fn source(text: &str, folder: &Path) -> Result<Url, String> {
     Ok(url)
 }
 
+/// What helps where HLS comes from a server that is not trusted: its parts are fetched by elements
+/// that are made out of reach.
+pub const SYSTEM_ONLY: &str = "HLS takes the system's certificates only: put the CA's into \
+                               /usr/local/share/ca-certificates/NAME.crt and run \
+                               update-ca-certificates";
+
+/// Whether an address leads to HTTP Live Streaming, by its name.
+pub fn is_playlist(url: &Url) -> bool {
+    url.path().ends_with(".m3u8")
+}
+
 /// An address to send to, of one of `schemes`.
 ///
 /// # Errors

@@ -40,6 +40,21 @@ impl Context<'_> {
     pub fn login(&self, key: &str, name: Option<&str>) -> Result<Option<Login>, Wrong> {
         name.map(|name| self.secrets.login(name)).transpose().map_err(|p| (key.into(), p))
     }
+
+    /// The file of trusted certificates that `key` names, for an address that begins with `scheme`.
+    pub fn trust(
+        &self,
+        key: &str,
+        file: Option<PathBuf>,
+        scheme: &str,
+    ) -> Result<Option<PathBuf>, Wrong> {
+        if file.is_some() && !["rtsps", "https", "mqtts"].contains(&scheme) {
+            let problem = format!("is for TLS, and {scheme}: has none; take it out, or write ");
+            let secure = "an address that begins with rtsps:, https: or mqtts:";
+            return Err((key.into(), problem + secure));
+        }
+        Ok(file.map(|file| self.path(file)))
+    }
 }
 
 /// Reads the camera in the file at `path`.
@@ -109,6 +124,9 @@ fn camera(raw: Raw, path: &Path, secrets: &Secrets) -> Result<Camera, Wrong> {
 
 fn source(raw: RawSource, context: &Context) -> Result<Source, Wrong> {
     let uri = address::source(&raw.uri, context.folder).map_err(|p| ("source.uri".into(), p))?;
+    if raw.tls_trust.is_some() && address::is_playlist(&uri) {
+        return Err(("source.tls_trust".into(), address::SYSTEM_ONLY.into()));
+    }
     if raw.audio_track == 0 {
         return Err(("source.audio_track".into(), "tracks are counted from 1".into()));
     }
@@ -130,6 +148,7 @@ fn source(raw: RawSource, context: &Context) -> Result<Source, Wrong> {
     }
     Ok(Source {
         login: context.login("source.credentials", raw.credentials.as_deref())?,
+        tls_trust: context.trust("source.tls_trust", raw.tls_trust, uri.scheme())?,
         transport: match raw.transport {
             RawTransport::Auto => Transport::Auto,
             RawTransport::Tcp => Transport::Tcp,

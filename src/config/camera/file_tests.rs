@@ -217,3 +217,22 @@ proptest! {
 fn toml_escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"")
 }
+
+#[test]
+fn certificates_are_named_where_there_is_tls_and_they_count() {
+    let source = |uri: &str| {
+        let text = format!("[source]\nuri = \"{uri}\"\ntls_trust = \"camera.pem\"\n");
+        read_text(&text).map(|camera| camera.source.tls_trust)
+    };
+    let beside = Some(PathBuf::from("/etc/locutor/camera.pem"));
+    assert_eq!(source("rtsps://camera.lan/1"), Ok(beside.clone()));
+    assert_eq!(source("https://camera.lan/1.ts"), Ok(beside));
+    let said = source("rtsp://camera.lan/1").expect_err("no TLS");
+    assert!(said.contains("source.tls_trust") && said.contains("rtsps:"), "{said}");
+    let said = source("https://camera.lan/live.m3u8").expect_err("HLS");
+    assert!(said.contains("update-ca-certificates"), "{said}");
+    let broker = "[[sink]]\ntype = \"mqtt\"\nbroker = \"mqtt://b\"\nspool = \"s\"\n\
+                  tls_trust = \"ca.pem\"\n";
+    let said = with(broker).expect_err("no TLS");
+    assert!(said.contains("sink 1 (mqtt).tls_trust"), "{said}");
+}

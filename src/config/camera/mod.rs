@@ -73,6 +73,9 @@ pub struct Source {
     pub audio_track: u32,
     /// Whether a file begins anew at its end.
     pub looped: bool,
+    /// Certificates in PEM that are trusted, of the camera itself or of who vouches for it; the
+    /// system's where it is `None`.
+    pub tls_trust: Option<PathBuf>,
     /// Nothing for so long means that the source is gone.
     pub stall_after: Duration,
     /// The first wait before it is tried again; doubles up to `retry_most`.
@@ -91,6 +94,7 @@ impl Source {
             jitter: Duration::from_millis(100),
             audio_track: 1,
             looped: false,
+            tls_trust: None,
             stall_after: Duration::from_secs(10),
             retry_first: Duration::from_secs(1),
             retry_most: Duration::from_secs(30),
@@ -158,6 +162,8 @@ pub enum Sink {
         uri: url::Url,
         /// Who to be there.
         login: Option<Login>,
+        /// Certificates that are trusted, as [`Source::tls_trust`].
+        tls_trust: Option<PathBuf>,
     },
     /// Kept on disk in segments.
     Record(Recording),
@@ -194,6 +200,8 @@ pub enum Sink {
         uri: url::Url,
         /// Who to be there.
         login: Option<Login>,
+        /// Certificates that are trusted instead of the system's.
+        tls_trust: Option<PathBuf>,
         /// The folder in which messages wait while it is away.
         spool: PathBuf,
         /// No more than this waits; the oldest go first.
@@ -240,6 +248,8 @@ pub struct Mqtt {
     pub broker: url::Url,
     /// Who to be there.
     pub login: Option<Login>,
+    /// Certificates that are trusted instead of the system's.
+    pub tls_trust: Option<PathBuf>,
     /// The first level of all topics.
     pub topic: String,
     /// Home Assistant's discovery prefix, e.g. `homeassistant`.
@@ -270,6 +280,8 @@ pub struct ServeRtsp {
     pub login: Option<Login>,
     /// Certificate and key in PEM, for RTSPS.
     pub tls: Option<(PathBuf, PathBuf)>,
+    /// Whether it is meant that everyone may watch who can reach it.
+    pub open: bool,
     /// Readers at once; more are refused.
     pub most_readers: usize,
 }

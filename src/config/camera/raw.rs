@@ -36,6 +36,7 @@ pub(super) struct Raw {
 pub(super) struct RawSource {
     pub uri: String,
     pub credentials: Option<String>,
+    pub tls_trust: Option<PathBuf>,
     #[serde(default)]
     pub transport: RawTransport,
     #[serde(default = "jitter_ms")]
@@ -176,6 +177,7 @@ pub(super) struct RawRtspServer {
 pub(super) struct RawWebhook {
     pub uri: String,
     pub credentials: Option<String>,
+    pub tls_trust: Option<PathBuf>,
     pub spool: PathBuf,
     #[serde(default = "spool_mib")]
     pub spool_mib: f64,
@@ -186,6 +188,7 @@ pub(super) struct RawWebhook {
 pub(super) struct RawPush {
     pub uri: String,
     pub credentials: Option<String>,
+    pub tls_trust: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -259,6 +262,7 @@ const fn five() -> u32 {
 pub(super) struct RawMqtt {
     pub broker: String,
     pub credentials: Option<String>,
+    pub tls_trust: Option<PathBuf>,
     #[serde(default = "topic")]
     pub topic: String,
     pub discovery: Option<String>,

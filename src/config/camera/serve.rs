@@ -44,7 +44,8 @@ pub(super) fn read(raw: RawServe, sinks: &[Sink], context: &Context) -> Result<S
         let problem = format!("is {listen}, as serve.health is; write another port");
         return Err(("serve.rtsp".into(), problem));
     }
-    let rtsp = ServeRtsp { listen, login, tls, most_readers: raw.rtsp_most_readers };
+    let (open, most_readers) = (raw.open, raw.rtsp_most_readers);
+    let rtsp = ServeRtsp { listen, login, tls, open, most_readers };
     Ok(Serve { rtsp: Some(rtsp), health })
 }
 

@@ -63,16 +63,18 @@ fn sink(kind: &str, table: toml::Table, key: &str, context: &Context) -> Result<
             Sink::RtspServer { mount }
         }
         "rtsp-push" => {
-            let (uri, login) = push(keys(table, key)?, key, &["rtsp", "rtsps"], context)?;
-            Sink::RtspPush { uri, login }
+            let (uri, login, tls_trust) =
+                push(keys(table, key)?, key, &["rtsp", "rtsps"], context)?;
+            Sink::RtspPush { uri, login, tls_trust }
         }
         "webhook" => {
             let raw: RawWebhook = keys(table, key)?;
             let spool = directory(&raw.spool, context).map_err(|p| wrong("spool", p))?;
             let spool_bytes = size(&format!("{key}.spool_mib"), raw.spool_mib, 20)?;
-            let raw = RawPush { uri: raw.uri, credentials: raw.credentials };
-            let (uri, login) = push(raw, key, &["http", "https"], context)?;
-            Sink::Webhook { uri, login, spool, spool_bytes }
+            let (uri, credentials, tls_trust) = (raw.uri, raw.credentials, raw.tls_trust);
+            let raw = RawPush { uri, credentials, tls_trust };
+            let (uri, login, tls_trust) = push(raw, key, &["http", "https"], context)?;
+            Sink::Webhook { uri, login, tls_trust, spool, spool_bytes }
         }
         "record" => Sink::Record(record(keys(table, key)?, key, context)?),
         "file" => {
@@ -100,11 +102,13 @@ fn sink(kind: &str, table: toml::Table, key: &str, context: &Context) -> Result<
     })
 }
 
-type Target = (url::Url, Option<super::Login>);
+type Target = (url::Url, Option<super::Login>, Option<PathBuf>);
 
 fn push(raw: RawPush, key: &str, schemes: &[&str], context: &Context) -> Result<Target, Wrong> {
     let uri = address::target(&raw.uri, schemes).map_err(|p| (format!("{key}.uri"), p))?;
-    Ok((uri, context.login(&format!("{key}.credentials"), raw.credentials.as_deref())?))
+    let login = context.login(&format!("{key}.credentials"), raw.credentials.as_deref())?;
+    let trust = context.trust(&format!("{key}.tls_trust"), raw.tls_trust, uri.scheme())?;
+    Ok((uri, login, trust))
 }
 
 fn record(raw: RawRecord, key: &str, context: &Context) -> Result<Recording, Wrong> {
@@ -151,8 +155,10 @@ fn mqtt(raw: RawMqtt, key: &str, context: &Context) -> Result<Mqtt, Wrong> {
             return Err(wrong(name, problem));
         }
     }
+    let tls_trust = context.trust(&format!("{key}.tls_trust"), raw.tls_trust, broker.scheme())?;
     Ok(Mqtt {
         broker,
+        tls_trust,
         login: context.login(&format!("{key}.credentials"), raw.credentials.as_deref())?,
         topic: raw.topic,
         frames: raw.frames,

@@ -24,7 +24,7 @@ pub fn environment(cameras: &[(PathBuf, Camera)]) -> Vec<Trouble> {
         ports.extend(camera.serve.health);
         cannot.extend(camera.sinks.iter().filter_map(|sink| place(sink).err()));
         let tls = camera.serve.rtsp.iter().filter_map(|rtsp| rtsp.tls.as_ref());
-        for file in tls.flat_map(|(cert, key)| [cert, key]) {
+        for file in tls.flat_map(|(cert, key)| [cert, key]).chain(trusted(camera)) {
             let opened = std::fs::File::open(file);
             missing.extend(opened.err().map(|e| format!("{}: {e}", file.display())));
         }
@@ -33,6 +33,16 @@ pub fn environment(cameras: &[(PathBuf, Camera)]) -> Vec<Trouble> {
     let trouble = |exit| move |words| Trouble { words, exit };
     let missing = missing.into_iter().map(trouble(Exit::Unavailable));
     missing.chain(cannot.into_iter().map(trouble(Exit::CannotCreate))).collect()
+}
+
+/// The files of trusted certificates.
+fn trusted(camera: &Camera) -> impl Iterator<Item = &PathBuf> {
+    let of_sinks = camera.sinks.iter().filter_map(|sink| match sink {
+        Sink::RtspPush { tls_trust, .. } | Sink::Webhook { tls_trust, .. } => tls_trust.as_ref(),
+        Sink::Mqtt(mqtt) => mqtt.tls_trust.as_ref(),
+        _ => None,
+    });
+    camera.source.tls_trust.iter().chain(of_sinks)
 }
 
 fn port(address: SocketAddr) -> Result<(), String> {

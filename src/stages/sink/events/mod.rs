@@ -163,8 +163,8 @@ pub fn open(sink: &camera::Sink, context: &EventContext) -> Result<EventSinkHand
                 mqtt::run(plan, stream, spool, lines, trouble, meter);
             })
         }
-        camera::Sink::Webhook { uri, login, spool, spool_bytes } => {
-            let post = webhook::Post::new(uri, login.as_ref())?;
+        camera::Sink::Webhook { uri, login, tls_trust, spool, spool_bytes } => {
+            let post = webhook::Post::new(uri, login.as_ref(), tls_trust.as_deref())?;
             let spool = open_spool(spool, *spool_bytes, &post.address())?;
             let meters = trouble::SpoolMeter::new(context);
             start("webhook", false, context, move |lines, trouble| {

@@ -162,6 +162,7 @@ fn a_webhook_gets_every_event_once_it_answers_and_its_secrets_are_not_told() {
     let sink = camera::Sink::Webhook {
         uri: format!("http://127.0.0.1:{port}/secret-token?key=1").parse().expect("an address"),
         login: Some(login),
+        tls_trust: None,
         spool: dir.path().join("spool"),
         spool_bytes: 1 << 20,
     };

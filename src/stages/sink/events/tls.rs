@@ -1,20 +1,31 @@
-//! TLS to brokers and webhooks: the system's certificates, or those of `SSL_CERT_FILE`.
+//! TLS to brokers and webhooks: the certificates of a file, of `SSL_CERT_FILE`, or the system's.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::pem::PemObject;
+use rustls::{CertificateError, ClientConfig, RootCertStore};
 
 /// What computes.
 pub(super) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// The certificates that are trusted.
+/// The certificates that are trusted: those in `file`, or the system's.
 ///
 /// # Errors
 /// Where there is none.
-pub(super) fn roots() -> Result<Vec<CertificateDer<'static>>, String> {
+pub(super) fn roots(file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, String> {
+    if let Some(file) = file {
+        let shown = file.display();
+        let found = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
+        let found: Vec<_> = found.map_err(|e| format!("tls_trust: {shown}: {e}"))?;
+        return match found.is_empty() {
+            true => Err(format!("tls_trust: {shown} holds no certificate in PEM")),
+            false => Ok(found),
+        };
+    }
     let found = rustls_native_certs::load_native_certs();
     if found.certs.is_empty() {
         let why = found.errors.first().map(|e| format!(" ({e})")).unwrap_or_default();
@@ -29,10 +40,38 @@ pub(super) fn roots() -> Result<Vec<CertificateDer<'static>>, String> {
 ///
 /// # Errors
 /// Where there are none, or TLS cannot be set up.
-pub(super) fn client() -> Result<Arc<ClientConfig>, String> {
+pub(super) fn client(file: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
     let mut store = RootCertStore::empty();
-    store.add_parsable_certificates(roots()?);
+    store.add_parsable_certificates(roots(file)?);
     let config = ClientConfig::builder_with_provider(provider());
     let config = config.with_safe_default_protocol_versions().map_err(|e| e.to_string())?;
     Ok(Arc::new(config.with_root_certificates(store).with_no_client_auth()))
+}
+
+/// What is wrong with TLS, and what to do, where that is what `error` is about.
+pub(super) fn words_in(error: &std::io::Error) -> Option<String> {
+    error.get_ref()?.downcast_ref::<rustls::Error>().map(words)
+}
+
+/// What is wrong, and what to do.
+pub(super) fn words(error: &rustls::Error) -> String {
+    let rustls::Error::InvalidCertificate(flaw) = error else { return format!("TLS: {error}") };
+    let why = match flaw {
+        CertificateError::UnknownIssuer => {
+            "nobody vouches for it who is trusted here; write its CA's certificate into a file in \
+             PEM, and name that: tls_trust = \"FILE\""
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "it was made for another name; write the name that stands in it"
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "it is not valid yet; is the clock right?"
+        }
+        other if format!("{other:?}").contains("CaUsedAsEndEntity") => {
+            "it is a CA's own; make the server one with basicConstraints=CA:FALSE"
+        }
+        other => return format!("its certificate is not trusted: {other}"),
+    };
+    format!("its certificate is not trusted: {why}")
 }

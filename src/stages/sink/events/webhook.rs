@@ -4,6 +4,7 @@
 //! least once. A server that answers with an error is asked again a few times; a message that it
 //! will not take (4xx, or 5xx to the end) is left out and counted, so that one cannot hold up all.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -54,7 +55,11 @@ impl Post {
     ///
     /// # Errors
     /// Where that is no address of a web server, or TLS cannot be set up.
-    pub fn new(uri: &url::Url, login: Option<&Login>) -> Result<Self, OpenError> {
+    pub fn new(
+        uri: &url::Url,
+        login: Option<&Login>,
+        trust: Option<&Path>,
+    ) -> Result<Self, OpenError> {
         let why = "a webhook is http://HOST/PATH or https://HOST/PATH, without user and password";
         if !matches!(uri.scheme(), "http" | "https") || !uri.username().is_empty() {
             return Err(OpenError::Address { address: redacted(uri), why });
@@ -67,7 +72,7 @@ impl Post {
             .user_agent(concat!("locutor/", env!("CARGO_PKG_VERSION")))
             .proxy(None);
         if uri.scheme() == "https" {
-            let roots = tls::roots();
+            let roots = tls::roots(trust);
             let roots = roots.map_err(|why| OpenError::Tls { address: redacted(uri), why })?;
             let roots: Vec<_> =
                 roots.iter().map(|der| Certificate::from_der(der).to_owned()).collect();
@@ -117,9 +122,9 @@ fn words(error: &ureq::Error) -> String {
     match error {
         ureq::Error::Timeout(_) => "no answer in time".to_owned(),
         ureq::Error::HostNotFound => "the host is not known".to_owned(),
-        ureq::Error::Io(error) => error.kind().to_string(),
+        ureq::Error::Io(error) => tls::words_in(error).unwrap_or_else(|| error.kind().to_string()),
         ureq::Error::ConnectionFailed => "no connection".to_owned(),
-        ureq::Error::Rustls(error) => format!("TLS: {error}"),
+        ureq::Error::Rustls(error) => tls::words(error),
         ureq::Error::Tls(why) => format!("TLS: {why}"),
         _ => "no answer that is HTTP".to_owned(),
     }

@@ -107,7 +107,11 @@ pub fn open(sink: &Sink, context: &SinkContext<'_>) -> Result<SinkHandle, SinkEr
         }
         Sink::Record(recording) => record::open(recording, context),
         Sink::File { path } => file::open(path, context),
-        Sink::RtspPush { uri, login } => push::open(uri, login.as_ref(), context),
+        Sink::RtspPush { uri, login, tls_trust } => {
+            let peer =
+                push::Peer { uri: uri.clone(), login: login.clone(), tls_trust: tls_trust.clone() };
+            push::open(peer, context)
+        }
         Sink::Hls { directory, segment, keep } => hls::open(directory, *segment, *keep, context),
         Sink::Events { .. } | Sink::Mqtt(_) | Sink::Webhook { .. } => Err(SinkError::NotVideo),
     }

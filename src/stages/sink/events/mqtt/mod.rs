@@ -11,10 +11,11 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rumqttc::{AsyncClient, ConnectionError, Event, Packet};
+use rumqttc::{AsyncClient, ConnectionError, Event, Packet, TlsError};
 
 use super::outlet::Inlet;
 use super::spool::Spool;
+use super::tls;
 use super::trouble::{SpoolMeter, Trouble};
 use crate::core::backoff::Backoff;
 use desk::{Desk, REQUESTS};
@@ -142,6 +143,9 @@ fn words(error: &ConnectionError) -> String {
     match error {
         ConnectionError::ConnectionRefused(code) => {
             format!("the broker refused the connection ({code:?}); is the login right?")
+        }
+        ConnectionError::Tls(TlsError::Io(error)) => {
+            tls::words_in(error).unwrap_or_else(|| error.to_string())
         }
         other => other.to_string(),
     }

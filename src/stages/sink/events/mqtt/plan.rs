@@ -80,7 +80,7 @@ impl Plan {
             options.set_credentials(&login.user, login.password.expose_secret());
         }
         if tls {
-            let client = tls::client();
+            let client = tls::client(mqtt.tls_trust.as_deref());
             let client = client.map_err(|why| OpenError::Tls { address: broker.clone(), why })?;
             options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(client)));
         }
@@ -188,6 +188,7 @@ mod tests {
         Mqtt {
             broker: broker.parse().expect("an address"),
             login: Some(Login { user: "me".into(), password: "hunter2".to_owned().into() }),
+            tls_trust: None,
             topic: topic.to_owned(),
             discovery: Some("homeassistant".to_owned()),
             frames: false,

@@ -7,12 +7,13 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use secrecy::ExposeSecret;
 
-use crate::config::camera::Login;
 use crate::gst::bus::BusListener;
 use crate::gst::elements::{ElementError, broken, chain, make};
 use crate::gst::packet::Packet;
+use crate::gst::tls;
 use crate::stages::sink::live::gather::Formats;
 use crate::stages::sink::live::gst::Inlet;
+use crate::stages::sink::live::push::Peer;
 
 /// The peer must take it within this.
 const OPENS_WITHIN: Duration = Duration::from_secs(15);
@@ -33,10 +34,10 @@ impl Sending {
     ///
     /// # Errors
     /// In words: where an element is missing.
-    pub fn start(uri: &url::Url, login: Option<&Login>, formats: Formats) -> Result<Self, String> {
+    pub fn start(peer: &Peer, formats: Formats) -> Result<Self, String> {
         let pipeline = gst::Pipeline::new();
         let inlet = Inlet::new(&formats, true);
-        build(&pipeline, &inlet, uri, login).map_err(|e| e.to_string())?;
+        build(&pipeline, &inlet, peer).map_err(|e| e.to_string())?;
         let bus = BusListener::attach(&pipeline);
         // The peer is asked from a thread of the pipeline's own.
         pipeline.call_async(|pipeline| {
@@ -96,30 +97,42 @@ impl Drop for Sending {
     }
 }
 
-fn build(
-    pipeline: &gst::Pipeline,
-    inlet: &Inlet,
-    uri: &url::Url,
-    login: Option<&Login>,
-) -> Result<(), ElementError> {
+fn build(pipeline: &gst::Pipeline, inlet: &Inlet, peer: &Peer) -> Result<(), ElementError> {
     let sink = make("rtspclientsink")?;
-    sink.set_property("location", uri.as_str());
+    sink.set_property("location", peer.uri.as_str());
     sink.set_property_from_str("protocols", "tcp");
     sink.set_property("latency", 0_u32);
-    if let Some(login) = login {
+    if let Some(login) = &peer.login {
         sink.set_property("user-id", &login.user);
         sink.set_property("user-pw", login.password.expose_secret());
     }
+    if peer.uri.scheme() == "rtsps" {
+        tls::rtsp(&sink, &peer.uri, peer.tls_trust.as_deref())?;
+    }
     pipeline.add(&sink).map_err(|e| broken("rtspclientsink", e))?;
+    // The element announces its tracks in reverse: pictures have to be first, as everywhere else,
+    // since a peer may know them by their place.
+    if let Some(sound) = inlet.sound() {
+        let parse = make("aacparse")?;
+        chain(pipeline, &[sound, &parse])?;
+        track(&parse, &sink, "rtpmp4gpay")?;
+    }
     let parse = make("h264parse")?;
     // A reader of the peer's may come at any time.
     parse.set_property("config-interval", -1_i32);
     chain(pipeline, &[inlet.pictures(), &parse])?;
-    parse.link(&sink).map_err(|e| broken("rtspclientsink", e))?;
-    if let Some(sound) = inlet.sound() {
-        let parse = make("aacparse")?;
-        chain(pipeline, &[sound, &parse])?;
-        parse.link(&sink).map_err(|e| broken("rtspclientsink", e))?;
-    }
-    Ok(())
+    track(&parse, &sink, "rtph264pay")
 }
+
+/// Sends what comes from `parse`, packed by `pack`. By itself the element would pack sound as LATM,
+/// which fewer peers read than the form that cameras use.
+fn track(parse: &gst::Element, sink: &gst::Element, pack: &str) -> Result<(), ElementError> {
+    let pad = sink.request_pad_simple("sink_%u");
+    let pad = pad.ok_or_else(|| broken("rtspclientsink", "it takes no further track"))?;
+    pad.set_property("payloader", make(pack)?);
+    let from = parse.static_pad("src").ok_or_else(|| broken(&parse.name(), "it gives nothing"))?;
+    from.link(&pad).map(drop).map_err(|e| broken("rtspclientsink", e))
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 mod gst;
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::gather::Gather;
@@ -19,19 +20,25 @@ const BEHIND_BYTES: usize = 8 << 20;
 /// How often the thread looks up while nothing comes.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
+/// Whom it is sent to.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Its address.
+    pub uri: url::Url,
+    /// Who to be there.
+    pub login: Option<Login>,
+    /// Certificates that are trusted; the system's where it is `None`.
+    pub tls_trust: Option<PathBuf>,
+}
+
 /// Begins to send.
 ///
 /// # Errors
 /// Where there is no thread.
-pub fn open(
-    uri: &url::Url,
-    login: Option<&Login>,
-    context: &SinkContext<'_>,
-) -> Result<SinkHandle, SinkError> {
+pub fn open(peer: Peer, context: &SinkContext<'_>) -> Result<SinkHandle, SinkError> {
     let (packets, _) = context.fan_out.add("rtsp-push", BEHIND_BYTES);
     let push = Push {
-        uri: uri.clone(),
-        login: login.cloned(),
+        peer,
         status: context.status.clone(),
         meters: context.meters.clone(),
         gather: Gather::default(),
@@ -43,8 +50,7 @@ pub fn open(
 }
 
 struct Push {
-    uri: url::Url,
-    login: Option<Login>,
+    peer: Peer,
     status: Status,
     meters: Meters,
     gather: Gather,
@@ -85,7 +91,7 @@ impl Push {
             self.sending = None;
         }
         if self.sending.is_none() && Instant::now() >= self.next_try {
-            match Sending::start(&self.uri, self.login.as_ref(), formats) {
+            match Sending::start(&self.peer, formats) {
                 Ok(sending) => self.sending = Some(sending),
                 Err(why) => self.stop(why),
             }
@@ -108,7 +114,7 @@ impl Push {
         self.next_try = Instant::now() + self.backoff.next_wait();
         let stream = &self.status.stream;
         self.meters.reconnects.get_or_create(&because(stream, "rtsp-push", "error")).inc();
-        let host = self.uri.host_str().unwrap_or_default();
+        let host = self.peer.uri.host_str().unwrap_or_default();
         tracing::warn!(stream = %stream, "cannot send to {host}: {why}");
         self.status.sink("rtsp-push", Some(format!("cannot send to {host}: {why}")));
     }

@@ -61,7 +61,7 @@ struct Live {
 }
 
 impl Mount {
-    /// A mount without a media; `with_roles` where readers log in.
+    /// A mount without a media; `with_roles` where the server asks for any.
     pub fn new(plan: &MountPlan, with_roles: bool) -> Self {
         Self {
             path: plan.mount.clone(),

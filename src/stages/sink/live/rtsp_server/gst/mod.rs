@@ -48,7 +48,7 @@ struct Inner {
     main_loop: glib::MainLoop,
     thread: Option<JoinHandle<()>>,
     address: SocketAddr,
-    with_login: bool,
+    with_roles: bool,
     tls: bool,
     mounts: Mutex<BTreeMap<String, Arc<Mount>>>,
     readers: Readers,
@@ -75,7 +75,7 @@ impl RtspServer {
     /// Where it would be open to everyone, the port is taken, or the certificate cannot be used.
     pub fn start(serve: &ServeRtsp) -> Result<Self, RtspError> {
         crate::gst::start()?;
-        if serve.login.is_none() && !serve.listen.ip().is_loopback() {
+        if serve.login.is_none() && !serve.open && !serve.listen.ip().is_loopback() {
             return Err(RtspError::Open(serve.listen));
         }
         let server = rtsp::RTSPServer::new();
@@ -108,11 +108,14 @@ impl RtspServer {
         let thread = run(&context, &main_loop)?;
         let port = u16::try_from(server.bound_port()).unwrap_or(serve.listen.port());
         let address = SocketAddr::new(serve.listen.ip(), port);
-        tracing::info!(%address, login = serve.login.is_some(), tls = serve.tls.is_some(), "RTSP");
-        let (with_login, tls) = (serve.login.is_some(), serve.tls.is_some());
+        let (login, tls) = (serve.login.is_some(), serve.tls.is_some());
+        let scheme = if tls { "rtsps" } else { "rtsp" };
+        tracing::info!(login, tls, "{scheme}://{address}");
+        // With TLS alone, too, the library asks everyone for a role.
+        let with_roles = tls || login;
         let (thread, mounts) = (Some(thread), Mutex::default());
         let inner =
-            Inner { server, source, main_loop, thread, address, with_login, tls, mounts, readers };
+            Inner { server, source, main_loop, thread, address, with_roles, tls, mounts, readers };
         Ok(Self(Arc::new(inner)))
     }
 
@@ -138,7 +141,7 @@ impl RtspServer {
     /// # Errors
     /// Where the mount is taken, or there is no thread for it.
     pub fn mount(&self, plan: MountPlan) -> Result<SinkHandle, RtspError> {
-        let mount = Arc::new(Mount::new(&plan, self.0.with_login));
+        let mount = Arc::new(Mount::new(&plan, self.0.with_roles));
         {
             let mut mounts = lock(&self.0.mounts);
             if mounts.contains_key(&plan.mount) {

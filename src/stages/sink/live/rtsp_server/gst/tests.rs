@@ -1,5 +1,7 @@
 //! Readers of the RTSP server: real ones (rtspsrc), and one that never reads.
 
+mod tls;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +21,8 @@ fn serve(login: Option<(&str, &str)>, most_readers: usize) -> ServeRtsp {
         user: user.to_owned(),
         password: password.to_owned().into(),
     });
-    ServeRtsp { listen: SocketAddr::from(([127, 0, 0, 1], 0)), login, tls: None, most_readers }
+    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    ServeRtsp { listen, login, tls: None, open: false, most_readers }
 }
 
 struct Stage {
@@ -307,6 +310,7 @@ fn what_cannot_be_served_is_said_at_once() {
     assert!(error.contains(&first.address().to_string()) && error.contains("taken"), "{error}");
     let open = ServeRtsp { listen: SocketAddr::from(([0, 0, 0, 0], 0)), ..serve(None, 1) };
     assert!(matches!(RtspServer::start(&open), Err(RtspError::Open(_))));
+    RtspServer::start(&ServeRtsp { open: true, ..open }).expect("open, where that is meant");
     let pair = Some(("no/such.crt".into(), "no/such.key".into()));
     let tls = ServeRtsp { tls: pair, ..serve(None, 1) };
     let error = RtspServer::start(&tls).err().expect("no certificate").to_string();

@@ -1,0 +1,132 @@
+//! Whom connections with TLS trust: the system's certificates, or those of a file in PEM, which may
+//! hold the peer's own, since cameras mostly vouch for themselves and under another name.
+//!
+//! The elements say of a certificate that is not trusted only that there is no connection; what is
+//! said here names the reason and the key that mends it.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_rtsp_server::gio;
+use gstreamer_rtsp_server::gio::prelude::*;
+
+use super::elements::ElementError;
+use crate::config::camera::address::{SYSTEM_ONLY, is_playlist};
+
+/// How long a web server may take to be asked for its certificate, in seconds.
+const ASKS_SECONDS: u32 = 3;
+
+/// Makes an element for `rtsps://` trust what `file` holds, or else what the system trusts. A peer
+/// whose certificate is refused is told as an error of the element.
+///
+/// # Errors
+/// Where the file holds no certificates.
+pub fn rtsp(
+    element: &gst::Element,
+    uri: &url::Url,
+    file: Option<&Path>,
+) -> Result<(), ElementError> {
+    let mut known = Vec::new();
+    if let Some(file) = file {
+        element.set_property("tls-database", anchors(file)?);
+        let found = gio::TlsCertificate::list_new_from_file(file);
+        let found = found.map_err(|e| unreadable(file, &e))?;
+        // The objects cannot go to the element's thread; what they hold can.
+        known.extend(found.iter().filter_map(|k| k.certificate_pem()).map(String::from));
+    }
+    let (host, weak) = (uri.host_str().unwrap_or_default().to_owned(), element.downgrade());
+    element.connect("accept-certificate", false, move |values| {
+        let shown = values.get(2).and_then(|v| v.get::<gio::TlsCertificate>().ok());
+        let flaws = values.get(3).and_then(|v| v.get::<gio::TlsCertificateFlags>().ok());
+        let shown = shown.and_then(|shown| shown.certificate_pem());
+        let accepted = shown.is_some_and(|shown| known.iter().any(|known| *known == shown));
+        if !accepted && let Some(element) = weak.upgrade() {
+            let why = refused(&host, flaws);
+            gst::element_error!(element, gst::ResourceError::OpenReadWrite, ("{why}"));
+        }
+        Some(accepted.to_value())
+    });
+    Ok(())
+}
+
+/// Makes an element for `https://` trust what `file` holds.
+///
+/// # Errors
+/// Where the file holds no certificates.
+pub fn http(element: &gst::Element, file: &Path) -> Result<(), ElementError> {
+    element.set_property("tls-database", anchors(file)?);
+    Ok(())
+}
+
+/// Asks the web server at `uri` why it was not to be had; `None` where it can be connected to.
+pub fn why_not(uri: &url::Url, file: Option<&Path>) -> Option<String> {
+    let (host, port) = (uri.host_str()?, uri.port_or_known_default()?);
+    let client = gio::SocketClient::new();
+    client.set_tls(uri.scheme() == "https");
+    client.set_timeout(ASKS_SECONDS);
+    let anchors = file.map(anchors).transpose().ok().flatten();
+    let flaws: Arc<Mutex<Option<gio::TlsCertificateFlags>>> = Arc::default();
+    let found = Arc::clone(&flaws);
+    client.connect_event(move |_, event, _, stream| {
+        let tls = stream.and_then(|stream| stream.dynamic_cast_ref::<gio::TlsConnection>());
+        if event != gio::SocketClientEvent::TlsHandshaking {
+            return;
+        }
+        let Some(tls) = tls else { return };
+        if let Some(anchors) = &anchors {
+            tls.set_database(Some(anchors));
+        }
+        let found = Arc::clone(&found);
+        tls.connect_accept_certificate(move |_, _, flags| {
+            *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(flags);
+            false
+        });
+    });
+    client.connect_to_host(host, port, gio::Cancellable::NONE).err()?;
+    let flaws = *flaws.lock().unwrap_or_else(PoisonError::into_inner);
+    Some(match flaws {
+        Some(_) if is_playlist(uri) => {
+            format!("{}; {}", untrusted(host, flaws), SYSTEM_ONLY)
+        }
+        Some(_) => refused(host, flaws),
+        None => format!("no connection to {host}:{port}"),
+    })
+}
+
+fn anchors(file: &Path) -> Result<gio::TlsFileDatabase, ElementError> {
+    let path = std::path::absolute(file).map_err(|e| ElementError::Trust(e.to_string()))?;
+    let known = gio::TlsCertificate::list_new_from_file(&path).map_err(|e| unreadable(file, &e))?;
+    if known.is_empty() {
+        let why = format!("{} holds no certificate in PEM", file.display());
+        return Err(ElementError::Trust(why));
+    }
+    gio::TlsFileDatabase::new(path).map_err(|e| unreadable(file, &e))
+}
+
+fn unreadable(file: &Path, error: &gst::glib::Error) -> ElementError {
+    ElementError::Trust(format!("{}: {}", file.display(), error.message()))
+}
+
+/// What is wrong with a certificate, and what to do.
+fn refused(host: &str, flaws: Option<gio::TlsCertificateFlags>) -> String {
+    format!(
+        "{}; write it, or that of its CA, into a file in PEM, and name that: tls_trust = \"FILE\"",
+        untrusted(host, flaws)
+    )
+}
+
+fn untrusted(host: &str, flaws: Option<gio::TlsCertificateFlags>) -> String {
+    use gio::TlsCertificateFlags as Flags;
+    let is = |flag| flaws.is_some_and(|flaws| flaws.contains(flag));
+    let why = match () {
+        () if is(Flags::EXPIRED) => "it has expired",
+        () if is(Flags::NOT_ACTIVATED) => "it is not valid yet; is the clock right?",
+        () if is(Flags::REVOKED) => "it was revoked",
+        () if is(Flags::UNKNOWN_CA) => "nobody vouches for it who is trusted here",
+        () if is(Flags::BAD_IDENTITY) => "it was made for another name",
+        () => "it cannot be used",
+    };
+    format!("the certificate of {host} is not trusted: {why}")
+}

@@ -1,0 +1,100 @@
+//! RTSPS from end to end: this program's server as the camera, this program's source as the reader.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::*;
+use crate::config::camera::Source;
+use crate::gst::live_intake::{LiveGraph, Taps, build};
+
+/// A certificate that vouches for itself, and its key; nothing where there is no openssl.
+fn certificate(dir: &Path, name: &str) -> Option<(std::path::PathBuf, std::path::PathBuf)> {
+    let (cert, key) = (dir.join(format!("{name}.pem")), dir.join(format!("{name}.key")));
+    let mut command = Command::new("openssl");
+    command.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj"]);
+    command.arg(format!("/CN={name}.invalid")).arg("-keyout").arg(&key).arg("-out").arg(&cert);
+    let made = command.output().is_ok_and(|out| out.status.success());
+    if !made {
+        eprintln!("SKIPPED: needs openssl (package openssl)");
+    }
+    made.then_some((cert, key))
+}
+
+/// Reads `url`; gives the graph and how many pictures came.
+fn read(url: &str, trust: Option<&Path>) -> (Source, LiveGraph, Arc<AtomicU64>) {
+    let mut source = Source::plain(url.parse().expect("an address"));
+    source.tls_trust = trust.map(Path::to_owned);
+    let pictures = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&pictures);
+    let taps = Taps {
+        picture: Arc::new(move |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+        }),
+        heard: Arc::new(|_| {}),
+        sound: Arc::new(|_| {}),
+    };
+    let graph = build(&source, taps).expect("elements");
+    let _ = graph.play();
+    (source, graph, pictures)
+}
+
+/// What is said of a certificate that is not trusted.
+fn refusal(url: &str, trust: Option<&Path>) -> String {
+    let (source, graph, pictures) = read(url, trust);
+    wait_until("it is refused", || graph.bus.failed());
+    assert_eq!(pictures.load(Ordering::Relaxed), 0);
+    let fault = graph.bus.spoken().error.expect("a fault");
+    graph.stop_within(Duration::from_secs(5));
+    fault.of_source(&source)
+}
+
+#[test]
+fn rtsps_is_read_where_the_certificate_is_trusted_and_else_told_in_words() {
+    let dir = tempfile::tempdir().expect("temp");
+    let Some(pair) = certificate(dir.path(), "camera") else { return };
+    let Some((other, _)) = certificate(dir.path(), "other") else { return };
+    // With TLS alone, without a login.
+    let stage = stage(&ServeRtsp { tls: Some(pair.clone()), ..serve(None, 10) });
+    let url = stage.server.url("cam");
+    assert!(url.starts_with("rtsps://"), "{url}");
+    // The certificate itself is trusted, whatever name stands in it.
+    let (_, graph, pictures) = loop {
+        let (source, graph, pictures) = read(&url, Some(&pair.0));
+        wait_until("pictures, or none yet", || {
+            pictures.load(Ordering::Relaxed) > RATE || graph.bus.failed()
+        });
+        match graph.bus.spoken().error {
+            // Before the first key picture the mount is not there.
+            Some(fault) if fault.not_found => std::thread::sleep(Duration::from_millis(200)),
+            Some(fault) => panic!("{}", fault.of_source(&source)),
+            None => break (source, graph, pictures),
+        }
+    };
+    wait_until("pictures", || pictures.load(Ordering::Relaxed) > 2 * RATE);
+    graph.stop_within(Duration::from_secs(5));
+    for trust in [None, Some(other.as_path())] {
+        let said = refusal(&url, trust);
+        println!("{said}");
+        assert!(said.contains("certificate of 127.0.0.1 is not trusted"), "{said}");
+        assert!(said.contains("tls_trust"), "{said}");
+    }
+}
+
+#[test]
+fn a_file_without_certificates_is_told() {
+    crate::gst::start().expect("GStreamer starts");
+    let dir = tempfile::tempdir().expect("temp");
+    let file = dir.path().join("empty.pem");
+    for text in [None, Some("nothing")] {
+        if let Some(text) = text {
+            std::fs::write(&file, text).expect("written");
+        }
+        let mut source = Source::plain("rtsps://127.0.0.1:1/cam".parse().expect("an address"));
+        source.tls_trust = Some(file.clone());
+        let nothing =
+            Taps { picture: Arc::new(|_| {}), heard: Arc::new(|_| {}), sound: Arc::new(|_| {}) };
+        let said = build(&source, nothing).err().expect("no certificates").to_string();
+        println!("{said}");
+        assert!(said.contains("empty.pem") && said.contains("tls_trust"), "{said}");
+    }
+}
