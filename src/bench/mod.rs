@@ -14,21 +14,25 @@
 pub mod account;
 pub mod bare;
 pub mod report;
+pub mod threads;
 pub mod transcode;
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use account::measured;
+use account::{Account, measured};
 use bare::Bare;
 use report::{Counts, PackageReport, Report, Sample, median};
+use threads::{CpuByThread, StageSeconds};
 
 use crate::config::{FilmWishes, LookaheadChoice, Pipeline, RecordPaths, parse_floor};
 use crate::core::time::Tick;
 use crate::models::device::Device;
 use crate::models::shelf::{Role, find};
 use crate::onnx::session::SessionOptions;
-use crate::run::{RunError, run};
+use crate::run::{self, RunError};
+use crate::stages::explain::Mode;
 use crate::stages::overlay::Style;
 use crate::stages::sink::stage::Progress;
 use crate::stages::source::gst::Recording;
@@ -66,10 +70,10 @@ pub fn bench(clip: &Path, wishes: &Wishes) -> Result<Report, RunError> {
         done?;
         transcodes.push(account);
         for (i, name) in names.iter().enumerate() {
-            let pipeline = self::pipeline(clip, &film, name.clone(), wishes)?;
-            let (run, account) =
-                measured(|| run(&pipeline, &Progress::default(), |_| {}, &AtomicBool::new(false)));
-            let run = run?;
+            let mut pipeline = self::pipeline(clip, &film, name.clone(), wishes)?;
+            let Watched { report: run, account, stages } = watched(&pipeline)?;
+            pipeline.explain = Some(Mode::None);
+            let without_heat = watched(&pipeline)?.account.cpu_seconds;
             let speaker = find(Role::Speaker, name.as_deref())?;
             let options = SessionOptions { device: wishes.device, intra_threads: 1 };
             let recording = Recording::open(clip, 1)?;
@@ -87,7 +91,10 @@ pub fn bench(clip: &Path, wishes: &Wishes) -> Result<Report, RunError> {
             if packages.len() <= i {
                 packages.push((run.package.clone(), counts, Vec::new()));
             }
-            packages[i].2.push(Sample { run: account, bare, wall_seconds: run.wall_seconds });
+            let (wall_seconds, inference) = (run.wall_seconds, run.inference);
+            let sample =
+                Sample { run: account, bare, wall_seconds, without_heat, stages, inference };
+            packages[i].2.push(sample);
         }
     }
     Ok(Report {
@@ -99,6 +106,33 @@ pub fn bench(clip: &Path, wishes: &Wishes) -> Result<Report, RunError> {
             .into_iter()
             .map(|(name, counts, samples)| PackageReport::new(name, counts, &transcodes, &samples))
             .collect(),
+    })
+}
+
+/// A run with its accounts.
+struct Watched {
+    report: run::Report,
+    account: Account,
+    stages: Vec<StageSeconds>,
+}
+
+/// How often threads' accounts are read.
+const SAMPLE_EVERY: Duration = Duration::from_millis(50);
+
+fn watched(pipeline: &Pipeline) -> Result<Watched, RunError> {
+    let (cpu, over) = (CpuByThread::default(), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let ticker = scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                cpu.sample();
+                std::thread::park_timeout(SAMPLE_EVERY);
+            }
+        });
+        let (report, account) =
+            measured(|| run::run(pipeline, &Progress::default(), |_| {}, &AtomicBool::new(false)));
+        over.store(true, Ordering::Relaxed);
+        ticker.thread().unpark();
+        Ok(Watched { report: report?, account, stages: cpu.stages() })
     })
 }
 

@@ -1,11 +1,14 @@
 //! What was measured, as values and as text.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
 use super::account::Account;
 use super::bare::{Bare, HEAD_HOP};
+use super::threads::StageSeconds;
+use crate::onnx::tally::{Count, Graph};
 
 /// Source frames for each search for faces in the floor's recipe.
 const FRAMES_PER_DETECTION: f64 = 5.0;
@@ -36,7 +39,7 @@ impl Counts {
 }
 
 /// One measurement of a package.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Sample {
     /// The whole path.
     pub run: Account,
@@ -44,6 +47,12 @@ pub struct Sample {
     pub bare: Bare,
     /// The whole path by its own clock.
     pub wall_seconds: f64,
+    /// CPU seconds of the whole path without heatmaps.
+    pub without_heat: f64,
+    /// The whole path's CPU seconds by stage.
+    pub stages: Vec<StageSeconds>,
+    /// What inference did.
+    pub inference: BTreeMap<Graph, Count>,
 }
 
 /// A package's figures: medians over the repeats, ratios taken within each.
@@ -65,6 +74,14 @@ pub struct PackageReport {
     pub bare_cpu_seconds: f64,
     /// Whole path over floor, both in CPU seconds.
     pub overhead: f64,
+    /// Time on the clock over CPU seconds a core: 1 where all cores work all the time.
+    pub wall_over_cores: f64,
+    /// CPU seconds with heatmaps over those without.
+    pub heat_over_none: f64,
+    /// CPU seconds by stage, of the last repeat.
+    pub stages: Vec<StageSeconds>,
+    /// What inference did, of the last repeat.
+    pub inference: BTreeMap<Graph, Count>,
     /// One face-frame through face encoder, head and its part of the sound, in ms of one thread.
     pub face_frame_ms: f64,
     /// The bare graphs, call by call, of the last repeat.
@@ -86,6 +103,8 @@ impl PackageReport {
             .zip(transcodes)
             .map(|(s, t)| s.run.cpu_seconds / (t.cpu_seconds + bare(s)).max(1e-9));
         let wall_seconds = of(|s| s.wall_seconds);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
+        let last = samples.last();
         Self {
             package,
             counts,
@@ -96,7 +115,13 @@ impl PackageReport {
             bare_cpu_seconds: median(samples.iter().map(bare)),
             overhead: median(overheads),
             face_frame_ms: of(|s| s.bare.face_ms + s.bare.head_ms / HEAD_HOP as f64),
-            bare: samples.last().map(|s| s.bare),
+            wall_over_cores: median(
+                samples.iter().map(|s| s.wall_seconds * cores / s.run.cpu_seconds.max(1e-9)),
+            ),
+            heat_over_none: of(|s| s.run.cpu_seconds / s.without_heat.max(1e-9)),
+            stages: last.map(|s| s.stages.clone()).unwrap_or_default(),
+            inference: last.map(|s| s.inference.clone()).unwrap_or_default(),
+            bare: last.map(|s| s.bare),
         }
     }
 }
@@ -138,6 +163,8 @@ impl Report {
                 (p.cpu_seconds, "CPU s, the whole path".to_owned()),
                 (p.bare_cpu_seconds, "CPU s of the bare graphs that the clip needs".to_owned()),
                 (p.overhead, "× the floor (transcode + bare graphs)".to_owned()),
+                (p.wall_over_cores, "× the time that all cores need together".to_owned()),
+                (p.heat_over_none, "× the CPU s without heatmaps".to_owned()),
                 (p.times_real_time, format!("× real time ({:.2} s)", p.wall_seconds)),
                 (p.peak_mb, "MB at most resident".to_owned()),
             ];
@@ -150,16 +177,38 @@ impl Report {
                 "{:8.3}  ms a face-frame, face and head, one thread ({ratio:.2} × the first)",
                 p.face_frame_ms
             );
-            if let Some(bare) = &p.bare {
-                let _ = writeln!(
-                    text,
-                    "          detection {:.2} ms, face {:.3} ms, sound {:.3} ms a tick, head \
-                     {:.3} ms a call",
-                    bare.detection_ms, bare.face_ms, bare.sound_ms, bare.head_ms
-                );
-            }
+            p.details(&mut text);
         }
         text
+    }
+}
+
+impl PackageReport {
+    /// Stages and graphs, of the last repeat.
+    fn details(&self, text: &mut String) {
+        if let Some(bare) = &self.bare {
+            let _ = writeln!(
+                text,
+                "          detection {:.2} ms, face {:.3} ms, sound {:.3} ms a tick, head {:.3} ms a \
+                 call",
+                bare.detection_ms, bare.face_ms, bare.sound_ms, bare.head_ms
+            );
+        }
+        for s in &self.stages {
+            let _ = writeln!(text, "{:8.2}  CPU s, {}", s.cpu_seconds, s.stage);
+        }
+        for (graph, count) in self.inference.iter().filter(|(_, count)| count.calls > 0) {
+            let _ = writeln!(
+                text,
+                "{:8.2}  s in {} calls of {:.2} ms, {} items, {:.1} MB in: {}",
+                count.ms / 1e3,
+                count.calls,
+                count.ms / count.calls as f64,
+                count.items,
+                count.bytes as f64 / 1e6,
+                graph.name()
+            );
+        }
     }
 }
 
@@ -196,7 +245,14 @@ mod tests {
         // 100 detections, 800 faces, 160 heads, 400 ticks of sound.
         let wanted = 0.2 + 0.8 + 0.8 + 0.2;
         assert!((counts.bare_cpu_seconds(&BARE) - wanted).abs() < 1e-9);
-        let sample = |cpu| Sample { run: account(cpu), bare: BARE, wall_seconds: 4.0 };
+        let sample = |cpu| Sample {
+            run: account(cpu),
+            bare: BARE,
+            wall_seconds: 4.0,
+            without_heat: cpu / 1.5,
+            stages: Vec::new(),
+            inference: BTreeMap::new(),
+        };
         let report = PackageReport::new(
             "p".into(),
             counts,
@@ -207,6 +263,7 @@ mod tests {
         assert!((report.overhead - 1.25).abs() < 1e-9, "{report:?}");
         assert!((report.times_real_time - 4.0).abs() < 1e-9);
         assert!((report.face_frame_ms - 2.0).abs() < 1e-9);
+        assert!((report.heat_over_none - 1.5).abs() < 1e-9);
     }
 
     #[test]

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::stats::CpuByThread;
-use super::{AnnotateArgs, RunArgs};
+use super::{AnnotateArgs, RunArgs, stats};
+use crate::bench::threads::CpuByThread;
 use crate::config::{ConfigError, FilmWishes, Pipeline, RecordPaths, parse_floor};
 use crate::core::exit::Exit;
 use crate::core::time::Span;
@@ -141,7 +141,7 @@ fn tell(report: &Report, telling: Telling, cpu: &CpuByThread) -> Exit {
         }
     }
     if telling.stats {
-        eprint!("{}", cpu.table(report));
+        eprint!("{}", stats::table(cpu, report));
     }
     match (report.complete, report.summary.degraded.is_empty()) {
         (false, _) => Exit::Interrupted,
