@@ -152,7 +152,7 @@ impl Engine {
         EngineDetector {
             jobs: self.jobs.clone(),
             manifest: self.detector.clone(),
-            input: InputMaker::new(),
+            inputs: [InputMaker::new(), InputMaker::new()],
             buffer: Vec::new(),
         }
     }
@@ -296,11 +296,16 @@ fn ask<T>(jobs: &Sender<Job>, job: impl FnOnce(Sender<Reply<T>>) -> Job) -> Opti
     answer.recv().map(|r| r.0)
 }
 
+/// The long side of an ordinary search.
+const COARSE_PX: u32 = 320;
+
 /// A face detector run by an [`Engine`].
 pub struct EngineDetector {
     jobs: Sender<Job>,
     manifest: DetectorManifest,
-    input: InputMaker,
+    /// One for ordinary searches and one for finer ones, as they come by turns and each keeps tables
+    /// for its size.
+    inputs: [InputMaker; 2],
     buffer: Vec<f32>,
 }
 
@@ -316,17 +321,22 @@ impl FaceDetector for EngineDetector {
                 u32::try_from(width_px.min(height_px)).unwrap_or(320)
             }
         };
-        let made = self.input.prepare(picture, long_side_px);
+        let made =
+            self.inputs[usize::from(long_side_px > COARSE_PX)].prepare(picture, long_side_px);
         let (width, height, scale) = match self.manifest.input_size {
             InputSize::Free => (made.width, made.height, made.scale),
             InputSize::Fixed { width_px, height_px } => (width_px, height_px, made.scale),
         };
         let mut values = std::mem::take(&mut self.buffer);
         values.clear();
-        values.resize(3 * width * height, 0.0);
-        for (row, line) in made.data.chunks_exact(made.width).enumerate() {
-            let at = (row / made.height * height + row % made.height) * width;
-            values[at..at + made.width].copy_from_slice(line);
+        if (made.width, made.height) == (width, height) {
+            values.extend_from_slice(made.data);
+        } else {
+            values.resize(3 * width * height, 0.0);
+            for (row, line) in made.data.chunks_exact(made.width).enumerate() {
+                let at = (row / made.height * height + row % made.height) * width;
+                values[at..at + made.width].copy_from_slice(line);
+            }
         }
         let dims = [1, 3, height, width];
         let engine = |e: String| DetectError::Engine(e.into());
