@@ -100,10 +100,10 @@ fn encode(options: &Options) -> Result<Clip, String> {
         element.ok_or_else(|| format!("no {name}"))
     };
     let (pictures, sound) = (outlet("pictures")?, outlet("sound")?);
-    if let Some(pad) = pipeline.by_name("number").and_then(|number| number.static_pad("src")) {
-        if options.numbered {
-            number::draw(&pad, w as usize, h as usize);
-        }
+    if let Some(pad) = pipeline.by_name("number").and_then(|number| number.static_pad("src"))
+        && options.numbered
+    {
+        number::draw(&pad, w as usize, h as usize);
     }
     if let Some(file) = pipeline.by_name("file") {
         file.set_property("location", &options.clip);

@@ -1,6 +1,6 @@
 //! Packets into one file, its bytes handed out in order: whoever writes them decides where and how.
 //!
-//! Takes packets; gives bytes. Promises: a fragment a second, so that what was written up to any
+//! Takes packets; gives bytes. Promises: two fragments a second, so that what was written up to any
 //! moment plays up to the last whole fragment; nothing is ever rewritten.
 
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use crate::gst::elements::{ElementError, broken, chain, make};
 use crate::gst::packet::Packet;
 
 /// Length of a fragment: what a kill can cost.
-const FRAGMENT_MS: u32 = 1000;
+const FRAGMENT_MS: u32 = 500;
 
 /// Why there are no more bytes.
 #[derive(Debug, thiserror::Error)]
