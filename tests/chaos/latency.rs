@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::kit::camera::Camera;
 use crate::kit::daemon::{PATIENCE, Plan, SERVE, Start};
-use crate::kit::numbers::Watched;
+use crate::kit::gst::numbers::Watched;
 use crate::kit::row::Row;
 use crate::kit::{root, sleep, times, until};
 

@@ -4,7 +4,6 @@ pub mod camera;
 pub mod daemon;
 pub mod gst;
 pub mod kept;
-pub mod numbers;
 pub mod proxy;
 pub mod row;
 

@@ -1,5 +1,7 @@
 //! A reader of the daemon's RTSP server, in this process.
 
+pub mod numbers;
+
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
