@@ -10,6 +10,7 @@ help:
 	@echo 'make demo    install what is needed, build, annotate a sample that is made here'
 	@echo 'make test    everything that continuous integration checks (tools/check.sh)'
 	@echo 'make chaos   what happens when something fails (docs/reliability.md); CASE=name for one row'
+	@echo 'make curves       how cost grows with faces, size, length, streams (docs/performance/curves.md)'
 	@echo 'make lint    formatting, clippy, docs and licences only'
 	@echo 'make fmt     format the code'
 	@echo 'make build   the program alone: target/release/locutor'
@@ -39,6 +40,18 @@ chaos: demo/sample.mp4
 	CHAOS_FULL=1 cargo test --locked --all-features --test chaos -- \
 	  --include-ignored --test-threads 1 --nocapture --skip writes_the_table $(CASE); \
 	  held=$$?; cargo test --locked --all-features --test chaos -- --ignored writes_the_table && exit $$held
+
+# What is given as a,b is a list.
+comma := ,
+list = $(foreach one,$(subst $(comma), ,$($(1))),$(2) '$(one)')
+
+# Half an hour alone on the machine; CURVES=faces,streams for some of them. CLIP, PACKAGE and
+# DETECTOR say what is measured, FACE where the clip has one face (benches/curves/README.md).
+.PHONY: curves
+curves: build demo/sample.mp4
+	python3 benches/curves/curves.py $(call list,CURVES,--only) $(if $(CLIP),--clip '$(CLIP)') \
+	  $(if $(FACE),--face '$(FACE)') $(if $(PACKAGE),--package '$(PACKAGE)') \
+	  $(if $(DETECTOR),--detector '$(DETECTOR)')
 
 # Ten minutes of random bytes at each reader of what others wrote.
 .PHONY: fuzz

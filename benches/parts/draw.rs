@@ -1,0 +1,97 @@
+//! What is drawn and blended: one frame a call.
+
+use std::sync::Arc;
+
+use divan::{Bencher, black_box};
+use locutor::core::evidence::{
+    FaceEvidence, FrameEvidence, Heatmap, PlacedHeatmap, Probability, Shares, TrackId, Verdict,
+};
+use locutor::core::picture::LumaRange;
+use locutor::stages::overlay::blend::{Chroma, Colour, Ink, PlaneMut, Sums, chroma, luma};
+use locutor::stages::overlay::{Painter, Place, Sprite, Style};
+
+use crate::kit::{P360, P1080, Still, faces, frame};
+
+type Size = (usize, usize);
+
+const COLOUR: Colour = Colour { range: LumaRange::Limited, bt709: true };
+const CASES: [(Size, usize); 4] = [(P360, 1), (P360, 4), (P1080, 1), (P1080, 4)];
+
+/// A frame of `count` faces that speak; a map of its own for each frame, as scores come.
+fn evidence(count: usize, size: Size, seq: u64) -> FrameEvidence {
+    let face = |(i, face): (usize, locutor::core::geometry::FaceBox)| {
+        let cell = |c: usize| (c as f32 * 0.37 + seq as f32).sin().abs();
+        let map = Heatmap::new(8, 8, (0..64).map(cell).collect()).expect("64 cells");
+        let p = Probability::new(0.9).expect("it is one");
+        FaceEvidence {
+            track: TrackId(i as u32 + 1),
+            rect: face.rect,
+            landmarks: face.landmarks,
+            detected: true,
+            verdict: Verdict::Scored { p, speaking: true, shares: Shares::from_effects(1.0, 2.0) },
+            heat: Some(PlacedHeatmap { map: Arc::new(map), over: face.rect }),
+            talk_seconds: 7.0,
+        }
+    };
+    let faces = faces(count, size, seq).into_iter().enumerate().map(face).collect();
+    FrameEvidence { frame: frame(seq), faces, floor: Some(TrackId(1)) }
+}
+
+/// Sprites of a frame, every heatmap painted anew; boxes and labels mostly known.
+#[divan::bench(args = CASES, max_time = 1)]
+fn paint(bencher: Bencher<'_, '_>, (size, count): (Size, usize)) {
+    let frames: Vec<_> = (0..100).map(|seq| evidence(count, size, seq)).collect();
+    let (mut painter, mut turn) = (Painter::new(Style::default()), 0);
+    bencher.bench_local(|| {
+        turn = (turn + 1) % frames.len();
+        painter.draw(black_box(&frames[turn]), size.0 as u32, size.1 as u32).len()
+    });
+}
+
+/// Every sprite of a frame into I420 planes, in the picture's colour already: boxes, labels, heat.
+#[divan::bench(args = CASES, max_time = 1)]
+fn blend(bencher: Bencher<'_, '_>, (size, count): (Size, usize)) {
+    let mut still = Still::new(size, 0);
+    let mut painter = Painter::new(Style::default());
+    let sprites = painter.draw(&evidence(count, size, 0), size.0 as u32, size.1 as u32);
+    let inks: Vec<(Ink, Place)> = sprites.iter().map(|s| (ink(s), s.place)).collect();
+    let mut sums = Sums::default();
+    bencher.bench_local(|| {
+        for (ink, place) in black_box(&inks) {
+            let stride = still.width;
+            luma(&mut PlaneMut { data: &mut still.luma, stride }, ink, *place);
+            for (data, which) in still.chroma.iter_mut().zip([Chroma::Blue, Chroma::Red]) {
+                chroma(
+                    &mut PlaneMut { data, stride: stride / 2 },
+                    which,
+                    ink,
+                    *place,
+                    size,
+                    &mut sums,
+                );
+            }
+        }
+    });
+}
+
+/// A heatmap of 112 by 112 turned into the picture's colour and scaled to its place: one face.
+#[divan::bench(args = [P360, P1080], max_time = 1)]
+fn heat_to_ink(bencher: Bencher<'_, '_>, size: Size) {
+    let mut painter = Painter::new(Style::default());
+    let sprites = painter.draw(&evidence(1, size, 0), size.0 as u32, size.1 as u32);
+    let heat = sprites.first().expect("heat is drawn first");
+    let mut scaled = Ink::default();
+    bencher.bench_local(|| {
+        let own = Ink::new(black_box(heat), COLOUR);
+        scaled.scale(&own, heat.place.w as usize, heat.place.h as usize);
+        scaled.byte_size()
+    });
+}
+
+/// A sprite as large as its place.
+fn ink(sprite: &Sprite) -> Ink {
+    let own = Ink::new(sprite, COLOUR);
+    let mut scaled = Ink::default();
+    scaled.scale(&own, sprite.place.w as usize, sprite.place.h as usize);
+    scaled
+}

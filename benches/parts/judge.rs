@@ -1,0 +1,172 @@
+//! Windows for the head, and a whole scorer, with a model that answers at once: what is left is what
+//! the program does around its graphs.
+
+use std::sync::Arc;
+
+use divan::Bencher;
+use locutor::core::evidence::TrackId;
+use locutor::core::geometry::Rect;
+use locutor::core::picture::Frame;
+use locutor::core::time::{Pts, Tick};
+use locutor::stages::explain::Mode;
+use locutor::stages::explain::scale::ScaleRule;
+use locutor::stages::features::audio_line::{AudioLine, Spectrum};
+use locutor::stages::features::mfcc::LogMel;
+use locutor::stages::score::hearing::Hearing;
+use locutor::stages::score::judge::{Judge, Window};
+use locutor::stages::score::lane::Lane;
+use locutor::stages::score::model::{
+    FaceFeatures, FaceJob, GateSource, HeadJob, HeadResult, ModelFault, ModelShape, SpeakerModel,
+};
+use locutor::stages::score::scorer::{Scorer, ScorerSettings};
+use locutor::stages::track::{TrackedFace, TrackedFrame};
+
+use crate::kit::{P360, Still, faces, frame, second_of_sound};
+
+/// Ticks that are judged once, which the next windows are given again.
+const PAST_TICKS: usize = 75;
+const MODE: Mode = Mode::GateActivation;
+
+/// A model of the built-in one's sizes that says the same of everything.
+struct AtOnce(ModelShape);
+
+impl AtOnce {
+    fn new() -> Self {
+        Self(ModelShape {
+            crop_px: 112,
+            embedding: 128,
+            map_channels: 64,
+            map_height: 8,
+            map_width: 8,
+            map_area: Rect::new(0.07, 0.14, 0.93, 1.0),
+            contributions: true,
+            face_delay_ticks: 2,
+            audio_reach_ticks: 2,
+            row_width: 40,
+            rows_per_tick: 4,
+            face_states: vec![4 * 64 * 64, 4],
+            forward_state: 64,
+            past_ticks: PAST_TICKS,
+            compete_past_ticks: Some(50),
+            gate: GateSource::Face,
+        })
+    }
+}
+
+impl SpeakerModel for AtOnce {
+    fn shape(&self) -> &ModelShape {
+        &self.0
+    }
+
+    fn encode_faces(&mut self, jobs: Vec<FaceJob>) -> Result<Vec<FaceFeatures>, ModelFault> {
+        let answer = |job: FaceJob| {
+            let (ticks, shape) = (job.valid.len(), &self.0);
+            FaceFeatures {
+                state: job.state,
+                embeddings: vec![0.5; ticks * shape.embedding],
+                maps: vec![0.5; ticks * shape.map_len()],
+                gates: Some(vec![0.5; ticks * shape.map_channels]),
+                contributions: None,
+            }
+        };
+        Ok(jobs.into_iter().map(answer).collect())
+    }
+
+    fn encode_sound(&mut self, _: Vec<f32>, ticks: usize) -> Result<Vec<f32>, ModelFault> {
+        Ok(vec![0.5; ticks * self.0.embedding])
+    }
+
+    fn judge(&mut self, job: HeadJob) -> Result<HeadResult, ModelFault> {
+        let ticks = job.rows * job.ticks;
+        let forward = vec![0.5; ticks * self.0.forward_state];
+        Ok(HeadResult { logits: vec![0.5; ticks * 2], forward, gates: None })
+    }
+}
+
+fn ear() -> Hearing {
+    let spectrum = Spectrum::LogMel(Box::new(LogMel::new()));
+    Hearing::new(Some(AudioLine::new(spectrum, Tick(0))), Tick(0))
+}
+
+/// A track that has its past, and `ticks` encoded ticks before the head.
+fn ready(model: &mut AtOnce, hearing: &Hearing, window: Window, ticks: usize) -> (Lane, Judge) {
+    let still = Arc::new(Still::new((64, 64), 0));
+    let shape = model.shape().clone();
+    let mut lane = Lane::new(TrackId(1), Tick(0), &shape);
+    let mut judge = Judge::new(&shape, Tick(0), ScaleRule::default());
+    let encode = |lane: &mut Lane, model: &mut AtOnce, until: usize| {
+        // A box that is no face: no crop is cut.
+        while lane.encoded_until() < Tick(until as i64) {
+            lane.push(Rect::default(), Arc::clone(&still) as _);
+            if let Some(job) = lane.take_job(12, MODE) {
+                let answers = model.encode_faces(vec![job]).expect("it answers");
+                answers.into_iter().for_each(|features| lane.put(features, &shape, MODE));
+            }
+        }
+    };
+    encode(&mut lane, model, PAST_TICKS + window.lookahead);
+    let mut out = Vec::new();
+    judge.advance(&mut lane, hearing, model, (window, MODE), &mut out).expect("it answers");
+    encode(&mut lane, model, PAST_TICKS + ticks + window.lookahead);
+    (lane, judge)
+}
+
+/// One second of a face's windows, as (hop, lookahead): of a camera and of a file.
+#[divan::bench(args = [(5, 9), (25, 50)], max_time = 2, sample_size = 1)]
+fn head_windows_second(bencher: Bencher<'_, '_>, (hop, lookahead): (usize, usize)) {
+    let (mut model, mut hearing) = (AtOnce::new(), ear());
+    for second in 0..8 {
+        hearing.push(Some(Pts::from_seconds(f64::from(second))), &second_of_sound());
+    }
+    hearing.end();
+    hearing.advance(&mut model).expect("it answers");
+    let window = Window { hop, lookahead };
+    let mut setting_up = AtOnce::new();
+    bencher.with_inputs(|| ready(&mut setting_up, &hearing, window, 25)).bench_local_values(
+        |(mut lane, mut judge)| {
+            let mut out = Vec::new();
+            judge
+                .advance(&mut lane, &hearing, &mut model, (window, MODE), &mut out)
+                .expect("it answers");
+            assert_eq!(out.len(), 25);
+            (lane, judge, out)
+        },
+    );
+}
+
+/// One second of a recording through the scorer, crops and rows of sound included, by faces.
+#[divan::bench(args = [0, 1, 8, 64], max_time = 2)]
+fn scorer_second(bencher: Bencher<'_, '_>, count: usize) {
+    let settings = ScorerSettings {
+        window: Window { hop: 25, lookahead: 50 },
+        face_chunk: 12,
+        crop_lag: 6,
+        mode: MODE,
+        scale: ScaleRule::default(),
+    };
+    let mut scorer = Scorer::new(Box::new(AtOnce::new()), settings, ear(), true);
+    let (still, sound) = (Arc::new(Still::new(P360, 0)), second_of_sound());
+    let mut seq = 0;
+    bencher.bench_local(|| {
+        let at = frame(seq).pts;
+        scorer.hearing().push(Some(at), &sound);
+        let mut verdicts = 0;
+        for _ in 0..25 {
+            let seen = faces(count, P360, seq);
+            let face = |(i, face): (usize, &locutor::core::geometry::FaceBox)| TrackedFace {
+                track: TrackId(i as u32 + 1),
+                rect: face.rect,
+                landmarks: face.landmarks,
+                detected: true,
+            };
+            let faces = seen.iter().enumerate().map(face).collect();
+            let tracked = TrackedFrame { frame: frame(seq), faces, ended: Vec::new() };
+            let frame = Frame { id: frame(seq), span: None, picture: Arc::clone(&still) as _ };
+            scorer.push(&frame, &tracked);
+            let news = scorer.advance().expect("it answers");
+            verdicts += news.iter().map(|n| n.verdicts.len()).sum::<usize>();
+            seq += 1;
+        }
+        verdicts
+    });
+}
