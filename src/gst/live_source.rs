@@ -127,8 +127,8 @@ fn http(source: &Source) -> Result<gst::Element, ElementError> {
 
 fn test_picture() -> Result<gst::Element, ElementError> {
     let bin = gst::parse::bin_from_description(
-        "videotestsrc is-live=true pattern=smpte ! video/x-raw,format=I420,width=640,height=360,\
-         framerate=25/1",
+        "videotestsrc is-live=true pattern=smpte ! capsfilter \
+         caps=\"video/x-raw,format=I420,width=640,height=360,framerate=25/1\"",
         true,
     );
     bin.map(|bin| bin.upcast()).map_err(|e| broken("videotestsrc", e))
@@ -141,7 +141,7 @@ fn test_sound() -> Result<gst::Element, ElementError> {
         "flitetestsrc ! audio/x-raw,channels=1 ! audiorate ! identity sync=true ! audioconvert";
     let ticks = "audiotestsrc is-live=true wave=ticks";
     let source = if is_installed("flitetestsrc") { voice } else { ticks };
-    let text = format!("{source} ! audio/x-raw,rate=48000,channels=2");
+    let text = format!("{source} ! capsfilter caps=\"audio/x-raw,rate=48000,channels=2\"");
     let bin = gst::parse::bin_from_description(&text, true);
     bin.map(|bin| bin.upcast()).map_err(|e| broken("audiotestsrc", e))
 }
