@@ -154,3 +154,10 @@ fn rtmp_is_read_from_nginx() {
     println!("{said}");
     assert!(said.contains("does not take /other/hall"), "{said}");
 }
+
+#[test]
+fn the_test_source_can_be_made() {
+    crate::gst::start().expect("GStreamer");
+    super::test_picture().expect("a picture");
+    super::test_sound().expect("a sound");
+}
