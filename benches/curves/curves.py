@@ -8,6 +8,7 @@ them. Every point is a process of its own. CPU seconds are of all threads, user 
 import argparse
 import csv
 import json
+import os
 import subprocess
 import tempfile
 from pathlib import Path
@@ -48,12 +49,33 @@ def arguments() -> argparse.Namespace:
     return options
 
 
+def models(options: argparse.Namespace) -> list[str]:
+    """The packages that were asked for, as options of the program."""
+    named = [(name, getattr(options, name)) for name in ("package", "detector")]
+    return [word for name, given in named if given for word in (f"--{name}", given)]
+
+
+def peak_mb(options: argparse.Namespace, clip: Path) -> int:
+    """The most memory that annotating the clip takes, heatmaps and film included.
+
+    A process of its own: in `locutor bench` there is also what the transcoding before it left.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        film = str(Path(folder) / "film.mp4")
+        command = [str(options.binary), "annotate", str(clip), "-o", film, *models(options)]
+        null = subprocess.DEVNULL
+        process = subprocess.Popen(command, cwd=ROOT, stdout=null, stderr=null)
+        _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
+    return round(used.ru_maxrss * 1024 / 1e6)
+
+
 def bench(options: argparse.Namespace, clip: Path, repeat: int) -> dict[str, float]:
     """One point: the clip's figures by `locutor bench`."""
     command = [str(options.binary), "bench", str(clip), "--json", "--repeat", str(repeat)]
-    for name in ("package", "detector"):
-        if given := getattr(options, name):
-            command += [f"--{name}", given]
+    command += models(options)
     answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=ROOT, text=True)
     report = json.loads(answer.stdout)
     package = report["packages"][0]
@@ -69,7 +91,7 @@ def bench(options: argparse.Namespace, clip: Path, repeat: int) -> dict[str, flo
         "bare_face_frame_ms": package["face_frame_ms"],
         "times_the_floor": package["overhead"],
         "times_real_time": package["times_real_time"],
-        "peak_mb": package["peak_mb"],
+        "peak_mb": peak_mb(options, clip),
     }
     return {name: round(value, 3) for name, value in figures.items()}
 
@@ -99,9 +121,9 @@ def of_streams(options: argparse.Namespace) -> list[dict]:
     short = clips.size(options.clip, options.folder, 720, 10)
     # Long enough that no stream comes to its end while it is watched.
     clip = clips.length(short, options.folder, lasts)
-    models = "[models]\n"
+    named = "[models]\n"
     for key, given in (("speaker", options.package), ("detector", options.detector)):
-        models += (
+        named += (
             f'{key} = "{Path(given).resolve() if Path(given).is_dir() else given}"\n'
             if given
             else ""
@@ -111,7 +133,7 @@ def of_streams(options: argparse.Namespace) -> list[dict]:
         for kind in live.SINKS:
             for count in options.streams:
                 row = live.measure(
-                    options.binary, clip, Path(folder), kind, count, options.seconds, models
+                    options.binary, clip, Path(folder), kind, count, options.seconds, named
                 )
                 rows.append(row)
                 print("streams", row, flush=True)
