@@ -11,6 +11,7 @@ help:
 	@echo 'make test    everything that continuous integration checks (tools/check.sh)'
 	@echo 'make chaos   what happens when something fails (docs/reliability.md); CASE=name for one row'
 	@echo 'make curves       how cost grows with faces, size, length, streams (docs/performance/curves.md)'
+	@echo 'make performance  the tables of docs/performance.md, measured anew'
 	@echo 'make lint    formatting, clippy, docs and licences only'
 	@echo 'make fmt     format the code'
 	@echo 'make build   the program alone: target/release/locutor'
@@ -52,6 +53,16 @@ curves: build demo/sample.mp4
 	python3 benches/curves/curves.py $(call list,CURVES,--only) $(if $(CLIP),--clip '$(CLIP)') \
 	  $(if $(FACE),--face '$(FACE)') $(if $(PACKAGE),--package '$(PACKAGE)') \
 	  $(if $(DETECTOR),--detector '$(DETECTOR)')
+
+# CLIPS, PACKAGES and DETECTOR say what is measured; the peer runs where PEER_SPEAKER and
+# PEER_DETECTOR are directories of packages, under PEER_PYTHON (benches/tables/README.md).
+.PHONY: performance
+performance: build demo/sample.mp4
+	python3 benches/tables/tables.py $(call list,CLIPS,--clip) $(call list,PACKAGES,--package) \
+	  $(if $(DETECTOR),--detector '$(DETECTOR)') \
+	  $(if $(PEER_SPEAKER),--peer-speaker '$(PEER_SPEAKER)') \
+	  $(if $(PEER_DETECTOR),--peer-detector '$(PEER_DETECTOR)') \
+	  $(if $(PEER_PYTHON),--peer-python '$(PEER_PYTHON)')
 
 # Ten minutes of random bytes at each reader of what others wrote.
 .PHONY: fuzz
