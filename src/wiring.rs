@@ -162,7 +162,13 @@ fn front<'scope>(
     let pictures = recording.pictures();
     let FastLane { film, frames, hold } = fast;
     let source = named("source").spawn_scoped(scope, move || {
-        feed_pictures(pictures, timeline, frames, look_in, hold, stop)
+        let fed = feed_pictures(pictures, timeline, frames, look_in, hold, stop);
+        // Pictures that nobody takes any more hold up the demuxer, and with it whoever waits for
+        // sound and has not seen `stop` yet.
+        if fed.stopped {
+            recording.stop();
+        }
+        fed
     })?;
     read_sound(scope, recording, film, &score_in, stop)?;
     let track = named("track")

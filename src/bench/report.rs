@@ -68,7 +68,8 @@ pub struct PackageReport {
     pub wall_seconds: f64,
     /// Media seconds a second.
     pub times_real_time: f64,
-    /// The most memory that was resident, in MB.
+    /// The most memory that was resident, in MB, with what the runs before it in this process left:
+    /// `locutor annotate --stats` tells that of one run.
     pub peak_mb: f64,
     /// CPU seconds of the bare graphs.
     pub bare_cpu_seconds: f64,
@@ -166,7 +167,7 @@ impl Report {
                 (p.wall_over_cores, "× the time that all cores need together".to_owned()),
                 (p.heat_over_none, "× the CPU s without heatmaps".to_owned()),
                 (p.times_real_time, format!("× real time ({:.2} s)", p.wall_seconds)),
-                (p.peak_mb, "MB at most resident".to_owned()),
+                (p.peak_mb, "MB at most resident, what earlier runs left included".to_owned()),
             ];
             for (value, what) in rows {
                 let _ = writeln!(text, "{value:8.2}  {what}");
@@ -198,16 +199,7 @@ impl PackageReport {
             let _ = writeln!(text, "{:8.2}  CPU s, {}", s.cpu_seconds, s.stage);
         }
         for (graph, count) in self.inference.iter().filter(|(_, count)| count.calls > 0) {
-            let _ = writeln!(
-                text,
-                "{:8.2}  s in {} calls of {:.2} ms, {} items, {:.1} MB in: {}",
-                count.ms / 1e3,
-                count.calls,
-                count.ms / count.calls as f64,
-                count.items,
-                count.bytes as f64 / 1e6,
-                graph.name()
-            );
+            let _ = writeln!(text, "{}", count.words(*graph));
         }
     }
 }

@@ -16,16 +16,7 @@ pub fn table(cpu: &CpuByThread, report: &Report) -> String {
     }
     let _ = writeln!(text, "calls of the graphs");
     for (graph, count) in report.inference.iter().filter(|(_, count)| count.calls > 0) {
-        let _ = writeln!(
-            text,
-            "{:8.2} s, {} calls of {:.2} ms, {} items, {:.1} MB  {}",
-            count.ms / 1e3,
-            count.calls,
-            count.ms / count.calls as f64,
-            count.items,
-            count.bytes as f64 / 1e6,
-            graph.name()
-        );
+        let _ = writeln!(text, "{}", count.words(*graph));
     }
     let peak = procfs::process::Process::myself()
         .and_then(|p| p.status())

@@ -50,6 +50,18 @@ pub struct Count {
     pub bytes: u64,
 }
 
+impl Count {
+    /// In words, with the graph's name.
+    pub fn words(&self, graph: Graph) -> String {
+        let (seconds, each_ms) = (self.ms / 1e3, self.ms / self.calls.max(1) as f64);
+        let (calls, items, mb) = (self.calls, self.items, self.bytes as f64 / 1e6);
+        let name = graph.name();
+        format!(
+            "{seconds:8.2} s in {calls} calls of {each_ms:.2} ms, {items} items, {mb:.1} MB in: {name}"
+        )
+    }
+}
+
 #[derive(Debug, Default)]
 struct Kind {
     calls: AtomicU64,
@@ -107,6 +119,7 @@ mod tests {
         let head = tally.read(Graph::Head);
         assert_eq!((head.calls, head.items, head.bytes), (2, 40, 16));
         assert!(head.ms >= 2.0);
+        assert!(head.words(Graph::Head).contains("in 2 calls of"), "{}", head.words(Graph::Head));
         assert_eq!(tally.read(Graph::Face), Count::default());
     }
 }

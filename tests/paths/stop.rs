@@ -2,7 +2,19 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
+
+use locutor::config::{LookaheadChoice, Pipeline, RecordPaths, parse_floor};
+use locutor::models::device::Device;
+use locutor::models::shelf::{Role, find};
+use locutor::onnx::engine::Engine;
+use locutor::onnx::session::SessionOptions;
+use locutor::run::setting;
+use locutor::stages::overlay::Style;
+use locutor::stages::sink::stage::{Progress, Records};
+use locutor::stages::source::gst::Recording;
+use locutor::wiring::pass;
 
 use crate::kit::{Said, leftovers, locutor, tiny_models};
 use crate::media::{Media, PLAIN};
@@ -65,4 +77,39 @@ fn stopped(more: &[&str]) {
 #[test]
 fn control_c_keeps_what_is_done() {
     stopped(&[]);
+}
+
+/// A recording whose pictures nobody takes any more holds up its demuxer: whoever waits for sound
+/// then waits for ever, unless the recording is stopped, too.
+#[test]
+fn whoever_stops_stops_the_recording() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("long.mp4");
+    Media { frames: 3_000, ..PLAIN }.make(&input);
+    let pipeline = Pipeline {
+        input: input.clone(),
+        audio_track: 1,
+        film: None,
+        records: RecordPaths::default(),
+        package: None,
+        detector: None,
+        device: Device::Cpu,
+        lookahead: LookaheadChoice::File,
+        explain: None,
+        floor: parse_floor("300,500,1000").unwrap(),
+        style: Style::default(),
+        picture_budget_bytes: 192 << 20,
+        overwrite: true,
+    };
+    let speaker = find(Role::Speaker, Some("locutor")).unwrap();
+    let detector = find(Role::Detector, Some("locutor-faces")).unwrap();
+    let recording = Recording::open(&input, 1).unwrap();
+    let setting = setting(&pipeline, (&speaker, &detector), &recording.shape().video).unwrap();
+    let options = SessionOptions { device: Device::Cpu, intra_threads: 1 };
+    let engine = Engine::start(&detector, &speaker, &options).unwrap();
+    let mut records = Records::new(Vec::new());
+    let how = (&Progress::default(), &AtomicBool::new(true));
+    let passed = pass(&setting, &recording, &engine, None, &mut records, how).unwrap();
+    assert!(passed.fed.stopped);
+    assert!(recording.sound().unwrap().next().is_none(), "sound still comes");
 }
