@@ -36,6 +36,19 @@ pub struct Taps {
     pub sound: Arc<dyn Fn(SoundBlock) + Send + Sync>,
 }
 
+#[cfg(test)]
+impl Taps {
+    /// Nothing but a count of the pictures.
+    pub fn counting() -> (Self, Arc<std::sync::atomic::AtomicU64>) {
+        let pictures = Arc::<std::sync::atomic::AtomicU64>::default();
+        let count = Arc::clone(&pictures);
+        let picture = Arc::new(move |_| {
+            count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        });
+        (Self { picture, heard: Arc::new(|_| {}), sound: Arc::new(|_| {}) }, pictures)
+    }
+}
+
 /// What has shown up so far.
 #[derive(Clone, Debug, Default)]
 pub struct Shown {

@@ -24,15 +24,7 @@ fn certificate(dir: &Path, name: &str) -> Option<(std::path::PathBuf, std::path:
 fn read(url: &str, trust: Option<&Path>) -> (Source, LiveGraph, Arc<AtomicU64>) {
     let mut source = Source::plain(url.parse().expect("an address"));
     source.tls_trust = trust.map(Path::to_owned);
-    let pictures = Arc::new(AtomicU64::new(0));
-    let count = Arc::clone(&pictures);
-    let taps = Taps {
-        picture: Arc::new(move |_| {
-            count.fetch_add(1, Ordering::Relaxed);
-        }),
-        heard: Arc::new(|_| {}),
-        sound: Arc::new(|_| {}),
-    };
+    let (taps, pictures) = Taps::counting();
     let graph = build(&source, taps).expect("elements");
     let _ = graph.play();
     (source, graph, pictures)
@@ -91,8 +83,7 @@ fn a_file_without_certificates_is_told() {
         }
         let mut source = Source::plain("rtsps://127.0.0.1:1/cam".parse().expect("an address"));
         source.tls_trust = Some(file.clone());
-        let nothing =
-            Taps { picture: Arc::new(|_| {}), heard: Arc::new(|_| {}), sound: Arc::new(|_| {}) };
+        let nothing = Taps::counting().0;
         let said = build(&source, nothing).err().expect("no certificates").to_string();
         println!("{said}");
         assert!(said.contains("empty.pem") && said.contains("tls_trust"), "{said}");
