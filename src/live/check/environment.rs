@@ -9,6 +9,7 @@ use super::{Trouble, gst};
 use crate::config::camera::{Camera, Sink};
 use crate::core::exit::Exit;
 use crate::models::shelf::{Role, find};
+use crate::stages::sink::events::tls::certificates;
 
 /// All that stands in the way here, worst first; nothing where the cameras can run.
 pub fn environment(cameras: &[(PathBuf, Camera)]) -> Vec<Trouble> {
@@ -23,16 +24,24 @@ pub fn environment(cameras: &[(PathBuf, Camera)]) -> Vec<Trouble> {
         ports.extend(camera.serve.rtsp.as_ref().map(|rtsp| rtsp.listen));
         ports.extend(camera.serve.health);
         cannot.extend(camera.sinks.iter().filter_map(|sink| place(sink).err()));
-        let tls = camera.serve.rtsp.iter().filter_map(|rtsp| rtsp.tls.as_ref());
-        for file in tls.flat_map(|(cert, key)| [cert, key]).chain(trusted(camera)) {
-            let opened = std::fs::File::open(file);
-            missing.extend(opened.err().map(|e| format!("{}: {e}", file.display())));
-        }
+        missing.extend(unread(camera));
     }
     cannot.extend(ports.into_iter().filter_map(|address| port(address).err()));
     let trouble = |exit| move |words| Trouble { words, exit };
     let missing = missing.into_iter().map(trouble(Exit::Unavailable));
     missing.chain(cannot.into_iter().map(trouble(Exit::CannotCreate))).collect()
+}
+
+/// The files with certificates and keys that cannot be used, with the key that names each.
+fn unread(camera: &Camera) -> impl Iterator<Item = String> {
+    let own = camera.serve.rtsp.iter().filter_map(|rtsp| rtsp.tls.as_ref());
+    let own = own.flat_map(|(cert, key)| {
+        let opened = std::fs::read(key).map(drop).map_err(|e| format!("{}: {e}", key.display()));
+        [certificates(cert).map(drop), opened]
+    });
+    let own = own.filter_map(|read| read.err().map(|e| format!("serve: {e}")));
+    let trusted = trusted(camera).filter_map(|file| certificates(file).err());
+    own.chain(trusted.map(|e| format!("tls_trust: {e}")))
 }
 
 /// The files of trusted certificates.

@@ -160,4 +160,19 @@ mod tests {
         assert!(!kept.exists(), "it only looks");
         assert!(troubles.iter().all(|t| t.exit == Exit::CannotCreate), "{troubles:?}");
     }
+
+    #[test]
+    fn a_file_of_certificates_is_read_beforehand() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let empty = folder.path().join("empty.pem");
+        std::fs::write(&empty, "nothing").expect("written");
+        for file in [folder.path(), &empty, &folder.path().join("none.pem")] {
+            let text = format!("[source]\nuri = \"rtsps://h/1\"\ntls_trust = {file:?}\n");
+            let path = folder.path().join("a.toml");
+            let camera = parse(&text, &path, &Secrets::NotLookedUp).expect("a camera");
+            let troubles = environment(&[(path, camera)]);
+            let wanted = format!("tls_trust: {}", file.display());
+            assert!(troubles.iter().any(|t| t.words.starts_with(&wanted)), "{troubles:?}");
+        }
+    }
 }

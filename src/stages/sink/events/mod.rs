@@ -14,7 +14,7 @@ mod mqtt;
 mod outlet;
 mod rotate;
 pub mod spool;
-mod tls;
+pub mod tls;
 mod trouble;
 mod watch;
 mod webhook;

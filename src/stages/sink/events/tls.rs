@@ -18,13 +18,7 @@ pub(super) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
 /// Where there is none.
 pub(super) fn roots(file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, String> {
     if let Some(file) = file {
-        let shown = file.display();
-        let found = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
-        let found: Vec<_> = found.map_err(|e| format!("tls_trust: {shown}: {e}"))?;
-        return match found.is_empty() {
-            true => Err(format!("tls_trust: {shown} holds no certificate in PEM")),
-            false => Ok(found),
-        };
+        return certificates(file).map_err(|e| format!("tls_trust: {e}"));
     }
     let found = rustls_native_certs::load_native_certs();
     if found.certs.is_empty() {
@@ -34,6 +28,20 @@ pub(super) fn roots(file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>,
         ));
     }
     Ok(found.certs)
+}
+
+/// The certificates in `file`.
+///
+/// # Errors
+/// In words, with the file's name, where it cannot be read or holds none.
+pub fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let shown = file.display();
+    let found = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
+    let found: Vec<_> = found.map_err(|e| format!("{shown}: {e}"))?;
+    if found.is_empty() {
+        return Err(format!("{shown} holds no certificate in PEM"));
+    }
+    Ok(found)
 }
 
 /// A client that trusts those.
