@@ -16,6 +16,8 @@ deb=$(ls target/debian/locutor_*.deb 2>/dev/null | tail -1) || true
 [ -f demo/sample.mp4 ] || skip "needs demo/sample.mp4; run make samples"
 
 root=${1:-$(mktemp -d)}
+# A new folder is its owner's alone, and this one becomes everybody's /: dbus would never start.
+chmod 755 "$root"
 mirror=${DEBIAN_MIRROR:-}
 [ -d "$root/etc" ] ||
   debootstrap --variant=minbase --include=systemd-sysv,dbus,curl,adduser bookworm "$root" $mirror
