@@ -14,7 +14,7 @@ use crate::core::time::FrameRef;
 use crate::onnx::engine::Engine;
 use crate::run::{RunError, Setting};
 use crate::stages::overlay::Painter;
-use crate::stages::overlay::gst::Blender;
+use crate::stages::overlay::gst::{Blender, Drawn};
 use crate::stages::sink::gst::Film;
 use crate::stages::sink::spool::{Spool, SpoolReader};
 use crate::stages::sink::stage::{LanesApart, Progress, Records};
@@ -47,7 +47,7 @@ pub fn two(
     let mut known = spool.read()?;
     progress.drawing.store(true, Ordering::Relaxed);
     let evidence = |frame| next_of(&mut known, frame);
-    draw(setting, &again, film, evidence, (progress, stop))?;
+    passed.drawn = draw(setting, &again, film, evidence, (progress, stop))?;
     passed.fed.stopped = stop.load(Ordering::Relaxed);
     // A second reading that ends early is a film shorter than its records.
     match known.next_frame()? {
@@ -77,7 +77,7 @@ pub fn draw(
     film: &Film,
     evidence: impl FnMut(FrameRef) -> Result<Option<FrameEvidence>, RunError>,
     (progress, stop): (&Progress, &AtomicBool),
-) -> Result<(), RunError> {
+) -> Result<Drawn, RunError> {
     let mut blender = Blender::new(Painter::new(setting.style));
     let mut timeline = Timeline::new(JumpPolicy::default(), recording.shape().video.rate);
     recording.play()?;
@@ -103,7 +103,7 @@ pub fn draw(
             ended.store(true, Ordering::Relaxed);
             recording.stop();
         }
-        drawn
+        drawn.map(|()| blender.drawn())
     })
 }
 

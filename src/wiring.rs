@@ -24,7 +24,7 @@ use crate::run::{RunError, Setting};
 use crate::stages::detect::look::Look;
 use crate::stages::features::audio_line::AudioLine;
 use crate::stages::overlay::Painter;
-use crate::stages::overlay::gst::Blender;
+use crate::stages::overlay::gst::{Blender, Drawn};
 use crate::stages::score::hearing::Hearing;
 use crate::stages::score::join::Join;
 use crate::stages::score::scorer::Scorer;
@@ -47,6 +47,8 @@ pub struct Passed {
     pub fed: Fed,
     /// What scoring went through.
     pub scored: ScoreCounts,
+    /// What drawing did.
+    pub drawn: Drawn,
 }
 
 /// One pass: the recording through all stages, with evidence for every frame written to `records`
@@ -96,9 +98,9 @@ pub fn pass(
         let scored = joined(scoring, "score").and_then(|s| s.map_err(RunError::from));
         let drawn = joined(overlay, "overlay").flatten();
         // A stage that fails ends its neighbours: report the cause, not the consequence.
-        drawn?;
+        let drawn = drawn?;
         tracked?;
-        Ok(Passed { fed: fed?, scored: scored? })
+        Ok(Passed { fed: fed?, scored: scored?, drawn })
     })
 }
 
@@ -278,7 +280,7 @@ fn draw(
     frames: Option<&Receiver<Frame>>,
     records: &mut Records,
     progress: &Progress,
-) -> Result<(), RunError> {
+) -> Result<Drawn, RunError> {
     let mut blender = Blender::new(Painter::new(setting.style));
     write(evidence, frames, records, progress, |frame, evidence| {
         let (pts, span) = (frame.id.pts, frame.span);
@@ -286,6 +288,7 @@ fn draw(
         if let Some(film) = film {
             film.push_picture(buffer, pts, span)?;
         }
-        Ok(())
-    })
+        Ok::<_, RunError>(())
+    })?;
+    Ok(blender.drawn())
 }

@@ -8,7 +8,7 @@ use locutor::core::evidence::{
 };
 use locutor::core::picture::LumaRange;
 use locutor::stages::overlay::blend::{Chroma, Colour, Ink, PlaneMut, Sums, chroma, luma};
-use locutor::stages::overlay::{Painter, Place, Sprite, Style};
+use locutor::stages::overlay::{Painter, Place, Style};
 
 use crate::kit::{P360, P1080, Still, faces, frame};
 
@@ -54,44 +54,28 @@ fn blend(bencher: Bencher<'_, '_>, (size, count): (Size, usize)) {
     let mut still = Still::new(size, 0);
     let mut painter = Painter::new(Style::default());
     let sprites = painter.draw(&evidence(count, size, 0), size.0 as u32, size.1 as u32);
-    let inks: Vec<(Ink, Place)> = sprites.iter().map(|s| (ink(s), s.place)).collect();
+    let inks: Vec<(Ink, Place)> = sprites.iter().map(|s| (Ink::new(s, COLOUR), s.place)).collect();
     let mut sums = Sums::default();
     bencher.bench_local(|| {
         for (ink, place) in black_box(&inks) {
             let stride = still.width;
             luma(&mut PlaneMut { data: &mut still.luma, stride }, ink, *place);
-            for (data, which) in still.chroma.iter_mut().zip([Chroma::Blue, Chroma::Red]) {
-                chroma(
-                    &mut PlaneMut { data, stride: stride / 2 },
-                    which,
-                    ink,
-                    *place,
-                    size,
-                    &mut sums,
-                );
-            }
+            let [u, v] = &mut still.chroma;
+            let [u, v] = [u, v].map(|data| PlaneMut { data, stride: stride / 2 });
+            chroma(&mut Chroma::Planar(u, v), ink, *place, size, &mut sums);
         }
     });
 }
 
-/// A heatmap of 112 by 112 turned into the picture's colour and scaled to its place: one face.
+/// A heatmap turned into the picture's colour: one face.
 #[divan::bench(args = [P360, P1080], max_time = 1)]
 fn heat_to_ink(bencher: Bencher<'_, '_>, size: Size) {
     let mut painter = Painter::new(Style::default());
     let sprites = painter.draw(&evidence(1, size, 0), size.0 as u32, size.1 as u32);
     let heat = sprites.first().expect("heat is drawn first");
-    let mut scaled = Ink::default();
+    let mut ink = Ink::default();
     bencher.bench_local(|| {
-        let own = Ink::new(black_box(heat), COLOUR);
-        scaled.scale(&own, heat.place.w as usize, heat.place.h as usize);
-        scaled.byte_size()
+        ink.fill(black_box(heat), COLOUR);
+        ink.byte_size()
     });
-}
-
-/// A sprite as large as its place.
-fn ink(sprite: &Sprite) -> Ink {
-    let own = Ink::new(sprite, COLOUR);
-    let mut scaled = Ink::default();
-    scaled.scale(&own, sprite.place.w as usize, sprite.place.h as usize);
-    scaled
 }

@@ -18,6 +18,13 @@ pub fn table(cpu: &CpuByThread, report: &Report) -> String {
     for (graph, count) in report.inference.iter().filter(|(_, count)| count.calls > 0) {
         let _ = writeln!(text, "{}", count.words(*graph));
     }
+    if report.pixels.pictures > 0 {
+        let _ = writeln!(
+            text,
+            "{:8.2}  whole pictures copied or converted for each that was drawn on",
+            report.pixels.each()
+        );
+    }
     let peak = procfs::process::Process::myself()
         .and_then(|p| p.status())
         .ok()

@@ -65,7 +65,59 @@ pub fn chain(bin: &impl IsA<gst::Bin>, elements: &[&gst::Element]) -> Result<(),
     Ok(())
 }
 
+/// How many elements inside `bin` bring pictures to another format, size or memory right now: each
+/// of them touches every pixel. Does not see a turn by half, which changes none of these.
+pub fn conversions(bin: &impl IsA<gst::Bin>) -> usize {
+    let caps = |element: &gst::Element, pad| element.static_pad(pad)?.current_caps();
+    let converts = |element: &gst::Element| {
+        let (Some(taken), Some(given)) = (caps(element, "sink"), caps(element, "src")) else {
+            return false;
+        };
+        let raw = |caps: &gst::Caps| caps.structure(0).is_some_and(|s| s.name() == "video/x-raw");
+        raw(&taken) && raw(&given) && !same_pixels(&taken, &given)
+    };
+    bin.iterate_recurse().into_iter().flatten().filter(converts).count()
+}
+
+/// Whether both describe pictures whose bytes are the same.
+fn same_pixels(a: &gst::Caps, b: &gst::Caps) -> bool {
+    let same = |key| {
+        let of = |caps: &gst::Caps| caps.structure(0)?.value(key).ok()?.serialize().ok();
+        of(a) == of(b)
+    };
+    let memory = |caps: &gst::Caps| caps.features(0).map(ToString::to_string);
+    memory(a) == memory(b) && ["format", "width", "height"].into_iter().all(same)
+}
+
 /// An [`ElementError::Broken`] with the library's reason.
 pub fn broken(element: &str, reason: impl std::fmt::Display) -> ElementError {
     ElementError::Broken { element: element.to_owned(), reason: reason.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conversions_to(caps: &str) -> usize {
+        super::super::start().expect("GStreamer");
+        let text = format!(
+            "videotestsrc num-buffers=1 ! video/x-raw,format=I420,width=64,height=48 \
+             ! videoconvert ! videoscale ! {caps} ! fakesink"
+        );
+        let pipeline = gst::parse::launch(&text).expect("a pipeline");
+        let pipeline = pipeline.downcast::<gst::Pipeline>().expect("a pipeline");
+        pipeline.set_state(gst::State::Paused).expect("it starts");
+        let (paused, ..) = pipeline.state(gst::ClockTime::from_seconds(10));
+        paused.expect("a picture");
+        let found = conversions(&pipeline);
+        pipeline.set_state(gst::State::Null).expect("it stops");
+        found
+    }
+
+    #[test]
+    fn only_elements_that_have_something_to_do_count() {
+        assert_eq!(conversions_to("video/x-raw,format=I420"), 0);
+        assert_eq!(conversions_to("video/x-raw,format=NV12"), 1);
+        assert_eq!(conversions_to("video/x-raw,format=NV12,width=32,height=24"), 2);
+    }
 }

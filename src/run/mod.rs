@@ -32,6 +32,7 @@ use crate::stages::features::audio_line::Spectrum;
 use crate::stages::features::mfcc::{LogMel, Mfcc};
 use crate::stages::features::smooth::LAG_TICKS;
 use crate::stages::overlay::Style;
+use crate::stages::overlay::gst::Drawn;
 use crate::stages::score::budget::{Reach, Schedule};
 use crate::stages::score::decide::DecisionRule;
 use crate::stages::score::floor::FloorRules;
@@ -106,6 +107,24 @@ pub fn decision_rule(
         .map_err(|e| RunError::Setting(e.to_string()))
 }
 
+/// Work on whole pictures between decoder and encoder.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct PixelWork {
+    /// Pictures that went to the film.
+    pub pictures: u64,
+    /// Pictures copied before they were drawn on, as the decoder still read them.
+    pub copied: u64,
+    /// Elements that change every picture's format, size or memory.
+    pub conversions: usize,
+}
+
+impl PixelWork {
+    /// Copies and conversions a picture.
+    pub fn each(&self) -> f64 {
+        self.copied as f64 / self.pictures.max(1) as f64 + self.conversions as f64
+    }
+}
+
 /// What a run came to.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -134,6 +153,8 @@ pub struct Report {
     pub two_passes: bool,
     /// Whether the film carries the sound as it was stored.
     pub sound_kept: Option<bool>,
+    /// How often whole pictures were touched on their way to the film, beside decoder and encoder.
+    pub pixels: PixelWork,
     /// What inference did, by kind of graph.
     pub inference: BTreeMap<Graph, Count>,
     /// What was written, by role.
@@ -165,8 +186,12 @@ pub fn run(
     let mut outputs = Outputs::create(pipeline, &setting, &recording)?;
     let start = start(pipeline, &recording, &speaker, &detector, &setting, &engine)?;
     outputs.records.event(&Event::Start(start))?;
+    let taken = recording.conversions();
     let sound_kept = outputs.film.as_ref().map(|f| f.film.sound_kept());
     let passed = work(pipeline, &setting, &recording, &engine, &mut outputs, progress, stop)?;
+    let given = outputs.film.as_ref().map_or(0, |f| f.film.conversions());
+    let Drawn { pictures, copied } = passed.drawn;
+    let pixels = PixelWork { pictures, copied, conversions: taken + given };
     note_damage(&recording, &passed, &mut outputs)?;
     let ending = if passed.fed.stopped { Ending::Stopped } else { Ending::Complete };
     let (summary, written) = outputs.close(ending)?;
@@ -187,6 +212,7 @@ pub fn run(
         lookahead_seconds: setting.schedule.window.lookahead as f64 / 25.0,
         two_passes: setting.schedule.frames_held.is_none() && pipeline.film.is_some(),
         sound_kept,
+        pixels,
         inference: Graph::ALL.map(|graph| (graph, tally.read(graph))).into(),
         outputs: written,
     })

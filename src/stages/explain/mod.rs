@@ -145,8 +145,8 @@ impl<'a> FeatureMap<'a> {
 
     /// Per channel the largest finite value (the encoder's own global max pool); 0 where a channel
     /// has none.
-    pub fn pooled(&self) -> Vec<f32> {
-        self.iter().map(|channel| peak(channel).unwrap_or(0.0)).collect()
+    pub fn pooled(&self) -> impl Iterator<Item = f32> {
+        self.iter().map(|channel| peak(channel).unwrap_or(0.0))
     }
 }
 
@@ -191,6 +191,6 @@ mod tests {
     fn pooling_is_the_largest_finite_value() {
         let values = [1.0, f32::INFINITY, -3.0, -2.0, f32::NAN, f32::NAN];
         let map = FeatureMap::new(&values, 3, 1, 2).expect("three channels");
-        assert_eq!(map.pooled(), [1.0, -2.0, 0.0]);
+        assert!(map.pooled().eq([1.0, -2.0, 0.0]));
     }
 }

@@ -7,7 +7,13 @@
 //! distribution. How many that are varies; where all weights are equal none is kept and the map is
 //! 0, which is the truth: an SE block that treats all channels alike has singled out none.
 
+use smallvec::SmallVec;
+
 use super::{ExplainError, FeatureMap, Mode};
+
+/// A value for each channel, or each cell, of a map: those of usual networks need no memory of their
+/// own, as maps are made for every face of every picture.
+type Values<T> = SmallVec<[T; 256]>;
 
 /// z of the 90th percentile of a normal distribution, as the paper's code has it.
 const Z_90: f64 = 1.282;
@@ -34,7 +40,7 @@ pub fn raw_map(
 ) -> Result<(), ExplainError> {
     check("map to write", out.len(), features.cells())?;
     let cells = match mode {
-        Mode::None => vec![0.0; features.cells()],
+        Mode::None => zeros(features.cells()),
         Mode::Paper => {
             check("gate", gate.len(), features.channels())?;
             let gate = finite_or_zero(gate);
@@ -79,7 +85,7 @@ pub fn raw_map_by_lot(
             check("gate", gate.len(), features.channels())?;
             let gate = finite_or_zero(gate);
             let kept = above_z(&activity(features, &gate));
-            let kept: Vec<bool> = order.iter().map(|c| kept[*c]).collect();
+            let kept: Values<bool> = order.iter().map(|c| kept[*c]).collect();
             write(&gated_mean(features, &gate, &kept), out);
             Ok(())
         }
@@ -92,10 +98,10 @@ pub fn raw_map_by_lot(
 
 /// Per channel gate × the largest activation: what [`Mode::GateActivation`] goes by.
 pub fn gate_activity(features: &FeatureMap<'_>, gate: &[f32]) -> Vec<f64> {
-    activity(features, &finite_or_zero(gate))
+    activity(features, &finite_or_zero(gate)).into_vec()
 }
 
-fn activity(features: &FeatureMap<'_>, gate: &[f64]) -> Vec<f64> {
+fn activity(features: &FeatureMap<'_>, gate: &[f64]) -> Values<f64> {
     gate.iter().zip(features.pooled()).map(|(s, v)| s * f64::from(v)).collect()
 }
 
@@ -123,16 +129,16 @@ fn finite(v: f32) -> f64 {
     if v.is_finite() { f64::from(v) } else { 0.0 }
 }
 
-fn finite_or_zero(values: &[f32]) -> Vec<f64> {
+fn finite_or_zero(values: &[f32]) -> Values<f64> {
     values.iter().copied().map(finite).collect()
 }
 
 /// Which weights lie above mean + 1.282 standard deviations (population).
-fn above_z(weights: &[f64]) -> Vec<bool> {
+fn above_z(weights: &[f64]) -> Values<bool> {
     let first = weights.first().copied().unwrap_or(0.0);
     // Without this, rounding in the mean could keep all of a set of equal weights.
     if weights.iter().all(|w| *w == first) {
-        return vec![false; weights.len()];
+        return Values::from_elem(false, weights.len());
     }
     let count = weights.len() as f64;
     let mean = weights.iter().sum::<f64>() / count;
@@ -142,8 +148,8 @@ fn above_z(weights: &[f64]) -> Vec<bool> {
 }
 
 /// Mean over the kept channels of gate × channel; 0 where none is kept.
-fn gated_mean(features: &FeatureMap<'_>, gate: &[f64], kept: &[bool]) -> Vec<f64> {
-    let mut sum = vec![0.0; features.cells()];
+fn gated_mean(features: &FeatureMap<'_>, gate: &[f64], kept: &[bool]) -> Values<f64> {
+    let mut sum = zeros(features.cells());
     let count = kept.iter().filter(|k| **k).count().max(1) as f64;
     for ((channel, s), _) in features.iter().zip(gate).zip(kept).filter(|(_, kept)| **kept) {
         for (cell, v) in sum.iter_mut().zip(channel) {
@@ -159,9 +165,9 @@ fn effect_sum(
     features: &FeatureMap<'_>,
     effects: &[f32],
     sign: f64,
-) -> Result<Vec<f64>, ExplainError> {
+) -> Result<Values<f64>, ExplainError> {
     check("list of effects", effects.len(), features.channels())?;
-    let mut sum = vec![0.0; features.cells()];
+    let mut sum = zeros(features.cells());
     for ((channel, effect), peak) in features.iter().zip(effects).zip(features.pooled()) {
         let moved = sign * finite(*effect);
         if moved <= 0.0 || peak <= 0.0 {
@@ -172,6 +178,10 @@ fn effect_sum(
         }
     }
     Ok(sum)
+}
+
+fn zeros(cells: usize) -> Values<f64> {
+    Values::from_elem(0.0, cells)
 }
 
 fn write(cells: &[f64], out: &mut [f32]) {

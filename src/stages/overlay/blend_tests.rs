@@ -5,12 +5,13 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
+use crate::stages::overlay::Shades;
 
 const LIMITED: Colour = Colour { range: LumaRange::Limited, bt709: false };
 
 fn sprite(width: u32, height: u32, bgra: &[u8]) -> Sprite {
     let place = Place { x: 0, y: 0, w: width, h: height };
-    Sprite { pixels: Arc::from(bgra), width, height, place }
+    Sprite { paint: Paint::Pixels(Arc::from(bgra)), place }
 }
 
 fn plain(width: u32, height: u32, bgra: [u8; 4]) -> Sprite {
@@ -94,9 +95,14 @@ proptest! {
         let stride = columns * step + 3;
         let before: Vec<u8> = (0..stride * rows).map(|i| (i * 37 % 251) as u8).collect();
         let mut blended = before.clone();
-        let which = if interleaved { Chroma::Both } else { Chroma::Red };
-        let mut plane = PlaneMut { data: &mut blended, stride };
-        chroma(&mut plane, which, &ink, place, (width, height), &mut sums);
+        let mut other = before.clone();
+        let plane = PlaneMut { data: &mut blended, stride };
+        let mut planes = if interleaved {
+            Chroma::Interleaved(plane)
+        } else {
+            Chroma::Planar(PlaneMut { data: &mut other, stride }, plane)
+        };
+        chroma(&mut planes, &ink, place, (width, height), &mut sums);
         for at in 0..rows * columns {
             let (column, row) = (at % columns, at / columns);
             let place_in = row * stride + column * step + (step - 1);
@@ -112,27 +118,22 @@ proptest! {
     }
 
     #[test]
-    fn scaling_keeps_a_plain_sprite_plain(
-        (w, h, to_w, to_h) in (1u32..20, 1u32..20, 1usize..60, 1usize..60),
-        value in any::<u8>(),
+    fn shades_look_like_the_pixels_they_stand_for(
+        values in prop::collection::vec(any::<u8>(), 12),
+        colours in prop::collection::vec(any::<[u8; 4]>(), 256),
+        bt709 in any::<bool>(),
     ) {
-        let ink = Ink::new(&plain(w, h, [value; 4]), LIMITED);
-        let mut scaled = Ink::default();
-        scaled.scale(&ink, to_w, to_h);
-        prop_assert_eq!((scaled.width, scaled.height, scaled.alpha.len()), (to_w, to_h, to_w * to_h));
-        for (scaled, plain) in [(&scaled.luma, ink.luma[0]), (&scaled.alpha, ink.alpha[0])] {
-            prop_assert!(scaled.iter().all(|s| *s == plain));
-        }
+        let colours: Vec<[u8; 4]> =
+            colours.into_iter().map(|[b, g, r, a]| [b.min(a), g.min(a), r.min(a), a]).collect();
+        let place = Place { x: 0, y: 0, w: 4, h: 3 };
+        let colours: Shades = colours.try_into().expect("256 of them");
+        let paint = Paint::Shades { values: Arc::new(values), colours: Arc::new(colours) };
+        let pixels = Paint::Pixels(paint.bgra().into());
+        let colour = Colour { bt709, ..LIMITED };
+        let shaded = Ink::new(&Sprite { paint, place }, colour);
+        // A sprite of another size was there before.
+        let mut ink = Ink::new(&plain(9, 2, [40; 4]), colour);
+        ink.fill(&Sprite { paint: pixels, place }, colour);
+        prop_assert_eq!(shaded, ink);
     }
-}
-
-#[test]
-fn scaling_runs_smoothly_between_two_pixels() {
-    let two = Ink::new(&sprite(2, 1, &[0, 0, 0, 0, 255, 255, 255, 255]), LIMITED);
-    let mut scaled = Ink::default();
-    scaled.scale(&two, 8, 2);
-    assert_eq!(scaled.alpha[..8], scaled.alpha[8..]);
-    assert_eq!((scaled.alpha[0], scaled.alpha[7]), (0, 255));
-    assert!(scaled.alpha[..8].is_sorted(), "{:?}", scaled.alpha);
-    assert!(scaled.alpha[3].abs_diff(96) < 10, "{:?}", scaled.alpha);
 }

@@ -8,22 +8,24 @@
 
 use std::collections::BTreeMap;
 
+use smallvec::SmallVec;
+
 use super::cache::{Pixels, SpriteCache};
 use super::frame_box::{FrameBox, Side, outer};
 use super::heat::HeatPainter;
-use super::label::{BAR_STEPS, Detail, Label};
+use super::label::{BAR_STEPS, Detail, Ground, Label};
 use super::layout::{self, Choice, Wanted};
+use super::part::{Part, talk_chars};
 use super::style::{Sizes, State, Style};
 use super::text::Text;
-use super::{Place, Sprite};
+use super::{Paint, Place, Sprite};
 use crate::core::evidence::{FaceEvidence, FrameEvidence, TrackId, Verdict};
 
 /// Draws the evidence of one video, frame after frame.
 pub struct Painter {
     style: Style,
     text: Text,
-    boxes: SpriteCache<(FrameBox, Side)>,
-    labels: SpriteCache<Label>,
+    labels: SpriteCache<Part>,
     heat: HeatPainter,
     calm: BTreeMap<TrackId, Calm>,
     talk: TalkTotals,
@@ -47,6 +49,12 @@ struct Seen<'a> {
     em_px: u32,
 }
 
+/// As many as usual pictures have faces need no memory of their own.
+pub(super) type Few<T> = SmallVec<[T; 4]>;
+
+/// A heatmap, four strips of a box and five parts of a label.
+const SPRITES_A_FACE: usize = 10;
+
 /// Frames after which a person's label is forgotten: some seconds.
 const FORGET_AFTER: u64 = 250;
 /// Letters keep their size until the face asks for one that differs by more than this.
@@ -58,7 +66,6 @@ impl Painter {
         Self {
             style,
             text: Text::new(),
-            boxes: SpriteCache::new(),
             labels: SpriteCache::new(),
             heat: HeatPainter::new(),
             calm: BTreeMap::new(),
@@ -77,11 +84,11 @@ impl Painter {
         }
         self.turn(evidence, picture);
         let sizes = Sizes::of_picture(width, height);
-        let mut sprites = Vec::new();
+        let mut sprites = Vec::with_capacity(evidence.faces.len() * SPRITES_A_FACE);
         if self.style.heat {
             self.draw_heat(evidence, picture, &mut sprites);
         }
-        let mut seen = Vec::with_capacity(evidence.faces.len());
+        let mut seen: Few<Seen<'_>> = Few::with_capacity(evidence.faces.len());
         for face in &evidence.faces {
             let state = State::of(face.verdict);
             let rect = face.rect;
@@ -90,7 +97,7 @@ impl Painter {
                 continue;
             };
             if self.style.boxes {
-                self.draw_box(FrameBox::new(frame, line_px, state), frame, &mut sprites);
+                Self::draw_box(FrameBox::new(frame, line_px, state), frame, &mut sprites);
             }
             let em_px = self.em_px(face.track, sizes.em_px(rect.height()));
             seen.push(Seen { face, state, frame, em_px });
@@ -141,12 +148,11 @@ impl Painter {
         }
     }
 
-    fn draw_box(&mut self, frame: FrameBox, at: Place, sprites: &mut Vec<Sprite>) {
+    fn draw_box(frame: FrameBox, at: Place, sprites: &mut Vec<Sprite>) {
         for side in Side::ALL {
-            if let Some(place) = frame.place(side, at) {
-                let pixels = self.boxes.get((frame, side), || frame.paint(side));
-                sprites.extend(pixels.map(|pixels| sprite(pixels, place)));
-            }
+            let strip = frame.laid(side, at);
+            sprites
+                .extend(strip.map(|(strip, place)| Sprite { paint: Paint::Strip(strip), place }));
         }
     }
 
@@ -156,12 +162,12 @@ impl Painter {
         floor: Option<TrackId>,
         sprites: &mut Vec<Sprite>,
     ) {
-        let labels: Vec<Label> = seen.iter().map(|one| self.label(one, floor)).collect();
-        let wanted: Vec<Wanted> = seen
+        let labels: Few<Label> = seen.iter().map(|one| self.label(one, floor)).collect();
+        let wanted: Few<Wanted> = seen
             .iter()
             .zip(&labels)
             .map(|(one, label)| {
-                let size = |detail| Label { detail, ..label.clone() }.size(&self.text);
+                let size = |detail| Ground { detail, ..label.ground }.size(&self.text);
                 let before = self.calm.get(&one.face.track).and_then(|calm| calm.choice);
                 Wanted { face: one.frame, sizes: Detail::ALL.map(size), before }
             })
@@ -174,9 +180,15 @@ impl Painter {
             if let Some(calm) = self.calm.get_mut(&one.face.track) {
                 calm.choice = Some(choice);
             }
-            let label = Label { detail: choice.detail, ..label };
-            let pixels = self.labels.get(label.clone(), || label.paint(&mut self.text));
-            sprites.extend(pixels.map(|pixels| sprite(pixels, place)));
+            let ground = Ground { detail: choice.detail, ..label.ground };
+            for (part, (x, y)) in (Label { ground, ..label }).parts(&self.text) {
+                let pixels = self.labels.get(part, || part.paint(&mut self.text));
+                sprites.extend(pixels.map(|pixels| {
+                    let (x, y) = (place.x + x, place.y + y);
+                    let place = Place { x, y, w: pixels.width, h: pixels.height };
+                    sprite(pixels, place)
+                }));
+            }
         }
     }
 
@@ -187,22 +199,27 @@ impl Painter {
             Verdict::Scored { shares, .. } => shares,
             Verdict::Unknown(_) => None,
         };
-        Label {
+        let ground = Ground {
             detail: Detail::Full,
             em_px: one.em_px,
             id: face.track.0,
             state: one.state,
-            score: face.verdict.p().map(|p| (p * 100.0).round() as u8),
             floor: floor == Some(face.track),
+            talk_chars: talk_chars(face.talk_seconds as u32),
+            shares: shares.is_some(),
+        };
+        Label {
+            ground,
+            score: face.verdict.p().map(|p| (p * 100.0).round() as u8),
+            sound_share: shares.map(|shares| steps(f64::from(shares.audio))),
             talk_seconds: face.talk_seconds as u32,
             talk_share: steps(self.talk.share(face.track)),
-            sound_share: shares.map(|shares| steps(f64::from(shares.audio))),
         }
     }
 }
 
 fn sprite(pixels: Pixels, place: Place) -> Sprite {
-    Sprite { pixels: pixels.bgra, width: pixels.width, height: pixels.height, place }
+    Sprite { paint: Paint::Pixels(pixels.bgra), place }
 }
 
 /// Everyone's talk time, so that a share is of all talk and not only of those now in the picture.

@@ -6,13 +6,51 @@
 //! both sides keeps a line visible on any ground. The middle of the box is never painted: blending
 //! costs per pixel.
 
-use tiny_skia::{Paint, Pixmap, Rect, Transform};
-
 use super::Place;
-use super::cache::Pixels;
-use super::palette::{DARK, Rgb};
+use super::palette::DARK;
 use super::style::State;
 use crate::core::geometry::Rect as FaceRect;
+
+/// One of a box's four strips, as large as its place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Strip {
+    frame: FrameBox,
+    side: Side,
+}
+
+impl Strip {
+    /// Gives rectangles (left, top, right, bottom in pixels of the strip) and their premultiplied B,
+    /// G, R, A, each laid over whatever was there; where none lies nothing is seen.
+    pub fn fills(self, mut fill: impl FnMut([usize; 4], [u8; 4])) {
+        let Some([left, top, right, bottom]) = self.frame.strip(self.side) else { return };
+        let mut lay = |[x1, y1, x2, y2]: Span, colour| {
+            let inside = [x1.max(left), y1.max(top), x2.min(right), y2.min(bottom)];
+            if inside[0] < inside[2] && inside[1] < inside[3] {
+                let [x1, y1, x2, y2] = inside;
+                fill([x1 - left, y1 - top, x2 - left, y2 - top].map(|v| v as usize), colour);
+            }
+        };
+        let (rim, rim_colour) = (rim(self.frame.line), DARK.premultiplied(0.65));
+        self.frame.each_line(|[x1, y1, x2, y2]| {
+            lay([x1 - rim, y1 - rim, x2 + rim, y2 + rim], rim_colour);
+        });
+        let colour = self.frame.state.colour().premultiplied(1.0);
+        self.frame.each_line(|line| lay(line, colour));
+    }
+
+    /// Premultiplied B, G, R, A of every pixel.
+    pub(super) fn bgra(self) -> Vec<u8> {
+        let [x1, y1, x2, y2] = self.frame.strip(self.side).unwrap_or_default();
+        let width = (x2 - x1) as usize;
+        let mut pixels = vec![[0; 4]; width * (y2 - y1) as usize];
+        self.fills(|[x1, y1, x2, y2], colour| {
+            for row in pixels.chunks_exact_mut(width).take(y2).skip(y1) {
+                row[x1..x2].fill(colour);
+            }
+        });
+        pixels.concat()
+    }
+}
 
 /// One of a box's four strips.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -76,91 +114,58 @@ impl FrameBox {
         (span[0] < span[2] && span[1] < span[3]).then_some(span)
     }
 
-    /// Where `side`'s strip goes when the box goes to `place`.
-    pub(super) fn place(self, side: Side, place: Place) -> Option<Place> {
+    /// `side`'s strip, and where it goes when the box goes to `place`.
+    pub(super) fn laid(self, side: Side, place: Place) -> Option<(Strip, Place)> {
         let [x1, y1, x2, y2] = self.strip(side)?;
         let (w, h) = ((x2 - x1) as u32, (y2 - y1) as u32);
-        Some(Place { x: place.x + x1, y: place.y + y1, w, h })
+        Some((Strip { frame: self, side }, Place { x: place.x + x1, y: place.y + y1, w, h }))
     }
 
-    /// `side`'s strip.
-    pub(super) fn paint(self, side: Side) -> Option<Pixels> {
-        let strip = self.strip(side)?;
-        let mut map = Pixmap::new((strip[2] - strip[0]) as u32, (strip[3] - strip[1]) as u32)?;
-        let lines = self.lines();
-        let rim = rim(self.line);
-        for [x1, y1, x2, y2] in &lines {
-            fill(&mut map, strip, [x1 - rim, y1 - rim, x2 + rim, y2 + rim], DARK, true);
-        }
-        for line in &lines {
-            fill(&mut map, strip, *line, self.state.colour(), false);
-        }
-        Some(Pixels::from(&map))
-    }
-
-    /// The coloured rectangles of the whole box.
-    fn lines(self) -> Vec<Span> {
+    /// Gives the coloured rectangles of the whole box.
+    fn each_line(self, mut line_at: impl FnMut(Span)) {
         let (rim, line, corner) = (rim(self.line), self.line, self.corner());
         let (x1, y1, x2, y2) = (rim, rim, self.width - rim, self.height - rim);
         let arm = ((x2 - x1).min(y2 - y1) / 4).max(corner);
-        let mut lines = Vec::new();
         for (from, to) in self.pieces(x1, x2, arm) {
-            lines.push([from, y1, to, y1 + line]);
-            lines.push([from, y2 - line, to, y2]);
+            line_at([from, y1, to, y1 + line]);
+            line_at([from, y2 - line, to, y2]);
         }
         for (from, to) in self.pieces(y1, y2, arm) {
-            lines.push([x1, from, x1 + line, to]);
-            lines.push([x2 - line, from, x2, to]);
+            line_at([x1, from, x1 + line, to]);
+            line_at([x2 - line, from, x2, to]);
         }
         for (left, right) in [(x1, x1 + arm), (x2 - arm, x2)] {
-            lines.push([left, y1, right, y1 + corner]);
-            lines.push([left, y2 - corner, right, y2]);
+            line_at([left, y1, right, y1 + corner]);
+            line_at([left, y2 - corner, right, y2]);
         }
         for (top, bottom) in [(y1, y1 + arm), (y2 - arm, y2)] {
-            lines.push([x1, top, x1 + corner, bottom]);
-            lines.push([x2 - corner, top, x2, bottom]);
+            line_at([x1, top, x1 + corner, bottom]);
+            line_at([x2 - corner, top, x2, bottom]);
         }
-        lines
     }
 
     /// The pieces of an edge from `from` to `to`: one, or dashes between the corners' arms.
-    fn pieces(self, from: i32, to: i32, arm: i32) -> Vec<(i32, i32)> {
-        if self.state != State::Unknown {
-            return vec![(from, to)];
-        }
+    fn pieces(self, from: i32, to: i32, arm: i32) -> impl Iterator<Item = (i32, i32)> {
         // A gap as wide as a dash, between the rims of both.
         let dash = 3 * self.line;
         let period = 2 * dash + 2 * rim(self.line);
-        let (from, to) = (from + arm, to - arm);
+        let (start, end) = (from + arm, to - arm);
         // Whole dashes, spread so that both ends of the edge look alike.
-        let count = ((to - from - (period - dash)) / period).max(0);
-        let spare = (to - from - period * count + period - dash).max(0) / 2;
-        (0..count)
-            .map(|i| {
-                let start = from + spare + period * i;
-                (start, start + dash)
-            })
-            .collect()
+        let count = ((end - start - (period - dash)) / period).max(0);
+        let spare = (end - start - period * count + period - dash).max(0) / 2;
+        let dashed = self.state == State::Unknown;
+        let whole = (!dashed).then_some((from, to));
+        let dashes = (0..if dashed { count } else { 0 }).map(move |i| {
+            let from = start + spare + period * i;
+            (from, from + dash)
+        });
+        whole.into_iter().chain(dashes)
     }
 }
 
 /// Width of the dark rim beside a line.
 fn rim(line: i32) -> i32 {
     (line / 3).max(1)
-}
-
-fn fill(map: &mut Pixmap, strip: Span, span: Span, colour: Rgb, rim: bool) {
-    let (x, y) = ((span[0] - strip[0]) as f32, (span[1] - strip[1]) as f32);
-    let (w, h) = ((span[2] - span[0]) as f32, (span[3] - span[1]) as f32);
-    let mut paint = Paint { anti_alias: false, ..Paint::default() };
-    paint.set_color(colour.skia(if rim { 0.65 } else { 1.0 }));
-    if rim {
-        // Rims of two lines that cross must not add up.
-        paint.blend_mode = tiny_skia::BlendMode::Source;
-    }
-    if let Some(rect) = Rect::from_xywh(x, y, w, h) {
-        map.fill_rect(rect, &paint, Transform::identity(), None);
-    }
 }
 
 /// The face's box in whole pixels, widened by `outset` and cut at the picture's edges, so that a
@@ -184,6 +189,7 @@ pub(super) fn outer(face: FaceRect, outset: u32, picture: (u32, u32)) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stages::overlay::palette::Rgb;
 
     /// The whole box put together from its strips: alpha and blue-green-red by pixel.
     fn whole(width: u32, height: u32, line: u32, state: State) -> Vec<Option<[u8; 4]>> {
@@ -191,11 +197,12 @@ mod tests {
         let frame = FrameBox::new(place, line, state);
         let mut all = vec![None; (width * height) as usize];
         for side in Side::ALL {
-            let (Some(at), Some(pixels)) = (frame.place(side, place), frame.paint(side)) else {
-                continue;
-            };
-            assert_eq!((at.w, at.h), (pixels.width, pixels.height));
-            for (i, pixel) in pixels.bgra.chunks_exact(4).enumerate() {
+            let Some((strip, at)) = frame.laid(side, place) else { continue };
+            let bgra = strip.bgra();
+            assert_eq!(bgra.len(), (at.w * at.h * 4) as usize);
+            // What no rectangle reaches is not part of the box.
+            let pixels = bgra.chunks_exact(4).enumerate();
+            for (i, pixel) in pixels.filter(|(_, pixel)| pixel[3] > 0) {
                 let (x, y) = (at.x as usize + i % at.w as usize, at.y as usize + i / at.w as usize);
                 let cell = &mut all[y * width as usize + x];
                 assert!(cell.is_none(), "strips overlap at {x},{y}");

@@ -8,7 +8,7 @@ use gstreamer_video as gst_video;
 use gstreamer_video::prelude::*;
 
 use super::blend::{Chroma, Colour, Ink, PlaneMut, Sums, chroma, luma};
-use super::{Painter, Sprite};
+use super::{Paint, Painter, Sprite};
 use crate::core::evidence::FrameEvidence;
 use crate::core::picture::Frame;
 use crate::gst::picture::{GstPicture, range};
@@ -32,9 +32,21 @@ pub struct Blender {
     ready: HashMap<usize, (Arc<[u8]>, Ink)>,
     ready_bytes: usize,
     colour: Option<Colour>,
-    /// The sprite that is enlarged, and the colour samples that are blended right now.
-    scaled: Ink,
+    /// The sprite that is another one in the next picture, and the colour samples that are blended
+    /// right now.
+    fleeting: Ink,
     sums: Sums,
+    drawn: Drawn,
+}
+
+/// What became of the pictures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drawn {
+    /// Pictures that went through.
+    pub pictures: u64,
+    /// Those that had to be copied whole before they could be drawn on, as a decoder still reads
+    /// them.
+    pub copied: u64,
 }
 
 impl Blender {
@@ -45,9 +57,15 @@ impl Blender {
             ready: HashMap::new(),
             ready_bytes: 0,
             colour: None,
-            scaled: Ink::default(),
+            fleeting: Ink::default(),
             sums: Sums::default(),
+            drawn: Drawn::default(),
         }
+    }
+
+    /// What became of the pictures so far.
+    pub const fn drawn(&self) -> Drawn {
+        self.drawn
     }
 
     /// The frame's buffer with `evidence` drawn on it.
@@ -68,6 +86,7 @@ impl Blender {
             Ok(own) => own.into_buffer(),
             Err(shared) => shared.buffer(),
         };
+        self.drawn.pictures += 1;
         let sprites = self.painter.draw(evidence, info.width(), info.height());
         self.blend(&mut buffer, &info, &sprites).map_err(fail)?;
         Ok(buffer)
@@ -120,8 +139,11 @@ impl Blender {
         if self.colour.replace(colour) != Some(colour) {
             self.forget();
         }
+        let before = place_of(buffer, info);
         let mut frame = gst_video::VideoFrameRef::from_buffer_ref_writable(buffer.make_mut(), info)
             .map_err(|_| "its memory cannot be written")?;
+        let after = frame.plane_data(0).ok().map(address);
+        self.drawn.copied += u64::from(before != after);
         for sprite in sprites {
             self.lay(&mut frame, sprite, colour)?;
         }
@@ -137,38 +159,98 @@ impl Blender {
         if self.ready_bytes > KEPT_BYTES {
             self.forget();
         }
-        let Self { ready, ready_bytes, scaled, sums, .. } = self;
-        let (_, own) = ready.entry(sprite.pixels.as_ptr().addr()).or_insert_with(|| {
-            let ink = Ink::new(sprite, colour);
-            *ready_bytes += ink.byte_size() + sprite.pixels.len();
-            (Arc::clone(&sprite.pixels), ink)
-        });
-        let place = sprite.place;
-        let ink = if (place.w, place.h) == (sprite.width, sprite.height) {
-            &*own
-        } else {
-            scaled.scale(own, place.w as usize, place.h as usize);
-            &*scaled
+        let Self { ready, ready_bytes, fleeting, sums, .. } = self;
+        let ink = match &sprite.paint {
+            Paint::Pixels(pixels) => {
+                let made = || {
+                    let ink = Ink::new(sprite, colour);
+                    *ready_bytes += ink.byte_size() + pixels.len();
+                    (Arc::clone(pixels), ink)
+                };
+                &ready.entry(pixels.as_ptr().addr()).or_insert_with(made).1
+            }
+            Paint::Strip(_) | Paint::Shades { .. } => {
+                fleeting.fill(sprite, colour);
+                &*fleeting
+            }
         };
-        let size = (frame.width() as usize, frame.height() as usize);
-        let planes: &[Chroma] = match frame.format() {
-            gst_video::VideoFormat::I420 => &[Chroma::Blue, Chroma::Red],
-            gst_video::VideoFormat::Nv12 => &[Chroma::Both],
+        let (place, size) = (sprite.place, (frame.width() as usize, frame.height() as usize));
+        let strides = [0, 1, 2].map(|n| {
+            frame.plane_stride().get(n).map_or(0, |stride| stride.unsigned_abs() as usize)
+        });
+        let format = frame.format();
+        let [y, u, v, _] = frame.planes_data_mut();
+        let plane = |data, n: usize| PlaneMut { data, stride: strides[n] };
+        let mut colours = match format {
+            gst_video::VideoFormat::I420 => Chroma::Planar(plane(u, 1), plane(v, 2)),
+            gst_video::VideoFormat::Nv12 => Chroma::Interleaved(plane(u, 1)),
             _ => return Err("it is neither I420 nor NV12"),
         };
-        luma(&mut plane(frame, 0)?, ink, place);
-        for (n, which) in (1..).zip(planes) {
-            chroma(&mut plane(frame, n)?, *which, ink, place, size, sums);
-        }
+        luma(&mut plane(y, 0), ink, place);
+        chroma(&mut colours, ink, place, size, sums);
         Ok(())
     }
 }
 
-fn plane<'a>(
-    frame: &'a mut gst_video::VideoFrameRef<&mut gst::BufferRef>,
-    index: u32,
-) -> Result<PlaneMut<'a>, &'static str> {
-    let stride = frame.plane_stride()[index as usize].unsigned_abs() as usize;
-    let data = frame.plane_data_mut(index).map_err(|_| "a plane is missing")?;
-    Ok(PlaneMut { data, stride })
+/// Where in memory the picture begins.
+fn place_of(buffer: &gst::BufferRef, info: &gst_video::VideoInfo) -> Option<usize> {
+    let frame = gst_video::VideoFrameRef::from_buffer_ref_readable(buffer, info).ok()?;
+    frame.plane_data(0).ok().map(address)
+}
+
+fn address(plane: &[u8]) -> usize {
+    plane.as_ptr().addr()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::evidence::{FaceEvidence, TrackId, Unknown, Verdict};
+    use crate::core::geometry::{Landmarks, Rect};
+    use crate::core::time::{Epoch, FrameRef, Pts};
+    use crate::gst::picture::RawFormat;
+    use crate::stages::overlay::Style;
+
+    fn grey(info: &gst_video::VideoInfo) -> gst::Buffer {
+        gst::Buffer::from_mut_slice(vec![90_u8; info.size()])
+    }
+
+    fn frame(buffer: gst::Buffer, info: &gst_video::VideoInfo) -> Frame {
+        let picture = GstPicture::map(buffer, info).expect("I420");
+        let id = FrameRef { epoch: Epoch(0), seq: 0, pts: Pts::ZERO };
+        Frame { id, span: None, picture: Arc::new(picture) }
+    }
+
+    fn evidence(faces: usize) -> FrameEvidence {
+        let face = |i: usize| FaceEvidence {
+            track: TrackId(1),
+            rect: Rect::new(40.0, 40.0 + i as f32, 80.0, 90.0),
+            landmarks: Landmarks::default(),
+            detected: true,
+            verdict: Verdict::Unknown(Unknown::NotScored),
+            heat: None,
+            talk_seconds: 0.0,
+        };
+        let frame = FrameRef { epoch: Epoch(0), seq: 0, pts: Pts::ZERO };
+        FrameEvidence { frame, faces: (0..faces).map(face).collect(), floor: None }
+    }
+
+    #[test]
+    fn a_picture_is_copied_only_where_somebody_else_still_reads_it() {
+        crate::gst::start().expect("GStreamer");
+        let info = RawFormat::plain((160, 120), None).info().clone();
+        let mut blender = Blender::new(Painter::new(Style::default()));
+        let own = blender.draw(frame(grey(&info), &info), &evidence(1)).expect("drawn");
+        assert_eq!(blender.drawn(), Drawn { pictures: 1, copied: 0 });
+        let read = grey(&info);
+        let drawn = blender.draw(frame(read.clone(), &info), &evidence(1)).expect("drawn");
+        assert_eq!(blender.drawn(), Drawn { pictures: 2, copied: 1 });
+        // Nothing is drawn: nothing is copied.
+        blender.draw(frame(read.clone(), &info), &evidence(0)).expect("passed on");
+        assert_eq!(blender.drawn(), Drawn { pictures: 3, copied: 1 });
+        let bytes = |buffer: &gst::Buffer| buffer.map_readable().expect("memory").to_vec();
+        assert!(bytes(&read).iter().all(|v| *v == 90), "the reader's picture changed");
+        assert!(bytes(&own).iter().any(|v| *v != 90));
+        assert_eq!(bytes(&own), bytes(&drawn));
+    }
 }

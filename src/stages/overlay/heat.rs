@@ -3,22 +3,17 @@
 //! Takes a map 0..=1, the crop it lies over and P(speaking); gives one sprite over the crop's
 //! visible part. Promises: colour and opacity both follow the value, and opacity also follows the
 //! score, so that no evidence looks like no evidence and the face stays visible; the map lies
-//! exactly over its crop, also where that reaches outside the picture. The sprite holds at most
-//! [`DENSITY`] pixels per side of a whole crop and is smooth, so the blender may enlarge it. Where
-//! nothing would be seen, there is no sprite.
+//! exactly over its crop, also where that reaches outside the picture. Where nothing would be seen,
+//! there is no sprite.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use super::cache::Pixels;
 use super::palette::{Rgb, ramp};
 use super::style::Opacity;
-use super::{Place, Sprite};
+use super::{Paint, Place, Shades, Sprite};
 use crate::core::evidence::{Heatmap, PlacedHeatmap, TrackId};
 use crate::stages::explain::upsample::Bicubic;
-
-/// Sprite pixels along one side of a whole crop, at most: what the face encoders see of it.
-const DENSITY: f64 = 112.0;
 
 /// Below the first score nothing is drawn, from the second on everything.
 const FADE: (f32, f32) = (0.1, 0.6);
@@ -32,6 +27,9 @@ const FAINTEST: u8 = 6;
 /// Heatmaps drawn last, by person, for frames that show the same map again.
 pub(super) struct HeatPainter {
     last: BTreeMap<TrackId, Drawn>,
+    bicubic: Bicubic,
+    /// By strength.
+    colours: BTreeMap<u8, Arc<Shades>>,
 }
 
 struct Drawn {
@@ -42,8 +40,8 @@ struct Drawn {
 }
 
 impl HeatPainter {
-    pub(super) const fn new() -> Self {
-        Self { last: BTreeMap::new() }
+    pub(super) fn new() -> Self {
+        Self { last: BTreeMap::new(), bicubic: Bicubic::default(), colours: BTreeMap::new() }
     }
 
     /// Forgets everyone but `present`.
@@ -74,13 +72,43 @@ impl HeatPainter {
                 return Some(drawn.sprite.clone());
             }
         }
-        let pixels = visible.paint(&heat.map, strength)?;
-        let Pixels { bgra, width, height } = pixels;
-        let sprite = Sprite { pixels: bgra, width, height, place: visible.place };
+        let memory = self.memory_of(track);
+        let paint = self.paint(&visible, &heat.map, strength, memory)?;
+        let sprite = Sprite { paint, place: visible.place };
         let map = Arc::clone(&heat.map);
         let drawn = Drawn { map, strength, part: visible.part, sprite: sprite.clone() };
         self.last.insert(track, drawn);
         Some(sprite)
+    }
+
+    /// The memory of the track's last sprite, where nobody shows that any more.
+    fn memory_of(&mut self, track: TrackId) -> Vec<u8> {
+        let paint = self.last.remove(&track).map(|drawn| drawn.sprite.paint);
+        match paint {
+            Some(Paint::Shades { values, .. }) => Arc::try_unwrap(values).unwrap_or_default(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn paint(
+        &mut self,
+        visible: &Visible,
+        map: &Heatmap,
+        strength: u8,
+        mut values: Vec<u8>,
+    ) -> Option<Paint> {
+        let [left, right, top, bottom] = visible.part;
+        let Place { w, h, .. } = visible.place;
+        let (from, to) = ((map.width(), map.height()), (w as usize, h as usize));
+        let aimed = self.bicubic.aim(from, ((left, right), (top, bottom)), to);
+        if !aimed {
+            return None;
+        }
+        self.bicubic.shades(map.values(), &mut values);
+        let colours = self.colours.entry(strength).or_insert_with(|| Arc::new(colours(strength)));
+        let highest = values.iter().copied().max()?;
+        let seen = colours[usize::from(highest)][3] >= FAINTEST;
+        seen.then(|| Paint::Shades { values: Arc::new(values), colours: Arc::clone(colours) })
     }
 }
 
@@ -95,8 +123,6 @@ struct Visible {
     place: Place,
     /// Left, right, top, bottom of the place in cells of the map.
     part: [f64; 4],
-    /// Size of the sprite.
-    size: (usize, usize),
 }
 
 impl Visible {
@@ -107,29 +133,8 @@ impl Visible {
         }
         let (across, w, x) = axis(over.x1, over.x2, picture.0, heat.map.width())?;
         let (down, h, y) = axis(over.y1, over.y2, picture.1, heat.map.height())?;
-        let samples = |(from, to): (f64, f64), cells: usize, pixels: u32| {
-            let dense = (DENSITY * (to - from) / cells as f64).ceil() as usize;
-            dense.clamp(1, pixels as usize)
-        };
-        let size = (samples(across, heat.map.width(), w), samples(down, heat.map.height(), h));
         let part = [across.0, across.1, down.0, down.1];
-        Some(Self { place: Place { x, y, w, h }, part, size })
-    }
-
-    fn paint(&self, map: &Heatmap, strength: u8) -> Option<Pixels> {
-        let [left, right, top, bottom] = self.part;
-        let from = (map.width(), map.height());
-        let mut bicubic = Bicubic::of_part(from, ((left, right), (top, bottom)), self.size)?;
-        let colours = colours(strength);
-        let mut bgra = vec![0; self.size.0 * self.size.1 * 4];
-        let mut seen = false;
-        for (pixel, value) in bgra.chunks_exact_mut(4).zip(bicubic.evidence(map.values())) {
-            let colour = colours[(value.min(1.0) * 255.0).round() as usize];
-            pixel.copy_from_slice(&colour);
-            seen |= colour[3] >= FAINTEST;
-        }
-        let (width, height) = (self.size.0 as u32, self.size.1 as u32);
-        seen.then(|| Pixels { bgra: bgra.into(), width, height })
+        Some(Self { place: Place { x, y, w, h }, part })
     }
 }
 
@@ -145,12 +150,17 @@ fn axis(from: f32, to: f32, picture: u32, cells: usize) -> Option<((f64, f64), u
     Some(((cell(start), cell(end)), (end - start) as u32, start as i32))
 }
 
-/// Premultiplied B, G, R, A for each of 256 values.
-fn colours(strength: u8) -> [[u8; 4]; 256] {
+/// Opacity and colour of each of 256 values at full strength.
+static RAMP: LazyLock<[(f32, Rgb); 256]> = LazyLock::new(|| {
     std::array::from_fn(|i| {
         let value = i as f32 / 255.0;
-        let alpha = f32::from(strength) / 255.0 * value.powf(GAMMA);
-        let Rgb(r, g, b) = ramp(value);
+        (value.powf(GAMMA), ramp(value))
+    })
+});
+
+fn colours(strength: u8) -> Shades {
+    RAMP.map(|(opacity, Rgb(r, g, b))| {
+        let alpha = f32::from(strength) / 255.0 * opacity;
         let under = |c: u8| (f32::from(c) * alpha).round() as u8;
         [under(b), under(g), under(r), (alpha * 255.0).round() as u8]
     })
@@ -192,8 +202,9 @@ mod tests {
         let heat = placed(ridge(), 14, Rect::new(10.0, 10.0, 110.0, 110.0));
         let peak = |p| {
             let sprite = draw(&heat, p).expect("evidence");
-            assert!(sprite.pixels.chunks_exact(4).all(|p| p[..3].iter().all(|c| *c <= p[3])));
-            sprite.pixels.chunks_exact(4).map(|p| p[3]).max().unwrap_or(0)
+            let bgra = sprite.paint.bgra();
+            assert!(bgra.chunks_exact(4).all(|p| p[..3].iter().all(|c| *c <= p[3])));
+            bgra.chunks_exact(4).map(|p| p[3]).max().unwrap_or(0)
         };
         let (sure, unsure) = (peak(0.95), peak(0.3));
         assert!((140..=154).contains(&sure), "{sure}");
@@ -214,12 +225,12 @@ mod tests {
             let place = sprite.place;
             assert!(place.x >= 0 && place.y >= 0, "{place:?}");
             assert!(place.x as u32 + place.w <= 320 && place.y as u32 + place.h <= 240);
-            let row_bytes = sprite.width as usize * 4;
-            let weight = |y: usize| f32::from(sprite.pixels[y * row_bytes + 3]);
-            let rows = 0..sprite.height as usize;
+            let (row_bytes, bgra) = (place.w as usize * 4, sprite.paint.bgra());
+            let weight = |y: usize| f32::from(bgra[y * row_bytes + 3]);
+            let rows = 0..place.h as usize;
             let (mut sum, mut total) = (0.0, 0.0);
             for y in rows {
-                let at = place.y as f32 + (y as f32 + 0.5) * place.h as f32 / sprite.height as f32;
+                let at = place.y as f32 + y as f32 + 0.5;
                 sum += weight(y) * at;
                 total += weight(y);
             }
@@ -238,17 +249,17 @@ mod tests {
             painter.sprite(TrackId(1), &heat, p, opacity, (320, 240)).expect("evidence")
         };
         let first = draw(0.9);
-        assert!(Arc::ptr_eq(&first.pixels, &draw(0.9).pixels));
+        assert!(first.paint.is(&draw(0.9).paint));
         assert_ne!(first, draw(0.4));
         painter.keep_only(|_| false);
         assert!(painter.last.is_empty());
     }
 
     #[test]
-    fn a_sprite_is_never_larger_than_what_was_computed() {
-        let heat = placed(ridge(), 14, Rect::new(0.0, 0.0, 319.0, 239.0));
+    fn a_sprite_is_as_large_as_its_place() {
+        let heat = placed(ridge(), 14, Rect::new(-20.0, 0.0, 319.0, 239.0));
         let sprite = draw(&heat, 1.0).expect("evidence");
-        assert_eq!((sprite.width, sprite.height), (112, 112));
         assert_eq!((sprite.place.w, sprite.place.h), (319, 239));
+        assert_eq!(sprite.paint.bgra().len(), 319 * 239 * 4);
     }
 }

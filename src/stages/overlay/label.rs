@@ -6,12 +6,16 @@
 //! has `P3 0.87` and the talk bar; *tiny* the number alone. Speaking is dark on a filled ground;
 //! silent is light on dark within a thin border; unknown has a dashed border and `?` for a score.
 //! Who holds the floor has a microphone. Widths do not depend on the score, so labels stand still.
+//!
+//! A label is laid in [`Part`]s, since its score and its bars change with every frame or second while
+//! all else stays for good: each part is painted once and kept.
 
 use tiny_skia::{Paint, Pixmap, Stroke, StrokeDash, Transform};
 
 use super::cache::Pixels;
 use super::icon::{bar, fill_path, microphone, rounded, smile};
-use super::palette::{DARK, LIGHT, Rgb, SOUND};
+use super::palette::{DARK, LIGHT, Rgb};
+use super::part::{LETTER_MARGIN_PX, Part, SCORE_CHARS, digits};
 use super::style::State;
 use super::text::Text;
 
@@ -30,27 +34,38 @@ impl Detail {
 /// Steps of a bar; finer ones could not be seen and would defeat the cache.
 pub(super) const BAR_STEPS: u8 = 50;
 
-/// Everything that a label's pixels depend on.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+/// What a label says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Label {
+    /// All but what changes from frame to frame or by the second.
+    pub(super) ground: Ground,
+    /// P(speaking) in hundredths.
+    pub(super) score: Option<u8>,
+    /// The sound's share of the decision, of [`BAR_STEPS`].
+    pub(super) sound_share: Option<u8>,
+    pub(super) talk_seconds: u32,
+    /// Share of all talk, of [`BAR_STEPS`].
+    pub(super) talk_share: u8,
+}
+
+/// A label without its score, its talk time and the filling of its bars.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Ground {
     pub(super) detail: Detail,
     pub(super) em_px: u32,
     pub(super) id: u32,
     pub(super) state: State,
-    /// P(speaking) in hundredths.
-    pub(super) score: Option<u8>,
     pub(super) floor: bool,
-    pub(super) talk_seconds: u32,
-    /// Share of all talk, of [`BAR_STEPS`].
-    pub(super) talk_share: u8,
-    /// The sound's share of the decision, of [`BAR_STEPS`].
-    pub(super) sound_share: Option<u8>,
+    /// Characters of the talk time.
+    pub(super) talk_chars: usize,
+    /// Whether there is a bar of its grounds.
+    pub(super) shares: bool,
 }
 
 /// Lengths in whole pixels that follow from the em.
-struct Metrics {
-    advance: f32,
-    cap: f32,
+pub(super) struct Metrics {
+    pub(super) advance: f32,
+    pub(super) cap: f32,
     pad: f32,
     lead: f32,
     bar: f32,
@@ -58,7 +73,7 @@ struct Metrics {
 }
 
 impl Metrics {
-    fn new(text: &Text, em_px: u32) -> Self {
+    pub(super) fn new(text: &Text, em_px: u32) -> Self {
         let em = em_px as f32;
         let of = |share: f32, least: f32| (em * share).round().max(least);
         Self {
@@ -73,29 +88,74 @@ impl Metrics {
 }
 
 impl Label {
+    /// The parts in the order in which they are laid, each with its left and top edge in the label;
+    /// all lie inside it.
+    pub(super) fn parts(self, text: &Text) -> impl Iterator<Item = (Part, (i32, i32))> + use<> {
+        let ground = self.ground;
+        let m = Metrics::new(text, ground.em_px);
+        let margin = LETTER_MARGIN_PX as i32;
+        let above = |base: f32| (base - m.cap) as i32 - margin;
+        let score = (ground.detail != Detail::Tiny).then(|| {
+            let part = Part::Score { em_px: ground.em_px, ink: ground.ink(), score: self.score };
+            let before = ground.title_chars() - SCORE_CHARS;
+            let x = m.pad + ground.microphone(&m) + m.advance * before as f32;
+            (part, (x as i32 - margin, above(m.pad + m.cap)))
+        });
+        let talk = (ground.detail == Detail::Full).then(|| {
+            let (em_px, ink, seconds) = (ground.em_px, ground.ink(), self.talk_seconds);
+            (Part::Talk { em_px, ink, seconds }, (m.pad as i32 - margin, above(ground.base(&m))))
+        });
+        let filling = ground.talk_bar(text, &m).and_then(|[left, top, right, bottom]| {
+            let filled = (right - left) * f32::from(self.talk_share) / f32::from(BAR_STEPS);
+            let size = (filled.round() as u32, (bottom - top) as u32);
+            let part = Part::Filling { size, ink: ground.ink() };
+            (size.0 > 0).then_some((part, (left as i32, top as i32)))
+        });
+        let sound = self.sound_share.zip(ground.sound_bar(text, &m)).map(|(share, bar)| {
+            let SoundBar { left, top, size, line } = bar;
+            (Part::Sound { size, line, share }, (left, top))
+        });
+        let ground = Some((Part::Ground(ground), (0, 0)));
+        [ground, score, talk, filling, sound].into_iter().flatten()
+    }
+}
+
+/// Where the bar of the grounds lies in its label, in pixels, its border included.
+struct SoundBar {
+    left: i32,
+    top: i32,
+    size: (u32, u32),
+    line: u32,
+}
+
+impl Ground {
+    /// The words before the score.
     fn title(&self) -> String {
-        let score =
-            self.score.map_or_else(|| "?".to_owned(), |p| format!("{}.{:02}", p / 100, p % 100));
         match self.detail {
-            Detail::Full => format!("Person {}  {score:<4}", self.id),
-            Detail::Short => format!("P{} {score:<4}", self.id),
+            Detail::Full => format!("Person {}", self.id),
+            Detail::Short => format!("P{}", self.id),
             Detail::Tiny => self.id.to_string(),
         }
     }
 
-    fn talk_time(&self) -> String {
-        let (minutes, seconds) = (self.talk_seconds / 60, self.talk_seconds % 60);
-        match minutes / 60 {
-            0 => format!("{minutes}:{seconds:02}"),
-            hours => format!("{hours}:{:02}:{seconds:02}", minutes % 60),
+    /// Characters of the title, the score and the blanks before it included.
+    fn title_chars(&self) -> usize {
+        let digits = digits(self.id);
+        match self.detail {
+            Detail::Full => "Person ".len() + digits + "  ".len() + SCORE_CHARS,
+            Detail::Short => "P".len() + digits + " ".len() + SCORE_CHARS,
+            Detail::Tiny => digits,
         }
+    }
+
+    fn microphone(&self, m: &Metrics) -> f32 {
+        if self.floor { m.microphone } else { 0.0 }
     }
 
     /// Width and height in pixels.
     pub(super) fn size(&self, text: &Text) -> (u32, u32) {
         let m = Metrics::new(text, self.em_px);
-        let microphone = if self.floor { m.microphone } else { 0.0 };
-        let width = m.advance * self.title().chars().count() as f32 + microphone;
+        let width = m.advance * self.title_chars() as f32 + self.microphone(&m);
         let height = match self.detail {
             Detail::Full => 2.0 * m.cap + 2.0 * m.lead + m.bar,
             Detail::Short => m.cap + m.lead + m.bar,
@@ -104,32 +164,63 @@ impl Label {
         ((width + 2.0 * m.pad) as u32, (height + 2.0 * m.pad) as u32)
     }
 
-    /// The label painted.
+    /// The baseline of its last line of words.
+    fn base(&self, m: &Metrics) -> f32 {
+        let first = m.pad + m.cap;
+        if self.detail == Detail::Full { first + m.lead + m.cap } else { first }
+    }
+
+    /// Left, top, right and bottom of the bar of talk.
+    fn talk_bar(&self, text: &Text, m: &Metrics) -> Option<[f32; 4]> {
+        let top = self.base(m) + m.lead;
+        let right = self.size(text).0 as f32 - m.pad;
+        (self.detail != Detail::Tiny).then_some([m.pad, top, right, top + m.bar])
+    }
+
+    /// The label painted, but for its other parts.
     pub(super) fn paint(&self, text: &mut Text) -> Option<Pixels> {
         let (width, height) = self.size(text);
         let m = Metrics::new(text, self.em_px);
         let mut map = Pixmap::new(width, height)?;
         self.ground(&mut map);
         let ink = self.ink();
-        let mut x = m.pad;
-        let mut base = m.pad + m.cap;
+        let first = m.pad + m.cap;
         if self.floor {
-            microphone(&mut map, (x, base - m.cap), m.cap, ink);
-            x += m.microphone;
+            microphone(&mut map, (m.pad, m.pad), m.cap, ink);
         }
-        text.draw(&mut map, &self.title(), self.em_px, (x, base), ink);
-        if self.detail == Detail::Full {
-            base += m.lead + m.cap;
-            self.second_row(&mut map, text, &m, base);
+        let left = m.pad + self.microphone(&m);
+        text.draw(&mut map, &self.title(), self.em_px, (left, first), ink);
+        if self.sound_bar(text, &m).is_some() {
+            let ([left, right], base) = (self.icons(width, &m), self.base(&m));
+            text.draw(&mut map, "♪", self.em_px, (left, base), ink);
+            smile(&mut map, (right, base - m.cap), m.cap, ink);
         }
-        if self.detail != Detail::Tiny {
-            let (left, right) = (m.pad, width as f32 - m.pad);
-            let top = base + m.lead;
-            let filled = (right - left) * f32::from(self.talk_share) / f32::from(BAR_STEPS);
-            bar(&mut map, [left, top, right, top + m.bar], ink, 0.3);
-            bar(&mut map, [left, top, left + filled.round(), top + m.bar], ink, 1.0);
+        if let Some(place) = self.talk_bar(text, &m) {
+            bar(&mut map, place, ink, 0.3);
         }
         Some(Pixels::from(&map))
+    }
+
+    /// Where the note and the smile stand, left and right of the bar of the grounds.
+    fn icons(&self, width: u32, m: &Metrics) -> [f32; 2] {
+        let left = m.pad + m.advance * (self.talk_chars.max(4) as f32 + 1.0);
+        [left, width as f32 - m.pad - m.advance]
+    }
+
+    /// `None` where there are no grounds to show, or no room for them.
+    fn sound_bar(&self, text: &Text, m: &Metrics) -> Option<SoundBar> {
+        let [left, right] = self.icons(self.size(text).0, m);
+        let (from, to) = ((left + m.advance * 1.2).round(), (right - m.advance * 0.2).round());
+        let shown = self.shares && self.detail == Detail::Full && to - from >= m.advance;
+        let base = self.base(m);
+        let line = (self.em_px as f32 / 14.0).round().max(1.0);
+        let (top, bottom) = ((base - m.cap * 0.8).round(), (base - m.cap * 0.15).round());
+        shown.then(|| SoundBar {
+            left: (from - line) as i32,
+            top: (top - line) as i32,
+            size: ((to - from + 2.0 * line) as u32, (bottom - top + 2.0 * line) as u32),
+            line: line as u32,
+        })
     }
 
     fn ink(&self) -> Rgb {
@@ -159,83 +250,69 @@ impl Label {
         let stroke = Stroke { width: line, dash, ..Stroke::default() };
         map.stroke_path(&border, &paint, &stroke, Transform::identity(), None);
     }
-
-    /// Talk time on the left, where the decision came from on the right.
-    fn second_row(&self, map: &mut Pixmap, text: &mut Text, m: &Metrics, base: f32) {
-        let (ink, time) = (self.ink(), self.talk_time());
-        text.draw(map, &time, self.em_px, (m.pad, base), ink);
-        let Some(sound) = self.sound_share else {
-            return;
-        };
-        let left = m.pad + m.advance * (time.chars().count().max(4) as f32 + 1.0);
-        let right = map.width() as f32 - m.pad - m.advance;
-        let (from, to) = ((left + m.advance * 1.2).round(), (right - m.advance * 0.2).round());
-        if to - from < m.advance {
-            return;
-        }
-        text.draw(map, "♪", self.em_px, (left, base), ink);
-        smile(map, (right, base - m.cap), m.cap, ink);
-        let line = (self.em_px as f32 / 14.0).round().max(1.0);
-        let (top, bottom) = ((base - m.cap * 0.8).round(), (base - m.cap * 0.15).round());
-        let middle = from + ((to - from) * f32::from(sound) / f32::from(BAR_STEPS)).round();
-        bar(map, [from - line, top - line, to + line, bottom + line], DARK, 1.0);
-        bar(map, [from, top, middle, bottom], SOUND, 1.0);
-        bar(map, [middle, top, to, bottom], LIGHT, 1.0);
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::part::{score_text, talk_chars, talk_time};
     use super::*;
 
-    fn label(detail: Detail, em_px: u32, state: State) -> Label {
-        let score = (state != State::Unknown).then_some(87);
-        Label {
+    fn ground(detail: Detail, em_px: u32, state: State) -> Ground {
+        Ground {
             detail,
             em_px,
             id: 3,
             state,
-            score,
             floor: false,
-            talk_seconds: 83,
-            talk_share: 20,
-            sound_share: score.map(|_| 15),
+            talk_chars: 4,
+            shares: state != State::Unknown,
         }
     }
 
     #[test]
     fn a_label_says_who_and_how_sure_and_how_long() {
-        let full = label(Detail::Full, 12, State::Silent);
-        assert_eq!(full.title(), "Person 3  0.87");
-        assert_eq!(full.talk_time(), "1:23");
-        assert_eq!(Label { talk_seconds: 3_723, ..full.clone() }.talk_time(), "1:02:03");
-        assert_eq!(Label { score: Some(100), ..full.clone() }.title(), "Person 3  1.00");
-        assert_eq!(label(Detail::Short, 12, State::Unknown).title().trim_end(), "P3 ?");
+        let full = ground(Detail::Full, 12, State::Silent);
+        assert_eq!(full.title(), "Person 3");
+        assert_eq!([83, 3_723].map(talk_time), ["1:23", "1:02:03"]);
+        assert_eq!(ground(Detail::Short, 12, State::Unknown).title(), "P3");
+        let texts = [Some(87), Some(100), Some(0), None].map(score_text);
+        assert_eq!(texts, ["0.87", "1.00", "0.00", "?"]);
     }
 
     #[test]
-    fn the_score_does_not_change_the_size() {
-        let text = Text::new();
-        for detail in Detail::ALL {
-            let sizes = [Some(0), Some(7), Some(100), None]
-                .map(|score| Label { score, ..label(detail, 13, State::Silent) }.size(&text));
-            assert!(sizes.iter().all(|size| *size == sizes[0]), "{detail:?}: {sizes:?}");
+    fn characters_are_counted_without_being_written() {
+        for id in [0, 9, 10, 123, u32::MAX] {
+            for (detail, blanks) in [(Detail::Full, 6), (Detail::Short, 5), (Detail::Tiny, 0)] {
+                let ground = Ground { id, ..ground(detail, 12, State::Silent) };
+                assert_eq!(ground.title_chars(), ground.title().chars().count() + blanks, "{id}");
+            }
+        }
+        for talk_seconds in [0, 59, 60, 599, 600, 3_599, 3_600, 359_999, 360_000, u32::MAX] {
+            let chars = talk_time(talk_seconds).chars().count();
+            assert_eq!(talk_chars(talk_seconds), chars, "{talk_seconds}");
         }
     }
 
     #[test]
-    fn every_size_and_state_is_painted_in_the_promised_size() {
+    fn every_part_of_every_size_and_state_lies_inside_its_label() {
         let mut text = Text::new();
+        let states = [State::Speaking, State::Silent, State::Unknown];
         for em in [11, 12, 17, 24, 48] {
-            for detail in Detail::ALL {
-                for state in [State::Speaking, State::Silent, State::Unknown] {
-                    for floor in [false, true] {
-                        let mut label = label(detail, em, state);
-                        label.floor = floor;
-                        label.talk_seconds = if floor { u32::MAX } else { 5 };
-                        let pixels = label.paint(&mut text).expect("a size");
-                        assert_eq!((pixels.width, pixels.height), label.size(&text));
-                    }
+            let kinds = Detail::ALL.into_iter().flat_map(|d| states.map(|s| (d, s)));
+            for ((detail, state), floor) in kinds.flat_map(|k| [(k, false), (k, true)]) {
+                let talk_seconds = if floor { u32::MAX } else { 5 };
+                let talk_chars = talk_chars(talk_seconds);
+                let ground = Ground { floor, talk_chars, ..ground(detail, em, state) };
+                let share = ground.shares.then_some(15);
+                let talk_share = if floor { BAR_STEPS } else { 0 };
+                let label =
+                    Label { ground, score: share, sound_share: share, talk_seconds, talk_share };
+                let whole = ground.size(&text);
+                for (part, (x, y)) in label.parts(&text) {
+                    let pixels = part.paint(&mut text).expect("a size");
+                    let (right, bottom) = (x as u32 + pixels.width, y as u32 + pixels.height);
+                    assert!(x >= 0 && y >= 0 && right <= whole.0 && bottom <= whole.1, "{part:?}");
+                    assert!(part != Part::Ground(ground) || (right, bottom) == whole);
                 }
             }
         }
@@ -245,7 +322,7 @@ mod tests {
     fn speaking_is_filled_and_silent_is_hollow() {
         let mut text = Text::new();
         let mut bright = |state: State| {
-            let pixels = label(Detail::Full, 20, state).paint(&mut text).expect("a size");
+            let pixels = ground(Detail::Full, 20, state).paint(&mut text).expect("a size");
             let bright = |p: &&[u8]| p[3] > 200 && p[1] > 150;
             let count = pixels.bgra.chunks_exact(4).filter(bright).count();
             count as f32 / (pixels.width * pixels.height) as f32

@@ -9,6 +9,7 @@
 //! moved twice, which is not optimal and needs no iteration.
 
 use super::Place;
+use super::draw::Few;
 use super::label::Detail;
 
 /// Where a label stands to its face's box.
@@ -74,7 +75,7 @@ const STAY: f32 = 12.0;
 
 /// A place for each of `wanted` in a picture of `picture` pixels; `None` where not even the
 /// smallest label fits into the picture.
-pub(super) fn place(wanted: &[Wanted], picture: (u32, u32)) -> Vec<Option<(Choice, Place)>> {
+pub(super) fn place(wanted: &[Wanted], picture: (u32, u32)) -> Few<Option<(Choice, Place)>> {
     // In a crowd the first to be placed must not take the room of the others: the whole is also
     // tried with less detail for all, and the cheapest whole wins.
     let tries = Detail::ALL.map(|most| place_with(wanted, picture, most));
@@ -87,8 +88,8 @@ fn place_with(
     wanted: &[Wanted],
     picture: (u32, u32),
     most: Detail,
-) -> (f32, Vec<Option<(Choice, Place)>>) {
-    let mut placed: Vec<Option<(Choice, Place)>> = Vec::with_capacity(wanted.len());
+) -> (f32, Few<Option<(Choice, Place)>>) {
+    let mut placed: Few<Option<(Choice, Place)>> = Few::with_capacity(wanted.len());
     let mut total = 0.0;
     for (i, one) in wanted.iter().enumerate() {
         let mut best: Option<(f32, Choice, Place)> = None;

@@ -20,6 +20,7 @@ mod icon;
 mod label;
 mod layout;
 pub mod palette;
+mod part;
 pub mod slate;
 mod style;
 mod text;
@@ -27,6 +28,7 @@ mod text;
 use std::sync::Arc;
 
 pub use draw::Painter;
+pub use frame_box::Strip;
 pub use style::{Opacity, Style};
 
 /// Where a sprite goes, in pixels of the picture; always inside it.
@@ -42,25 +44,62 @@ pub struct Place {
     pub h: u32,
 }
 
-/// A small picture to blend over the video.
+/// What a sprite shows, row by row without padding. Shared between frames while the content stays
+/// the same, so that a blender may keep what it made of it.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Paint {
+    /// Premultiplied B, G, R, A bytes.
+    Pixels(Arc<[u8]>),
+    /// A strip of a face's box, of rectangles in one colour each: made where it is blended, as a box
+    /// is another one with every picture.
+    Strip(Strip),
+    /// A value a pixel, and the premultiplied B, G, R, A of each of 256 values: a heatmap.
+    Shades {
+        /// The values.
+        values: Arc<Vec<u8>>,
+        /// Their colours.
+        colours: Arc<Shades>,
+    },
+}
+
+/// Premultiplied B, G, R, A of each of 256 values.
+pub type Shades = [[u8; 4]; 256];
+
+impl Paint {
+    /// Premultiplied B, G, R, A of every pixel.
+    pub fn bgra(&self) -> Vec<u8> {
+        match self {
+            Self::Pixels(pixels) => pixels.to_vec(),
+            Self::Strip(strip) => strip.bgra(),
+            Self::Shades { values, colours } => {
+                values.iter().flat_map(|v| colours[usize::from(*v)]).collect()
+            }
+        }
+    }
+
+    /// Whether both are one and the same, without looking at pixels.
+    pub fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Pixels(a), Self::Pixels(b)) => Arc::ptr_eq(a, b),
+            (Self::Strip(a), Self::Strip(b)) => a == b,
+            (Self::Shades { values: a, .. }, Self::Shades { values: b, .. }) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+}
+
+/// A small picture to blend over the video, as large as its place.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sprite {
-    /// Premultiplied B, G, R, A bytes, row by row without padding: 4 × `width` × `height`. Shared
-    /// between frames while the content stays the same, so that a blender may keep what it made
-    /// of it.
-    pub pixels: Arc<[u8]>,
-    /// Pixels across.
-    pub width: u32,
-    /// Pixels down.
-    pub height: u32,
-    /// Where it goes. Its size may differ from the sprite's: the blender scales (only heatmaps ask
-    /// for that, and they are smooth).
+    /// What it shows.
+    pub paint: Paint,
+    /// Where it goes.
     pub place: Place,
 }
 
 impl std::fmt::Debug for Sprite {
     // Pixels say nothing in a log.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Sprite({}x{} at {:?})", self.width, self.height, self.place)
+        write!(f, "Sprite({:?})", self.place)
     }
 }

@@ -26,6 +26,13 @@ pub const LIGHT: Rgb = Rgb(0xFF, 0xFF, 0xFF);
 pub const SOUND: Rgb = Rgb(0x00, 0x72, 0xB2);
 
 impl Rgb {
+    /// Premultiplied B, G, R, A at `opacity` 0..=1.
+    pub(super) fn premultiplied(self, opacity: f32) -> [u8; 4] {
+        let alpha = opacity.clamp(0.0, 1.0);
+        let under = |c: u8| (f32::from(c) * alpha).round() as u8;
+        [under(self.2), under(self.1), under(self.0), (alpha * 255.0).round() as u8]
+    }
+
     /// The colour for tiny-skia at `opacity` 0..=1.
     pub(super) fn skia(self, opacity: f32) -> tiny_skia::Color {
         let alpha = (opacity.clamp(0.0, 1.0) * 255.0).round() as u8;

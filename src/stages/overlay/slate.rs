@@ -11,7 +11,7 @@ use tiny_skia::Pixmap;
 use super::cache::Pixels;
 use super::palette::{LIGHT, Rgb};
 use super::text::Text;
-use super::{Place, Sprite};
+use super::{Paint, Place, Sprite};
 
 /// The first line's colour: what warns.
 const WARNING: Rgb = Rgb(255, 176, 0);
@@ -68,9 +68,7 @@ impl SlateWriter {
         let pixels = Pixels::from(&map);
         let top = i32::try_from((height - tall) / 2).ok()?;
         Some(Sprite {
-            pixels: Arc::clone(&pixels.bgra),
-            width: pixels.width,
-            height: pixels.height,
+            paint: Paint::Pixels(Arc::clone(&pixels.bgra)),
             place: Place { x: 0, y: top, w: pixels.width, h: pixels.height },
         })
     }
@@ -125,10 +123,10 @@ mod tests {
         for size in [(160, 120), (640, 360), (1920, 1080)] {
             let sprite = writer.write(&lines, size).expect("a sprite");
             assert!(sprite.place.y >= 0 && sprite.place.y as u32 + sprite.place.h <= size.1);
-            let inked = sprite.pixels.chunks_exact(4).filter(|p| p[3] > 128).count();
+            let inked = sprite.paint.bgra().chunks_exact(4).filter(|p| p[3] > 128).count();
             assert!(inked > 100, "{inked} pixels at {size:?}");
             let again = writer.write(&lines, size).expect("the same");
-            assert!(Arc::ptr_eq(&again.pixels, &sprite.pixels), "painted once");
+            assert!(again.paint.is(&sprite.paint), "painted once");
         }
     }
 }

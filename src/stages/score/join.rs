@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use smallvec::SmallVec;
+
 use super::decide::{DecisionRule, TickScore, TrackVerdicts};
 use super::floor::{Floor, FloorFace, FloorRules};
 use super::scorer::TrackNews;
@@ -100,7 +102,7 @@ impl Join {
         }
         let frame = self.frames.pop_front()?;
         let shown = self.shown(pts);
-        let mut floor_faces = Vec::with_capacity(frame.faces.len());
+        let mut floor_faces = SmallVec::new();
         let faces =
             frame.faces.iter().map(|f| self.face(f, pts, shown, &mut floor_faces)).collect();
         let floor = self.floor.update(frame.frame, &floor_faces);
@@ -145,7 +147,7 @@ impl Join {
         face: &TrackedFace,
         pts: Pts,
         shown: Span,
-        floor_faces: &mut Vec<FloorFace>,
+        floor_faces: &mut SmallVec<[FloorFace; 4]>,
     ) -> FaceEvidence {
         let unknown = if self.has_sound { Unknown::NotScored } else { Unknown::NoSound };
         let mut verdict = Verdict::Unknown(unknown);

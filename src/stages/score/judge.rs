@@ -210,12 +210,13 @@ impl Judge {
         let shape = model.shape();
         let mut verdicts = Vec::with_capacity(emit);
         for at in 0..emit {
-            let Some(encoded) = lane.pop() else { break };
+            let Some(mut encoded) = lane.pop() else { break };
             let t = skip + at;
             let z = result.z(0, t, ticks);
             let channels = shape.map_channels;
             let effects = effects.get(at * channels..(at + 1) * channels);
-            let heat = self.heat(shape, mode, &encoded, t, &result, effects);
+            let evidence = std::mem::replace(&mut encoded.evidence, Evidence::None);
+            let heat = self.heat(shape, mode, evidence, t, &result, effects);
             verdicts.push(TickVerdict {
                 tick: self.next,
                 z: Some(z),
@@ -224,7 +225,7 @@ impl Judge {
                 heat,
                 over: encoded.over,
             });
-            self.remember(hearing, encoded, shape.past_ticks);
+            self.remember(hearing, encoded, shape.past_ticks, lane);
             self.next = self.next.offset(1);
         }
         if shape.past_ticks == 0 {
@@ -233,18 +234,29 @@ impl Judge {
         Ok(verdicts)
     }
 
-    /// Keeps a tick that has its verdict, where the head wants it again.
-    fn remember(&mut self, hearing: &Hearing, encoded: Encoded, past_ticks: usize) {
-        if let (true, Heard::Sound(sound)) = (past_ticks > 0, hearing.at(self.next)) {
-            self.past.push_back(Past {
-                sound: sound.to_vec(),
-                face: encoded.embedding,
-                contributions: encoded.contributions,
-            });
+    /// Keeps a tick that has its verdict, where the head wants it again, in the memory of the one that
+    /// it does not want any more.
+    fn remember(
+        &mut self,
+        hearing: &Hearing,
+        encoded: Encoded,
+        past_ticks: usize,
+        lane: &mut Lane,
+    ) {
+        let Encoded { embedding, contributions, .. } = encoded;
+        let (true, Heard::Sound(sound)) = (past_ticks > 0, hearing.at(self.next)) else {
+            lane.spare(embedding);
+            return;
+        };
+        let mut kept = Vec::new();
+        while self.past.len() >= past_ticks {
+            let Some(oldest) = self.past.pop_front() else { break };
+            lane.spare(oldest.face);
+            kept = oldest.sound;
         }
-        while self.past.len() > past_ticks {
-            self.past.pop_front();
-        }
+        kept.clear();
+        kept.extend_from_slice(sound);
+        self.past.push_back(Past { sound: kept, face: embedding, contributions });
     }
 
     /// Keeps the forward state after the last emitted tick.
@@ -278,22 +290,20 @@ impl Judge {
         &mut self,
         shape: &ModelShape,
         mode: Mode,
-        encoded: &Encoded,
+        evidence: Evidence,
         t: usize,
         result: &HeadResult,
         effects: Option<&[f32]>,
     ) -> Option<Arc<Heatmap>> {
-        let late;
-        let map = match &encoded.evidence {
+        let map = match evidence {
             Evidence::None => return None,
             Evidence::Raw(map) => map,
             Evidence::Held(features) => {
                 let gate = face_gate(shape, result, t);
-                late = raw(shape, mode, features, &gate, effects)?;
-                &late
+                raw(shape, mode, &features, &gate, effects)?
             }
         };
-        self.scale.update(map, Tick::SPAN);
+        self.scale.update(&map, Tick::SPAN);
         self.scale.heatmap(map, shape.map_width, shape.map_height)
     }
 }

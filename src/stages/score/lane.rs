@@ -20,6 +20,9 @@ use crate::stages::features::smooth::{LAG_TICKS, SpotSmoother};
 /// The grey of what lies outside the picture, as the released crops have it.
 const OUTSIDE_GREY: u8 = 110;
 
+/// Embeddings whose memory is kept for others.
+const MOST_SPARE: usize = 32;
+
 /// What is left of the feature map of one tick.
 #[derive(Debug)]
 pub enum Evidence {
@@ -62,6 +65,8 @@ pub struct Lane {
     flush: usize,
     ended: bool,
     encoded: VecDeque<Encoded>,
+    /// Memory of embeddings that are not needed any more.
+    spare: Vec<Vec<f32>>,
     /// The tick of the first entry of `encoded`.
     base: Tick,
     seen: i64,
@@ -90,6 +95,7 @@ impl Lane {
             flush: shape.face_delay_ticks,
             ended: false,
             encoded: VecDeque::new(),
+            spare: Vec::new(),
             base: first,
             seen: 0,
         }
@@ -181,7 +187,10 @@ impl Lane {
             let per_tick = shape.map_channels * shape.embedding;
             let contributions =
                 contributions.as_ref().map(|all| all[i * per_tick..][..per_tick].to_vec());
-            let embedding = embedding.to_vec();
+            let mut own = self.spare.pop().unwrap_or_default();
+            own.clear();
+            own.extend_from_slice(embedding);
+            let embedding = own;
             self.encoded.push_back(Encoded { embedding, over, evidence, contributions });
         }
     }
@@ -199,6 +208,14 @@ impl Lane {
     /// The encoded tick, where it is here.
     pub fn at(&self, tick: Tick) -> Option<&Encoded> {
         self.encoded.get(usize::try_from(tick.0 - self.base.0).ok()?)
+    }
+
+    /// Takes the memory of an embedding back, for one that comes.
+    pub fn spare(&mut self, embedding: Vec<f32>) {
+        // No more than a window holds is ever asked for at once.
+        if self.spare.len() < MOST_SPARE {
+            self.spare.push(embedding);
+        }
     }
 
     /// Takes the first encoded tick out.

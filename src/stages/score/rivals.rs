@@ -10,6 +10,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use smallvec::SmallVec;
+
 use super::judge::TickVerdict;
 use super::model::{CompeteJob, ModelFault, SpeakerModel};
 use super::scorer::TrackNews;
@@ -22,6 +24,9 @@ struct Seen {
     z: f32,
     rival: Option<f32>,
 }
+
+/// For each epoch that has open tracks, up to which tick all of them have been judged.
+pub type Judged = SmallVec<[(Epoch, Tick); 2]>;
 
 /// One track's verdicts that wait for those of others.
 struct Waiting {
@@ -64,10 +69,11 @@ impl Rivals {
     pub fn settle(
         &mut self,
         model: &mut dyn SpeakerModel,
-        judged: &BTreeMap<Epoch, Tick>,
+        judged: &Judged,
     ) -> Result<Vec<TrackNews>, ModelFault> {
         let past_ticks = model.shape().compete_past_ticks;
-        let held = |w: &Waiting| judged.get(&w.epoch).filter(|_| past_ticks.is_some()).copied();
+        let until = |epoch| judged.iter().find(|(judged, _)| *judged == epoch).map(|(_, t)| *t);
+        let held = |w: &Waiting| until(w.epoch).filter(|_| past_ticks.is_some());
         let best = past_ticks.map(|_| Best::of(self.tracks.values())).unwrap_or_default();
         let mut news = Vec::new();
         for (&track, waiting) in &mut self.tracks {

@@ -85,8 +85,8 @@ fn here(track: TrackId) -> (TrackId, Epoch) {
     (track, Epoch::default())
 }
 
-fn judged(tick: i64) -> BTreeMap<Epoch, Tick> {
-    [(Epoch::default(), Tick(tick))].into()
+fn judged(tick: i64) -> Judged {
+    [(Epoch::default(), Tick(tick))].into_iter().collect()
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn what_was_let_go_is_the_past_of_what_follows() {
 fn a_face_alone_keeps_its_score_and_asks_nothing() {
     let (mut rivals, mut model) = (Rivals::default(), Halver::new(Some(4)));
     rivals.push(here(A), stretch(0, &[1.0, -1.0]), true);
-    let news = rivals.settle(&mut model, &BTreeMap::new()).expect("no fault");
+    let news = rivals.settle(&mut model, &Judged::new()).expect("no fault");
     assert_eq!(logits(&news, A), [10, -10]);
     assert!(news[0].complete);
     assert_eq!(model.runs, 0);
@@ -153,7 +153,7 @@ fn unknown_ticks_are_nobodys_rival_and_end_the_past() {
     let gap = |first| vec![said(first, None)];
     rivals.push(here(A), [stretch(0, &[0.0]), gap(1), stretch(2, &[0.0])].concat(), true);
     rivals.push(here(B), [stretch(0, &[4.0]), gap(1), stretch(2, &[2.0])].concat(), true);
-    let news = rivals.settle(&mut model, &BTreeMap::new()).expect("no fault");
+    let news = rivals.settle(&mut model, &Judged::new()).expect("no fault");
     let a = news.iter().find(|n| n.track == A).expect("news of the first");
     assert_eq!(a.verdicts[1].p, Err(Unknown::SoundGap));
     let logit = |v: &TickVerdict| v.p.map(|p| (p.get() / (1.0 - p.get())).ln());

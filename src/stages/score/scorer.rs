@@ -11,7 +11,7 @@ use super::hearing::Hearing;
 use super::judge::{Judge, TickVerdict, Window};
 use super::lane::Lane;
 use super::model::{FaceJob, ModelFault, SpeakerModel};
-use super::rivals::Rivals;
+use super::rivals::{Judged, Rivals};
 use crate::core::evidence::TrackId;
 use crate::core::picture::{Frame, Picture};
 use crate::core::time::{Epoch, Span, Tick};
@@ -134,7 +134,14 @@ impl Scorer {
         let known = |face: &&TrackedFace| !self.open.contains_key(&face.track);
         self.between_ticks.extend(tracked.faces.iter().filter(known).map(|f| f.track));
         self.at = Tick::nearest(frame.id.pts).offset(-1);
-        self.previous = Some((Arc::clone(&frame.picture), tracked.faces.clone()));
+        let picture = Arc::clone(&frame.picture);
+        match &mut self.previous {
+            Some((previous, faces)) => {
+                *previous = picture;
+                faces.clone_from(&tracked.faces);
+            }
+            None => self.previous = Some((picture, tracked.faces.clone())),
+        }
     }
 
     /// No frame comes after the last one pushed, in this epoch; every track ends.
@@ -196,10 +203,13 @@ impl Scorer {
             }
         }
         self.open.retain(|_, o| !(o.lane.complete() && o.judge.next() >= o.lane.next()));
-        let mut judged: BTreeMap<Epoch, Tick> = BTreeMap::new();
+        let mut judged = Judged::new();
         for open in self.open.values() {
-            let until = judged.entry(open.epoch).or_insert(open.judge.next());
-            *until = open.judge.next().min(*until);
+            let next = open.judge.next();
+            match judged.iter_mut().find(|(epoch, _)| *epoch == open.epoch) {
+                Some((_, until)) => *until = next.min(*until),
+                None => judged.push((open.epoch, next)),
+            }
         }
         news.extend(self.rivals.settle(self.model.as_mut(), &judged)?);
         self.forget();

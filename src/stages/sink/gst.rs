@@ -16,7 +16,7 @@ use crate::core::exit::Exit;
 use crate::core::time::{Pts, Span};
 use crate::gst::bus::BusListener;
 use crate::gst::container::{Container, MuxerPads};
-use crate::gst::elements::{ElementError, broken, chain, make};
+use crate::gst::elements::{ElementError, broken, chain, conversions, make};
 use crate::gst::encoder::{EncoderWishes, VideoCodec};
 
 /// Pictures that may wait for the encoder.
@@ -133,6 +133,12 @@ impl Film {
             Ok(_) => Ok(film),
             Err(e) => Err(film.why(&e.to_string())),
         }
+    }
+
+    /// Elements before the encoder that touch every pixel of every picture; known once one was
+    /// pushed.
+    pub fn conversions(&self) -> usize {
+        conversions(&self.pipeline)
     }
 
     /// Whether the sound goes into the file as it was stored.

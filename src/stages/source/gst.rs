@@ -12,6 +12,7 @@ use gstreamer_video as gst_video;
 use super::{RawPicture, SoundBlock, SoundShape, SourceError, SourceShape, VideoShape};
 use crate::core::time::{Rate, Span};
 use crate::gst::bus::BusListener;
+use crate::gst::elements::conversions;
 use crate::gst::intake::{Found, Graph, build};
 use crate::gst::picture::GstPicture;
 use crate::gst::running_time;
@@ -69,6 +70,12 @@ impl Recording {
     pub fn packet_caps(&self) -> Option<gst::Caps> {
         self.shape.sound.as_ref()?;
         self.graph.outlets.packets.static_pad("sink").and_then(|p| p.current_caps())
+    }
+
+    /// Elements between the decoder and the reader of pictures that touch every pixel; none where
+    /// the decoder gives what is wanted.
+    pub fn conversions(&self) -> usize {
+        conversions(&self.graph.pipeline)
     }
 
     /// The reader of pictures.

@@ -8,11 +8,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use smallvec::SmallVec;
 
 use crate::core::evidence::{FaceEvidence, FrameEvidence, TrackId, Verdict};
 
 use super::event::{EVENT_SCHEMA, Event};
-use super::{Ending, PictureSize, Record, RecordContext, RecordError, RecordFile, person};
+use super::{Ending, Person, PictureSize, Record, RecordContext, RecordError, RecordFile, person};
 
 /// The schema that frame lines name. The number goes up where a reader could break.
 pub const FRAME_SCHEMA: &str = "locutor.frame/1";
@@ -27,7 +28,7 @@ pub struct FrameLine<'a> {
     epoch: u32,
     seq: u64,
     pts_ns: i64,
-    faces: Vec<FaceLine>,
+    faces: SmallVec<[FaceLine; 4]>,
     floor: Option<u32>,
 }
 
@@ -57,7 +58,7 @@ impl<'a> FrameLine<'a> {
 #[derive(Serialize)]
 struct FaceLine {
     track: u32,
-    person: String,
+    person: Person,
     #[serde(rename = "box")]
     corners: [f64; 4],
     landmarks: [[f64; 2]; 5],
@@ -77,7 +78,7 @@ impl FaceLine {
         };
         Self {
             track: face.track.0,
-            person: person(face.track),
+            person: Person(face.track),
             corners: picture.box_fractions(face.rect),
             landmarks: face.landmarks.map(|p| picture.fractions(p.x, p.y)),
             detected: face.detected,

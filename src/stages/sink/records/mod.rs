@@ -136,5 +136,20 @@ impl RecordFile {
 
 /// How records call a person.
 pub fn person(track: TrackId) -> String {
-    format!("Person {track}")
+    Person(track).to_string()
+}
+
+/// A person, written as records call one.
+pub struct Person(pub TrackId);
+
+impl std::fmt::Display for Person {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Person {}", self.0)
+    }
+}
+
+impl serde::Serialize for Person {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
 }
