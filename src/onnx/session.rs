@@ -9,6 +9,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use ort::ep::{self, ExecutionProvider as _, ExecutionProviderDispatch};
@@ -38,18 +39,38 @@ pub struct SessionOptions {
 pub enum Provider {
     /// ONNX Runtime's own kernels.
     Cpu,
-    /// CUDA on the GPU of this number.
-    Cuda(u16),
-    /// TensorRT on the GPU of this number; CUDA for what TensorRT cannot do.
-    TensorRt(u16),
+    /// CUDA.
+    Cuda {
+        /// The GPU's number.
+        gpu: u16,
+        /// See [`Device::Cuda`].
+        tf32: bool,
+    },
+    /// TensorRT; CUDA for what TensorRT cannot do.
+    TensorRt {
+        /// The GPU's number.
+        gpu: u16,
+        /// See [`Device::TensorRt`].
+        half: bool,
+    },
+}
+
+impl Provider {
+    /// The GPU's number; `None` for the CPU.
+    pub const fn gpu(self) -> Option<u16> {
+        match self {
+            Self::Cpu => None,
+            Self::Cuda { gpu, .. } | Self::TensorRt { gpu, .. } => Some(gpu),
+        }
+    }
 }
 
 impl fmt::Display for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Cpu => f.write_str("cpu"),
-            Self::Cuda(n) => write!(f, "cuda:{n}"),
-            Self::TensorRt(n) => write!(f, "tensorrt:{n}"),
+        match *self {
+            Self::Cpu => Device::Cpu.fmt(f),
+            Self::Cuda { gpu, tf32 } => Device::Cuda { gpu, tf32 }.fmt(f),
+            Self::TensorRt { gpu, half } => Device::TensorRt { gpu, half }.fmt(f),
         }
     }
 }
@@ -102,7 +123,16 @@ pub struct OpenGraph {
     pub session: Session,
     /// What it runs on.
     pub provider: Provider,
-    file: PathBuf,
+    pub(super) file: PathBuf,
+}
+
+/// How a session will be run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Calls {
+    /// With any shapes.
+    Free,
+    /// With the same shapes in the same memory every time, so that a GPU can replay the first call.
+    Replayed,
 }
 
 /// Opens a graph of a package.
@@ -115,6 +145,16 @@ pub fn open(
     file: &FileName,
     options: &SessionOptions,
 ) -> Result<OpenGraph, SessionError> {
+    open_for(package, file, options, Calls::Free)
+}
+
+/// The same for `calls` of a certain kind.
+pub(super) fn open_for(
+    package: &Package,
+    file: &FileName,
+    options: &SessionOptions,
+    calls: Calls,
+) -> Result<OpenGraph, SessionError> {
     let contract =
         package.manifest().model.contracts().into_iter().find(|contract| contract.file == *file);
     let path = package.path(file);
@@ -122,7 +162,7 @@ pub fn open(
         Place::Dir(_) => Source { path: &path, bytes: None },
         Place::BuiltIn(_) => Source { path: &path, bytes: Some(package.read(file)?) },
     };
-    let graph = open_source(&source, options)?;
+    let graph = open_source(&source, options, calls)?;
     if let Some(contract) = contract {
         contract::prove(&contract, &signature(&graph.session))
             .map_err(|mismatch| ModelError::Contract { file: path, mismatch })?;
@@ -137,21 +177,25 @@ struct Source<'a> {
 }
 
 /// Opens a graph without a manifest to prove it against.
-fn open_source(source: &Source<'_>, options: &SessionOptions) -> Result<OpenGraph, SessionError> {
+fn open_source(
+    source: &Source<'_>,
+    options: &SessionOptions,
+    calls: Calls,
+) -> Result<OpenGraph, SessionError> {
     let (provider, automatic) = match options.device {
         Device::Cpu => (Provider::Cpu, false),
-        Device::Cuda(n) => (Provider::Cuda(n), false),
-        Device::TensorRt(n) => (Provider::TensorRt(n), false),
+        Device::Cuda { gpu, tf32 } => (Provider::Cuda { gpu, tf32 }, false),
+        Device::TensorRt { gpu, half } => (Provider::TensorRt { gpu, half }, false),
         Device::Auto => {
             runtime::environment()?;
             let cuda = ep::CUDA::is_available().unwrap_or(false);
-            (if cuda { Provider::Cuda(0) } else { Provider::Cpu }, cuda)
+            (if cuda { Provider::Cuda { gpu: 0, tf32: false } } else { Provider::Cpu }, cuda)
         }
     };
-    match open_on(source, provider, options) {
+    match open_on(source, provider, options, calls) {
         Err(SessionError::Device { problem, .. }) if automatic => {
             tracing::warn!("no GPU can be used ({problem}); running on the CPU");
-            open_on(source, Provider::Cpu, options)
+            open_on(source, Provider::Cpu, options, calls)
         }
         other => other,
     }
@@ -161,6 +205,7 @@ fn open_on(
     source: &Source<'_>,
     provider: Provider,
     options: &SessionOptions,
+    calls: Calls,
 ) -> Result<OpenGraph, SessionError> {
     let (environment, _) = runtime::environment()?;
     let file = source.path;
@@ -168,7 +213,7 @@ fn open_on(
     let builder =
         configure(Session::builder(&environment).map_err(|e| refused(e.to_string()))?, options)
             .map_err(|e| refused(e.to_string()))?;
-    let providers = providers(provider);
+    let providers = providers(provider, calls);
     let unusable = |error: &dyn fmt::Display| SessionError::Device {
         device: options.device,
         problem: error.to_string(),
@@ -181,7 +226,7 @@ fn open_on(
     let session = opened.map_err(|error| {
         // A GPU that is missing is found only now. A graph that is at fault itself would not open
         // on the CPU either.
-        if provider != Provider::Cpu && open_on(source, Provider::Cpu, options).is_ok() {
+        if provider != Provider::Cpu && open_on(source, Provider::Cpu, options, calls).is_ok() {
             unusable(&error)
         } else {
             refused(error.to_string())
@@ -202,14 +247,59 @@ fn configure(builder: SessionBuilder, options: &SessionOptions) -> ort::Result<S
         .with_inter_op_spinning(false)?)
 }
 
-fn providers(provider: Provider) -> Vec<ExecutionProviderDispatch> {
-    let cuda = |n: u16| ep::CUDA::default().with_device_id(n.into()).build().error_on_failure();
+fn providers(provider: Provider, calls: Calls) -> Vec<ExecutionProviderDispatch> {
+    let replayed = calls == Calls::Replayed;
+    // Said either way, as the library's own default is less precision.
+    let cuda = |gpu: u16, tf32| {
+        let cuda = ep::CUDA::default().with_device_id(gpu.into()).with_tf32(tf32);
+        // A convolution's first call at a new shape tries all ways; shapes change with every
+        // number of faces, so that only fixed ones are worth that.
+        let search = if replayed {
+            ep::cuda::ConvAlgorithmSearch::Exhaustive
+        } else {
+            ep::cuda::ConvAlgorithmSearch::Heuristic
+        };
+        cuda.with_conv_algorithm_search(search)
+    };
     match provider {
         Provider::Cpu => vec![],
-        Provider::Cuda(n) => vec![cuda(n)],
-        Provider::TensorRt(n) => {
-            let tensorrt = ep::TensorRT::default().with_device_id(n.into());
-            vec![tensorrt.build().error_on_failure(), cuda(n)]
+        Provider::Cuda { gpu, tf32 } => {
+            vec![cuda(gpu, tf32).with_cuda_graph(replayed).build().error_on_failure()]
+        }
+        Provider::TensorRt { gpu, half } => {
+            let mut tensorrt = ep::TensorRT::default()
+                .with_device_id(gpu.into())
+                .with_fp16(half)
+                .with_cuda_graph(replayed);
+            // Building an engine takes minutes: once for a machine is enough.
+            if let Some(folder) = engine_cache(&|name| std::env::var_os(name)) {
+                let folder = folder.display();
+                tensorrt = tensorrt
+                    .with_engine_cache(true)
+                    .with_engine_cache_path(&folder)
+                    .with_timing_cache(true)
+                    .with_timing_cache_path(&folder);
+            }
+            let rest = cuda(gpu, false).build().error_on_failure();
+            vec![tensorrt.build().error_on_failure(), rest]
+        }
+    }
+}
+
+/// The folder for TensorRT's engines, made where it is missing: under `$CACHE_DIRECTORY` (a
+/// service's own), `$XDG_CACHE_HOME/locutor` or `~/.cache/locutor`. `None` where none can be had.
+fn engine_cache(var: &dyn Fn(&str) -> Option<std::ffi::OsString>) -> Option<PathBuf> {
+    let set = |name: &str| var(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = || set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
+    let folder = set("CACHE_DIRECTORY").or_else(|| Some(home()?.join("locutor")))?.join("tensorrt");
+    // An engine is code: nobody else may put one there.
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+    match made {
+        Ok(()) => Some(folder),
+        Err(error) => {
+            let folder = folder.display();
+            tracing::warn!("TensorRT builds its engines anew at every start: {folder}: {error}");
+            None
         }
     }
 }
@@ -266,5 +356,33 @@ impl OpenGraph {
                 .ok_or_else(|| failed(format!("output `{name}` does not fit its shape")))
         };
         outputs.iter().map(copy).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn engines_are_kept_in_the_services_or_the_users_own_cache() {
+        let root = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| root.path().join(name).into_os_string();
+        let place = |service: bool, cache: bool, home: bool| {
+            engine_cache(&|name| match name {
+                "CACHE_DIRECTORY" => service.then(|| at("service")),
+                "XDG_CACHE_HOME" => cache.then(|| at("cache")),
+                "HOME" => home.then(|| at("home")),
+                _ => None,
+            })
+        };
+        let under = |path: &str| Some(root.path().join(path));
+        assert_eq!(place(true, true, true), under("service/tensorrt"));
+        assert_eq!(place(false, true, true), under("cache/locutor/tensorrt"));
+        assert_eq!(place(false, false, true), under("home/.cache/locutor/tensorrt"));
+        assert_eq!(place(false, false, false), None);
+        assert!(root.path().join("home/.cache/locutor/tensorrt").is_dir());
+        std::fs::write(root.path().join("file"), b"").expect("a file");
+        let blocked = engine_cache(&|name| (name == "CACHE_DIRECTORY").then(|| at("file")));
+        assert_eq!(blocked, None, "a cache that cannot be made is done without");
     }
 }
