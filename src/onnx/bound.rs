@@ -21,6 +21,7 @@ use ort::value::Tensor;
 
 use super::session::{Calls, OpenGraph, Provider, SessionError, SessionOptions, open_for};
 use crate::models::Package;
+use crate::models::device::Device;
 use crate::models::manifest::FileName;
 
 /// A tensor's name and its fixed shape.
@@ -142,30 +143,24 @@ impl BoundGraph {
         options: &SessionOptions,
         plan: &Plan,
     ) -> Result<Self, SessionError> {
-        let first = open_for(package, file, options, Calls::Replayed);
-        let first = first.and_then(|graph| {
-            // TensorRT keeps one recording, but states take two.
-            let one_only = matches!(graph.provider, Provider::TensorRt { .. });
-            let replayed = graph.provider.gpu().is_some() && !(one_only && !plan.states.is_empty());
-            if graph.provider.gpu().is_some() && !replayed {
-                let problem = "its states need two recordings".to_owned();
-                return Err(SessionError::Run { file: graph.file, problem });
-            }
-            Self::bind(graph, plan, replayed)?.tried()
-        });
-        match first {
-            Err(
-                SessionError::Open { .. } | SessionError::Run { .. } | SessionError::Device { .. },
-            ) => {
+        // TensorRT keeps one recording, and states take two.
+        let one_only = matches!(options.device, Device::TensorRt { .. });
+        if plan.states.is_empty() || !one_only {
+            let recorded = open_for(package, file, options, Calls::Replayed).and_then(|graph| {
+                let replayed = graph.provider.gpu().is_some();
+                Self::bind(graph, plan, replayed)?.tried()
+            });
+            match recorded {
                 // Not every graph can be recorded: what runs on the CPU in part cannot.
-                if let Err(error) = &first {
-                    tracing::debug!("not recorded: {error}");
-                }
-                let graph = open_for(package, file, options, Calls::Free)?;
-                Self::bind(graph, plan, false)?.tried()
+                Err(
+                    error @ (SessionError::Open { .. }
+                    | SessionError::Run { .. }
+                    | SessionError::Device { .. }),
+                ) => tracing::debug!("not recorded: {error}"),
+                other => return other,
             }
-            other => other,
         }
+        Self::bind(open_for(package, file, options, Calls::Free)?, plan, false)?.tried()
     }
 
     fn bind(graph: OpenGraph, plan: &Plan, replayed: bool) -> Result<Self, SessionError> {
@@ -287,8 +282,7 @@ impl BoundGraph {
             let dims: Vec<i64> = tensor.shape().to_vec();
             Tensor::from_array((dims, zeros))?.copy_into(tensor)
         };
-        let cleared: ort::Result<()> =
-            self.states.iter_mut().map(|pair| clear(&mut pair[turn])).collect();
+        let cleared = self.states.iter_mut().try_for_each(|pair| clear(&mut pair[turn]));
         cleared.map_err(|e| run_failed(&self.file, &e))
     }
 
