@@ -19,7 +19,8 @@ use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, Memory
 use ort::session::{IoBinding, NoSelectedOutputs, RunOptions, Session};
 use ort::value::Tensor;
 
-use super::session::{Calls, OpenGraph, Provider, SessionError, SessionOptions, open_for};
+use super::providers::Calls;
+use super::session::{OpenGraph, Provider, SessionError, SessionOptions, open_for};
 use crate::models::Package;
 use crate::models::device::Device;
 use crate::models::manifest::FileName;
@@ -49,7 +50,7 @@ pub struct StatePort {
 pub struct Plan {
     /// What the host writes.
     pub inputs: Vec<Port>,
-    /// What the host reads; outputs that are named nowhere are not computed.
+    /// What the host reads; other outputs are not handed out.
     pub outputs: Vec<Port>,
     /// What goes from call to call.
     pub states: Vec<StatePort>,
@@ -157,6 +158,8 @@ impl BoundGraph {
                     | SessionError::Run { .. }
                     | SessionError::Device { .. }),
                 ) => tracing::debug!("not recorded: {error}"),
+                // By `auto` the CPU may have been taken for what a GPU can do without recording.
+                Ok(graph) if graph.provider == Provider::Cpu && options.device == Device::Auto => {}
                 other => return other,
             }
         }

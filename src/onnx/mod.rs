@@ -5,6 +5,7 @@
 
 pub mod bound;
 pub mod engine;
+mod providers;
 pub mod runtime;
 pub mod session;
 pub mod speaker;

@@ -9,15 +9,15 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use ort::ep::{self, ExecutionProvider as _, ExecutionProviderDispatch};
+use ort::ep::{self, ExecutionProvider as _};
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{OutputSelector, RunOptions, Session, SessionInputValue};
 use ort::value::{Outlet, TensorElementType, TensorRef};
 use thiserror::Error;
 
+use super::providers::{Calls, providers};
 use super::runtime::{self, RuntimeError};
 use crate::models::contract::{self, Signature, TensorFound};
 use crate::models::device::Device;
@@ -124,15 +124,6 @@ pub struct OpenGraph {
     /// What it runs on.
     pub provider: Provider,
     pub(super) file: PathBuf,
-}
-
-/// How a session will be run.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Calls {
-    /// With any shapes.
-    Free,
-    /// With the same shapes in the same memory every time, so that a GPU can replay the first call.
-    Replayed,
 }
 
 /// Opens a graph of a package.
@@ -247,63 +238,6 @@ fn configure(builder: SessionBuilder, options: &SessionOptions) -> ort::Result<S
         .with_inter_op_spinning(false)?)
 }
 
-fn providers(provider: Provider, calls: Calls) -> Vec<ExecutionProviderDispatch> {
-    let replayed = calls == Calls::Replayed;
-    // Said either way, as the library's own default is less precision.
-    let cuda = |gpu: u16, tf32| {
-        let cuda = ep::CUDA::default().with_device_id(gpu.into()).with_tf32(tf32);
-        // A convolution's first call at a new shape tries all ways; shapes change with every
-        // number of faces, so that only fixed ones are worth that.
-        let search = if replayed {
-            ep::cuda::ConvAlgorithmSearch::Exhaustive
-        } else {
-            ep::cuda::ConvAlgorithmSearch::Heuristic
-        };
-        cuda.with_conv_algorithm_search(search)
-    };
-    match provider {
-        Provider::Cpu => vec![],
-        Provider::Cuda { gpu, tf32 } => {
-            vec![cuda(gpu, tf32).with_cuda_graph(replayed).build().error_on_failure()]
-        }
-        Provider::TensorRt { gpu, half } => {
-            let mut tensorrt = ep::TensorRT::default()
-                .with_device_id(gpu.into())
-                .with_fp16(half)
-                .with_cuda_graph(replayed);
-            // Building an engine takes minutes: once for a machine is enough.
-            if let Some(folder) = engine_cache(&|name| std::env::var_os(name)) {
-                let folder = folder.display();
-                tensorrt = tensorrt
-                    .with_engine_cache(true)
-                    .with_engine_cache_path(&folder)
-                    .with_timing_cache(true)
-                    .with_timing_cache_path(&folder);
-            }
-            let rest = cuda(gpu, false).build().error_on_failure();
-            vec![tensorrt.build().error_on_failure(), rest]
-        }
-    }
-}
-
-/// The folder for TensorRT's engines, made where it is missing: under `$CACHE_DIRECTORY` (a
-/// service's own), `$XDG_CACHE_HOME/locutor` or `~/.cache/locutor`. `None` where none can be had.
-fn engine_cache(var: &dyn Fn(&str) -> Option<std::ffi::OsString>) -> Option<PathBuf> {
-    let set = |name: &str| var(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let home = || set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
-    let folder = set("CACHE_DIRECTORY").or_else(|| Some(home()?.join("locutor")))?.join("tensorrt");
-    // An engine is code: nobody else may put one there.
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
-    match made {
-        Ok(()) => Some(folder),
-        Err(error) => {
-            let folder = folder.display();
-            tracing::warn!("TensorRT builds its engines anew at every start: {folder}: {error}");
-            None
-        }
-    }
-}
-
 /// What a session says of its own inputs and outputs.
 fn signature(session: &Session) -> Signature {
     let found = |outlet: &Outlet| {
@@ -334,6 +268,20 @@ impl OpenGraph {
         inputs: &[Input<'_>],
         outputs: &[&str],
     ) -> Result<Vec<Tensor>, SessionError> {
+        self.run_with(inputs, outputs, |shape, data| {
+            let dims: Vec<_> = shape.iter().map(|&d| usize::try_from(d).unwrap_or(0)).collect();
+            Tensor::new(&dims, data.to_vec())
+        })
+    }
+
+    /// The same with what `take` makes of each output's shape and values, in the runtime's own
+    /// memory; `None` is a fault.
+    pub(super) fn run_with<T>(
+        &mut self,
+        inputs: &[Input<'_>],
+        outputs: &[&str],
+        take: impl Fn(&[i64], &[f32]) -> Option<T>,
+    ) -> Result<Vec<T>, SessionError> {
         let file = &self.file;
         let failed = |problem: String| SessionError::Run { file: file.clone(), problem };
         let mut values: Vec<(&str, SessionInputValue<'_>)> = Vec::with_capacity(inputs.len());
@@ -347,42 +295,13 @@ impl OpenGraph {
         let options = RunOptions::new().map_err(|e| failed(e.to_string()))?.with_outputs(wanted);
         let results = self.session.run_with_options(values, &options);
         let results = results.map_err(|e| failed(e.to_string()))?;
-        let copy = |name: &&str| {
+        let taken = |name: &&str| {
             let value = results.get(name).ok_or_else(|| failed(format!("no output `{name}`")))?;
             let (shape, data) =
                 value.try_extract_tensor::<f32>().map_err(|e| failed(e.to_string()))?;
-            let dims: Vec<_> = shape.iter().map(|&d| usize::try_from(d).unwrap_or(0)).collect();
-            Tensor::new(&dims, data.to_vec())
+            take(shape, data)
                 .ok_or_else(|| failed(format!("output `{name}` does not fit its shape")))
         };
-        outputs.iter().map(copy).collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn engines_are_kept_in_the_services_or_the_users_own_cache() {
-        let root = tempfile::tempdir().expect("a folder");
-        let at = |name: &str| root.path().join(name).into_os_string();
-        let place = |service: bool, cache: bool, home: bool| {
-            engine_cache(&|name| match name {
-                "CACHE_DIRECTORY" => service.then(|| at("service")),
-                "XDG_CACHE_HOME" => cache.then(|| at("cache")),
-                "HOME" => home.then(|| at("home")),
-                _ => None,
-            })
-        };
-        let under = |path: &str| Some(root.path().join(path));
-        assert_eq!(place(true, true, true), under("service/tensorrt"));
-        assert_eq!(place(false, true, true), under("cache/locutor/tensorrt"));
-        assert_eq!(place(false, false, true), under("home/.cache/locutor/tensorrt"));
-        assert_eq!(place(false, false, false), None);
-        assert!(root.path().join("home/.cache/locutor/tensorrt").is_dir());
-        std::fs::write(root.path().join("file"), b"").expect("a file");
-        let blocked = engine_cache(&|name| (name == "CACHE_DIRECTORY").then(|| at("file")));
-        assert_eq!(blocked, None, "a cache that cannot be made is done without");
+        outputs.iter().map(taken).collect()
     }
 }

@@ -157,10 +157,10 @@ impl SpeakerGraphs {
         let shares = face.contributions.as_ref().filter(|_| asked);
         outputs.extend(shares.map(|s| s.as_str()));
         outputs.extend(face.states.iter().map(|s| s.output.as_str()));
-        let results = self.face.run(&inputs, &outputs);
-        let results = results.map_err(|e| Self::fault(&self.package, "face", &e))?;
         let rows = vec![1; tracks];
-        let mut parts = results.into_iter().map(|t| split(t.into_values(), &rows).into_iter());
+        let results = self.face.run_with(&inputs, &outputs, |_, values| split(values, &rows));
+        let results = results.map_err(|e| Self::fault(&self.package, "face", &e))?;
+        let mut parts = results.into_iter().map(Vec::into_iter);
         let mut next = || parts.next().unwrap_or_default();
         let (mut embeddings, mut maps) = (next(), next());
         let mut gates = face.gate.as_ref().map(|_| next());
@@ -181,7 +181,7 @@ impl SpeakerGraphs {
     /// # Errors
     /// Where the runtime fails.
     pub fn encode_sound(&mut self, rows: &[f32], ticks: usize) -> Result<Vec<f32>, ModelFault> {
-        self.encode_rows(rows, 1, ticks)
+        Ok(self.encode_rows(rows, 1, ticks)?.pop().unwrap_or_default())
     }
 
     /// Encodes rows of sound of several streams; those of as many ticks each go together.
@@ -189,16 +189,11 @@ impl SpeakerGraphs {
     /// # Errors
     /// Where the runtime fails.
     pub fn encode_sounds(&mut self, jobs: Vec<SoundJob>) -> Result<Vec<Vec<f32>>, ModelFault> {
-        together(
-            jobs,
-            self.jobs_at_once,
-            |job| job.ticks,
-            |jobs| {
-                let rows = joined(jobs.iter().map(|job| &job.rows[..]));
-                let ticks = jobs.first().map_or(0, |job| job.ticks);
-                Ok(split(self.encode_rows(&rows, jobs.len(), ticks)?, &vec![1; jobs.len()]))
-            },
-        )
+        let key = |job: &SoundJob| job.ticks;
+        together(jobs, self.jobs_at_once, key, |jobs| {
+            let rows = joined(jobs.iter().map(|job| &job.rows[..]));
+            self.encode_rows(&rows, jobs.len(), jobs.first().map_or(0, |job| job.ticks))
+        })
     }
 
     fn encode_rows(
@@ -206,13 +201,15 @@ impl SpeakerGraphs {
         rows: &[f32],
         streams: usize,
         ticks: usize,
-    ) -> Result<Vec<f32>, ModelFault> {
+    ) -> Result<Vec<Vec<f32>>, ModelFault> {
         let audio = &self.manifest.audio;
         let dims = [streams, ticks * self.shape.rows_per_tick, self.shape.row_width];
-        let results =
-            self.audio.run(&[(audio.rows.as_str(), &dims, rows)], &[audio.embedding.name.as_str()]);
+        let (inputs, outputs) =
+            ([(audio.rows.as_str(), &dims[..], rows)], [audio.embedding.name.as_str()]);
+        let each = vec![1; streams];
+        let results = self.audio.run_with(&inputs, &outputs, |_, values| split(values, &each));
         let results = results.map_err(|e| Self::fault(&self.package, "audio", &e))?;
-        Ok(results.into_iter().next().map(|t| t.into_values()).unwrap_or_default())
+        Ok(results.into_iter().next().unwrap_or_default())
     }
 
     /// Runs the head.
@@ -240,9 +237,9 @@ impl SpeakerGraphs {
         ];
         let mut outputs = vec![head.score.as_str(), head.forward_states.as_str()];
         outputs.extend(head.gate.iter().map(|g| g.name.as_str()));
-        let results = self.head.run(&inputs, &outputs);
+        let results = self.head.run_with(&inputs, &outputs, |_, values| split(values, &rows));
         let results = results.map_err(|e| Self::fault(&self.package, "head", &e))?;
-        let mut parts = results.into_iter().map(|t| split(t.into_values(), &rows).into_iter());
+        let mut parts = results.into_iter().map(Vec::into_iter);
         let (mut logits, mut forward) =
             (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
         let mut gates = parts.next();
@@ -276,10 +273,11 @@ impl SpeakerGraphs {
                     (names.rival.as_str(), &dims[..], &rival[..]),
                     (names.present.as_str(), &dims[..], &present[..]),
                 ];
-                let results = graph.run(&inputs, &[names.out.as_str()]);
+                let each = vec![1; jobs.len()];
+                let out = [names.out.as_str()];
+                let results = graph.run_with(&inputs, &out, |_, values| split(values, &each));
                 let results = results.map_err(|e| Self::fault(&self.package, "compete", &e))?;
-                let out = results.into_iter().next().map(|t| t.into_values()).unwrap_or_default();
-                Ok(split(out, &vec![1; jobs.len()]))
+                Ok(results.into_iter().next().unwrap_or_default())
             },
         )
     }

@@ -58,18 +58,21 @@ pub fn joined<'a>(mut parts: impl Iterator<Item = &'a [f32]>) -> Cow<'a, [f32]> 
     Cow::Owned(all)
 }
 
-/// Takes the answer to several jobs apart by the rows of each.
-pub fn split(values: Vec<f32>, rows: &[usize]) -> Vec<Vec<f32>> {
-    if rows.len() == 1 {
-        return vec![values];
+/// Takes the answer to several jobs apart by the rows of each; `None` where it cannot be shared
+/// out evenly.
+pub fn split(values: &[f32], rows: &[usize]) -> Option<Vec<Vec<f32>>> {
+    let all = rows.iter().sum::<usize>().max(1);
+    if !values.len().is_multiple_of(all) {
+        return None;
     }
-    let row = values.len() / rows.iter().sum::<usize>().max(1);
-    let mut from = 0;
-    let part = |rows: &usize| {
-        let until = (from + rows * row).min(values.len());
-        values[std::mem::replace(&mut from, until)..until].to_vec()
-    };
-    rows.iter().map(part).collect()
+    let (row, mut rest) = (values.len() / all, values);
+    let mut parts = Vec::with_capacity(rows.len());
+    for rows in rows {
+        let (part, after) = rest.split_at_checked(rows * row)?;
+        parts.push(part.to_vec());
+        rest = after;
+    }
+    Some(parts)
 }
 
 #[cfg(test)]
@@ -102,10 +105,12 @@ mod tests {
         let parts: [&[f32]; 3] = [&[1.0, 2.0], &[3.0, 4.0, 5.0, 6.0], &[7.0, 8.0]];
         let all = joined(parts.into_iter());
         assert_eq!(*all, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
-        assert_eq!(split(all.into_owned(), &[1, 2, 1]), parts);
+        let apart = split(&all, &[1, 2, 1]).expect("four rows of two");
+        assert_eq!(apart, parts);
         assert!(matches!(joined(parts.into_iter().take(1)), Cow::Borrowed([1.0, 2.0])));
-        assert_eq!(split(vec![1.0, 2.0], &[1]), [[1.0, 2.0]]);
-        assert_eq!(split(Vec::new(), &[1, 1]), [Vec::<f32>::new(), Vec::new()]);
+        assert_eq!(split(&[1.0, 2.0], &[1]), Some(vec![vec![1.0, 2.0]]));
+        assert_eq!(split(&[], &[1, 1]), Some(vec![vec![], vec![]]));
+        assert_eq!(split(&[1.0, 2.0, 3.0], &[1, 1]), None);
     }
 
     #[test]

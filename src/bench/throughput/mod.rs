@@ -105,33 +105,47 @@ fn package(
 ) -> Result<(PackageFigures, String), RunError> {
     let manifest = speaker.speaker()?;
     let options = SessionOptions { device: wishes.device, intra_threads: 1 };
-    let mut bare = Vec::new();
+    let (mut bare, mut problem) = (Vec::new(), None);
     let (mut replayed, mut pinned) = (true, true);
     for &faces in &wishes.batches {
-        let mut graphs =
-            Bare::open(speaker, &options, (faces, streams_of(faces)), wishes.pictures)?;
-        (replayed, pinned) = (replayed && graphs.replayed(), pinned && graphs.pinned());
-        bare.push(graphs.rate(PACE)?);
+        let measured = Bare::open(speaker, &options, (faces, streams_of(faces)), wishes.pictures)
+            .and_then(|mut graphs| {
+                (replayed, pinned) = (replayed && graphs.replayed(), pinned && graphs.pinned());
+                graphs.rate(PACE)
+            });
+        match measured {
+            Ok(rate) => bare.push(rate),
+            // A device has only so much memory: what was measured before still counts.
+            Err(error) if !bare.is_empty() => {
+                problem = Some(format!("{faces} faces at once: {error}"));
+                break;
+            }
+            Err(error) => return Err(error),
+        }
     }
     // No bound session is left when the engine opens its own.
     let engine = Engine::start(detector, speaker, &options)?;
     let mut batches = Vec::new();
     for (&batch, bare) in wishes.batches.iter().zip(bare) {
         let streams = streams_of(batch);
-        let (end_to_end, heatmaps) =
-            streams::rate(&engine, manifest, (batch, streams), wishes.pictures, PACE)?;
-        batches.push(BatchFigures {
-            batch,
-            streams,
-            bare,
-            end_to_end,
-            heatmaps,
-            share_of_ceiling: 0.0,
-        });
+        match streams::rate(&engine, manifest, (batch, streams), wishes.pictures, PACE) {
+            Ok((end_to_end, heatmaps)) => {
+                let share_of_ceiling = 0.0;
+                let figures =
+                    BatchFigures { batch, streams, bare, end_to_end, heatmaps, share_of_ceiling };
+                batches.push(figures);
+            }
+            Err(error) if !batches.is_empty() => {
+                problem = Some(format!("{batch} faces at once: {error}"));
+                break;
+            }
+            Err(error) => return Err(error),
+        }
     }
     let device = engine.provider().to_string();
     engine.join();
     let name = speaker.manifest().common.name.clone();
     let explain = manifest.explain.default_mode;
-    Ok((PackageFigures::new(name, explain, (replayed, pinned), batches), device))
+    let figures = PackageFigures::new(name, explain, (replayed, pinned), batches);
+    Ok((PackageFigures { problem, ..figures }, device))
 }

@@ -43,6 +43,8 @@ pub struct PackageFigures {
     pub share_of_ceiling: f64,
     /// By batch, in the order they were asked for.
     pub batches: Vec<BatchFigures>,
+    /// Why batches are missing, where some are.
+    pub problem: Option<String>,
 }
 
 impl PackageFigures {
@@ -62,7 +64,18 @@ impl PackageFigures {
             batch.share_of_ceiling = share(batch.end_to_end.face_frames_per_second, ceiling);
         }
         let share_of_ceiling = share(best, ceiling);
-        Self { package, explain, replayed, pinned, ceiling, best, share_of_ceiling, batches }
+        let problem = None;
+        Self {
+            package,
+            explain,
+            replayed,
+            pinned,
+            ceiling,
+            best,
+            share_of_ceiling,
+            batches,
+            problem,
+        }
     }
 }
 
@@ -120,6 +133,9 @@ impl Throughput {
                     whole.p99_ms,
                     b.share_of_ceiling,
                 );
+            }
+            if let Some(problem) = &p.problem {
+                let _ = writeln!(text, "no figures beyond: {problem}");
             }
             let (best, ceiling, share) = (p.best, p.ceiling, p.share_of_ceiling);
             let _ = writeln!(text, "end to end at best {best:.0} of {ceiling:.0}: {share:.2}\n");
