@@ -128,6 +128,11 @@ fn on_this_machine_everything_is_here() {
     assert_eq!(h264["element"], "x264enc");
     assert_eq!(h264["runs_on"], "CPU");
     assert_eq!(h264["problem"], Value::Null);
+    // Named by what this machine has: the element must be one that is installed for it.
+    let decoders = report["gstreamer"]["decoders"].as_array().unwrap();
+    let h264 = decoders.iter().find(|d| d["codec"] == "H.264").expect("a decoder of H.264");
+    assert!(h264["element"].as_str().unwrap().contains("264"), "{h264}");
+    assert!(h264["runs_on"].is_string() && h264["others"].is_array(), "{h264}");
     assert_eq!(said.code, Some(if complete { 0 } else { 69 }), "{}", said.out);
     if complete {
         let providers = runtime["providers"].as_array().unwrap();

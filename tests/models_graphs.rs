@@ -1,6 +1,10 @@
 //! The graphs themselves, through ONNX Runtime: equal to the released networks, and streaming.
 #![cfg(feature = "onnx")]
 
+#[path = "models_graphs/batches.rs"]
+mod batches;
+#[path = "models_graphs/bound.rs"]
+mod bound;
 #[path = "models_graphs/detector.rs"]
 mod detector;
 #[path = "models_graphs/golden.rs"]
@@ -229,7 +233,8 @@ fn a_device_is_had_or_refused_but_never_replaced() {
     let folder = tempfile::tempdir().expect("a folder");
     let package = tiny::write_detector(&folder.path().join("p")).expect("a package");
     let file = &package.detector().expect("a detector").file;
-    for device in [Device::Cuda(99), Device::TensorRt(99)] {
+    let cuda = Device::Cuda { gpu: 99, tf32: false };
+    for device in [cuda, Device::TensorRt { gpu: 99, half: true }] {
         let options = SessionOptions { device, intra_threads: 1 };
         let error = session::open(&package, file, &options).expect_err("no such GPU").to_string();
         let wanted = format!("device {device} cannot be used: ");

@@ -135,6 +135,6 @@ fn head(graphs: &mut SpeakerGraphs, speaker: &Package) -> Result<f64, RunError> 
             face: values.clone(),
             forward: shape.fresh_forward_state(),
         };
-        graphs.judge(&job).map(drop).map_err(RunError::from)
+        graphs.judge_all(vec![job]).map(drop).map_err(RunError::from)
     })
 }

@@ -10,11 +10,14 @@
 //! CPU seconds are the process's own, user and system, of all threads. Machines are noisy, so what
 //! counts is a ratio within one run, and its median over several. A floor is no bound: where the
 //! program finds a cheaper way than the floor's recipe the ratio falls below 1.
+//!
+//! [`throughput`] measures inference alone: how many faces a device can follow.
 
 pub mod account;
 pub mod bare;
 pub mod report;
 pub mod threads;
+pub mod throughput;
 pub mod transcode;
 
 use std::path::Path;

@@ -1,9 +1,26 @@
-//! `locutor bench`: what the whole path costs beside the least that it can cost.
+//! `locutor bench`: what the whole path costs beside the least that it can cost, and how many faces
+//! a device can follow.
+
+use serde::Serialize;
 
 use super::BenchArgs;
 use super::terminal::{fail, print, print_json};
+use crate::bench::report::Report;
+use crate::bench::throughput::report::Throughput;
+use crate::bench::throughput::{self, BATCHES, PICTURES, on_gpu};
 use crate::bench::{Wishes, bench as measure};
 use crate::core::exit::Exit;
+use crate::models::device::Device;
+use crate::run::RunError;
+
+/// What was measured.
+#[derive(Serialize)]
+struct Figures {
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    whole: Option<Report>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    throughput: Option<Throughput>,
+}
 
 /// Runs `locutor bench`.
 pub fn bench(args: &BenchArgs) -> Exit {
@@ -11,15 +28,44 @@ pub fn bench(args: &BenchArgs) -> Exit {
         Ok(device) => device,
         Err(error) => return fail(Exit::Usage, format!("--device: {error}")),
     };
-    let wishes = Wishes {
-        packages: args.package.clone(),
-        detector: args.detector.clone(),
-        device,
-        repeats: args.repeat,
-    };
-    match measure(&args.clip, &wishes) {
-        Ok(report) if args.json => print_json(&report),
-        Ok(report) => print(&report.to_text()),
+    match figures(args, device) {
+        Ok(Figures { whole: None, throughput: None }) => {
+            let help = "give a recording, or --throughput to measure inference alone";
+            fail(Exit::Usage, help)
+        }
+        Ok(figures) if args.json => print_json(&figures),
+        Ok(Figures { whole, throughput }) => {
+            let whole = whole.map(|report| report.to_text());
+            let throughput = throughput.map(|figures| figures.to_text());
+            let texts: Vec<String> = whole.into_iter().chain(throughput).collect();
+            print(&texts.join("\n"))
+        }
         Err(error) => fail(error.exit(), error),
     }
+}
+
+fn figures(args: &BenchArgs, device: Device) -> Result<Figures, RunError> {
+    let asked = args.throughput || !args.batches.is_empty() || args.pictures.is_some();
+    let faces = asked || on_gpu(device, &args.package)?;
+    let whole = args.clip.as_deref().map(|clip| {
+        let wishes = Wishes {
+            packages: args.package.clone(),
+            detector: args.detector.clone(),
+            device,
+            repeats: args.repeat,
+        };
+        measure(clip, &wishes)
+    });
+    let whole = whole.transpose()?;
+    let throughput = faces.then(|| {
+        let batches = if args.batches.is_empty() { BATCHES.to_vec() } else { args.batches.clone() };
+        throughput::throughput(&throughput::Wishes {
+            packages: args.package.clone(),
+            detector: args.detector.clone(),
+            device,
+            batches,
+            pictures: args.pictures.unwrap_or(PICTURES),
+        })
+    });
+    Ok(Figures { whole, throughput: throughput.transpose()? })
 }

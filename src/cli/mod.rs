@@ -209,8 +209,8 @@ pub struct ProbeArgs {
 /// `locutor bench`.
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    /// The recording.
-    pub clip: PathBuf,
+    /// The recording; not needed where only throughput is measured.
+    pub clip: Option<PathBuf>,
     /// A speaker model, by name or directory; several are measured side by side.
     #[arg(long, value_name = "PACKAGE")]
     pub package: Vec<String>,
@@ -220,12 +220,37 @@ pub struct BenchArgs {
     /// Where inference runs: auto, cpu, cuda, cuda:N, tensorrt or tensorrt:N.
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: String,
-    /// How often everything is measured; the median counts.
+    /// Measure how many faces a second the device can follow, bare and end to end; on a GPU that
+    /// is measured anyway.
+    #[arg(long)]
+    pub throughput: bool,
+    /// Faces at once to measure throughput with, 1 to 512 each; implies --throughput.
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = batch)]
+    pub batches: Vec<usize>,
+    /// Pictures of a face in one call, from 1 to 25; implies --throughput. As many as a camera's
+    /// hop has by default.
+    #[arg(long, value_name = "N", value_parser = pictures)]
+    pub pictures: Option<usize>,
+    /// How often everything is measured; the median counts. Throughput is measured once.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = repeats)]
     pub repeat: usize,
     /// Print the figures as JSON on standard output.
     #[arg(long)]
     pub json: bool,
+}
+
+fn batch(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n @ 1..=512) => Ok(n),
+        _ => Err("give numbers from 1 to 512, as 1,8,64".into()),
+    }
+}
+
+fn pictures(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n @ 1..=25) => Ok(n),
+        _ => Err("give a number from 1 to 25".into()),
+    }
 }
 
 fn repeats(text: &str) -> Result<usize, String> {

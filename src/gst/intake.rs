@@ -11,6 +11,7 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
 
+use super::decoders;
 use super::elements::{ElementError, broken, chain, make};
 use super::picture;
 
@@ -260,10 +261,28 @@ pub(super) fn join_when_decoded(decode: &gst::Element, next: &gst::Element) {
         if sink.is_linked() {
             return;
         }
-        if let Err(e) = pad.link(&sink) {
+        let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
+        let joined = match decoders::downloader(&caps) {
+            Some(element) => join_through(element, pad, &sink),
+            None => pad.link(&sink).map(drop).map_err(|e| broken("decodebin", e)),
+        };
+        if let Err(e) = joined {
             tracing::debug!(pad = %pad.name(), "decoded stream not taken: {e}");
         }
     });
+}
+
+/// Links `pad` to `sink` with `element` between, which brings pictures back from a device.
+fn join_through(element: &str, pad: &gst::Pad, sink: &gst::Pad) -> Result<(), ElementError> {
+    let bring = make(element)?;
+    let bin = sink.parent_element().and_then(|e| e.parent()?.downcast::<gst::Bin>().ok());
+    let bin = bin.ok_or_else(|| broken(element, "there is no pipeline around it"))?;
+    chain(&bin, &[&bring])?;
+    let out = bring.static_pad("src").ok_or_else(|| broken(element, "it has no pad called src"))?;
+    out.link(sink).map_err(|e| broken(element, e))?;
+    start(&[&bring])?;
+    tracing::info!("decoded pictures lie on a device; {element} brings them back");
+    link(pad, &bring)
 }
 
 pub(super) fn start(elements: &[&gst::Element]) -> Result<(), ElementError> {

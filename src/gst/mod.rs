@@ -5,6 +5,7 @@
 
 pub mod bus;
 pub mod container;
+pub mod decoders;
 pub mod edit_list;
 pub mod elements;
 pub mod encoder;

@@ -1,7 +1,7 @@
 //! A plain array of numbers with a shape: weights between a checkpoint and a graph.
 
 /// A row-major float array. The number of values is always the product of the dimensions.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Default)]
 pub struct Tensor {
     dims: Vec<usize>,
     values: Vec<f32>,
@@ -12,6 +12,22 @@ impl Tensor {
     pub fn new(dims: &[usize], values: Vec<f32>) -> Option<Self> {
         let count = dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d))?;
         (count == values.len()).then(|| Self { dims: dims.to_vec(), values })
+    }
+
+    /// Becomes an array of shape `dims`, in the memory that it has; `false`, and empty, where the
+    /// number of values is another one.
+    pub fn refill(&mut self, dims: impl Iterator<Item = usize>, values: &[f32]) -> bool {
+        self.dims.clear();
+        self.values.clear();
+        self.dims.extend(dims);
+        let count = self.dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+        if count != Some(values.len()) {
+            self.dims.clear();
+            self.dims.push(0);
+            return false;
+        }
+        self.values.extend_from_slice(values);
+        true
     }
 
     /// An array of shape `dims` whose value at flat position `i` is `value(i)`.

@@ -5,15 +5,17 @@
 //! model: `Session::run` takes `&mut self`, so the owner is a thread. The handles are cheap to
 //! clone and implement the stages' traits.
 //!
-//! Faces of several streams that wait at the same time go through the encoder in one batch.
+//! On a GPU the jobs of several tracks and streams that wait at the same time go through a graph in
+//! one run.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use super::session::{OpenGraph, Provider, SessionError, SessionOptions, open};
-use super::speaker::SpeakerGraphs;
-use super::tally::{Graph, Tally};
-use crate::core::edge::{ByteSize, Capacity, Receiver, Sender, WhenFull, edge};
+use super::session::{Provider, SessionError, SessionOptions, open};
+use super::speaker::{SoundJob, SpeakerGraphs};
+use super::tally::Tally;
+use super::work::{Asked, Job, Reply, Work};
+use crate::core::edge::{Capacity, Sender, WhenFull, edge};
 use crate::core::geometry::FaceBox;
 use crate::core::picture::PictureView;
 use crate::models::manifest::{DetectorManifest, InputSize};
@@ -26,8 +28,9 @@ use crate::stages::score::model::{
     CompeteJob, FaceFeatures, FaceJob, HeadJob, HeadResult, ModelFault, ModelShape, SpeakerModel,
 };
 
-/// Jobs that may wait: as many as there are kinds of callers.
-const JOBS_WAITING: usize = 8;
+/// Jobs that may wait. A caller waits for its answer, so there are never more than callers; a GPU
+/// takes those of all streams at once.
+const JOBS_WAITING: usize = 256;
 
 /// The engine could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -41,38 +44,6 @@ pub enum EngineError {
     /// The system gives no thread.
     #[error("the inference thread cannot be started: {0}")]
     Thread(#[from] std::io::Error),
-}
-
-enum Job {
-    Detect { values: Vec<f32>, dims: [usize; 4], reply: Sender<Reply<DetectReply>> },
-    Faces { jobs: Vec<FaceJob>, reply: FacesReply },
-    Sound { rows: Vec<f32>, ticks: usize, reply: Sender<Reply<Result<Vec<f32>, ModelFault>>> },
-    Head { job: HeadJob, reply: Sender<Reply<Result<HeadResult, ModelFault>>> },
-    Compete { job: CompeteJob, reply: Sender<Reply<Result<Vec<f32>, ModelFault>>> },
-}
-
-/// The tensors of a detection, and the input buffer back for the next one.
-type DetectReply = (Result<Vec<Tensor>, SessionError>, Vec<f32>);
-
-/// An answer; its size does not matter, as each edge carries one.
-struct Reply<T>(T);
-
-impl<T> ByteSize for Reply<T> {
-    fn byte_size(&self) -> usize {
-        0
-    }
-}
-
-impl ByteSize for Job {
-    fn byte_size(&self) -> usize {
-        match self {
-            Self::Detect { values, .. } => size_of_val(values.as_slice()),
-            Self::Faces { jobs, .. } => jobs.iter().map(|j| j.crops.len()).sum(),
-            Self::Sound { rows, .. } => size_of_val(rows.as_slice()),
-            Self::Head { job, .. } => size_of_val(job.audio.as_slice()) * 2,
-            Self::Compete { job, .. } => size_of_val(job.score.as_slice()) * 3,
-        }
-    }
 }
 
 /// A running engine. Ends when it and all its handles are dropped.
@@ -154,6 +125,7 @@ impl Engine {
             manifest: self.detector.clone(),
             inputs: [InputMaker::new(), InputMaker::new()],
             buffer: Vec::new(),
+            found: Vec::new(),
         }
     }
 
@@ -173,112 +145,6 @@ impl Engine {
         if let Some(thread) = thread {
             // A panic there was reported by the hook; whoever waited for an answer saw the edge end.
             let _ = thread.join();
-        }
-    }
-}
-
-struct Work {
-    find: OpenGraph,
-    input: String,
-    outputs: Vec<String>,
-    graphs: SpeakerGraphs,
-    counts: Arc<Tally>,
-}
-
-impl Work {
-    fn serve(&mut self, queue: &Receiver<Job>) {
-        // An answer that nobody waits for any more is no fault.
-        let mut next = None;
-        while let Some(job) = next.take().or_else(|| queue.recv()) {
-            let bytes = job.byte_size();
-            let counts = &self.counts;
-            match job {
-                Job::Detect { values, dims, reply } => {
-                    let names: Vec<&str> = self.outputs.iter().map(String::as_str).collect();
-                    let inputs = [(self.input.as_str(), &dims[..], &values[..])];
-                    let search = || self.find.run(&inputs, &names);
-                    let found = counts.count(Graph::Detect, 1, bytes, search);
-                    let _ = reply.send(Reply((found, values)));
-                }
-                Job::Faces { jobs, reply } => {
-                    let mut batch = Batch::of(jobs, reply);
-                    next = batch.gather(queue);
-                    batch.run(&mut self.graphs, counts);
-                }
-                Job::Sound { rows, ticks, reply } => {
-                    let context = 2 * self.graphs.shape().audio_reach_ticks;
-                    let encode = || self.graphs.encode_sound(&rows, ticks);
-                    let new = ticks.saturating_sub(context);
-                    let _ = reply.send(Reply(counts.count(Graph::Sound, new, bytes, encode)));
-                }
-                Job::Head { job, reply } => {
-                    let judge = || self.graphs.judge(&job);
-                    let items = job.rows * job.ticks;
-                    let _ = reply.send(Reply(counts.count(Graph::Head, items, bytes, judge)));
-                }
-                Job::Compete { job, reply } => {
-                    let (items, graphs) = (job.score.len(), &mut self.graphs);
-                    let compete = || graphs.compete(job);
-                    let _ = reply.send(Reply(counts.count(Graph::Compete, items, bytes, compete)));
-                }
-            }
-        }
-    }
-}
-
-/// Where the features of some faces go.
-type FacesReply = Sender<Reply<Result<Vec<FaceFeatures>, ModelFault>>>;
-
-/// Faces of one or more streams that go through the encoder at once.
-struct Batch {
-    jobs: Vec<FaceJob>,
-    /// Who asked, and for how many of the jobs.
-    asked: Vec<(usize, FacesReply)>,
-}
-
-/// Faces in a batch; beyond it a batch saves nothing and makes others wait.
-const BATCH_FACES: usize = 32;
-
-impl Batch {
-    fn of(jobs: Vec<FaceJob>, reply: FacesReply) -> Self {
-        Self { asked: vec![(jobs.len(), reply)], jobs }
-    }
-
-    /// Takes what waits and fits: faces with as many pictures each. Gives the first job that is
-    /// something else.
-    fn gather(&mut self, queue: &Receiver<Job>) -> Option<Job> {
-        let ticks = |jobs: &[FaceJob]| jobs.first().map(|j| (j.valid.len(), j.contributions));
-        while self.jobs.len() < BATCH_FACES {
-            match queue.try_recv() {
-                Ok(Job::Faces { jobs, reply }) if ticks(&jobs) == ticks(&self.jobs) => {
-                    self.asked.push((jobs.len(), reply));
-                    self.jobs.extend(jobs);
-                }
-                Ok(other) => return Some(other),
-                Err(_) => break,
-            }
-        }
-        None
-    }
-
-    fn run(self, graphs: &mut SpeakerGraphs, counts: &Tally) {
-        let pictures = self.jobs.iter().map(|job| job.valid.len()).sum();
-        let bytes = self.jobs.iter().map(|job| job.crops.len() * size_of::<f32>()).sum();
-        let encode = || graphs.encode_faces(self.jobs);
-        match counts.count(Graph::Face, pictures, bytes, encode) {
-            Ok(mut features) => {
-                for (count, reply) in self.asked {
-                    let rest = features.split_off(count.min(features.len()));
-                    let own = std::mem::replace(&mut features, rest);
-                    // An answer that nobody waits for any more is no fault.
-                    let _ = reply.send(Reply(Ok(own)));
-                }
-            }
-            Err(fault) => {
-                for (_, reply) in self.asked {
-                    let _ = reply.send(Reply(Err(fault.clone())));
-                }
-            }
         }
     }
 }
@@ -307,6 +173,8 @@ pub struct EngineDetector {
     /// for its size.
     inputs: [InputMaker; 2],
     buffer: Vec<f32>,
+    /// What the last search gave, for its memory.
+    found: Vec<Tensor>,
 }
 
 impl FaceDetector for EngineDetector {
@@ -340,12 +208,13 @@ impl FaceDetector for EngineDetector {
         }
         let dims = [1, 3, height, width];
         let engine = |e: String| DetectError::Engine(e.into());
-        let (found, values) = ask(&self.jobs, |reply| Job::Detect { values, dims, reply })
+        let spare = std::mem::take(&mut self.found);
+        let (found, values) = ask(&self.jobs, |reply| Job::Detect { values, dims, spare, reply })
             .ok_or_else(|| engine("the inference thread has stopped".into()))?;
         self.buffer = values;
-        let found = found.map_err(|e| DetectError::Engine(e.into()))?;
+        self.found = found.map_err(|e| DetectError::Engine(e.into()))?;
         let mut outputs = Vec::with_capacity(self.manifest.strides.len());
-        for (stride, tensors) in self.manifest.strides.iter().zip(found.chunks_exact(4)) {
+        for (stride, tensors) in self.manifest.strides.iter().zip(self.found.chunks_exact(4)) {
             let cells = (width.div_ceil(*stride), height.div_ceil(*stride));
             let stride = u32::try_from(*stride).unwrap_or(u32::MAX);
             let [cls, obj, bbox, kps] = [0, 1, 2, 3].map(|i| tensors[i].values());
@@ -380,21 +249,36 @@ impl SpeakerModel for EngineSpeaker {
     }
 
     fn encode_faces(&mut self, jobs: Vec<FaceJob>) -> Result<Vec<FaceFeatures>, ModelFault> {
-        ask(&self.jobs, |reply| Job::Faces { jobs, reply })
+        ask(&self.jobs, |reply| Job::Faces(Asked { jobs, reply }))
             .unwrap_or_else(|| Err(self.gone("face")))
     }
 
     fn encode_sound(&mut self, rows: Vec<f32>, ticks: usize) -> Result<Vec<f32>, ModelFault> {
-        ask(&self.jobs, |reply| Job::Sound { rows, ticks, reply })
-            .unwrap_or_else(|| Err(self.gone("audio")))
+        let jobs = vec![SoundJob { rows, ticks }];
+        let answers = ask(&self.jobs, |reply| Job::Sound(Asked { jobs, reply }));
+        only(answers.unwrap_or_else(|| Err(self.gone("audio")))?).ok_or_else(|| self.gone("audio"))
     }
 
     fn judge(&mut self, job: HeadJob) -> Result<HeadResult, ModelFault> {
-        ask(&self.jobs, |reply| Job::Head { job, reply }).unwrap_or_else(|| Err(self.gone("head")))
+        only(self.judge_all(vec![job])?).ok_or_else(|| self.gone("head"))
+    }
+
+    fn judge_all(&mut self, jobs: Vec<HeadJob>) -> Result<Vec<HeadResult>, ModelFault> {
+        ask(&self.jobs, |reply| Job::Head(Asked { jobs, reply }))
+            .unwrap_or_else(|| Err(self.gone("head")))
     }
 
     fn compete(&mut self, job: CompeteJob) -> Result<Vec<f32>, ModelFault> {
-        ask(&self.jobs, |reply| Job::Compete { job, reply })
+        only(self.compete_all(vec![job])?).ok_or_else(|| self.gone("compete"))
+    }
+
+    fn compete_all(&mut self, jobs: Vec<CompeteJob>) -> Result<Vec<Vec<f32>>, ModelFault> {
+        ask(&self.jobs, |reply| Job::Compete(Asked { jobs, reply }))
             .unwrap_or_else(|| Err(self.gone("compete")))
     }
+}
+
+/// The answer to the only job.
+fn only<A>(answers: Vec<A>) -> Option<A> {
+    answers.into_iter().next()
 }

@@ -3,8 +3,12 @@
 //! Only here, and in files called `onnx.rs`, is the runtime's crate named. Everything behind the
 //! cargo feature `onnx`; the library itself is loaded when the program runs.
 
+pub mod bound;
 pub mod engine;
+mod providers;
 pub mod runtime;
 pub mod session;
 pub mod speaker;
+mod stack;
 pub mod tally;
+mod work;

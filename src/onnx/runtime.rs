@@ -27,6 +27,9 @@ pub struct RuntimeInfo {
     pub version: String,
 }
 
+/// The oldest version that will do.
+const OLDEST: &str = if cfg!(feature = "pinned") { "1.23" } else { "1.17" };
+
 /// Why there is no ONNX Runtime.
 #[derive(Debug, Error)]
 pub enum RuntimeError {
@@ -34,7 +37,7 @@ pub enum RuntimeError {
     #[error(
         "ONNX Runtime was not found. Get it with `pip download onnxruntime --no-deps` and unpack \
          the wheel into .ort/ here (unzip -d .ort onnxruntime-*.whl), or set ORT_DYLIB_PATH to a \
-         libonnxruntime.so of version 1.17 or newer. Looked in: {}",
+         libonnxruntime.so of version {OLDEST} or newer. Looked in: {}",
         list(.looked_in)
     )]
     NotFound {
@@ -50,7 +53,7 @@ pub enum RuntimeError {
     /// A library that cannot be loaded.
     #[error(
         "{path} cannot be loaded as ONNX Runtime: {problem}; \
-         get version 1.17 or newer for this machine, or set ORT_DYLIB_PATH to another one",
+         get version {OLDEST} or newer for this machine, or set ORT_DYLIB_PATH to another one",
         path = .path.display()
     )]
     Broken {

@@ -11,12 +11,13 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use ort::ep::{self, ExecutionProvider as _, ExecutionProviderDispatch};
+use ort::ep::{self, ExecutionProvider as _};
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
-use ort::session::{OutputSelector, RunOptions, Session, SessionInputValue};
+use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions, Session, SessionInputValue};
 use ort::value::{Outlet, TensorElementType, TensorRef};
 use thiserror::Error;
 
+use super::providers::{Calls, providers};
 use super::runtime::{self, RuntimeError};
 use crate::models::contract::{self, Signature, TensorFound};
 use crate::models::device::Device;
@@ -38,18 +39,38 @@ pub struct SessionOptions {
 pub enum Provider {
     /// ONNX Runtime's own kernels.
     Cpu,
-    /// CUDA on the GPU of this number.
-    Cuda(u16),
-    /// TensorRT on the GPU of this number; CUDA for what TensorRT cannot do.
-    TensorRt(u16),
+    /// CUDA.
+    Cuda {
+        /// The GPU's number.
+        gpu: u16,
+        /// See [`Device::Cuda`].
+        tf32: bool,
+    },
+    /// TensorRT; CUDA for what TensorRT cannot do.
+    TensorRt {
+        /// The GPU's number.
+        gpu: u16,
+        /// See [`Device::TensorRt`].
+        half: bool,
+    },
+}
+
+impl Provider {
+    /// The GPU's number; `None` for the CPU.
+    pub const fn gpu(self) -> Option<u16> {
+        match self {
+            Self::Cpu => None,
+            Self::Cuda { gpu, .. } | Self::TensorRt { gpu, .. } => Some(gpu),
+        }
+    }
 }
 
 impl fmt::Display for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Cpu => f.write_str("cpu"),
-            Self::Cuda(n) => write!(f, "cuda:{n}"),
-            Self::TensorRt(n) => write!(f, "tensorrt:{n}"),
+        match *self {
+            Self::Cpu => Device::Cpu.fmt(f),
+            Self::Cuda { gpu, tf32 } => Device::Cuda { gpu, tf32 }.fmt(f),
+            Self::TensorRt { gpu, half } => Device::TensorRt { gpu, half }.fmt(f),
         }
     }
 }
@@ -102,7 +123,29 @@ pub struct OpenGraph {
     pub session: Session,
     /// What it runs on.
     pub provider: Provider,
-    file: PathBuf,
+    pub(super) file: PathBuf,
+    /// What the last run was asked for: the next one mostly is asked the same.
+    wanted: Option<Wanted>,
+}
+
+/// Outputs of a run; those that nobody asked for are not computed.
+struct Wanted {
+    names: Vec<String>,
+    options: RunOptions<HasSelectedOutputs>,
+}
+
+impl Wanted {
+    fn new(names: &[&str]) -> ort::Result<Self> {
+        let selected = names.iter().fold(OutputSelector::no_default(), |all, name| all.with(*name));
+        let names = names.iter().map(ToString::to_string).collect();
+        Ok(Self { names, options: RunOptions::new()?.with_outputs(selected) })
+    }
+}
+
+impl fmt::Debug for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.names)
+    }
 }
 
 /// Opens a graph of a package.
@@ -115,6 +158,16 @@ pub fn open(
     file: &FileName,
     options: &SessionOptions,
 ) -> Result<OpenGraph, SessionError> {
+    open_for(package, file, options, Calls::Free)
+}
+
+/// The same for `calls` of a certain kind.
+pub(super) fn open_for(
+    package: &Package,
+    file: &FileName,
+    options: &SessionOptions,
+    calls: Calls,
+) -> Result<OpenGraph, SessionError> {
     let contract =
         package.manifest().model.contracts().into_iter().find(|contract| contract.file == *file);
     let path = package.path(file);
@@ -122,7 +175,7 @@ pub fn open(
         Place::Dir(_) => Source { path: &path, bytes: None },
         Place::BuiltIn(_) => Source { path: &path, bytes: Some(package.read(file)?) },
     };
-    let graph = open_source(&source, options)?;
+    let graph = open_source(&source, options, calls)?;
     if let Some(contract) = contract {
         contract::prove(&contract, &signature(&graph.session))
             .map_err(|mismatch| ModelError::Contract { file: path, mismatch })?;
@@ -137,21 +190,25 @@ struct Source<'a> {
 }
 
 /// Opens a graph without a manifest to prove it against.
-fn open_source(source: &Source<'_>, options: &SessionOptions) -> Result<OpenGraph, SessionError> {
+fn open_source(
+    source: &Source<'_>,
+    options: &SessionOptions,
+    calls: Calls,
+) -> Result<OpenGraph, SessionError> {
     let (provider, automatic) = match options.device {
         Device::Cpu => (Provider::Cpu, false),
-        Device::Cuda(n) => (Provider::Cuda(n), false),
-        Device::TensorRt(n) => (Provider::TensorRt(n), false),
+        Device::Cuda { gpu, tf32 } => (Provider::Cuda { gpu, tf32 }, false),
+        Device::TensorRt { gpu, half } => (Provider::TensorRt { gpu, half }, false),
         Device::Auto => {
             runtime::environment()?;
             let cuda = ep::CUDA::is_available().unwrap_or(false);
-            (if cuda { Provider::Cuda(0) } else { Provider::Cpu }, cuda)
+            (if cuda { Provider::Cuda { gpu: 0, tf32: false } } else { Provider::Cpu }, cuda)
         }
     };
-    match open_on(source, provider, options) {
+    match open_on(source, provider, options, calls) {
         Err(SessionError::Device { problem, .. }) if automatic => {
             tracing::warn!("no GPU can be used ({problem}); running on the CPU");
-            open_on(source, Provider::Cpu, options)
+            open_on(source, Provider::Cpu, options, calls)
         }
         other => other,
     }
@@ -161,6 +218,7 @@ fn open_on(
     source: &Source<'_>,
     provider: Provider,
     options: &SessionOptions,
+    calls: Calls,
 ) -> Result<OpenGraph, SessionError> {
     let (environment, _) = runtime::environment()?;
     let file = source.path;
@@ -168,7 +226,7 @@ fn open_on(
     let builder =
         configure(Session::builder(&environment).map_err(|e| refused(e.to_string()))?, options)
             .map_err(|e| refused(e.to_string()))?;
-    let providers = providers(provider);
+    let providers = providers(provider, calls);
     let unusable = |error: &dyn fmt::Display| SessionError::Device {
         device: options.device,
         problem: error.to_string(),
@@ -181,13 +239,13 @@ fn open_on(
     let session = opened.map_err(|error| {
         // A GPU that is missing is found only now. A graph that is at fault itself would not open
         // on the CPU either.
-        if provider != Provider::Cpu && open_on(source, Provider::Cpu, options).is_ok() {
+        if provider != Provider::Cpu && open_on(source, Provider::Cpu, options, calls).is_ok() {
             unusable(&error)
         } else {
             refused(error.to_string())
         }
     })?;
-    Ok(OpenGraph { session, provider, file: file.into() })
+    Ok(OpenGraph { session, provider, file: file.into(), wanted: None })
 }
 
 fn configure(builder: SessionBuilder, options: &SessionOptions) -> ort::Result<SessionBuilder> {
@@ -200,18 +258,6 @@ fn configure(builder: SessionBuilder, options: &SessionOptions) -> ort::Result<S
         .with_memory_pattern(false)?
         .with_intra_op_spinning(false)?
         .with_inter_op_spinning(false)?)
-}
-
-fn providers(provider: Provider) -> Vec<ExecutionProviderDispatch> {
-    let cuda = |n: u16| ep::CUDA::default().with_device_id(n.into()).build().error_on_failure();
-    match provider {
-        Provider::Cpu => vec![],
-        Provider::Cuda(n) => vec![cuda(n)],
-        Provider::TensorRt(n) => {
-            let tensorrt = ep::TensorRT::default().with_device_id(n.into());
-            vec![tensorrt.build().error_on_failure(), cuda(n)]
-        }
-    }
 }
 
 /// What a session says of its own inputs and outputs.
@@ -244,6 +290,35 @@ impl OpenGraph {
         inputs: &[Input<'_>],
         outputs: &[&str],
     ) -> Result<Vec<Tensor>, SessionError> {
+        self.run_into(inputs, outputs, Vec::new())
+    }
+
+    /// The same into the memory of `spare`, what an earlier run gave.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn run_into(
+        &mut self,
+        inputs: &[Input<'_>],
+        outputs: &[&str],
+        spare: Vec<Tensor>,
+    ) -> Result<Vec<Tensor>, SessionError> {
+        let mut spare = spare.into_iter();
+        self.run_with(inputs, outputs, |shape, data| {
+            let dims = shape.iter().map(|&d| usize::try_from(d).unwrap_or(0));
+            let mut tensor = spare.next().unwrap_or_default();
+            tensor.refill(dims, data).then_some(tensor)
+        })
+    }
+
+    /// The same with what `take` makes of each output's shape and values, in the runtime's own
+    /// memory; `None` is a fault.
+    pub(super) fn run_with<T>(
+        &mut self,
+        inputs: &[Input<'_>],
+        outputs: &[&str],
+        mut take: impl FnMut(&[i64], &[f32]) -> Option<T>,
+    ) -> Result<Vec<T>, SessionError> {
         let file = &self.file;
         let failed = |problem: String| SessionError::Run { file: file.clone(), problem };
         let mut values: Vec<(&str, SessionInputValue<'_>)> = Vec::with_capacity(inputs.len());
@@ -252,19 +327,23 @@ impl OpenGraph {
             let value = value.map_err(|e| failed(format!("input `{name}`: {e}")))?;
             values.push((name, value.into()));
         }
-        // Outputs that nobody asked for are not computed.
-        let wanted = outputs.iter().fold(OutputSelector::no_default(), |all, name| all.with(*name));
-        let options = RunOptions::new().map_err(|e| failed(e.to_string()))?.with_outputs(wanted);
-        let results = self.session.run_with_options(values, &options);
+        let chosen = self.wanted.as_ref().filter(|w| w.names.iter().eq(outputs));
+        if chosen.is_none() {
+            let wanted = Wanted::new(outputs).map_err(|e| failed(e.to_string()))?;
+            self.wanted = Some(wanted);
+        }
+        let results = match &self.wanted {
+            Some(wanted) => self.session.run_with_options(values, &wanted.options),
+            None => self.session.run(values),
+        };
         let results = results.map_err(|e| failed(e.to_string()))?;
-        let copy = |name: &&str| {
+        let taken = |name: &&str| {
             let value = results.get(name).ok_or_else(|| failed(format!("no output `{name}`")))?;
             let (shape, data) =
                 value.try_extract_tensor::<f32>().map_err(|e| failed(e.to_string()))?;
-            let dims: Vec<_> = shape.iter().map(|&d| usize::try_from(d).unwrap_or(0)).collect();
-            Tensor::new(&dims, data.to_vec())
+            take(shape, data)
                 .ok_or_else(|| failed(format!("output `{name}` does not fit its shape")))
         };
-        outputs.iter().map(copy).collect()
+        outputs.iter().map(taken).collect()
     }
 }

@@ -1,6 +1,7 @@
 //! The three graphs of a streaming speaker package, run by whoever owns them.
 
 use super::session::{OpenGraph, Provider, SessionError, SessionOptions, open};
+use super::stack::{jobs_at_once, joined, split, together};
 use crate::core::geometry::Rect;
 use crate::models::Package;
 use crate::models::manifest::{AudioRecipe, SpeakerManifest};
@@ -18,6 +19,16 @@ pub struct SpeakerGraphs {
     audio: OpenGraph,
     head: OpenGraph,
     compete: Option<OpenGraph>,
+    jobs_at_once: usize,
+}
+
+/// Rows of one stream's sound for the sound encoder.
+#[derive(Debug)]
+pub struct SoundJob {
+    /// `ticks` × rows a tick × row width.
+    pub rows: Vec<f32>,
+    /// Ticks, those for context included.
+    pub ticks: usize,
 }
 
 /// The sizes that a manifest states.
@@ -66,10 +77,12 @@ impl SpeakerGraphs {
     /// Where it is no speaker package, or a graph cannot be opened or is not what it should be.
     pub fn open(package: &Package, options: &SessionOptions) -> Result<Self, SessionError> {
         let manifest = package.speaker()?.clone();
+        let face = open(package, &manifest.face.file, options)?;
         Ok(Self {
             package: package.manifest().common.name.clone(),
             shape: shape_of(&manifest),
-            face: open(package, &manifest.face.file, options)?,
+            jobs_at_once: jobs_at_once(face.provider),
+            face,
             audio: open(package, &manifest.audio.file, options)?,
             head: open(package, &manifest.head.file, options)?,
             compete: match &manifest.compete {
@@ -94,104 +107,178 @@ impl SpeakerGraphs {
         ModelFault { package: package.to_owned(), graph, reason: error.to_string() }
     }
 
-    /// Encodes new frames of several tracks; all jobs have the same number of ticks.
+    /// Jobs that go through a graph in one run at most.
+    pub const fn jobs_at_once(&self) -> usize {
+        self.jobs_at_once
+    }
+
+    /// The same with another number of jobs in one run than the provider's own.
+    #[must_use]
+    pub const fn with_jobs_at_once(mut self, jobs: usize) -> Self {
+        self.jobs_at_once = jobs;
+        self
+    }
+
+    /// Encodes new frames of several tracks; those with as many ticks each go together.
     ///
     /// # Errors
     /// Where the runtime fails.
     pub fn encode_faces(&mut self, jobs: Vec<FaceJob>) -> Result<Vec<FaceFeatures>, ModelFault> {
-        // On a CPU a batch over tracks gains nothing and costs copies of every state.
-        jobs.into_iter().map(|job| self.encode_face(job)).collect()
+        let key = |job: &FaceJob| (job.valid.len(), job.contributions);
+        together(jobs, self.jobs_at_once, key, |jobs| self.encode_stack(jobs))
     }
 
-    fn encode_face(&mut self, job: FaceJob) -> Result<FaceFeatures, ModelFault> {
+    /// One run for jobs of as many ticks each.
+    fn encode_stack(&mut self, jobs: &[FaceJob]) -> Result<Vec<FaceFeatures>, ModelFault> {
         let (face, px) = (&self.manifest.face, self.shape.crop_px);
-        let ticks = job.valid.len();
-        let frames: Vec<f32> = job.crops.iter().map(|v| f32::from(*v)).collect();
-        let frame_dims = [1, ticks, px, px];
-        let valid_dims = [1, ticks];
+        let (tracks, ticks) = (jobs.len(), jobs.first().map_or(0, |job| job.valid.len()));
+        let mut frames = Vec::with_capacity(jobs.iter().map(|job| job.crops.len()).sum());
+        for job in jobs {
+            frames.extend(job.crops.iter().map(|v| f32::from(*v)));
+        }
+        let valid = joined(jobs.iter().map(|job| &job.valid[..]));
+        let state =
+            |i| joined(jobs.iter().map(move |j| j.state.0.get(i).map_or(&[][..], Vec::as_slice)));
+        let states: Vec<_> = (0..face.states.len()).map(state).collect();
+        let frame_dims = [tracks, ticks, px, px];
+        let valid_dims = [tracks, ticks];
         let state_dims: Vec<Vec<usize>> =
-            face.states.iter().map(|s| [&[1], s.shape.as_slice()].concat()).collect();
+            face.states.iter().map(|s| [&[tracks], s.shape.as_slice()].concat()).collect();
         let mut inputs = vec![
             (face.frames.as_str(), &frame_dims[..], &frames[..]),
-            (face.valid.as_str(), &valid_dims[..], &job.valid[..]),
+            (face.valid.as_str(), &valid_dims[..], &valid[..]),
         ];
-        for ((state, dims), values) in face.states.iter().zip(&state_dims).zip(&job.state.0) {
+        for ((state, dims), values) in face.states.iter().zip(&state_dims).zip(&states) {
             inputs.push((state.input.as_str(), dims, values));
         }
         let mut outputs = vec![face.embedding.name.as_str(), face.map.name.as_str()];
         outputs.extend(face.gate.iter().map(|g| g.as_str()));
-        let shares = face.contributions.as_ref().filter(|_| job.contributions);
+        let asked = jobs.iter().any(|job| job.contributions);
+        let shares = face.contributions.as_ref().filter(|_| asked);
         outputs.extend(shares.map(|s| s.as_str()));
         outputs.extend(face.states.iter().map(|s| s.output.as_str()));
-        let results = self.face.run(&inputs, &outputs);
-        let mut results = results
-            .map_err(|e| Self::fault(&self.package, "face", &e))?
-            .into_iter()
-            .map(|t| t.into_values());
-        let embeddings = results.next().unwrap_or_default();
-        let maps = results.next().unwrap_or_default();
-        let gates = face.gate.as_ref().and_then(|_| results.next());
-        let contributions = shares.and_then(|_| results.next());
-        let state = FaceState(results.collect());
-        Ok(FaceFeatures { state, embeddings, maps, gates, contributions })
+        let rows = vec![1; tracks];
+        let results = self.face.run_with(&inputs, &outputs, |_, values| split(values, &rows));
+        let results = results.map_err(|e| Self::fault(&self.package, "face", &e))?;
+        let mut parts = results.into_iter().map(Vec::into_iter);
+        let mut next = || parts.next().unwrap_or_default();
+        let (mut embeddings, mut maps) = (next(), next());
+        let mut gates = face.gate.as_ref().map(|_| next());
+        let mut contributions = shares.map(|_| next());
+        let mut states: Vec<_> = parts.collect();
+        let features = |_| FaceFeatures {
+            embeddings: embeddings.next().unwrap_or_default(),
+            maps: maps.next().unwrap_or_default(),
+            gates: gates.as_mut().and_then(Iterator::next),
+            contributions: contributions.as_mut().and_then(Iterator::next),
+            state: FaceState(states.iter_mut().filter_map(Iterator::next).collect()),
+        };
+        Ok((0..tracks).map(features).collect())
     }
 
-    /// Encodes rows of sound.
+    /// Encodes rows of sound: `ticks` × rows a tick × row width to `ticks` × embedding.
     ///
     /// # Errors
     /// Where the runtime fails.
     pub fn encode_sound(&mut self, rows: &[f32], ticks: usize) -> Result<Vec<f32>, ModelFault> {
+        Ok(self.encode_rows(rows, 1, ticks)?.pop().unwrap_or_default())
+    }
+
+    /// Encodes rows of sound of several streams; those of as many ticks each go together.
+    ///
+    /// # Errors
+    /// Where the runtime fails.
+    pub fn encode_sounds(&mut self, jobs: Vec<SoundJob>) -> Result<Vec<Vec<f32>>, ModelFault> {
+        let key = |job: &SoundJob| job.ticks;
+        together(jobs, self.jobs_at_once, key, |jobs| {
+            let rows = joined(jobs.iter().map(|job| &job.rows[..]));
+            self.encode_rows(&rows, jobs.len(), jobs.first().map_or(0, |job| job.ticks))
+        })
+    }
+
+    fn encode_rows(
+        &mut self,
+        rows: &[f32],
+        streams: usize,
+        ticks: usize,
+    ) -> Result<Vec<Vec<f32>>, ModelFault> {
         let audio = &self.manifest.audio;
-        let dims = [1, ticks * self.shape.rows_per_tick, self.shape.row_width];
-        let results =
-            self.audio.run(&[(audio.rows.as_str(), &dims, rows)], &[audio.embedding.name.as_str()]);
+        let dims = [streams, ticks * self.shape.rows_per_tick, self.shape.row_width];
+        let (inputs, outputs) =
+            ([(audio.rows.as_str(), &dims[..], rows)], [audio.embedding.name.as_str()]);
+        let each = vec![1; streams];
+        let results = self.audio.run_with(&inputs, &outputs, |_, values| split(values, &each));
         let results = results.map_err(|e| Self::fault(&self.package, "audio", &e))?;
-        Ok(results.into_iter().next().map(|t| t.into_values()).unwrap_or_default())
+        Ok(results.into_iter().next().unwrap_or_default())
     }
 
     /// Runs the head.
     ///
     /// # Errors
     /// Where the runtime fails.
-    pub fn judge(&mut self, job: &HeadJob) -> Result<HeadResult, ModelFault> {
+    pub fn judge_all(&mut self, jobs: Vec<HeadJob>) -> Result<Vec<HeadResult>, ModelFault> {
+        together(jobs, self.jobs_at_once, |job| job.ticks, |jobs| self.judge_stack(jobs))
+    }
+
+    /// One run for windows of as many ticks each.
+    fn judge_stack(&mut self, jobs: &[HeadJob]) -> Result<Vec<HeadResult>, ModelFault> {
         let head = &self.manifest.head;
-        let dims = [job.rows, job.ticks, self.shape.embedding];
-        let state_dims = [job.rows, self.shape.forward_state];
+        let rows: Vec<usize> = jobs.iter().map(|job| job.rows).collect();
+        let (all, ticks) = (rows.iter().sum(), jobs.first().map_or(0, |job| job.ticks));
+        let dims = [all, ticks, self.shape.embedding];
+        let state_dims = [all, self.shape.forward_state];
+        let audio = joined(jobs.iter().map(|job| &job.audio[..]));
+        let face = joined(jobs.iter().map(|job| &job.face[..]));
+        let forward = joined(jobs.iter().map(|job| &job.forward[..]));
         let inputs = [
-            (head.audio.as_str(), &dims[..], &job.audio[..]),
-            (head.face.as_str(), &dims[..], &job.face[..]),
-            (head.forward_state.name.as_str(), &state_dims[..], &job.forward[..]),
+            (head.audio.as_str(), &dims[..], &audio[..]),
+            (head.face.as_str(), &dims[..], &face[..]),
+            (head.forward_state.name.as_str(), &state_dims[..], &forward[..]),
         ];
         let mut outputs = vec![head.score.as_str(), head.forward_states.as_str()];
         outputs.extend(head.gate.iter().map(|g| g.name.as_str()));
-        let results = self.head.run(&inputs, &outputs);
-        let mut results = results
-            .map_err(|e| Self::fault(&self.package, "head", &e))?
-            .into_iter()
-            .map(|t| t.into_values());
-        Ok(HeadResult {
-            logits: results.next().unwrap_or_default(),
-            forward: results.next().unwrap_or_default(),
-            gates: results.next(),
-        })
+        let results = self.head.run_with(&inputs, &outputs, |_, values| split(values, &rows));
+        let results = results.map_err(|e| Self::fault(&self.package, "head", &e))?;
+        let mut parts = results.into_iter().map(Vec::into_iter);
+        let (mut logits, mut forward) =
+            (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let mut gates = parts.next();
+        let result = |_| HeadResult {
+            logits: logits.next().unwrap_or_default(),
+            forward: forward.next().unwrap_or_default(),
+            gates: gates.as_mut().and_then(Iterator::next),
+        };
+        Ok((0..jobs.len()).map(result).collect())
     }
 
-    /// Lets one face compete with its best rival.
+    /// Lets faces compete, each with its best rival.
     ///
     /// # Errors
     /// Where the runtime fails.
-    pub fn compete(&mut self, job: CompeteJob) -> Result<Vec<f32>, ModelFault> {
+    pub fn compete_all(&mut self, jobs: Vec<CompeteJob>) -> Result<Vec<Vec<f32>>, ModelFault> {
         let (Some(graph), Some(names)) = (&mut self.compete, &self.manifest.compete) else {
-            return Ok(job.score);
+            return Ok(jobs.into_iter().map(|job| job.score).collect());
         };
-        let dims = [1, job.score.len()];
-        let inputs = [
-            (names.score.as_str(), &dims[..], &job.score[..]),
-            (names.rival.as_str(), &dims[..], &job.rival[..]),
-            (names.present.as_str(), &dims[..], &job.present[..]),
-        ];
-        let results = graph.run(&inputs, &[names.out.as_str()]);
-        let results = results.map_err(|e| Self::fault(&self.package, "compete", &e))?;
-        Ok(results.into_iter().next().map(|t| t.into_values()).unwrap_or_default())
+        together(
+            jobs,
+            self.jobs_at_once,
+            |job| job.score.len(),
+            |jobs| {
+                let dims = [jobs.len(), jobs.first().map_or(0, |job| job.score.len())];
+                let score = joined(jobs.iter().map(|job| &job.score[..]));
+                let rival = joined(jobs.iter().map(|job| &job.rival[..]));
+                let present = joined(jobs.iter().map(|job| &job.present[..]));
+                let inputs = [
+                    (names.score.as_str(), &dims[..], &score[..]),
+                    (names.rival.as_str(), &dims[..], &rival[..]),
+                    (names.present.as_str(), &dims[..], &present[..]),
+                ];
+                let each = vec![1; jobs.len()];
+                let out = [names.out.as_str()];
+                let results = graph.run_with(&inputs, &out, |_, values| split(values, &each));
+                let results = results.map_err(|e| Self::fault(&self.package, "compete", &e))?;
+                Ok(results.into_iter().next().unwrap_or_default())
+            },
+        )
     }
 }

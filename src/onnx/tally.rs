@@ -40,7 +40,7 @@ impl Graph {
 /// One kind's counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Count {
-    /// Calls of the graph.
+    /// Calls; what was asked at once, of several tracks or streams, is one.
     pub calls: u64,
     /// What went through it, see [`Graph`].
     pub items: u64,

@@ -3,7 +3,8 @@
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use super::report::{ElementFound, EncoderFound, Media};
+use super::report::{DecoderFound, ElementFound, EncoderFound, Media};
+use crate::gst::decoders;
 use crate::gst::elements::{WANTED, is_installed};
 use crate::gst::encoder::{EncoderWishes, VideoCodec, describe};
 
@@ -30,8 +31,20 @@ pub(super) fn look() -> Media {
             encoder(VideoCodec::H264, "H.264", "mp4, mov, mkv", true),
             encoder(VideoCodec::Vp9, "VP9", "webm", false),
         ],
+        decoders: [("H.264", "video/x-h264"), ("H.265", "video/x-h265")]
+            .into_iter()
+            .filter_map(|(codec, media)| decoder(codec, media))
+            .collect(),
         broken_plugins: broken_plugins(),
     }
+}
+
+/// What decodes `media`; what is wanted and missing is told with the other elements.
+fn decoder(codec: &'static str, media: &str) -> Option<DecoderFound> {
+    let mut found = decoders::ranked(media).into_iter();
+    let element = found.next()?;
+    let runs_on = decoders::describe(&element);
+    Some(DecoderFound { codec, element, runs_on, others: found.collect() })
 }
 
 fn encoder(

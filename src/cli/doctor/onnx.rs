@@ -85,7 +85,7 @@ pub(super) fn look(detector: Option<&Package>) -> Runtime {
         Some(open(package, file, &SessionOptions { device, intra_threads: 1 }).map(|g| g.provider))
     };
     let has_cuda = found.providers.iter().any(|p| p.device == Some("cuda"));
-    match has_cuda.then(|| run(Device::Cuda(0))).flatten() {
+    match has_cuda.then(|| run(Device::Cuda { gpu: 0, tf32: false })).flatten() {
         Some(Ok(provider)) => found.auto_device = Some(provider.to_string()),
         Some(Err(error)) => {
             // The library breaks its lines wherever it likes.

@@ -35,6 +35,7 @@ pub(super) struct Media {
     pub mend: Option<String>,
     pub elements: Vec<ElementFound>,
     pub encoders: Vec<EncoderFound>,
+    pub decoders: Vec<DecoderFound>,
     /// Plugin files that GStreamer found but could not load.
     pub broken_plugins: Vec<String>,
 }
@@ -63,6 +64,17 @@ pub(super) struct EncoderFound {
     /// Why it cannot be used.
     pub problem: Option<String>,
     pub required: bool,
+}
+
+/// The decoder that is tried first for a codec.
+#[derive(Debug, Serialize)]
+pub(super) struct DecoderFound {
+    pub codec: &'static str,
+    pub element: String,
+    /// CPU, or which kind of GPU.
+    pub runs_on: &'static str,
+    /// What is tried after it, in this order.
+    pub others: Vec<String>,
 }
 
 /// What runs the models.

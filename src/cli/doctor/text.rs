@@ -73,6 +73,14 @@ fn media(out: &mut String, media: &Media) {
     for encoder in &media.encoders {
         encoder_line(out, encoder);
     }
+    for decoder in &media.decoders {
+        let mut text =
+            format!("{} decoder: {} ({})", decoder.codec, decoder.element, decoder.runs_on);
+        if !decoder.others.is_empty() {
+            let _ = write!(text, "; then: {}", decoder.others.join(" "));
+        }
+        line(out, Mark::Ok, &text);
+    }
     for plugin in &media.broken_plugins {
         line(
             out,

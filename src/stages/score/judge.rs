@@ -58,8 +58,18 @@ struct Past {
     contributions: Option<Vec<f32>>,
 }
 
+/// A window that the head was asked about.
+#[derive(Debug)]
+pub struct Asked {
+    given: Given,
+    /// Ticks of the window, the past included.
+    ticks: usize,
+    /// Ticks that get a verdict, the first ones after the past.
+    emit: usize,
+}
+
 /// A window on its way into the head.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Given {
     /// Ticks before the first one without a verdict.
     past: usize,
@@ -104,13 +114,29 @@ impl Judge {
         (window, mode): (Window, Mode),
         out: &mut impl Extend<TickVerdict>,
     ) -> Result<(), ModelFault> {
+        while let Some((job, asked)) = self.ask(lane, hearing, window, out) {
+            let result = model.judge(job)?;
+            out.extend(self.answer(lane, hearing, model, mode, (asked, &result))?);
+        }
+        Ok(())
+    }
+
+    /// The next window for the head, and what [`Self::answer`] needs beside the head's result;
+    /// `None` until more has come. Ticks that cannot be scored go to `out` at once.
+    pub fn ask(
+        &mut self,
+        lane: &mut Lane,
+        hearing: &Hearing,
+        window: Window,
+        out: &mut impl Extend<TickVerdict>,
+    ) -> Option<(HeadJob, Asked)> {
         loop {
             let until = lane.encoded_until();
             if self.next >= until {
-                return Ok(());
+                return None;
             }
             match hearing.at(self.next) {
-                Heard::NotYet => return Ok(()),
+                Heard::NotYet => return None,
                 Heard::Nothing(why) => {
                     // No window spans a gap.
                     self.forward.fill(0.0);
@@ -119,11 +145,8 @@ impl Judge {
                     self.next = self.next.offset(1);
                 }
                 Heard::Sound(_) => {
-                    let Some((ticks, emit)) = self.extent(lane, hearing, until, window) else {
-                        return Ok(());
-                    };
-                    let verdicts = self.window(lane, hearing, model, mode, ticks, emit)?;
-                    out.extend(verdicts);
+                    let (ticks, emit) = self.extent(lane, hearing, until, window)?;
+                    return Some(self.window(lane, hearing, ticks, emit));
                 }
             }
         }
@@ -177,24 +200,39 @@ impl Judge {
     }
 
     fn window(
-        &mut self,
-        lane: &mut Lane,
+        &self,
+        lane: &Lane,
         hearing: &Hearing,
-        model: &mut dyn SpeakerModel,
-        mode: Mode,
         ticks: usize,
         emit: usize,
-    ) -> Result<Vec<TickVerdict>, ModelFault> {
+    ) -> (HeadJob, Asked) {
         let given = self.gather(lane, hearing, ticks);
-        let (skip, ticks) = (given.past, given.past + ticks);
+        let ticks = given.past + ticks;
         let (deaf, blind) = (vec![0.0; given.audio.len()], vec![0.0; given.face.len()]);
-        let result = model.judge(HeadJob {
+        let job = HeadJob {
             rows: 3,
             ticks,
             audio: [&given.audio[..], &deaf, &given.audio].concat(),
             face: [&given.face[..], &given.face, &blind].concat(),
             forward: self.forward.repeat(3),
-        })?;
+        };
+        (job, Asked { given, ticks, emit })
+    }
+
+    /// The verdicts of a window that was asked for, from the head's result.
+    ///
+    /// # Errors
+    /// Where the model fails at what the mode asks beyond that.
+    pub fn answer(
+        &mut self,
+        lane: &mut Lane,
+        hearing: &Hearing,
+        model: &mut dyn SpeakerModel,
+        mode: Mode,
+        (asked, result): (Asked, &HeadResult),
+    ) -> Result<Vec<TickVerdict>, ModelFault> {
+        let Asked { given, ticks, emit } = asked;
+        let skip = given.past;
         let effects = if mode.needs_effects() {
             let window = Stretch {
                 ticks,
@@ -203,7 +241,7 @@ impl Judge {
                 forward: &self.forward,
                 contributions: &given.contributions,
             };
-            ablate::effects(model, window, skip..skip + emit, &result)?
+            ablate::effects(model, window, skip..skip + emit, result)?
         } else {
             Vec::new()
         };
@@ -216,7 +254,7 @@ impl Judge {
             let channels = shape.map_channels;
             let effects = effects.get(at * channels..(at + 1) * channels);
             let evidence = std::mem::replace(&mut encoded.evidence, Evidence::None);
-            let heat = self.heat(shape, mode, evidence, t, &result, effects);
+            let heat = self.heat(shape, mode, evidence, t, result, effects);
             verdicts.push(TickVerdict {
                 tick: self.next,
                 z: Some(z),

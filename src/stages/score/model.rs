@@ -192,11 +192,26 @@ pub trait SpeakerModel: Send {
     /// Where the runtime fails.
     fn judge(&mut self, job: HeadJob) -> Result<HeadResult, ModelFault>;
 
+    /// Runs the head over windows of several tracks.
+    ///
+    /// # Errors
+    /// Where the runtime fails.
+    fn judge_all(&mut self, jobs: Vec<HeadJob>) -> Result<Vec<HeadResult>, ModelFault> {
+        jobs.into_iter().map(|job| self.judge(job)).collect()
+    }
+
     /// The face's T logits after competition; asked only where the shape says that faces compete.
     ///
     /// # Errors
     /// Where the runtime fails.
     fn compete(&mut self, job: CompeteJob) -> Result<Vec<f32>, ModelFault> {
         Ok(job.score)
+    }
+    /// The same for several faces.
+    ///
+    /// # Errors
+    /// Where the runtime fails.
+    fn compete_all(&mut self, jobs: Vec<CompeteJob>) -> Result<Vec<Vec<f32>>, ModelFault> {
+        jobs.into_iter().map(|job| self.compete(job)).collect()
     }
 }

@@ -9,6 +9,7 @@
 //! competition: then nothing is held at all. Tracks of two epochs are never rivals.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 
 use smallvec::SmallVec;
 
@@ -76,13 +77,17 @@ impl Rivals {
         let held = |w: &Waiting| until(w.epoch).filter(|_| past_ticks.is_some());
         let best = past_ticks.map(|_| Best::of(self.tracks.values())).unwrap_or_default();
         let mut news = Vec::new();
+        let (mut jobs, mut places) = (Vec::new(), Vec::new());
         for (&track, waiting) in &mut self.tracks {
             let until = held(waiting);
             let ready = waiting.pending.iter().take_while(|v| until.is_none_or(|u| v.tick < u));
             let ready = ready.count();
-            let mut verdicts: Vec<TickVerdict> = waiting.pending.drain(..ready).collect();
+            let verdicts: Vec<TickVerdict> = waiting.pending.drain(..ready).collect();
             if let Some(past_ticks) = past_ticks {
-                waiting.compete(&mut verdicts, &best, model, past_ticks)?;
+                for duel in waiting.duels(&verdicts, &best, past_ticks) {
+                    jobs.push(duel.job);
+                    places.push((news.len(), duel.skip, duel.over));
+                }
             }
             let complete = waiting.complete && waiting.pending.is_empty();
             if complete || !verdicts.is_empty() {
@@ -90,20 +95,34 @@ impl Rivals {
             }
         }
         self.tracks.retain(|_, w| !(w.complete && w.pending.is_empty()));
+        if !jobs.is_empty() {
+            for ((at, skip, over), after) in places.into_iter().zip(model.compete_all(jobs)?) {
+                let verdicts = news.get_mut(at).map_or(&mut [][..], |n| &mut n.verdicts[over]);
+                for (verdict, z) in verdicts.iter_mut().zip(after.iter().skip(skip)) {
+                    verdict.p = Probability::from_logits(0.0, *z).ok_or(Unknown::NotScored);
+                }
+            }
+        }
         Ok(news)
     }
 }
 
+/// A stretch of one track's verdicts that competes.
+struct Duel {
+    job: CompeteJob,
+    /// Ticks of the job before the stretch.
+    skip: usize,
+    /// Which of the verdicts it is.
+    over: Range<usize>,
+}
+
 impl Waiting {
-    /// Puts the scores after competition into `verdicts`, stretch by stretch without a hole.
-    fn compete(
-        &mut self,
-        verdicts: &mut [TickVerdict],
-        best: &Best,
-        model: &mut dyn SpeakerModel,
-        past_ticks: usize,
-    ) -> Result<(), ModelFault> {
-        for stretch in verdicts.chunk_by_mut(|a, b| a.z.is_some() == b.z.is_some()) {
+    /// What competes of `verdicts`, stretch by stretch without a hole.
+    fn duels(&mut self, verdicts: &[TickVerdict], best: &Best, past_ticks: usize) -> Vec<Duel> {
+        let (mut duels, mut from) = (Vec::new(), 0);
+        for stretch in verdicts.chunk_by(|a, b| a.z.is_some() == b.z.is_some()) {
+            let over = from..from + stretch.len();
+            from = over.end;
             let seen: Vec<Seen> = stretch
                 .iter()
                 .filter_map(|v| Some(Seen { z: v.z?, rival: best.beside(self.epoch, v) }))
@@ -114,21 +133,19 @@ impl Waiting {
             }
             if seen.iter().any(|s| s.rival.is_some()) {
                 let all: Vec<Seen> = self.past.iter().chain(&seen).copied().collect();
-                let after = model.compete(CompeteJob {
+                let job = CompeteJob {
                     score: all.iter().map(|s| s.z).collect(),
                     rival: all.iter().map(|s| s.rival.unwrap_or(0.0)).collect(),
                     present: all.iter().map(|s| f32::from(s.rival.is_some())).collect(),
-                })?;
-                for (verdict, z) in stretch.iter_mut().zip(after.iter().skip(self.past.len())) {
-                    verdict.p = Probability::from_logits(0.0, *z).ok_or(Unknown::NotScored);
-                }
+                };
+                duels.push(Duel { job, skip: self.past.len(), over });
             }
             self.past.extend(seen);
             while self.past.len() > past_ticks {
                 self.past.pop_front();
             }
         }
-        Ok(())
+        duels
     }
 }
 

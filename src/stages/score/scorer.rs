@@ -192,12 +192,10 @@ impl Scorer {
         while self.encode()? {}
         let nothing = |track| TrackNews { track, verdicts: Vec::new(), complete: true };
         let mut news: Vec<TrackNews> = self.unscored.drain(..).map(nothing).collect();
-        let how = (self.settings.window, self.settings.mode);
+        let mut judged = self.judge()?;
         for (track, open) in &mut self.open {
-            let mut verdicts = Vec::new();
-            let (lane, model) = (&mut open.lane, self.model.as_mut());
-            open.judge.advance(lane, &self.hearing, model, how, &mut verdicts)?;
-            let complete = lane.complete() && open.judge.next() >= lane.next();
+            let verdicts = judged.remove(track).unwrap_or_default();
+            let complete = open.lane.complete() && open.judge.next() >= open.lane.next();
             if complete || !verdicts.is_empty() {
                 self.rivals.push((*track, open.epoch), verdicts, complete);
             }
@@ -243,6 +241,35 @@ impl Scorer {
             }
         }
         Ok(true)
+    }
+
+    /// Every track's new verdicts; the next windows of all tracks go through the head together.
+    fn judge(&mut self) -> Result<BTreeMap<TrackId, Vec<TickVerdict>>, ModelFault> {
+        let ScorerSettings { window, mode, .. } = self.settings;
+        let (hearing, model) = (&self.hearing, self.model.as_mut());
+        let mut verdicts: BTreeMap<TrackId, Vec<TickVerdict>> = BTreeMap::new();
+        loop {
+            let (mut jobs, mut asked) = (Vec::new(), Vec::new());
+            for (track, Open { lane, judge, .. }) in &mut self.open {
+                let mut out = Vec::new();
+                if let Some((job, rest)) = judge.ask(lane, hearing, window, &mut out) {
+                    jobs.push(job);
+                    asked.push((*track, rest));
+                }
+                if !out.is_empty() {
+                    verdicts.entry(*track).or_default().extend(out);
+                }
+            }
+            if jobs.is_empty() {
+                return Ok(verdicts);
+            }
+            for ((track, asked), result) in asked.into_iter().zip(model.judge_all(jobs)?) {
+                if let Some(Open { lane, judge, .. }) = self.open.get_mut(&track) {
+                    let new = judge.answer(lane, hearing, model, mode, (asked, &result))?;
+                    verdicts.entry(track).or_default().extend(new);
+                }
+            }
+        }
     }
 
     fn forget(&mut self) {

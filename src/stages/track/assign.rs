@@ -38,6 +38,10 @@ pub fn assign(expected: &[Expected], seen: &[FaceBox]) -> Vec<Option<usize>> {
     }
     let weight = |t: usize, d: usize| (likeness(&expected[t], &seen[d]) * SCALE) as i64;
     let mut found = vec![None; expected.len()];
+    if undisputed(expected.len(), seen.len(), weight, &mut found) {
+        return found;
+    }
+    found.fill(None);
     // The solver wants no more rows than columns.
     if expected.len() <= seen.len() {
         let w = Matrix::from_fn(expected.len(), seen.len(), |(t, d)| weight(t, d));
@@ -53,6 +57,23 @@ pub fn assign(expected: &[Expected], seen: &[FaceBox]) -> Vec<Option<usize>> {
         }
     }
     found
+}
+
+/// Gives every track its best detection; `false` where two want the same, so that all have to be
+/// weighed. What nobody disputes no solver could better.
+fn undisputed(
+    tracks: usize,
+    detections: usize,
+    weight: impl Fn(usize, usize) -> i64,
+    found: &mut [Option<usize>],
+) -> bool {
+    (0..tracks).all(|t| {
+        let best = (0..detections).map(|d| (weight(t, d), d)).max_by_key(|(weight, _)| *weight);
+        let best = best.filter(|(weight, _)| *weight > 0).map(|(_, d)| d);
+        let free = best.is_none() || found[..t].iter().all(|other| *other != best);
+        found[t] = best;
+        free
+    })
 }
 
 /// How alike a track and a detection are: 0 where they cannot be the same face, else above 0.
@@ -85,6 +106,8 @@ fn distance(a: Point, b: Point) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn face(x: f32, s: f32) -> FaceBox {
@@ -117,5 +140,20 @@ mod tests {
             [None, Some(0)]
         );
         assert_eq!(assign(&[at(0.0, 10.0)], &[]), [None]);
+    }
+
+    proptest! {
+        #[test]
+        fn what_nobody_disputes_is_what_the_solver_finds(
+            weights in prop::collection::vec(0i64..50, 12),
+            tracks in 1usize..4,
+        ) {
+            let weight = |t: usize, d: usize| weights[t * 4 + d];
+            let mut found = vec![None; tracks];
+            prop_assume!(undisputed(tracks, 4, weight, &mut found));
+            let w = Matrix::from_fn(tracks, 4, |(t, d)| weight(t, d));
+            let total: i64 = found.iter().enumerate().map(|(t, d)| d.map_or(0, |d| weight(t, d))).sum();
+            prop_assert_eq!(total, kuhn_munkres(&w).0);
+        }
     }
 }

@@ -1,0 +1,146 @@
+//! The bare engine: a package's graphs bound to fixed memory, on tensors that are ready.
+
+use std::time::Instant;
+
+use super::rate::{Pace, Rate};
+use crate::models::Package;
+use crate::models::manifest::{AudioRecipe, FileName, SpeakerManifest, State};
+use crate::onnx::bound::{BoundGraph, Plan, Port, StatePort};
+use crate::onnx::session::{SessionError, SessionOptions};
+use crate::run::RunError;
+
+/// Calls before the clock runs.
+const WARM_UP: usize = 2;
+
+/// Face encoder, head and sound encoder for a number of faces.
+pub struct Bare {
+    graphs: [BoundGraph; 3],
+    face_frames: usize,
+}
+
+fn engine(error: SessionError) -> RunError {
+    RunError::Engine(error.into())
+}
+
+fn port(name: &str, dims: &[usize]) -> Port {
+    Port { name: name.to_owned(), dims: dims.to_vec() }
+}
+
+impl Bare {
+    /// Binds the graphs of `package` for calls with `pictures` pictures of each of `faces` faces on
+    /// `streams` streams.
+    ///
+    /// # Errors
+    /// Where a graph cannot be opened or bound.
+    pub fn open(
+        package: &Package,
+        options: &SessionOptions,
+        (faces, streams): (usize, usize),
+        pictures: usize,
+    ) -> Result<Self, RunError> {
+        let manifest = package.speaker()?;
+        let bind = |file: &FileName, plan: &Plan| -> Result<BoundGraph, RunError> {
+            let mut graph = BoundGraph::open(package, file, options, plan).map_err(engine)?;
+            for at in 0..plan.inputs.len() {
+                graph.input(at).map_err(engine)?.fill(1.0);
+            }
+            Ok(graph)
+        };
+        let graphs = [
+            bind(&manifest.face.file, &face(manifest, faces, pictures))?,
+            bind(&manifest.head.file, &head(manifest, faces, pictures))?,
+            bind(&manifest.audio.file, &sound(manifest, streams, pictures))?,
+        ];
+        Ok(Self { graphs, face_frames: faces * pictures })
+    }
+
+    /// Whether the GPU replays all calls.
+    pub fn replayed(&self) -> bool {
+        self.graphs.iter().all(BoundGraph::replayed)
+    }
+
+    /// Whether the host's side is page-locked memory.
+    pub fn pinned(&self) -> bool {
+        self.graphs.iter().all(BoundGraph::pinned)
+    }
+
+    /// Makes calls, and says how fast they went.
+    ///
+    /// # Errors
+    /// Where the runtime fails.
+    pub fn rate(&mut self, pace: Pace) -> Result<Rate, RunError> {
+        for _ in 0..WARM_UP {
+            self.call()?;
+        }
+        let (began, mut calls) = (Instant::now(), Vec::new());
+        while !pace.is_over(began, calls.len()) {
+            let one = Instant::now();
+            self.call()?;
+            calls.push(one.elapsed());
+        }
+        let face_frames = calls.len() * self.face_frames;
+        Ok(Rate::new(calls, face_frames, began.elapsed()))
+    }
+
+    fn call(&mut self) -> Result<(), RunError> {
+        self.graphs.iter_mut().try_for_each(BoundGraph::run).map_err(engine)
+    }
+}
+
+fn face(manifest: &SpeakerManifest, faces: usize, pictures: usize) -> Plan {
+    let (face, side) = (&manifest.face, manifest.features.crop.size_px());
+    let map = &face.map;
+    let of = |name: &str, rest: &[usize]| port(name, &[&[faces, pictures], rest].concat());
+    let mut outputs = vec![
+        of(face.embedding.name.as_str(), &[face.embedding.width]),
+        of(map.name.as_str(), &[map.channels, map.height, map.width]),
+    ];
+    outputs.extend(face.gate.iter().map(|gate| of(gate.as_str(), &[map.channels])));
+    let state = |state: &State| StatePort {
+        input: state.input.as_str().to_owned(),
+        output: state.output.as_str().to_owned(),
+        dims: [&[faces], state.shape.as_slice()].concat(),
+    };
+    Plan {
+        inputs: vec![of(face.frames.as_str(), &[side, side]), of(face.valid.as_str(), &[])],
+        outputs,
+        states: face.states.iter().map(state).collect(),
+    }
+}
+
+/// One window for every face: what a live stream gives the head for so many new ticks.
+fn head(manifest: &SpeakerManifest, faces: usize, pictures: usize) -> Plan {
+    let head = &manifest.head;
+    let ticks = head.past_ticks + pictures + manifest.lookahead_ticks.live;
+    let embedding = manifest.face.embedding.width;
+    let state = head.forward_state.width;
+    let mut outputs = vec![port(head.score.as_str(), &[faces, ticks, 2])];
+    if head.past_ticks == 0 {
+        outputs.push(port(head.forward_states.as_str(), &[faces, ticks, state]));
+    }
+    let gates = head.gate.iter();
+    outputs.extend(gates.map(|gate| port(gate.name.as_str(), &[faces, ticks, gate.channels])));
+    Plan {
+        inputs: vec![
+            port(head.audio.as_str(), &[faces, ticks, embedding]),
+            port(head.face.as_str(), &[faces, ticks, embedding]),
+            port(head.forward_state.name.as_str(), &[faces, state]),
+        ],
+        outputs,
+        states: Vec::new(),
+    }
+}
+
+fn sound(manifest: &SpeakerManifest, streams: usize, pictures: usize) -> Plan {
+    let audio = &manifest.audio;
+    let ticks = pictures + 2 * audio.reach_ticks;
+    let (rows, width) = (ticks * AudioRecipe::ROWS_PER_TICK, manifest.features.audio.row_width());
+    Plan {
+        inputs: vec![port(audio.rows.as_str(), &[streams, rows, width])],
+        outputs: vec![port(
+            audio.embedding.name.as_str(),
+            &[streams, ticks, audio.embedding.width],
+        )],
+        states: Vec::new(),
+    }
+}

@@ -1,0 +1,237 @@
+//! Streams that share an engine, from pictures in memory to verdicts with heatmaps.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::rate::{Pace, Rate};
+use crate::core::evidence::TrackId;
+use crate::core::geometry::{Point, Rect};
+use crate::core::picture::{Chroma, Frame, LumaRange, Picture, PictureView, Plane};
+use crate::core::time::{Epoch, FrameRef, Pts, Tick};
+use crate::live::setting::CROP_LAG;
+use crate::models::manifest::{AudioRecipe, SpeakerManifest};
+use crate::onnx::engine::Engine;
+use crate::run::RunError;
+use crate::stages::features::audio_line::{AudioLine, Spectrum};
+use crate::stages::features::mfcc::{LogMel, Mfcc};
+use crate::stages::score::hearing::Hearing;
+use crate::stages::score::judge::Window;
+use crate::stages::score::model::ModelFault;
+use crate::stages::score::scorer::{Scorer, ScorerSettings};
+use crate::stages::track::{TrackedFace, TrackedFrame};
+
+/// A picture's width and height.
+const SIZE: (usize, usize) = (640, 360);
+/// Samples of sound for one picture: 16 kHz at 25 pictures a second.
+const SAMPLES: usize = 640;
+/// Hops before the clock runs beyond those that fill the head's past.
+const WARM_UP: usize = 4;
+
+/// A grey picture with structure.
+struct Pattern {
+    luma: Vec<u8>,
+    chroma: Vec<u8>,
+}
+
+impl Pattern {
+    fn new(seed: usize) -> Self {
+        let (width, height) = SIZE;
+        let value = |i: usize| {
+            let (x, y) = ((i % width) as f32 / 23.0, (i / width + seed) as f32 / 17.0);
+            (128.0 + 70.0 * x.sin() * y.cos()) as u8
+        };
+        Self {
+            luma: (0..width * height).map(value).collect(),
+            chroma: vec![128; width * height / 2],
+        }
+    }
+}
+
+impl Picture for Pattern {
+    fn view(&self) -> PictureView<'_> {
+        let (width, height) = SIZE;
+        PictureView {
+            width,
+            height,
+            luma: Plane { data: &self.luma, stride: width },
+            chroma: Chroma::Interleaved(Plane { data: &self.chroma, stride: width }),
+            range: LumaRange::Limited,
+            bt709: true,
+        }
+    }
+
+    fn byte_size(&self) -> usize {
+        self.luma.len() + self.chroma.len()
+    }
+
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+}
+
+/// `count` faces in a grid that fills the picture, moved a little from picture to picture.
+fn faces(count: usize, seq: usize) -> Vec<TrackedFace> {
+    let (width, height) = (SIZE.0 as f32, SIZE.1 as f32);
+    let columns = (count as f32 * width / height).sqrt().ceil().max(1.0);
+    let rows = (count as f32 / columns).ceil().max(1.0);
+    let (across, down) = (width / columns, height / rows);
+    let (half, sway) = (across.min(down) * 0.3, 2.0 * (seq as f32 / 9.0).sin());
+    let face = |i: usize| {
+        let (column, row) = (i as f32 % columns, (i as f32 / columns).floor());
+        let (x, y) = ((column.floor() + 0.5) * across + sway, (row + 0.5) * down - sway);
+        let at = |dx: f32, dy: f32| Point { x: x + dx * half, y: y + dy * half };
+        TrackedFace {
+            track: TrackId(u32::try_from(i + 1).unwrap_or(u32::MAX)),
+            rect: Rect::new(x - half, y - half, x + half, y + half),
+            landmarks: [at(-0.4, -0.3), at(0.4, -0.3), at(0.0, 0.0), at(-0.3, 0.4), at(0.3, 0.4)],
+            detected: true,
+        }
+    };
+    (0..count).map(face).collect()
+}
+
+/// What came of some pictures.
+#[derive(Clone, Copy, Debug, Default)]
+struct Verdicts {
+    scores: usize,
+    heatmaps: usize,
+}
+
+/// A stream with faces on it that never ends.
+struct Stream {
+    scorer: Scorer,
+    pictures: [Arc<dyn Picture>; 2],
+    faces: usize,
+    sound: Vec<i16>,
+    seq: usize,
+}
+
+impl Stream {
+    fn new(
+        engine: &Engine,
+        manifest: &SpeakerManifest,
+        faces: usize,
+        shown: &[Arc<dyn Picture>; 2],
+        pictures: usize,
+    ) -> Self {
+        let mode = manifest.explain.default_mode;
+        let settings = ScorerSettings {
+            window: Window { hop: pictures, lookahead: manifest.lookahead_ticks.live },
+            face_chunk: pictures,
+            crop_lag: CROP_LAG,
+            mode,
+            scale: manifest.explain.scale(mode),
+        };
+        let spectrum = match manifest.features.audio {
+            AudioRecipe::Mfcc13 => Spectrum::Mfcc(Box::new(Mfcc::new())),
+            AudioRecipe::LogMel40 => Spectrum::LogMel(Box::new(LogMel::new())),
+        };
+        let hearing = Hearing::new(Some(AudioLine::new(spectrum, Tick(0))), Tick(0));
+        let tone = |i: usize| ((i * i) as f32 / 40_000.0).sin() * 6_000.0;
+        Self {
+            scorer: Scorer::new(
+                Box::new(engine.speaker()),
+                settings,
+                hearing.in_chunks_of(pictures),
+                true,
+            ),
+            pictures: shown.clone(),
+            faces,
+            sound: (0..SAMPLES).map(|i| tone(i) as i16).collect(),
+            seq: 0,
+        }
+    }
+
+    /// The next `pictures` pictures with their sound, and what is known after them.
+    fn hop(&mut self, pictures: usize) -> Result<Verdicts, ModelFault> {
+        for _ in 0..pictures {
+            let ns = i64::try_from(self.seq).unwrap_or(0) * Tick::SPAN.ns();
+            let id = FrameRef { epoch: Epoch(0), seq: self.seq as u64, pts: Pts::from_ns(ns) };
+            let tracked =
+                TrackedFrame { frame: id, faces: faces(self.faces, self.seq), ended: Vec::new() };
+            let picture = Arc::clone(&self.pictures[self.seq % 2]);
+            self.scorer.hearing().push(Some(id.pts), &self.sound);
+            self.scorer.push(&Frame { id, span: None, picture }, &tracked);
+            self.seq += 1;
+        }
+        let mut found = Verdicts::default();
+        for verdict in self.scorer.advance()?.iter().flat_map(|news| &news.verdicts) {
+            found.scores += usize::from(verdict.p.is_ok());
+            found.heatmaps += usize::from(verdict.heat.is_some());
+        }
+        Ok(found)
+    }
+}
+
+/// What one stream did while the clock ran.
+#[derive(Default)]
+struct Done {
+    calls: Vec<Duration>,
+    verdicts: Verdicts,
+}
+
+/// Lets `streams` streams with `faces` faces in all share `engine`, and says how fast that went and
+/// how many heatmaps there were. A call is `pictures` pictures of one stream.
+///
+/// # Errors
+/// Where the model fails, or the system gives no thread.
+pub fn rate(
+    engine: &Engine,
+    manifest: &SpeakerManifest,
+    (faces, streams): (usize, usize),
+    pictures: usize,
+    pace: Pace,
+) -> Result<(Rate, usize), RunError> {
+    let reach = manifest.head.past_ticks
+        + manifest.lookahead_ticks.live
+        + manifest.face.delay_ticks
+        + manifest.audio.reach_ticks;
+    let warm_up = reach.div_ceil(pictures) + WARM_UP;
+    let shown: [Arc<dyn Picture>; 2] = [Arc::new(Pattern::new(0)), Arc::new(Pattern::new(9))];
+    let own = |i: usize| faces / streams + usize::from(i < faces % streams);
+    let all = (0..streams).map(|i| Stream::new(engine, manifest, own(i), &shown, pictures));
+    // All are warm before the clock runs for any.
+    let warm = each(all.collect(), |mut stream: Stream| {
+        (0..warm_up).try_for_each(|_| stream.hop(pictures).map(drop))?;
+        Ok(stream)
+    })?;
+    let began = Instant::now();
+    let done = each(warm, |stream| run(stream, pictures, pace))?;
+    let time = began.elapsed();
+    let scores = done.iter().map(|stream| stream.verdicts.scores).sum();
+    let heatmaps = done.iter().map(|stream| stream.verdicts.heatmaps).sum();
+    let calls = done.into_iter().flat_map(|stream| stream.calls).collect();
+    Ok((Rate::new(calls, scores, time), heatmaps))
+}
+
+/// Does `work` with every stream at the same time, each on a thread of its own.
+fn each<T: Send>(
+    streams: Vec<Stream>,
+    work: impl Fn(Stream) -> Result<T, ModelFault> + Sync,
+) -> Result<Vec<T>, RunError> {
+    let work = &work;
+    std::thread::scope(|scope| {
+        let start = |stream| {
+            let thread = std::thread::Builder::new().name("score".into());
+            thread.spawn_scoped(scope, move || work(stream))
+        };
+        let threads: Vec<_> = streams.into_iter().map(start).collect::<Result<_, _>>()?;
+        let ended = threads.into_iter().map(|thread| {
+            Ok(thread.join().map_err(|_| RunError::Panicked { stage: "score" })??)
+        });
+        ended.collect()
+    })
+}
+
+fn run(mut stream: Stream, pictures: usize, pace: Pace) -> Result<Done, ModelFault> {
+    let (began, mut done) = (Instant::now(), Done::default());
+    while !pace.is_over(began, done.calls.len()) {
+        let one = Instant::now();
+        let found = stream.hop(pictures)?;
+        done.calls.push(one.elapsed());
+        done.verdicts.scores += found.scores;
+        done.verdicts.heatmaps += found.heatmaps;
+    }
+    Ok(done)
+}

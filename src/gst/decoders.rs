@@ -1,0 +1,95 @@
+//! Decoders of pictures: which one is taken, and how pictures that it leaves on a device come back.
+//!
+//! `decodebin` tries what decodes a stream by rank, highest first, and passes over what does not
+//! open; so a GPU's decoder (NVDEC, VA-API) is taken where its plugin is installed and ranks it
+//! above the CPU's. Everything behind the decoder reads the host's memory. A decoder mostly writes
+//! there when asked, but one that had settled on its own memory before anyone asked is led through
+//! the element that brings such pictures back.
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+/// Kinds of memory that only a device reads, and the element that brings pictures back from each.
+const DOWNLOADERS: [(&str, &str); 4] = [
+    ("memory:CUDAMemory", "cudadownload"),
+    ("memory:GLMemory", "gldownload"),
+    ("memory:VAMemory", "vapostproc"),
+    ("memory:VASurface", "vaapipostproc"),
+];
+
+/// The installed decoders of the stored form `media` (as `video/x-h264`), in the order in which
+/// they are tried.
+pub fn ranked(media: &str) -> Vec<String> {
+    let caps = gst::Caps::builder(media).build();
+    let kind = gst::ElementFactoryType::DECODER | gst::ElementFactoryType::MEDIA_VIDEO;
+    let all = gst::ElementFactory::factories_with_type(kind, gst::Rank::MARGINAL);
+    let mut found: Vec<_> = all.iter().filter(|f| f.can_sink_any_caps(&caps)).collect();
+    found.sort_by_key(|f| (std::cmp::Reverse(f.rank()), f.name()));
+    found.into_iter().map(|f| f.name().to_string()).collect()
+}
+
+/// What a decoder runs on, in words.
+pub fn describe(element: &str) -> &'static str {
+    match element {
+        _ if element.starts_with("nv") => "NVIDIA GPU",
+        _ if element.starts_with("va") => "VA-API GPU",
+        _ if element.starts_with("v4l2") => "V4L2 hardware",
+        _ => "CPU",
+    }
+}
+
+/// The element that brings pictures of these caps to the host's memory; `None` where they lie
+/// there, or may.
+pub fn downloader(caps: &gst::CapsRef) -> Option<&'static str> {
+    let mut kinds = caps.iter_with_features().map(|(_, features)| features.to_string());
+    let first = kinds.next()?;
+    let of = |features: &str| DOWNLOADERS.iter().find(|(memory, _)| features.contains(memory));
+    let (_, element) = of(&first)?;
+    kinds.all(|features| of(&features).is_some()).then_some(*element)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::str::FromStr as _;
+
+    use super::*;
+
+    #[test]
+    fn pictures_on_a_device_are_brought_back_and_others_left_alone() {
+        crate::gst::start().expect("GStreamer");
+        let through = |caps: &str| downloader(&gst::Caps::from_str(caps).expect("caps"));
+        assert_eq!(through("video/x-raw,format=NV12,width=640,height=360"), None);
+        assert_eq!(through("video/x-raw(memory:CUDAMemory),format=NV12"), Some("cudadownload"));
+        assert_eq!(through("video/x-raw(memory:GLMemory),format=RGBA"), Some("gldownload"));
+        assert_eq!(through("video/x-raw(memory:VAMemory)"), Some("vapostproc"));
+        assert_eq!(through("video/x-raw(memory:VASurface)"), Some("vaapipostproc"));
+        // Who offers both can be asked for the host's.
+        assert_eq!(through("video/x-raw(memory:CUDAMemory);video/x-raw"), None);
+        assert_eq!(through("video/x-raw;video/x-raw(memory:GLMemory)"), None);
+        assert_eq!(through("audio/x-raw,rate=48000"), None);
+        assert_eq!(downloader(&gst::Caps::new_empty()), None);
+    }
+
+    #[test]
+    fn decoders_are_told_in_the_order_in_which_they_are_tried() {
+        crate::gst::start().expect("GStreamer");
+        let found = ranked("video/x-h264");
+        let rank = |name: &String| {
+            gst::ElementFactory::find(name).map_or(gst::Rank::NONE, |factory| factory.rank())
+        };
+        assert!(found.is_sorted_by(|a, b| rank(a) >= rank(b)), "{found:?}");
+        for element in ["avdec_h264", "openh264dec", "nvh264dec"] {
+            let usable = gst::ElementFactory::find(element)
+                .is_some_and(|factory| factory.rank() >= gst::Rank::MARGINAL);
+            assert_eq!(found.iter().any(|name| name == element), usable, "{element}: {found:?}");
+        }
+        assert!(ranked("video/x-no-such-thing").is_empty());
+    }
+
+    #[test]
+    fn what_a_decoder_runs_on_is_told_by_its_name() {
+        let names = ["nvh265dec", "vah264dec", "vaapih264dec", "v4l2h264dec", "avdec_h264"];
+        let words = ["NVIDIA GPU", "VA-API GPU", "VA-API GPU", "V4L2 hardware", "CPU"];
+        assert_eq!(names.map(describe), words);
+    }
+}
