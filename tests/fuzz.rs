@@ -164,7 +164,7 @@ fn maps_of_any_tensor() {
             }
             let mut scale = RunningScale::new(ScaleRule::new(1.0).expect("a rule"));
             scale.update(&out, Span::from_ms(40));
-            if let Some(heat) = scale.heatmap(out, width, height) {
+            if let Some(heat) = scale.heatmap(out.into(), width, height) {
                 assert!(heat.values().iter().all(|v| (0.0..=1.0).contains(v)), "{heat:?}");
                 if let Some(mut up) = Bicubic::new((width, height), (28, 28)) {
                     let drawn = up.evidence(heat.values());

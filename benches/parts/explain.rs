@@ -30,7 +30,7 @@ fn running_scale(bencher: Bencher<'_, '_>, side: usize) {
     let mut scale = RunningScale::new(ScaleRule::default());
     bencher.bench_local(|| {
         scale.update(black_box(&values), Tick::SPAN);
-        scale.heatmap(values.clone(), side, side)
+        scale.heatmap(values.clone().into(), side, side)
     });
 }
 

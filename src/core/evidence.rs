@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::geometry::{Landmarks, Rect};
 use super::time::FrameRef;
 
@@ -117,15 +119,18 @@ impl Verdict {
 pub struct Heatmap {
     width: usize,
     height: usize,
-    values: Vec<f32>,
+    values: Cells,
 }
+
+/// Values of a map's cells; those of usual maps lie beside what they belong to.
+pub type Cells = SmallVec<[f32; 64]>;
 
 impl Heatmap {
     /// A map of `width` × `height` cells. Values outside 0..=1 are clamped and NaN becomes 0, so
     /// that no bad tensor can paint evidence.
     ///
     /// Returns `None` where the number of values is not `width` × `height`, or that is zero.
-    pub fn new(width: usize, height: usize, mut values: Vec<f32>) -> Option<Self> {
+    pub fn new(width: usize, height: usize, mut values: Cells) -> Option<Self> {
         if values.is_empty() || values.len() != width.checked_mul(height)? {
             return None;
         }
@@ -199,15 +204,17 @@ pub struct FrameEvidence {
 
 #[cfg(test)]
 mod tests {
+    use smallvec::smallvec;
+
     use super::*;
 
     #[test]
     fn a_heatmap_never_holds_what_cannot_be_drawn() {
-        let map = Heatmap::new(2, 2, vec![f32::NAN, -1.0, 7.0, 0.5]).expect("four cells");
+        let map = Heatmap::new(2, 2, smallvec![f32::NAN, -1.0, 7.0, 0.5]).expect("four cells");
         assert_eq!(map.values(), [0.0, 0.0, 1.0, 0.5]);
-        assert!(Heatmap::new(0, 0, vec![]).is_none());
-        assert!(Heatmap::new(usize::MAX, 2, vec![0.0]).is_none());
-        assert!(Heatmap::new(2, 2, vec![0.0; 3]).is_none());
+        assert!(Heatmap::new(0, 0, smallvec![]).is_none());
+        assert!(Heatmap::new(usize::MAX, 2, smallvec![0.0]).is_none());
+        assert!(Heatmap::new(2, 2, smallvec![0.0; 3]).is_none());
     }
 
     #[test]

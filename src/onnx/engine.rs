@@ -1,7 +1,7 @@
-//! The inference engine: one thread that owns the sessions of a device, shared by everyone who
-//! asks.
+//! The inference engine: two threads that own the sessions of a device, one the detector's and one
+//! the speaker model's, shared by everyone who asks.
 //!
-//! Takes jobs by a bounded edge; answers each on an edge of its own. There is no lock around a
+//! Takes jobs by bounded edges; answers each on an edge of its own. There is no lock around a
 //! model: `Session::run` takes `&mut self`, so the owner is a thread. The handles are cheap to
 //! clone and implement the stages' traits.
 //!
@@ -11,11 +11,12 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use super::find::{Finder, Search};
 use super::session::{Provider, SessionError, SessionOptions, open};
 use super::speaker::{SoundJob, SpeakerGraphs};
 use super::tally::Tally;
 use super::work::{Asked, Job, Reply, Work};
-use crate::core::edge::{Capacity, Sender, WhenFull, edge};
+use crate::core::edge::{ByteSize, Capacity, Receiver, Sender, WhenFull, edge};
 use crate::core::geometry::FaceBox;
 use crate::core::picture::PictureView;
 use crate::models::manifest::{DetectorManifest, InputSize};
@@ -48,17 +49,18 @@ pub enum EngineError {
 
 /// A running engine. Ends when it and all its handles are dropped.
 pub struct Engine {
+    searches: Sender<Search>,
     jobs: Sender<Job>,
     detector: DetectorManifest,
     shape: ModelShape,
     speaker_name: String,
     provider: Provider,
     tally: Arc<Tally>,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Engine {
-    /// Opens the graphs of both packages and starts the thread.
+    /// Opens the graphs of both packages and starts the threads.
     ///
     /// # Errors
     /// Where a package, a graph, the device or the runtime is not what is needed.
@@ -67,44 +69,36 @@ impl Engine {
         speaker: &Package,
         options: &SessionOptions,
     ) -> Result<Self, EngineError> {
-        let detector_manifest = detector.detector()?.clone();
-        let speaker_name = speaker.manifest().common.name.clone();
-        let outputs = output_names(&detector_manifest);
-        let input = detector_manifest.input.as_str().to_owned();
-        let capacity = Capacity { items: JOBS_WAITING, bytes: usize::MAX };
-        let (jobs, queue) = edge("stages→engine", capacity, WhenFull::Block);
-        let one = Capacity { items: 1, bytes: usize::MAX };
-        let (ready, opened) = edge("engine→start", one, WhenFull::Block);
-        let (detector, speaker, options) = (detector.clone(), speaker.clone(), *options);
-        let file = detector_manifest.file.clone();
+        let manifest = detector.detector()?.clone();
         let tally = Arc::<Tally>::default();
-        let counts = Arc::clone(&tally);
-        // The sessions are opened where they are used, so that the runtime's own threads take this
-        // thread's name and show up under it.
-        let thread = std::thread::Builder::new().name("engine".into()).spawn(move || {
-            let graphs = open(&detector, &file, &options)
-                .and_then(|find| Ok((find, SpeakerGraphs::open(&speaker, &options)?)));
-            match graphs {
-                Ok((find, graphs)) => {
-                    let known = (graphs.provider(), graphs.shape().clone());
-                    if ready.send(Reply(Ok(known))).is_ok() {
-                        Work { find, input, outputs, graphs, counts }.serve(&queue);
-                    }
-                }
-                // Where the starter is gone there is nobody to tell.
-                Err(e) => drop(ready.send(Reply(Err(e)))),
-            }
-        })?;
+        let (find, outputs) = (detector.clone(), output_names(&manifest));
+        let (file, input) = (manifest.file.clone(), manifest.input.as_str().to_owned());
+        let (counts, options) = (Arc::clone(&tally), *options);
+        let (searches, finder, opening) = owner(
+            ("stages→engine-find", "engine-find"),
+            move || open(&find, &file, &options),
+            |_| (),
+            move |graph, queue| Finder { graph, input, outputs, counts }.serve(queue),
+        )?;
+        let (model, counts) = (speaker.clone(), Arc::clone(&tally));
+        let (jobs, worker, known) = owner(
+            ("stages→engine", "engine"),
+            move || SpeakerGraphs::open(&model, &options),
+            |graphs: &SpeakerGraphs| (graphs.provider(), graphs.shape().clone()),
+            move |graphs, queue| Work { graphs, counts }.serve(queue),
+        )?;
         let gone = || std::io::Error::other("it ended while opening the models");
-        let (provider, shape) = opened.recv().ok_or_else(gone)?.0?;
+        opening.recv().ok_or_else(gone)?.0?;
+        let (provider, shape) = known.recv().ok_or_else(gone)?.0?;
         Ok(Self {
+            searches,
             jobs,
-            detector: detector_manifest,
+            detector: manifest,
             shape,
-            speaker_name,
+            speaker_name: speaker.manifest().common.name.clone(),
             provider,
             tally,
-            thread: Some(thread),
+            threads: vec![finder, worker],
         })
     }
 
@@ -121,7 +115,7 @@ impl Engine {
     /// A face detector that asks this engine.
     pub fn detector(&self) -> EngineDetector {
         EngineDetector {
-            jobs: self.jobs.clone(),
+            searches: self.searches.clone(),
             manifest: self.detector.clone(),
             inputs: [InputMaker::new(), InputMaker::new()],
             buffer: Vec::new(),
@@ -138,15 +132,45 @@ impl Engine {
         }
     }
 
-    /// Waits for the thread; call it when all handles are gone.
+    /// Waits for the threads; call it when all handles are gone.
     pub fn join(mut self) {
-        let thread = self.thread.take();
+        let threads = std::mem::take(&mut self.threads);
         drop(self);
-        if let Some(thread) = thread {
+        for thread in threads {
             // A panic there was reported by the hook; whoever waited for an answer saw the edge end.
             let _ = thread.join();
         }
     }
+}
+
+/// What a thread says once its graphs are open.
+type Opened<T> = Receiver<Reply<Result<T, SessionError>>>;
+
+/// Starts the thread `name` that owns what `open` gives, says what `tell` knows of it, and lets
+/// `serve` answer what comes by the edge `edge_name`.
+///
+/// Sessions are opened where they are used, so that the runtime's own threads take that thread's
+/// name and show up under it; both kinds side by side.
+fn owner<G, J: ByteSize + Send + 'static, T: Send + 'static>(
+    (edge_name, name): (&'static str, &'static str),
+    open: impl FnOnce() -> Result<G, SessionError> + Send + 'static,
+    tell: impl FnOnce(&G) -> T + Send + 'static,
+    serve: impl FnOnce(G, &Receiver<J>) + Send + 'static,
+) -> Result<(Sender<J>, JoinHandle<()>, Opened<T>), std::io::Error> {
+    let capacity = Capacity { items: JOBS_WAITING, bytes: usize::MAX };
+    let (jobs, queue) = edge(edge_name, capacity, WhenFull::Block);
+    let one = Capacity { items: 1, bytes: usize::MAX };
+    let (ready, opened) = edge("engine→start", one, WhenFull::Block);
+    let thread = std::thread::Builder::new().name(name.into()).spawn(move || match open() {
+        Ok(graphs) => {
+            if ready.send(Reply(Ok(tell(&graphs)))).is_ok() {
+                serve(graphs, &queue);
+            }
+        }
+        // Where the starter is gone there is nobody to tell.
+        Err(e) => drop(ready.send(Reply(Err(e)))),
+    })?;
+    Ok((jobs, thread, opened))
 }
 
 fn output_names(manifest: &DetectorManifest) -> Vec<String> {
@@ -155,7 +179,7 @@ fn output_names(manifest: &DetectorManifest) -> Vec<String> {
 }
 
 /// Sends a job and waits for its answer; `None` where the engine is gone.
-fn ask<T>(jobs: &Sender<Job>, job: impl FnOnce(Sender<Reply<T>>) -> Job) -> Option<T> {
+fn ask<J: ByteSize, T>(jobs: &Sender<J>, job: impl FnOnce(Sender<Reply<T>>) -> J) -> Option<T> {
     let capacity = Capacity { items: 1, bytes: usize::MAX };
     let (reply, answer) = edge("engine→stage", capacity, WhenFull::Block);
     jobs.send(job(reply)).ok()?;
@@ -167,7 +191,7 @@ const COARSE_PX: u32 = 320;
 
 /// A face detector run by an [`Engine`].
 pub struct EngineDetector {
-    jobs: Sender<Job>,
+    searches: Sender<Search>,
     manifest: DetectorManifest,
     /// One for ordinary searches and one for finer ones, as they come by turns and each keeps tables
     /// for its size.
@@ -209,7 +233,7 @@ impl FaceDetector for EngineDetector {
         let dims = [1, 3, height, width];
         let engine = |e: String| DetectError::Engine(e.into());
         let spare = std::mem::take(&mut self.found);
-        let (found, values) = ask(&self.jobs, |reply| Job::Detect { values, dims, spare, reply })
+        let (found, values) = ask(&self.searches, |reply| Search { values, dims, spare, reply })
             .ok_or_else(|| engine("the inference thread has stopped".into()))?;
         self.buffer = values;
         self.found = found.map_err(|e| DetectError::Engine(e.into()))?;

@@ -5,6 +5,7 @@
 
 pub mod bound;
 pub mod engine;
+mod find;
 mod providers;
 pub mod runtime;
 pub mod session;

@@ -1,7 +1,9 @@
 //! The three graphs of a streaming speaker package, run by whoever owns them.
 
-use super::session::{OpenGraph, Provider, SessionError, SessionOptions, open};
-use super::stack::{jobs_at_once, joined, split, together};
+use smallvec::{SmallVec, smallvec};
+
+use super::session::{Input, OpenGraph, Provider, SessionError, SessionOptions, open};
+use super::stack::{Few, jobs_at_once, joined, split, together};
 use crate::core::geometry::Rect;
 use crate::models::Package;
 use crate::models::manifest::{AudioRecipe, SpeakerManifest};
@@ -139,33 +141,34 @@ impl SpeakerGraphs {
         let valid = joined(jobs.iter().map(|job| &job.valid[..]));
         let state =
             |i| joined(jobs.iter().map(move |j| j.state.0.get(i).map_or(&[][..], Vec::as_slice)));
-        let states: Vec<_> = (0..face.states.len()).map(state).collect();
+        let states: Few<_> = (0..face.states.len()).map(state).collect();
         let frame_dims = [tracks, ticks, px, px];
         let valid_dims = [tracks, ticks];
-        let state_dims: Vec<Vec<usize>> =
-            face.states.iter().map(|s| [&[tracks], s.shape.as_slice()].concat()).collect();
-        let mut inputs = vec![
+        let dims = |shape: &[usize]| std::iter::once(tracks).chain(shape.iter().copied()).collect();
+        let state_dims: Few<Few<usize>> = face.states.iter().map(|s| dims(&s.shape)).collect();
+        let mut inputs: Few<Input<'_>> = smallvec![
             (face.frames.as_str(), &frame_dims[..], &frames[..]),
             (face.valid.as_str(), &valid_dims[..], &valid[..]),
         ];
         for ((state, dims), values) in face.states.iter().zip(&state_dims).zip(&states) {
             inputs.push((state.input.as_str(), dims, values));
         }
-        let mut outputs = vec![face.embedding.name.as_str(), face.map.name.as_str()];
+        let mut outputs: Few<&str> =
+            smallvec![face.embedding.name.as_str(), face.map.name.as_str()];
         outputs.extend(face.gate.iter().map(|g| g.as_str()));
         let asked = jobs.iter().any(|job| job.contributions);
         let shares = face.contributions.as_ref().filter(|_| asked);
         outputs.extend(shares.map(|s| s.as_str()));
         outputs.extend(face.states.iter().map(|s| s.output.as_str()));
-        let rows = vec![1; tracks];
+        let rows: Few<usize> = SmallVec::from_elem(1, tracks);
         let results = self.face.run_with(&inputs, &outputs, |_, values| split(values, &rows));
         let results = results.map_err(|e| Self::fault(&self.package, "face", &e))?;
-        let mut parts = results.into_iter().map(Vec::into_iter);
-        let mut next = || parts.next().unwrap_or_default();
+        let mut parts = results.into_iter().map(Few::into_iter);
+        let mut next = || parts.next().unwrap_or_else(|| Few::new().into_iter());
         let (mut embeddings, mut maps) = (next(), next());
         let mut gates = face.gate.as_ref().map(|_| next());
         let mut contributions = shares.map(|_| next());
-        let mut states: Vec<_> = parts.collect();
+        let mut states: Few<_> = parts.collect();
         let features = |_| FaceFeatures {
             embeddings: embeddings.next().unwrap_or_default(),
             maps: maps.next().unwrap_or_default(),
@@ -201,7 +204,7 @@ impl SpeakerGraphs {
         rows: &[f32],
         streams: usize,
         ticks: usize,
-    ) -> Result<Vec<Vec<f32>>, ModelFault> {
+    ) -> Result<Few<Vec<f32>>, ModelFault> {
         let audio = &self.manifest.audio;
         let dims = [streams, ticks * self.shape.rows_per_tick, self.shape.row_width];
         let (inputs, outputs) =
@@ -239,9 +242,9 @@ impl SpeakerGraphs {
         outputs.extend(head.gate.iter().map(|g| g.name.as_str()));
         let results = self.head.run_with(&inputs, &outputs, |_, values| split(values, &rows));
         let results = results.map_err(|e| Self::fault(&self.package, "head", &e))?;
-        let mut parts = results.into_iter().map(Vec::into_iter);
-        let (mut logits, mut forward) =
-            (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let mut parts = results.into_iter().map(Few::into_iter);
+        let mut next = || parts.next().unwrap_or_else(|| Few::new().into_iter());
+        let (mut logits, mut forward) = (next(), next());
         let mut gates = parts.next();
         let result = |_| HeadResult {
             logits: logits.next().unwrap_or_default(),

@@ -7,7 +7,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use smallvec::SmallVec;
+
 use super::session::Provider;
+
+/// As many as a graph has inputs or outputs, or a CPU's run has jobs, need no memory of their own.
+pub type Few<T> = SmallVec<[T; 8]>;
 
 /// Jobs in one run at most on a GPU: beyond it a batch saves little and makes others wait.
 const GPU_JOBS: usize = 512;
@@ -25,11 +30,11 @@ pub const fn jobs_at_once(provider: Provider) -> usize {
 ///
 /// # Errors
 /// The first that `run` gives.
-pub fn together<J, A, K: Ord, E>(
+pub fn together<J, A, K: Ord, R: IntoIterator<Item = A>, E>(
     jobs: Vec<J>,
     most: usize,
     key: impl Fn(&J) -> K,
-    mut run: impl FnMut(&[J]) -> Result<Vec<A>, E>,
+    mut run: impl FnMut(&[J]) -> Result<R, E>,
 ) -> Result<Vec<A>, E> {
     let mut answers: Vec<Option<A>> = jobs.iter().map(|_| None).collect();
     let mut groups: BTreeMap<K, (Vec<usize>, Vec<J>)> = BTreeMap::new();
@@ -60,13 +65,13 @@ pub fn joined<'a>(mut parts: impl Iterator<Item = &'a [f32]>) -> Cow<'a, [f32]> 
 
 /// Takes the answer to several jobs apart by the rows of each; `None` where it cannot be shared
 /// out evenly.
-pub fn split(values: &[f32], rows: &[usize]) -> Option<Vec<Vec<f32>>> {
+pub fn split(values: &[f32], rows: &[usize]) -> Option<Few<Vec<f32>>> {
     let all = rows.iter().sum::<usize>().max(1);
     if !values.len().is_multiple_of(all) {
         return None;
     }
     let (row, mut rest) = (values.len() / all, values);
-    let mut parts = Vec::with_capacity(rows.len());
+    let mut parts = Few::with_capacity(rows.len());
     for rows in rows {
         let (part, after) = rest.split_at_checked(rows * row)?;
         parts.push(part.to_vec());
@@ -106,10 +111,10 @@ mod tests {
         let all = joined(parts.into_iter());
         assert_eq!(*all, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
         let apart = split(&all, &[1, 2, 1]).expect("four rows of two");
-        assert_eq!(apart, parts);
+        assert_eq!(apart.to_vec(), parts);
         assert!(matches!(joined(parts.into_iter().take(1)), Cow::Borrowed([1.0, 2.0])));
-        assert_eq!(split(&[1.0, 2.0], &[1]), Some(vec![vec![1.0, 2.0]]));
-        assert_eq!(split(&[], &[1, 1]), Some(vec![vec![], vec![]]));
+        assert_eq!(split(&[1.0, 2.0], &[1]).expect("one row").to_vec(), [[1.0, 2.0]]);
+        assert_eq!(split(&[], &[1, 1]).map(|parts| parts.len()), Some(2));
         assert_eq!(split(&[1.0, 2.0, 3.0], &[1, 1]), None);
     }
 

@@ -1,4 +1,4 @@
-//! What the engine's thread does: jobs taken as they come, those of a kind that wait together run
+//! What the engine's thread for the speaker model does: jobs taken as they come, those of a kind that wait together run
 //! together.
 //!
 //! On a GPU all that waits is taken before each run, so that batches grow with the load by
@@ -7,32 +7,20 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::session::{OpenGraph, SessionError};
 use super::speaker::{SoundJob, SpeakerGraphs};
 use super::tally::{Graph, Tally};
 use crate::core::edge::{ByteSize, Receiver, Sender};
-use crate::models::tensor::Tensor;
 use crate::stages::score::model::{
     CompeteJob, FaceFeatures, FaceJob, HeadJob, HeadResult, ModelFault,
 };
 
 /// What the engine is asked.
 pub(super) enum Job {
-    /// A picture, and what an earlier detection gave, for its memory.
-    Detect {
-        values: Vec<f32>,
-        dims: [usize; 4],
-        spare: Vec<Tensor>,
-        reply: Sender<Reply<DetectReply>>,
-    },
     Faces(Asked<FaceJob, FaceFeatures>),
     Sound(Asked<SoundJob, Vec<f32>>),
     Head(Asked<HeadJob, HeadResult>),
     Compete(Asked<CompeteJob, Vec<f32>>),
 }
-
-/// The tensors of a detection, and the input buffer back for the next one.
-pub(super) type DetectReply = (Result<Vec<Tensor>, SessionError>, Vec<f32>);
 
 /// Where the answers to some jobs go.
 pub(super) type Answers<A> = Sender<Reply<Result<Vec<A>, ModelFault>>>;
@@ -55,7 +43,6 @@ impl<T> ByteSize for Reply<T> {
 impl ByteSize for Job {
     fn byte_size(&self) -> usize {
         match self {
-            Self::Detect { values, .. } => size_of_val(values.as_slice()),
             Self::Faces(asked) => asked.jobs.iter().map(|j| j.crops.len()).sum(),
             Self::Sound(asked) => asked.jobs.iter().map(sound_bytes).sum(),
             Self::Head(asked) => asked.jobs.iter().map(head_bytes).sum(),
@@ -82,9 +69,6 @@ fn compete_bytes(job: &CompeteJob) -> usize {
 
 /// What the thread owns.
 pub(super) struct Work {
-    pub(super) find: OpenGraph,
-    pub(super) input: String,
-    pub(super) outputs: Vec<String>,
     pub(super) graphs: SpeakerGraphs,
     pub(super) counts: Arc<Tally>,
 }
@@ -105,18 +89,9 @@ impl Work {
 
     /// Answers `job`, together with those in `waiting` that can go with it.
     fn answer(&mut self, job: Job, waiting: &mut VecDeque<Job>) {
-        let bytes = job.byte_size();
         let (counts, graphs) = (&self.counts, &mut self.graphs);
         let most = graphs.jobs_at_once();
         match job {
-            Job::Detect { values, dims, spare, reply } => {
-                let names: Vec<&str> = self.outputs.iter().map(String::as_str).collect();
-                let inputs = [(self.input.as_str(), &dims[..], &values[..])];
-                let search = || self.find.run_into(&inputs, &names, spare);
-                let found = counts.count(Graph::Detect, 1, bytes, search);
-                // An answer that nobody waits for any more is no fault.
-                let _ = reply.send(Reply((found, values)));
-            }
             Job::Sound(asked) => {
                 let batch = Batch::gather(asked, waiting, most, |job| match job {
                     Job::Sound(asked) => Ok(asked),

@@ -14,7 +14,7 @@
 
 use std::sync::Arc;
 
-use crate::core::evidence::Heatmap;
+use crate::core::evidence::{Cells, Heatmap};
 use crate::core::time::Span;
 
 /// Bits of a float kept as its bin: 8 of the exponent, 4 of the mantissa.
@@ -118,7 +118,7 @@ impl RunningScale {
 
     /// `map` (row by row, `width` × `height`) as a share of the current scale; `None` where the
     /// sizes do not fit.
-    pub fn heatmap(&self, mut map: Vec<f32>, width: usize, height: usize) -> Option<Arc<Heatmap>> {
+    pub fn heatmap(&self, mut map: Cells, width: usize, height: usize) -> Option<Arc<Heatmap>> {
         let scale = self.get();
         map.iter_mut().for_each(|v| *v /= scale);
         Heatmap::new(width, height, map).map(Arc::new)
@@ -221,7 +221,7 @@ mod tests {
     fn weak_evidence_looks_weak_forever() {
         let mut scale = RunningScale::new(ScaleRule::new(1.0).expect("positive"));
         after(&mut scale, 25 * 600, 0.05);
-        let map = scale.heatmap(frame(0.05, 0), 14, 14).expect("14x14");
+        let map = scale.heatmap(frame(0.05, 0).into(), 14, 14).expect("14x14");
         assert!(map.values().iter().all(|v| *v <= 0.1001), "{map:?}");
     }
 

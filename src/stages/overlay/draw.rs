@@ -31,6 +31,8 @@ pub struct Painter {
     talk: TalkTotals,
     picture: (u32, u32),
     drawn: u64,
+    /// Memory for sprites.
+    spare: Vec<Sprite>,
 }
 
 /// What a label keeps from frame to frame.
@@ -52,9 +54,6 @@ struct Seen<'a> {
 /// As many as usual pictures have faces need no memory of their own.
 pub(super) type Few<T> = SmallVec<[T; 4]>;
 
-/// A heatmap, four strips of a box and five parts of a label.
-const SPRITES_A_FACE: usize = 10;
-
 /// Frames after which a person's label is forgotten: some seconds.
 const FORGET_AFTER: u64 = 250;
 /// Letters keep their size until the face asks for one that differs by more than this.
@@ -72,6 +71,7 @@ impl Painter {
             talk: TalkTotals::default(),
             picture: (0, 0),
             drawn: 0,
+            spare: Vec::new(),
         }
     }
 
@@ -84,7 +84,7 @@ impl Painter {
         }
         self.turn(evidence, picture);
         let sizes = Sizes::of_picture(width, height);
-        let mut sprites = Vec::with_capacity(evidence.faces.len() * SPRITES_A_FACE);
+        let mut sprites = std::mem::take(&mut self.spare);
         if self.style.heat {
             self.draw_heat(evidence, picture, &mut sprites);
         }
@@ -106,6 +106,12 @@ impl Painter {
             self.draw_labels(&seen, evidence.floor, &mut sprites);
         }
         sprites
+    }
+
+    /// Takes drawn sprites back: the next ones come in their memory.
+    pub fn spare(&mut self, mut sprites: Vec<Sprite>) {
+        sprites.clear();
+        self.spare = sprites;
     }
 
     /// Turns the page: forgets who is gone, and everything that hangs on another picture size.

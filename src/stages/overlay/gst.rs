@@ -89,6 +89,7 @@ impl Blender {
         self.drawn.pictures += 1;
         let sprites = self.painter.draw(evidence, info.width(), info.height());
         self.blend(&mut buffer, &info, &sprites).map_err(fail)?;
+        self.painter.spare(sprites);
         Ok(buffer)
     }
 

@@ -172,7 +172,7 @@ mod tests {
     use crate::core::geometry::Rect;
 
     fn placed(values: Vec<f32>, side: usize, over: Rect) -> PlacedHeatmap {
-        let map = Arc::new(Heatmap::new(side, side, values).expect("a map"));
+        let map = Arc::new(Heatmap::new(side, side, values.into()).expect("a map"));
         PlacedHeatmap { map, over }
     }
 

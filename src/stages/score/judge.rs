@@ -312,6 +312,9 @@ impl Judge {
     /// What the head is given: the past where it wants it again, then `ticks` ticks from `next` on.
     fn gather(&self, lane: &Lane, hearing: &Hearing, ticks: usize) -> Given {
         let mut given = Given { past: self.past.len(), ..Given::default() };
+        let values = (self.past.len() + ticks) * lane.embedding_width();
+        given.audio.reserve_exact(values);
+        given.face.reserve_exact(values);
         for past in &self.past {
             given.push(&past.sound, &past.face, past.contributions.as_deref());
         }

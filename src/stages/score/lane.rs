@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::model::{FaceFeatures, FaceJob, FaceState, GateSource, ModelShape};
-use crate::core::evidence::TrackId;
+use crate::core::evidence::{Cells, TrackId};
 use crate::core::geometry::Rect;
 use crate::core::picture::Picture;
 use crate::core::time::Tick;
@@ -29,7 +29,7 @@ pub enum Evidence {
     /// Nothing: no heatmap was asked for.
     None,
     /// The map itself (h × w, raw units): the mode needs no more than face and gate.
-    Raw(Vec<f32>),
+    Raw(Cells),
     /// The feature map, as the mode still needs what the head will say.
     Held(Vec<f32>),
 }
@@ -58,6 +58,7 @@ pub struct Lane {
     held: VecDeque<Arc<dyn Picture>>,
     crops: Vec<u8>,
     crop_len: usize,
+    embedding_width: usize,
     map_area: Rect,
     places: VecDeque<Rect>,
     state: Option<FaceState>,
@@ -88,6 +89,7 @@ impl Lane {
             held: VecDeque::new(),
             crops: Vec::new(),
             crop_len: shape.crop_len(),
+            embedding_width: shape.embedding,
             map_area: shape.map_area,
             places: VecDeque::new(),
             state: Some(shape.fresh_face_state()),
@@ -104,6 +106,11 @@ impl Lane {
     /// The tick after the last one pushed.
     pub const fn next(&self) -> Tick {
         self.first.offset(self.seen)
+    }
+
+    /// Values of one embedding.
+    pub const fn embedding_width(&self) -> usize {
+        self.embedding_width
     }
 
     /// Whether the track has ended.
@@ -266,9 +273,9 @@ pub fn raw(
     map: &[f32],
     gate: &[f32],
     effects: Option<&[f32]>,
-) -> Option<Vec<f32>> {
+) -> Option<Cells> {
     let map = FeatureMap::new(map, shape.map_channels, shape.map_height, shape.map_width)?;
-    let mut out = vec![0.0; map.cells()];
+    let mut out = Cells::from_elem(0.0, map.cells());
     raw_map(mode, &map, gate, effects, &mut out).ok()?;
     Some(out)
 }

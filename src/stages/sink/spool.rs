@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn what_goes_in_comes_out() {
         let (spool, mut writer) = Spool::create().expect("a temporary file");
-        let map = Arc::new(Heatmap::new(2, 1, vec![0.25, 1.0]).expect("two cells"));
+        let map = Arc::new(Heatmap::new(2, 1, vec![0.25, 1.0].into()).expect("two cells"));
         for seq in 0..3 {
             let face = crate::core::evidence::FaceEvidence {
                 track: TrackId(7),

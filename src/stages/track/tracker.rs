@@ -127,7 +127,8 @@ impl Tracker {
         }
         self.epoch = Some(frame.epoch);
         let ended = std::mem::take(&mut self.ended_before_next);
-        self.held.push_back(TrackedFrame { frame, faces: Vec::new(), ended });
+        let faces = Vec::with_capacity(self.tracks.len());
+        self.held.push_back(TrackedFrame { frame, faces, ended });
         self.end_the_lost(at, frame.pts);
         if let Some(seen) = seen {
             let seen: Vec<FaceBox> = seen.iter().copied().filter(sane).collect();
