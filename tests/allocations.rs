@@ -21,8 +21,9 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Stats, StatsAlloc};
 #[global_allocator]
 static COUNTED: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// The most that a frame with two faces may take.
-const MOST_A_FRAME: f64 = 20.0;
+/// The most that a frame with two faces may take. Of the 31 measured 12 are the `ort` crate's, two for
+/// each output of each call, and 19 the program's own and those of other libraries.
+const MOST_A_FRAME: f64 = 35.0;
 
 /// What was counted by the time that so many frames were written.
 #[derive(Clone, Copy)]

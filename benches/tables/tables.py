@@ -14,6 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cameras
 import divan
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,6 +48,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--peer-detector", type=Path, help="a YuNet package's directory")
     parser.add_argument("--peer-python", default=sys.executable, help="has benches/peer's packages")
     parser.add_argument("--no-parts", action="store_true", help="leave the part benches out")
+    parser.add_argument("--no-live", action="store_true", help="leave live streams out")
     parser.add_argument("--doc", type=Path, default=ROOT / "docs/performance.md")
     options = parser.parse_args()
     options.clip = options.clip or [ROOT / "demo/sample.mp4"]
@@ -139,6 +141,29 @@ def peer(options: argparse.Namespace, report: dict) -> str:
     return text
 
 
+CAMERA_COLUMNS = [
+    ("package", "package"),
+    ("height", "height_px"),
+    ("cores", "cpu_cores"),
+    ("pictures a second", "pictures_per_second"),
+    ("load level", "load_level"),
+    ("late by, half of the pictures, ms", "p50_ms"),
+    ("95 % of them", "p95_ms"),
+    ("resident MB", "resident_mb"),
+]
+
+
+def live_streams(options: argparse.Namespace) -> str:
+    """One live stream by package and size."""
+    rows = cameras.measure(options)
+    text = signed(f"; {options.clip[0].stem}, 25 pictures a second, {cameras.SECONDS} s each")
+    text += row(*[words for words, _ in CAMERA_COLUMNS]) + row(*["---"] * len(CAMERA_COLUMNS))
+    for one in rows:
+        name = f"`{Path(one['package']).name}`"
+        text += row(*[name if key == "package" else one[key] for _, key in CAMERA_COLUMNS])
+    return text
+
+
 def put(doc: str, block: str, text: str) -> str:
     """The document with `text` between the block's marks."""
     begin = f"<!-- `make performance` writes from here: {block}. -->"
@@ -158,6 +183,8 @@ def main() -> None:
         "whole path": lambda: whole_path(reports),
         "bare graphs": lambda: bare_graphs(reports[0]),
     }
+    if not options.no_live:
+        blocks["live"] = lambda: live_streams(options)
     if not options.no_parts:
         blocks["parts"] = parts
     if options.peer_speaker and options.peer_detector:

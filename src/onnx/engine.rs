@@ -74,31 +74,31 @@ impl Engine {
         let (find, outputs) = (detector.clone(), output_names(&manifest));
         let (file, input) = (manifest.file.clone(), manifest.input.as_str().to_owned());
         let (counts, options) = (Arc::clone(&tally), *options);
-        let (searches, finder, opening) = owner(
+        let finder = owner(
             ("stages→engine-find", "engine-find"),
             move || open(&find, &file, &options),
             |_| (),
             move |graph, queue| Finder { graph, input, outputs, counts }.serve(queue),
         )?;
         let (model, counts) = (speaker.clone(), Arc::clone(&tally));
-        let (jobs, worker, known) = owner(
+        let worker = owner(
             ("stages→engine", "engine"),
             move || SpeakerGraphs::open(&model, &options),
             |graphs: &SpeakerGraphs| (graphs.provider(), graphs.shape().clone()),
             move |graphs, queue| Work { graphs, counts }.serve(queue),
         )?;
         let gone = || std::io::Error::other("it ended while opening the models");
-        opening.recv().ok_or_else(gone)?.0?;
-        let (provider, shape) = known.recv().ok_or_else(gone)?.0?;
+        finder.opened.recv().ok_or_else(gone)?.0?;
+        let (provider, shape) = worker.opened.recv().ok_or_else(gone)?.0?;
         Ok(Self {
-            searches,
-            jobs,
+            searches: finder.jobs,
+            jobs: worker.jobs,
             detector: manifest,
             shape,
             speaker_name: speaker.manifest().common.name.clone(),
             provider,
             tally,
-            threads: vec![finder, worker],
+            threads: vec![finder.thread, worker.thread],
         })
     }
 
@@ -143,8 +143,13 @@ impl Engine {
     }
 }
 
-/// What a thread says once its graphs are open.
-type Opened<T> = Receiver<Reply<Result<T, SessionError>>>;
+/// A thread that owns graphs.
+struct Owner<J, T> {
+    jobs: Sender<J>,
+    thread: JoinHandle<()>,
+    /// What it says once its graphs are open.
+    opened: Receiver<Reply<Result<T, SessionError>>>,
+}
 
 /// Starts the thread `name` that owns what `open` gives, says what `tell` knows of it, and lets
 /// `serve` answer what comes by the edge `edge_name`.
@@ -156,7 +161,7 @@ fn owner<G, J: ByteSize + Send + 'static, T: Send + 'static>(
     open: impl FnOnce() -> Result<G, SessionError> + Send + 'static,
     tell: impl FnOnce(&G) -> T + Send + 'static,
     serve: impl FnOnce(G, &Receiver<J>) + Send + 'static,
-) -> Result<(Sender<J>, JoinHandle<()>, Opened<T>), std::io::Error> {
+) -> Result<Owner<J, T>, std::io::Error> {
     let capacity = Capacity { items: JOBS_WAITING, bytes: usize::MAX };
     let (jobs, queue) = edge(edge_name, capacity, WhenFull::Block);
     let one = Capacity { items: 1, bytes: usize::MAX };
@@ -170,7 +175,7 @@ fn owner<G, J: ByteSize + Send + 'static, T: Send + 'static>(
         // Where the starter is gone there is nobody to tell.
         Err(e) => drop(ready.send(Reply(Err(e)))),
     })?;
-    Ok((jobs, thread, opened))
+    Ok(Owner { jobs, thread, opened })
 }
 
 fn output_names(manifest: &DetectorManifest) -> Vec<String> {

@@ -94,7 +94,7 @@ mod tests {
             |job| job.len(),
             |jobs| {
                 runs.push(jobs.to_vec());
-                Ok::<_, ()>(jobs.iter().map(|job| job.to_uppercase()).collect())
+                Ok::<Vec<_>, ()>(jobs.iter().map(|job| job.to_uppercase()).collect())
             },
         );
         assert_eq!(answers, Ok(jobs.iter().map(|job| job.to_uppercase()).collect()));

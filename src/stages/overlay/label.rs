@@ -215,7 +215,7 @@ impl Ground {
         let base = self.base(m);
         let line = (self.em_px as f32 / 14.0).round().max(1.0);
         let (top, bottom) = ((base - m.cap * 0.8).round(), (base - m.cap * 0.15).round());
-        shown.then(|| SoundBar {
+        shown.then_some(SoundBar {
             left: (from - line) as i32,
             top: (top - line) as i32,
             size: ((to - from + 2.0 * line) as u32, (bottom - top + 2.0 * line) as u32),

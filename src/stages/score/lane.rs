@@ -25,6 +25,10 @@ const MOST_SPARE: usize = 32;
 
 /// What is left of the feature map of one tick.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are Raw, and that lies here to need no memory"
+)]
 pub enum Evidence {
     /// Nothing: no heatmap was asked for.
     None,
