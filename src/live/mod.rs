@@ -12,6 +12,7 @@ pub mod health;
 pub mod latency;
 pub mod load;
 pub mod meters;
+mod pace;
 pub mod prepared;
 pub mod probe;
 pub mod process;

@@ -7,9 +7,11 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
-use super::setting::setting;
+use super::pace::computing;
+use super::setting::{plan, setting};
 use crate::config::camera::{Camera, Sink};
 use crate::config::{AnyPipeline, ConfigError, read_any};
+use crate::core::time::Span;
 use crate::gst::live_encoder::{Chosen, choose};
 use crate::models::Package;
 use crate::models::shelf::{Role, find};
@@ -34,27 +36,32 @@ pub struct Prepared {
     pub encoder: Chosen,
 }
 
-/// The engines of a process: streams with the same models and device share one.
+/// The engines of a process, and what each takes for a stream: streams with the same models and
+/// device share one.
 #[derive(Default)]
-pub struct Engines(HashMap<String, Weak<Engine>>);
+pub struct Engines(HashMap<String, (Weak<Engine>, Span)>);
 
 impl Engines {
     fn get(
         &mut self,
         camera: &Camera,
         pair: (&Package, &Package),
-    ) -> Result<Arc<Engine>, RunError> {
+    ) -> Result<(Arc<Engine>, Span), RunError> {
         let (speaker, detector) = pair;
         let key = format!("{:?} {:?} {:?}", speaker.place(), detector.place(), camera.device);
-        if let Some(engine) = self.0.get(&key).and_then(Weak::upgrade) {
-            return Ok(engine);
+        if let Some((engine, computing)) = self.0.get(&key)
+            && let Some(engine) = engine.upgrade()
+        {
+            return Ok((engine, *computing));
         }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         // One thread less than for a file: decoding and encoding must keep their rate.
         let options = SessionOptions { device: camera.device, intra_threads: (cores / 2).max(1) };
         let engine = Arc::new(Engine::start(detector, speaker, &options)?);
-        self.0.insert(key, Arc::downgrade(&engine));
-        Ok(engine)
+        // Once, while it has nothing else to do.
+        let computing = computing(&engine, &plan(detector)?);
+        self.0.insert(key, (Arc::downgrade(&engine), computing));
+        Ok((engine, computing))
     }
 }
 
@@ -82,8 +89,8 @@ impl Prepared {
         crate::gst::start().map_err(|e| RunError::Setting(e.to_string()))?;
         let speaker = find(Role::Speaker, camera.package.as_deref())?;
         let detector = find(Role::Detector, camera.detector.as_deref())?;
-        let setting = setting(&camera, &speaker, &detector)?;
-        let engine = engines.get(&camera, (&speaker, &detector))?;
+        let (engine, computing) = engines.get(&camera, (&speaker, &detector))?;
+        let setting = setting(&camera, &speaker, &detector, computing)?;
         let encoder = if camera.sinks.iter().any(Sink::takes_video) {
             choose(camera.encoder.element.as_deref()).map_err(RunError::Element)?
         } else {

@@ -1,6 +1,7 @@
 //! What the stages of a live stream are built from, once its model packages are known.
 
 use crate::config::camera::Camera;
+use crate::core::time::Span;
 use crate::models::Package;
 use crate::models::manifest::SpeakerManifest;
 use crate::run::{RunError, Setting, decision_rule};
@@ -20,11 +21,16 @@ pub fn live_policy() -> Policy {
     Policy { lag: Lag::Carry, ..Policy::default() }
 }
 
-/// How far `camera` looks ahead with the speaker package `manifest`, and how late its picture is.
+/// How far `camera` looks ahead with the speaker package `manifest`, and how late its picture is on a
+/// machine that takes `computing`.
 ///
 /// # Errors
 /// Where the package asks for something impossible.
-pub fn schedule(camera: &Camera, manifest: &SpeakerManifest) -> Result<Schedule, RunError> {
+pub fn schedule(
+    camera: &Camera,
+    manifest: &SpeakerManifest,
+    computing: Span,
+) -> Result<Schedule, RunError> {
     let reach = Reach {
         face_delay_ticks: manifest.face.delay_ticks,
         sound_ticks: manifest.audio.reach_ticks + SOUND_CHUNK + 1,
@@ -32,10 +38,19 @@ pub fn schedule(camera: &Camera, manifest: &SpeakerManifest) -> Result<Schedule,
         wanted_lookahead: camera.lookahead.ticks(manifest.lookahead_ticks),
         stride: Stride { hop: camera.hop_ticks, face_chunk: 1 },
     };
-    Ok(Schedule::live(reach, CROP_LAG, None))
+    Ok(Schedule::live(reach, CROP_LAG, None, computing))
 }
 
-/// The setting for `camera` with these packages.
+/// When live pictures are searched for faces by the package `detector`.
+///
+/// # Errors
+/// Where it is no detector.
+pub fn plan(detector: &Package) -> Result<PlanSettings, RunError> {
+    let finds = detector.detector()?;
+    Ok(PlanSettings::of_detector(finds.certain_face_px, finds.widest_px))
+}
+
+/// The setting for `camera` with these packages on a machine that takes `computing`.
 ///
 /// # Errors
 /// Where a package asks for something impossible.
@@ -43,19 +58,19 @@ pub fn setting(
     camera: &Camera,
     speaker: &Package,
     detector: &Package,
+    computing: Span,
 ) -> Result<Setting, RunError> {
     let manifest = speaker.speaker()?;
-    let finds = detector.detector()?;
     let mode = camera.explain.unwrap_or(manifest.explain.default_mode);
     Ok(Setting {
-        schedule: schedule(camera, manifest)?,
+        schedule: schedule(camera, manifest, computing)?,
         rule: decision_rule(manifest, MOST_SMOOTHING)?,
         floor: camera.floor,
         mode,
         scale: manifest.explain.scale(mode),
         hears: manifest.features.audio,
         crop_lag: CROP_LAG,
-        plan: PlanSettings::of_detector(finds.certain_face_px, finds.widest_px),
+        plan: plan(detector)?,
         policy: live_policy(),
         style: camera.style,
     })

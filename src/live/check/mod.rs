@@ -15,6 +15,7 @@ pub use text::render;
 use crate::config::ConfigError;
 use crate::config::camera::{Camera, Serve, sinks};
 use crate::core::exit::Exit;
+use crate::core::time::Span;
 use crate::live::edges;
 use crate::live::setting::schedule;
 use crate::models::manifest::SpeakerManifest;
@@ -22,7 +23,8 @@ use crate::models::manifest::SpeakerManifest;
 /// What a stream is expected to take.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Expectation {
-    /// From a picture's capture until it is shown with its own scores, without the network.
+    /// From a picture's capture until it is shown with its own scores, without the network, on a
+    /// machine that computes fast enough.
     pub latency_ms: u64,
     /// All edges full, at worst.
     pub memory_bytes: u64,
@@ -34,7 +36,7 @@ impl Expectation {
     /// What `camera` takes with the speaker package `manifest`, by the sums that the lanes are made
     /// by; `None` where the package asks for something impossible.
     pub fn of(camera: &Camera, manifest: &SpeakerManifest) -> Option<Self> {
-        let schedule = schedule(camera, manifest).ok()?;
+        let schedule = schedule(camera, manifest, Span::ZERO).ok()?;
         let late_ms = u64::try_from(schedule.span_held.ns() / 1_000_000).unwrap_or(0);
         let edges = edges::all(&schedule);
         let memory: usize = edges.iter().map(|(_, _, bytes)| *bytes).sum();

@@ -65,7 +65,7 @@ const UNKNOWN_RATE: Option<Rate> = Rate::new(60, 1);
 const MARGIN_FRAMES: usize = 12;
 /// The same in media time.
 const MARGIN_SPAN: Span = Span::from_ms(500);
-/// What computing takes, on a machine that is at ease.
+/// What computing takes at least, on a machine that is fast and at ease.
 const LIVE_MARGIN: Span = Span::from_ms(60);
 /// Frames without their pictures that may wait for sound where nothing is held.
 const UNHELD_WAITING: usize = 4_096;
@@ -117,8 +117,9 @@ impl Schedule {
     }
 
     /// A live stream's: what is shown is late by [`Self::span_held`], the sum of everything that a
-    /// score waits for. `crop_lag` ticks of smoothing, nothing held in the tracker.
-    pub fn live(reach: Reach, crop_lag: usize, rate: Option<Rate>) -> Self {
+    /// score waits for. `crop_lag` ticks of smoothing, nothing held in the tracker; `computing` is what
+    /// this machine takes, where that is known.
+    pub fn live(reach: Reach, crop_lag: usize, rate: Option<Rate>, computing: Span) -> Self {
         let Stride { hop, face_chunk } = reach.stride;
         // A frame's tick is known when the next frame is here.
         let face = 1 + crop_lag + face_chunk.max(1) - 1 + reach.face_delay_ticks;
@@ -127,7 +128,7 @@ impl Schedule {
             + reach.wanted_lookahead
             + reach.decision_ticks;
         let ticks = i64::try_from(ticks).unwrap_or(0);
-        let span = Span::from_ns(Tick::SPAN.ns() * ticks) + LIVE_MARGIN;
+        let span = Span::from_ns(Tick::SPAN.ns() * ticks) + computing.max(LIVE_MARGIN);
         let rate = rate.or(UNKNOWN_RATE).map_or(60.0, |r| r.fps().max(1.0));
         let held = (span.seconds() * rate).ceil() as usize + MARGIN_FRAMES;
         Self {
