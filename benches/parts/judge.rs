@@ -140,6 +140,7 @@ fn scorer_second(bencher: Bencher<'_, '_>, count: usize) {
     let settings = ScorerSettings {
         window: Window { hop: 25, lookahead: 50 },
         face_chunk: 12,
+        encode_ahead: None,
         crop_lag: 6,
         mode: MODE,
         scale: ScaleRule::default(),

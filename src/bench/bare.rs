@@ -109,7 +109,7 @@ fn face(graphs: &mut SpeakerGraphs) -> Result<f64, RunError> {
             valid: vec![1.0; FACE_CHUNK],
             contributions: false,
         };
-        let mut answers = graphs.encode_faces(vec![job])?;
+        let mut answers = graphs.faces.encode(vec![job])?;
         state = answers.pop().map(|a| a.state);
         Ok(())
     })
@@ -119,7 +119,7 @@ fn sound(graphs: &mut SpeakerGraphs) -> Result<f64, RunError> {
     let shape = graphs.shape().clone();
     let ticks = SOUND_CHUNK + 2 * shape.audio_reach_ticks;
     let rows = vec![1.0; ticks * shape.rows_per_tick * shape.row_width];
-    timed(|| graphs.encode_sound(&rows, ticks).map(drop).map_err(RunError::from))
+    timed(|| graphs.others.encode_sound(&rows, ticks).map(drop).map_err(RunError::from))
 }
 
 fn head(graphs: &mut SpeakerGraphs, speaker: &Package) -> Result<f64, RunError> {
@@ -135,6 +135,6 @@ fn head(graphs: &mut SpeakerGraphs, speaker: &Package) -> Result<f64, RunError> 
             face: values.clone(),
             forward: shape.fresh_forward_state(),
         };
-        graphs.judge_all(vec![job]).map(drop).map_err(RunError::from)
+        graphs.others.judge_all(vec![job]).map(drop).map_err(RunError::from)
     })
 }

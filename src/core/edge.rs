@@ -15,6 +15,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::bell::{Bell, Ring};
 use super::evidence::FrameEvidence;
 use super::meter::{Counted, EdgeCounts, EdgeMeter};
 use super::picture::Frame;
@@ -99,6 +100,8 @@ struct State<T> {
     queue: VecDeque<(T, usize)>,
     senders: usize,
     receiver: bool,
+    /// Whether a bell was rung since the receiver last heeded one.
+    rung: bool,
     counts: EdgeCounts,
 }
 
@@ -109,7 +112,7 @@ struct Shared<T> {
     state: Mutex<State<T>>,
     /// Rung when there is room, or the receiver has gone.
     room: Condvar,
-    /// Rung when there is an item, or the last sender has gone.
+    /// Rung when there is an item, the last sender has gone, or a bell is rung.
     item: Condvar,
 }
 
@@ -133,6 +136,7 @@ pub fn edge<T>(
             queue: VecDeque::new(),
             senders: 1,
             receiver: true,
+            rung: false,
             counts: EdgeCounts::default(),
         }),
         room: Condvar::new(),
@@ -206,6 +210,13 @@ impl<T: Send> Counted for Shared<T> {
     }
 }
 
+impl<T: Send> Ring for Shared<T> {
+    fn ring(&self) {
+        self.lock().rung = true;
+        self.item.notify_all();
+    }
+}
+
 impl<T: ByteSize> Sender<T> {
     /// Sends `item`; waits for room where the policy is to wait, and never elsewhere.
     ///
@@ -263,7 +274,7 @@ impl<T: ByteSize> Sender<T> {
 impl<T> Receiver<T> {
     /// The next item; waits for it. `None` when every sender is gone and everything was received.
     pub fn recv(&self) -> Option<T> {
-        self.wait(None).ok()
+        self.wait(None, false).ok()
     }
 
     /// The next item, waited for no longer than `patience`.
@@ -271,7 +282,7 @@ impl<T> Receiver<T> {
     /// # Errors
     /// Where none came, and whether one still can.
     pub fn recv_timeout(&self, patience: Duration) -> Result<T, NoItem> {
-        self.wait(Some(patience))
+        self.wait(Some(patience), false)
     }
 
     /// The next item, if it is there.
@@ -279,15 +290,24 @@ impl<T> Receiver<T> {
     /// # Errors
     /// Where there is none, and whether one still can come.
     pub fn try_recv(&self) -> Result<T, NoItem> {
-        self.wait(Some(Duration::ZERO))
+        self.wait(Some(Duration::ZERO), false)
     }
 
-    fn wait(&self, patience: Option<Duration>) -> Result<T, NoItem> {
+    /// The next item, or the first ring of a [`Bell`] since the last call; waits for either.
+    ///
+    /// # Errors
+    /// Where none is here: [`NoItem::Empty`] says that a bell was rung.
+    pub fn recv_or_rung(&self) -> Result<T, NoItem> {
+        self.wait(None, true)
+    }
+
+    fn wait(&self, patience: Option<Duration>, heeds: bool) -> Result<T, NoItem> {
         let shared = &*self.0;
         let mut state = shared.lock();
-        if state.queue.is_empty() && state.senders > 0 && patience != Some(Duration::ZERO) {
+        let nothing = |s: &State<T>| s.queue.is_empty() && s.senders > 0 && !(heeds && s.rung);
+        if nothing(&state) && patience != Some(Duration::ZERO) {
             let since = Instant::now();
-            while state.queue.is_empty() && state.senders > 0 {
+            while nothing(&state) {
                 let left = patience.map(|p| p.saturating_sub(since.elapsed()));
                 state = match left {
                     None => shared.item.wait(state).unwrap_or_else(PoisonError::into_inner),
@@ -300,6 +320,8 @@ impl<T> Receiver<T> {
             }
             state.counts.receive_wait.add(since.elapsed());
         }
+        // Whoever heeds a bell looks at everything after each call.
+        state.rung &= !heeds;
         let Some(item) = state.remove(0) else {
             return Err(if state.senders == 0 { NoItem::Ended } else { NoItem::Empty });
         };
@@ -326,6 +348,11 @@ impl<T: Send + 'static> Sender<T> {
 }
 
 impl<T: Send + 'static> Receiver<T> {
+    /// A bell that wakes this end.
+    pub fn bell(&self) -> Bell {
+        Bell(Arc::clone(&self.0) as Arc<dyn Ring>)
+    }
+
     /// A handle to the edge's counts.
     pub fn meter(&self) -> EdgeMeter {
         EdgeMeter(Arc::clone(&self.0) as Arc<dyn Counted>)

@@ -223,3 +223,29 @@ proptest! {
         prop_assert!(meter.read().is_conserved() && meter.read().queued_bytes == 0);
     }
 }
+
+#[test]
+fn a_bell_wakes_the_receiver_once_and_keeps_no_edge_open() {
+    let (tx, rx) = edge("a→b", cap(4, usize::MAX), WhenFull::Block);
+    let bell = rx.bell();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(Duration::from_millis(5));
+            bell.ring();
+        });
+        assert!(matches!(rx.recv_or_rung(), Err(NoItem::Empty)), "woken with nothing to take");
+    });
+    // Rung while nobody waits: the next wait ends at once, with an item where there is one.
+    bell.ring();
+    assert!(matches!(rx.recv_or_rung(), Err(NoItem::Empty)));
+    bell.ring();
+    tx.send(parcel(1, 1)).expect("there is room");
+    assert_eq!(rx.recv_or_rung().map(|p| p.number), Ok(1));
+    // Others do not heed it.
+    bell.ring();
+    assert_eq!(rx.recv_timeout(Duration::from_millis(1)).err(), Some(NoItem::Empty));
+    drop(tx);
+    assert_eq!(rx.recv_or_rung().err(), Some(NoItem::Ended));
+    bell.ring();
+    assert_eq!(rx.recv_or_rung().err(), Some(NoItem::Ended));
+}

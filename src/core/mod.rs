@@ -2,6 +2,7 @@
 //! and how long to wait before something is tried again.
 
 pub mod backoff;
+pub mod bell;
 pub mod edge;
 pub mod evidence;
 pub mod exit;

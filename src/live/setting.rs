@@ -69,6 +69,7 @@ pub fn setting(
         mode,
         scale: manifest.explain.scale(mode),
         hears: manifest.features.audio,
+        encode_ahead: None,
         crop_lag: CROP_LAG,
         plan: plan(detector)?,
         policy: live_policy(),

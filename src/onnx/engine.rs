@@ -1,5 +1,5 @@
-//! The inference engine: two threads that own the sessions of a device, one the detector's and one
-//! the speaker model's, shared by everyone who asks.
+//! The inference engine: threads that own the sessions of a device, shared by everyone who asks. One
+//! has the detector's, one those of the speaker model, and one or more a face encoder each.
 //!
 //! Takes jobs by bounded edges; answers each on an edge of its own. There is no lock around a
 //! model: `Session::run` takes `&mut self`, so the owner is a thread. The handles are cheap to
@@ -11,22 +11,20 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use super::find::{Finder, Search};
+use super::answers::{Asked, Reply, Said, UnderWay, answers};
+use super::face::FaceEncoder;
+use super::find::{EngineDetector, Finder, Search, output_names};
 use super::session::{Provider, SessionError, SessionOptions, open};
-use super::speaker::{SoundJob, SpeakerGraphs};
+use super::speaker::{OtherGraphs, SoundJob};
 use super::tally::Tally;
-use super::work::{Asked, Job, Reply, Work};
+use super::work::{FaceWork, Faces, Job, Work};
+use crate::core::bell::Bell;
 use crate::core::edge::{ByteSize, Capacity, Receiver, Sender, WhenFull, edge};
-use crate::core::geometry::FaceBox;
-use crate::core::picture::PictureView;
-use crate::models::manifest::{DetectorManifest, InputSize};
-use crate::models::tensor::Tensor;
+use crate::models::manifest::DetectorManifest;
 use crate::models::{ModelError, Package};
-use crate::stages::detect::boxes::{StrideOutputs, Thresholds, decode};
-use crate::stages::detect::input::InputMaker;
-use crate::stages::detect::{DetectError, FaceDetector};
 use crate::stages::score::model::{
     CompeteJob, FaceFeatures, FaceJob, HeadJob, HeadResult, ModelFault, ModelShape, SpeakerModel,
+    Started,
 };
 
 /// Jobs that may wait. A caller waits for its answer, so there are never more than callers; a GPU
@@ -50,6 +48,7 @@ pub enum EngineError {
 /// A running engine. Ends when it and all its handles are dropped.
 pub struct Engine {
     searches: Sender<Search>,
+    faces: Sender<Faces>,
     jobs: Sender<Job>,
     detector: DetectorManifest,
     shape: ModelShape,
@@ -60,7 +59,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Opens the graphs of both packages and starts the threads.
+    /// Opens the graphs of both packages and starts the threads, one of them for faces.
     ///
     /// # Errors
     /// Where a package, a graph, the device or the runtime is not what is needed.
@@ -69,36 +68,47 @@ impl Engine {
         speaker: &Package,
         options: &SessionOptions,
     ) -> Result<Self, EngineError> {
-        let manifest = detector.detector()?.clone();
+        Self::with_encoders(detector, speaker, options, 1)
+    }
+
+    /// The same with `encoders` threads for faces, each with a session of its own: on a CPU as many
+    /// tracks are encoded at once. On a GPU one is enough.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn with_encoders(
+        detector: &Package,
+        speaker: &Package,
+        options: &SessionOptions,
+        encoders: usize,
+    ) -> Result<Self, EngineError> {
         let tally = Arc::<Tally>::default();
-        let (find, outputs) = (detector.clone(), output_names(&manifest));
-        let (file, input) = (manifest.file.clone(), manifest.input.as_str().to_owned());
-        let (counts, options) = (Arc::clone(&tally), *options);
-        let finder = owner(
-            ("stages→engine-find", "engine-find"),
-            move || open(&find, &file, &options),
-            |_| (),
-            move |graph, queue| Finder { graph, input, outputs, counts }.serve(queue),
-        )?;
-        let (model, counts) = (speaker.clone(), Arc::clone(&tally));
-        let worker = owner(
-            ("stages→engine", "engine"),
-            move || SpeakerGraphs::open(&model, &options),
-            |graphs: &SpeakerGraphs| (graphs.provider(), graphs.shape().clone()),
-            move |graphs, queue| Work { graphs, counts }.serve(queue),
-        )?;
-        let gone = || std::io::Error::other("it ended while opening the models");
-        finder.opened.recv().ok_or_else(gone)?.0?;
-        let (provider, shape) = worker.opened.recv().ok_or_else(gone)?.0?;
+        let (searches, queue) = jobs("stages→engine-find");
+        let finder = finder((detector, options), &tally, queue)?;
+        let (jobs, queue) = self::jobs("stages→engine");
+        let worker = worker((speaker, options), &tally, queue)?;
+        let (faces, queue) = self::jobs("stages→engine-face");
+        let encoder = || encoder((speaker, options), &tally, Arc::clone(&queue));
+        let first = encoder()?;
+        let mut threads = vec![finder.thread, worker.thread, first.thread];
+        opened(&finder.opened)?;
+        opened(&worker.opened)?;
+        let (provider, shape) = opened(&first.opened)?;
+        let more = if provider == Provider::Cpu { encoders.saturating_sub(1) } else { 0 };
+        for one in (0..more).map(|_| encoder()).collect::<Result<Vec<_>, _>>()? {
+            opened(&one.opened)?;
+            threads.push(one.thread);
+        }
         Ok(Self {
-            searches: finder.jobs,
-            jobs: worker.jobs,
-            detector: manifest,
+            searches,
+            faces,
+            jobs,
+            detector: detector.detector()?.clone(),
             shape,
             speaker_name: speaker.manifest().common.name.clone(),
             provider,
             tally,
-            threads: vec![finder.thread, worker.thread],
+            threads,
         })
     }
 
@@ -114,19 +124,15 @@ impl Engine {
 
     /// A face detector that asks this engine.
     pub fn detector(&self) -> EngineDetector {
-        EngineDetector {
-            searches: self.searches.clone(),
-            manifest: self.detector.clone(),
-            inputs: [InputMaker::new(), InputMaker::new()],
-            buffer: Vec::new(),
-            found: Vec::new(),
-        }
+        EngineDetector::new(self.searches.clone(), self.detector.clone())
     }
 
     /// A speaker model that asks this engine.
     pub fn speaker(&self) -> EngineSpeaker {
         EngineSpeaker {
+            faces: self.faces.clone(),
             jobs: self.jobs.clone(),
+            at_once: self.provider != Provider::Cpu,
             shape: self.shape.clone(),
             package: self.speaker_name.clone(),
         }
@@ -144,26 +150,31 @@ impl Engine {
 }
 
 /// A thread that owns graphs.
-struct Owner<J, T> {
-    jobs: Sender<J>,
+struct Owner<T> {
     thread: JoinHandle<()>,
     /// What it says once its graphs are open.
     opened: Receiver<Reply<Result<T, SessionError>>>,
 }
 
+/// An edge for jobs, whose receiving end several threads may share.
+fn jobs<J>(name: &'static str) -> (Sender<J>, Arc<Receiver<J>>) {
+    let capacity = Capacity { items: JOBS_WAITING, bytes: usize::MAX };
+    let (jobs, queue) = edge(name, capacity, WhenFull::Block);
+    (jobs, Arc::new(queue))
+}
+
 /// Starts the thread `name` that owns what `open` gives, says what `tell` knows of it, and lets
-/// `serve` answer what comes by the edge `edge_name`.
+/// `serve` answer what comes by `queue`.
 ///
 /// Sessions are opened where they are used, so that the runtime's own threads take that thread's
-/// name and show up under it; both kinds side by side.
+/// name and show up under it; all kinds side by side.
 fn owner<G, J: ByteSize + Send + 'static, T: Send + 'static>(
-    (edge_name, name): (&'static str, &'static str),
+    name: &'static str,
+    queue: Arc<Receiver<J>>,
     open: impl FnOnce() -> Result<G, SessionError> + Send + 'static,
     tell: impl FnOnce(&G) -> T + Send + 'static,
     serve: impl FnOnce(G, &Receiver<J>) + Send + 'static,
-) -> Result<Owner<J, T>, std::io::Error> {
-    let capacity = Capacity { items: JOBS_WAITING, bytes: usize::MAX };
-    let (jobs, queue) = edge(edge_name, capacity, WhenFull::Block);
+) -> Result<Owner<T>, std::io::Error> {
     let one = Capacity { items: 1, bytes: usize::MAX };
     let (ready, opened) = edge("engine→start", one, WhenFull::Block);
     let thread = std::thread::Builder::new().name(name.into()).spawn(move || match open() {
@@ -175,92 +186,62 @@ fn owner<G, J: ByteSize + Send + 'static, T: Send + 'static>(
         // Where the starter is gone there is nobody to tell.
         Err(e) => drop(ready.send(Reply(Err(e)))),
     })?;
-    Ok(Owner { jobs, thread, opened })
+    Ok(Owner { thread, opened })
 }
 
-fn output_names(manifest: &DetectorManifest) -> Vec<String> {
-    let per_stride = |s: &usize| ["cls", "obj", "bbox", "kps"].map(|n| format!("{n}_{s}"));
-    manifest.strides.iter().flat_map(per_stride).collect()
+/// What an owner says once its graphs are open.
+fn opened<T>(told: &Receiver<Reply<Result<T, SessionError>>>) -> Result<T, EngineError> {
+    let gone = || std::io::Error::other("it ended while opening the models");
+    Ok(told.recv().ok_or_else(gone)?.0?)
 }
 
-/// Sends a job and waits for its answer; `None` where the engine is gone.
-fn ask<J: ByteSize, T>(jobs: &Sender<J>, job: impl FnOnce(Sender<Reply<T>>) -> J) -> Option<T> {
-    let capacity = Capacity { items: 1, bytes: usize::MAX };
-    let (reply, answer) = edge("engine→stage", capacity, WhenFull::Block);
-    jobs.send(job(reply)).ok()?;
-    answer.recv().map(|r| r.0)
+/// A package whose graphs are run in a certain way.
+type Run<'a> = (&'a Package, &'a SessionOptions);
+
+fn finder(
+    (package, options): Run<'_>,
+    tally: &Arc<Tally>,
+    queue: Arc<Receiver<Search>>,
+) -> Result<Owner<()>, EngineError> {
+    let (package, options, counts) = (package.clone(), *options, Arc::clone(tally));
+    let manifest = package.detector()?;
+    let outputs = output_names(manifest);
+    let (file, input) = (manifest.file.clone(), manifest.input.as_str().to_owned());
+    let open = move || open(&package, &file, &options);
+    let serve = move |graph, queue: &_| Finder { graph, input, outputs, counts }.serve(queue);
+    Ok(owner("engine-find", queue, open, |_| (), serve)?)
 }
 
-/// The long side of an ordinary search.
-const COARSE_PX: u32 = 320;
-
-/// A face detector run by an [`Engine`].
-pub struct EngineDetector {
-    searches: Sender<Search>,
-    manifest: DetectorManifest,
-    /// One for ordinary searches and one for finer ones, as they come by turns and each keeps tables
-    /// for its size.
-    inputs: [InputMaker; 2],
-    buffer: Vec<f32>,
-    /// What the last search gave, for its memory.
-    found: Vec<Tensor>,
+fn worker(
+    (package, options): Run<'_>,
+    tally: &Arc<Tally>,
+    queue: Arc<Receiver<Job>>,
+) -> Result<Owner<()>, EngineError> {
+    let (package, options, counts) = (package.clone(), *options, Arc::clone(tally));
+    let open = move || OtherGraphs::open(&package, &options);
+    let serve = move |graphs, queue: &_| Work { graphs, counts }.serve(queue);
+    Ok(owner("engine", queue, open, |_| (), serve)?)
 }
 
-impl FaceDetector for EngineDetector {
-    fn detect(
-        &mut self,
-        picture: &PictureView<'_>,
-        long_side_px: u32,
-    ) -> Result<Vec<FaceBox>, DetectError> {
-        let long_side_px = match self.manifest.input_size {
-            InputSize::Free => long_side_px,
-            InputSize::Fixed { width_px, height_px } => {
-                u32::try_from(width_px.min(height_px)).unwrap_or(320)
-            }
-        };
-        let made =
-            self.inputs[usize::from(long_side_px > COARSE_PX)].prepare(picture, long_side_px);
-        let (width, height, scale) = match self.manifest.input_size {
-            InputSize::Free => (made.width, made.height, made.scale),
-            InputSize::Fixed { width_px, height_px } => (width_px, height_px, made.scale),
-        };
-        let mut values = std::mem::take(&mut self.buffer);
-        values.clear();
-        if (made.width, made.height) == (width, height) {
-            values.extend_from_slice(made.data);
-        } else {
-            values.resize(3 * width * height, 0.0);
-            for (row, line) in made.data.chunks_exact(made.width).enumerate() {
-                let at = (row / made.height * height + row % made.height) * width;
-                values[at..at + made.width].copy_from_slice(line);
-            }
-        }
-        let dims = [1, 3, height, width];
-        let engine = |e: String| DetectError::Engine(e.into());
-        let spare = std::mem::take(&mut self.found);
-        let (found, values) = ask(&self.searches, |reply| Search { values, dims, spare, reply })
-            .ok_or_else(|| engine("the inference thread has stopped".into()))?;
-        self.buffer = values;
-        self.found = found.map_err(|e| DetectError::Engine(e.into()))?;
-        let mut outputs = Vec::with_capacity(self.manifest.strides.len());
-        for (stride, tensors) in self.manifest.strides.iter().zip(self.found.chunks_exact(4)) {
-            let cells = (width.div_ceil(*stride), height.div_ceil(*stride));
-            let stride = u32::try_from(*stride).unwrap_or(u32::MAX);
-            let [cls, obj, bbox, kps] = [0, 1, 2, 3].map(|i| tensors[i].values());
-            outputs.push(StrideOutputs::new(stride, cells, cls, obj, bbox, kps)?);
-        }
-        let thresholds = Thresholds {
-            confidence: self.manifest.score_threshold.get(),
-            overlap: self.manifest.nms_iou.get(),
-        };
-        Ok(decode(&outputs, scale, thresholds))
-    }
+fn encoder(
+    (package, options): Run<'_>,
+    tally: &Arc<Tally>,
+    queue: Arc<Receiver<Faces>>,
+) -> Result<Owner<(Provider, ModelShape)>, EngineError> {
+    let (package, options, counts) = (package.clone(), *options, Arc::clone(tally));
+    let open = move || FaceEncoder::open(&package, &options);
+    let tell = |encoder: &FaceEncoder| (encoder.provider(), encoder.shape().clone());
+    let serve = move |encoder, queue: &_| FaceWork { encoder, counts }.serve(queue);
+    Ok(owner("engine-face", queue, open, tell, serve)?)
 }
 
 /// A speaker model run by an [`Engine`].
 #[derive(Clone)]
 pub struct EngineSpeaker {
+    faces: Sender<Faces>,
     jobs: Sender<Job>,
+    /// Whether several tracks go through the face encoder together.
+    at_once: bool,
     shape: ModelShape,
     package: String,
 }
@@ -270,6 +251,29 @@ impl EngineSpeaker {
         let reason = "the inference thread has stopped".to_owned();
         ModelFault { package: self.package.clone(), graph, reason }
     }
+
+    /// Sends `jobs`, as what `job` makes of them, and waits for the answers.
+    fn ask<J, A>(
+        &self,
+        graph: &'static str,
+        jobs: Vec<J>,
+        job: impl FnOnce(Asked<J, A>) -> Job,
+    ) -> Said<A> {
+        let (answers, answer) = answers(None);
+        let sent = self.jobs.send(job(Asked { jobs, answers }));
+        let said = sent.ok().and_then(|()| answer.recv());
+        said.map_or_else(|| Err(self.gone(graph)), |Reply(said)| said)
+    }
+
+    /// Sends faces that go through the encoder together where it can do that.
+    fn start(&self, jobs: Vec<FaceJob>, bell: Option<&Bell>) -> Started {
+        let (answers, answer) = answers(bell);
+        let count = jobs.len();
+        // Where the threads are gone the answer's edge ends, and that is found there.
+        drop(self.faces.send(Asked { jobs, answers }));
+        let encoding = Box::new(UnderWay { answer, gone: self.gone("face") });
+        Started { jobs: count, encoding }
+    }
 }
 
 impl SpeakerModel for EngineSpeaker {
@@ -278,14 +282,28 @@ impl SpeakerModel for EngineSpeaker {
     }
 
     fn encode_faces(&mut self, jobs: Vec<FaceJob>) -> Result<Vec<FaceFeatures>, ModelFault> {
-        ask(&self.jobs, |reply| Job::Faces(Asked { jobs, reply }))
-            .unwrap_or_else(|| Err(self.gone("face")))
+        let mut all = Vec::with_capacity(jobs.len());
+        for mut started in self.start_faces(jobs, None)? {
+            all.extend(started.encoding.wait()?);
+        }
+        Ok(all)
+    }
+
+    fn start_faces(
+        &mut self,
+        jobs: Vec<FaceJob>,
+        bell: Option<&Bell>,
+    ) -> Result<Vec<Started>, ModelFault> {
+        Ok(if self.at_once {
+            vec![self.start(jobs, bell)]
+        } else {
+            jobs.into_iter().map(|job| self.start(vec![job], bell)).collect()
+        })
     }
 
     fn encode_sound(&mut self, rows: Vec<f32>, ticks: usize) -> Result<Vec<f32>, ModelFault> {
         let jobs = vec![SoundJob { rows, ticks }];
-        let answers = ask(&self.jobs, |reply| Job::Sound(Asked { jobs, reply }));
-        only(answers.unwrap_or_else(|| Err(self.gone("audio")))?).ok_or_else(|| self.gone("audio"))
+        only(self.ask("audio", jobs, Job::Sound)?).ok_or_else(|| self.gone("audio"))
     }
 
     fn judge(&mut self, job: HeadJob) -> Result<HeadResult, ModelFault> {
@@ -293,8 +311,7 @@ impl SpeakerModel for EngineSpeaker {
     }
 
     fn judge_all(&mut self, jobs: Vec<HeadJob>) -> Result<Vec<HeadResult>, ModelFault> {
-        ask(&self.jobs, |reply| Job::Head(Asked { jobs, reply }))
-            .unwrap_or_else(|| Err(self.gone("head")))
+        self.ask("head", jobs, Job::Head)
     }
 
     fn compete(&mut self, job: CompeteJob) -> Result<Vec<f32>, ModelFault> {
@@ -302,8 +319,7 @@ impl SpeakerModel for EngineSpeaker {
     }
 
     fn compete_all(&mut self, jobs: Vec<CompeteJob>) -> Result<Vec<Vec<f32>>, ModelFault> {
-        ask(&self.jobs, |reply| Job::Compete(Asked { jobs, reply }))
-            .unwrap_or_else(|| Err(self.gone("compete")))
+        self.ask("compete", jobs, Job::Compete)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the engine's other thread does: searches for faces, one after the other as they come.
+//! Searches for faces: who asks for one, and the engine's thread that makes them one after the other.
 //!
 //! A thread of its own, so that a search need not wait for a batch of faces, nor faces for a search:
 //! with a large speaker model and nothing but files to work through, one thread for both would leave
@@ -6,11 +6,17 @@
 
 use std::sync::Arc;
 
+use super::answers::Reply;
 use super::session::{OpenGraph, SessionError};
 use super::tally::{Graph, Tally};
-use super::work::Reply;
-use crate::core::edge::{ByteSize, Receiver, Sender};
+use crate::core::edge::{ByteSize, Capacity, Receiver, Sender, WhenFull, edge};
+use crate::core::geometry::FaceBox;
+use crate::core::picture::PictureView;
+use crate::models::manifest::{DetectorManifest, InputSize};
 use crate::models::tensor::Tensor;
+use crate::stages::detect::boxes::{StrideOutputs, Thresholds, decode};
+use crate::stages::detect::input::InputMaker;
+use crate::stages::detect::{DetectError, FaceDetector};
 
 /// A picture to search, and what an earlier search gave, for its memory.
 pub(super) struct Search {
@@ -50,5 +56,93 @@ impl Finder {
             // An answer that nobody waits for any more is no fault.
             let _ = reply.send(Reply((found, values)));
         }
+    }
+}
+
+/// The outputs of a search, in the order that [`Search`] wants them.
+pub(super) fn output_names(manifest: &DetectorManifest) -> Vec<String> {
+    let per_stride = |s: &usize| ["cls", "obj", "bbox", "kps"].map(|n| format!("{n}_{s}"));
+    manifest.strides.iter().flat_map(per_stride).collect()
+}
+
+/// The long side of an ordinary search.
+const COARSE_PX: u32 = 320;
+
+/// A face detector run by an [`Engine`](super::engine::Engine).
+pub struct EngineDetector {
+    searches: Sender<Search>,
+    manifest: DetectorManifest,
+    /// One for ordinary searches and one for finer ones, as they come by turns and each keeps tables
+    /// for its size.
+    inputs: [InputMaker; 2],
+    buffer: Vec<f32>,
+    /// What the last search gave, for its memory.
+    found: Vec<Tensor>,
+}
+
+impl EngineDetector {
+    pub(super) fn new(searches: Sender<Search>, manifest: DetectorManifest) -> Self {
+        Self {
+            searches,
+            manifest,
+            inputs: [InputMaker::new(), InputMaker::new()],
+            buffer: Vec::new(),
+            found: Vec::new(),
+        }
+    }
+}
+
+impl FaceDetector for EngineDetector {
+    fn detect(
+        &mut self,
+        picture: &PictureView<'_>,
+        long_side_px: u32,
+    ) -> Result<Vec<FaceBox>, DetectError> {
+        let long_side_px = match self.manifest.input_size {
+            InputSize::Free => long_side_px,
+            InputSize::Fixed { width_px, height_px } => {
+                u32::try_from(width_px.min(height_px)).unwrap_or(320)
+            }
+        };
+        let made =
+            self.inputs[usize::from(long_side_px > COARSE_PX)].prepare(picture, long_side_px);
+        let (width, height, scale) = match self.manifest.input_size {
+            InputSize::Free => (made.width, made.height, made.scale),
+            InputSize::Fixed { width_px, height_px } => (width_px, height_px, made.scale),
+        };
+        let mut values = std::mem::take(&mut self.buffer);
+        values.clear();
+        if (made.width, made.height) == (width, height) {
+            values.extend_from_slice(made.data);
+        } else {
+            values.resize(3 * width * height, 0.0);
+            for (row, line) in made.data.chunks_exact(made.width).enumerate() {
+                let at = (row / made.height * height + row % made.height) * width;
+                values[at..at + made.width].copy_from_slice(line);
+            }
+        }
+        let dims = [1, 3, height, width];
+        let engine = |e: String| DetectError::Engine(e.into());
+        let spare = std::mem::take(&mut self.found);
+        let one = Capacity { items: 1, bytes: usize::MAX };
+        let (reply, answer) = edge("engine→detect", one, WhenFull::Block);
+        let sent = self.searches.send(Search { values, dims, spare, reply }).ok();
+        let Reply((found, values)) = sent
+            .and_then(|()| answer.recv())
+            .ok_or_else(|| engine("the inference thread has stopped".into()))?;
+        self.buffer = values;
+        self.found = found.map_err(|e| DetectError::Engine(e.into()))?;
+        let mut outputs = Vec::with_capacity(self.manifest.strides.len());
+        for (stride, tensors) in self.manifest.strides.iter().zip(self.found.chunks_exact(4)) {
+            let cells = (width.div_ceil(*stride), height.div_ceil(*stride));
+            let stride = u32::try_from(*stride).unwrap_or(u32::MAX);
+            let [cls, obj, bbox, kps] = [0, 1, 2, 3].map(|i| tensors[i].values());
+            outputs.push(StrideOutputs::new(stride, cells, cls, obj, bbox, kps)?);
+        }
+        let thresholds = Thresholds {
+            confidence: self.manifest.score_threshold.get(),
+            overlap: self.manifest.nms_iou.get(),
+        };
+        Ok(decode(&outputs, scale, thresholds))
     }
 }

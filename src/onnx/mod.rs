@@ -3,8 +3,10 @@
 //! Only here, and in files called `onnx.rs`, is the runtime's crate named. Everything behind the
 //! cargo feature `onnx`; the library itself is loaded when the program runs.
 
+mod answers;
 pub mod bound;
 pub mod engine;
+mod face;
 mod find;
 mod providers;
 pub mod runtime;

@@ -1,23 +1,28 @@
-//! The three graphs of a streaming speaker package, run by whoever owns them.
+//! The graphs of a streaming speaker package, run by whoever owns them.
 
-use smallvec::{SmallVec, smallvec};
-
-use super::session::{Input, OpenGraph, Provider, SessionError, SessionOptions, open};
+use super::face::FaceEncoder;
+use super::session::{OpenGraph, Provider, SessionError, SessionOptions, open};
 use super::stack::{Few, jobs_at_once, joined, split, together};
 use crate::core::geometry::Rect;
 use crate::models::Package;
 use crate::models::manifest::{AudioRecipe, SpeakerManifest};
 use crate::stages::score::model::{
-    CompeteJob, FaceFeatures, FaceJob, FaceState, GateSource, HeadJob, HeadResult, ModelFault,
-    ModelShape,
+    CompeteJob, GateSource, HeadJob, HeadResult, ModelFault, ModelShape,
 };
 
-/// Open sessions for face, sound and head, and for competition where there is a graph for it.
+/// Open sessions for all graphs of a package.
 pub struct SpeakerGraphs {
+    /// For faces.
+    pub faces: FaceEncoder,
+    /// For all else.
+    pub others: OtherGraphs,
+}
+
+/// Open sessions for sound and head, and for competition where there is a graph for it.
+pub struct OtherGraphs {
     package: String,
     manifest: SpeakerManifest,
     shape: ModelShape,
-    face: OpenGraph,
     audio: OpenGraph,
     head: OpenGraph,
     compete: Option<OpenGraph>,
@@ -72,20 +77,56 @@ fn area_of(manifest: &SpeakerManifest) -> Rect {
     )
 }
 
+pub(super) fn fault(package: &str, graph: &'static str, error: &SessionError) -> ModelFault {
+    ModelFault { package: package.to_owned(), graph, reason: error.to_string() }
+}
+
 impl SpeakerGraphs {
     /// Opens the graphs of `package`.
     ///
     /// # Errors
     /// Where it is no speaker package, or a graph cannot be opened or is not what it should be.
     pub fn open(package: &Package, options: &SessionOptions) -> Result<Self, SessionError> {
+        let faces = FaceEncoder::open(package, options)?;
+        Ok(Self { faces, others: OtherGraphs::open(package, options)? })
+    }
+
+    /// The package's sizes.
+    pub const fn shape(&self) -> &ModelShape {
+        self.faces.shape()
+    }
+
+    /// What the sessions run on.
+    pub const fn provider(&self) -> Provider {
+        self.faces.provider()
+    }
+
+    /// Jobs that go through a graph in one run at most.
+    pub const fn jobs_at_once(&self) -> usize {
+        self.faces.jobs_at_once()
+    }
+
+    /// The same with another number of jobs in one run than the provider's own.
+    #[must_use]
+    pub fn with_jobs_at_once(mut self, jobs: usize) -> Self {
+        self.others.jobs_at_once = jobs;
+        Self { faces: self.faces.with_jobs_at_once(jobs), ..self }
+    }
+}
+
+impl OtherGraphs {
+    /// Opens the graphs of `package`, the face encoder left out.
+    ///
+    /// # Errors
+    /// As [`SpeakerGraphs::open`].
+    pub fn open(package: &Package, options: &SessionOptions) -> Result<Self, SessionError> {
         let manifest = package.speaker()?.clone();
-        let face = open(package, &manifest.face.file, options)?;
+        let audio = open(package, &manifest.audio.file, options)?;
         Ok(Self {
             package: package.manifest().common.name.clone(),
             shape: shape_of(&manifest),
-            jobs_at_once: jobs_at_once(face.provider),
-            face,
-            audio: open(package, &manifest.audio.file, options)?,
+            jobs_at_once: jobs_at_once(audio.provider),
+            audio,
             head: open(package, &manifest.head.file, options)?,
             compete: match &manifest.compete {
                 Some(compete) => Some(open(package, &compete.file, options)?),
@@ -102,81 +143,12 @@ impl SpeakerGraphs {
 
     /// What the sessions run on.
     pub const fn provider(&self) -> Provider {
-        self.face.provider
-    }
-
-    fn fault(package: &str, graph: &'static str, error: &SessionError) -> ModelFault {
-        ModelFault { package: package.to_owned(), graph, reason: error.to_string() }
+        self.audio.provider
     }
 
     /// Jobs that go through a graph in one run at most.
     pub const fn jobs_at_once(&self) -> usize {
         self.jobs_at_once
-    }
-
-    /// The same with another number of jobs in one run than the provider's own.
-    #[must_use]
-    pub const fn with_jobs_at_once(mut self, jobs: usize) -> Self {
-        self.jobs_at_once = jobs;
-        self
-    }
-
-    /// Encodes new frames of several tracks; those with as many ticks each go together.
-    ///
-    /// # Errors
-    /// Where the runtime fails.
-    pub fn encode_faces(&mut self, jobs: Vec<FaceJob>) -> Result<Vec<FaceFeatures>, ModelFault> {
-        let key = |job: &FaceJob| (job.valid.len(), job.contributions);
-        together(jobs, self.jobs_at_once, key, |jobs| self.encode_stack(jobs))
-    }
-
-    /// One run for jobs of as many ticks each.
-    fn encode_stack(&mut self, jobs: &[FaceJob]) -> Result<Vec<FaceFeatures>, ModelFault> {
-        let (face, px) = (&self.manifest.face, self.shape.crop_px);
-        let (tracks, ticks) = (jobs.len(), jobs.first().map_or(0, |job| job.valid.len()));
-        let mut frames = Vec::with_capacity(jobs.iter().map(|job| job.crops.len()).sum());
-        for job in jobs {
-            frames.extend(job.crops.iter().map(|v| f32::from(*v)));
-        }
-        let valid = joined(jobs.iter().map(|job| &job.valid[..]));
-        let state =
-            |i| joined(jobs.iter().map(move |j| j.state.0.get(i).map_or(&[][..], Vec::as_slice)));
-        let states: Few<_> = (0..face.states.len()).map(state).collect();
-        let frame_dims = [tracks, ticks, px, px];
-        let valid_dims = [tracks, ticks];
-        let dims = |shape: &[usize]| std::iter::once(tracks).chain(shape.iter().copied()).collect();
-        let state_dims: Few<Few<usize>> = face.states.iter().map(|s| dims(&s.shape)).collect();
-        let mut inputs: Few<Input<'_>> = smallvec![
-            (face.frames.as_str(), &frame_dims[..], &frames[..]),
-            (face.valid.as_str(), &valid_dims[..], &valid[..]),
-        ];
-        for ((state, dims), values) in face.states.iter().zip(&state_dims).zip(&states) {
-            inputs.push((state.input.as_str(), dims, values));
-        }
-        let mut outputs: Few<&str> =
-            smallvec![face.embedding.name.as_str(), face.map.name.as_str()];
-        outputs.extend(face.gate.iter().map(|g| g.as_str()));
-        let asked = jobs.iter().any(|job| job.contributions);
-        let shares = face.contributions.as_ref().filter(|_| asked);
-        outputs.extend(shares.map(|s| s.as_str()));
-        outputs.extend(face.states.iter().map(|s| s.output.as_str()));
-        let rows: Few<usize> = SmallVec::from_elem(1, tracks);
-        let results = self.face.run_with(&inputs, &outputs, |_, values| split(values, &rows));
-        let results = results.map_err(|e| Self::fault(&self.package, "face", &e))?;
-        let mut parts = results.into_iter().map(Few::into_iter);
-        let mut next = || parts.next().unwrap_or_else(|| Few::new().into_iter());
-        let (mut embeddings, mut maps) = (next(), next());
-        let mut gates = face.gate.as_ref().map(|_| next());
-        let mut contributions = shares.map(|_| next());
-        let mut states: Few<_> = parts.collect();
-        let features = |_| FaceFeatures {
-            embeddings: embeddings.next().unwrap_or_default(),
-            maps: maps.next().unwrap_or_default(),
-            gates: gates.as_mut().and_then(Iterator::next),
-            contributions: contributions.as_mut().and_then(Iterator::next),
-            state: FaceState(states.iter_mut().filter_map(Iterator::next).collect()),
-        };
-        Ok((0..tracks).map(features).collect())
     }
 
     /// Encodes rows of sound: `ticks` × rows a tick × row width to `ticks` × embedding.
@@ -211,7 +183,7 @@ impl SpeakerGraphs {
             ([(audio.rows.as_str(), &dims[..], rows)], [audio.embedding.name.as_str()]);
         let each = vec![1; streams];
         let results = self.audio.run_with(&inputs, &outputs, |_, values| split(values, &each));
-        let results = results.map_err(|e| Self::fault(&self.package, "audio", &e))?;
+        let results = results.map_err(|e| fault(&self.package, "audio", &e))?;
         Ok(results.into_iter().next().unwrap_or_default())
     }
 
@@ -241,7 +213,7 @@ impl SpeakerGraphs {
         let mut outputs = vec![head.score.as_str(), head.forward_states.as_str()];
         outputs.extend(head.gate.iter().map(|g| g.name.as_str()));
         let results = self.head.run_with(&inputs, &outputs, |_, values| split(values, &rows));
-        let results = results.map_err(|e| Self::fault(&self.package, "head", &e))?;
+        let results = results.map_err(|e| fault(&self.package, "head", &e))?;
         let mut parts = results.into_iter().map(Few::into_iter);
         let mut next = || parts.next().unwrap_or_else(|| Few::new().into_iter());
         let (mut logits, mut forward) = (next(), next());
@@ -279,7 +251,7 @@ impl SpeakerGraphs {
                 let each = vec![1; jobs.len()];
                 let out = [names.out.as_str()];
                 let results = graph.run_with(&inputs, &out, |_, values| split(values, &each));
-                let results = results.map_err(|e| Self::fault(&self.package, "compete", &e))?;
+                let results = results.map_err(|e| fault(&self.package, "compete", &e))?;
                 Ok(results.into_iter().next().unwrap_or_default())
             },
         )

@@ -1,5 +1,5 @@
-//! What the engine's thread for the speaker model does: jobs taken as they come, those of a kind that wait together run
-//! together.
+//! What the engine's threads for the speaker model do: jobs taken as they come, those of a kind that
+//! wait together run together.
 //!
 //! On a GPU all that waits is taken before each run, so that batches grow with the load by
 //! themselves: while one runs the next one gathers, and nobody waits for a batch to fill.
@@ -7,43 +7,34 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::speaker::{SoundJob, SpeakerGraphs};
+use super::answers::{Answers, Asked};
+use super::face::FaceEncoder;
+use super::speaker::{OtherGraphs, SoundJob};
 use super::tally::{Graph, Tally};
-use crate::core::edge::{ByteSize, Receiver, Sender};
+use crate::core::edge::{ByteSize, Receiver};
 use crate::stages::score::model::{
     CompeteJob, FaceFeatures, FaceJob, HeadJob, HeadResult, ModelFault,
 };
 
-/// What the engine is asked.
+/// What the engine is asked, faces left out.
 pub(super) enum Job {
-    Faces(Asked<FaceJob, FaceFeatures>),
     Sound(Asked<SoundJob, Vec<f32>>),
     Head(Asked<HeadJob, HeadResult>),
     Compete(Asked<CompeteJob, Vec<f32>>),
 }
 
-/// Where the answers to some jobs go.
-pub(super) type Answers<A> = Sender<Reply<Result<Vec<A>, ModelFault>>>;
+/// Faces of one caller.
+pub(super) type Faces = Asked<FaceJob, FaceFeatures>;
 
-/// Jobs of one caller, answered all at once.
-pub(super) struct Asked<J, A> {
-    pub(super) jobs: Vec<J>,
-    pub(super) reply: Answers<A>,
-}
-
-/// An answer; its size does not matter, as each edge carries one.
-pub(super) struct Reply<T>(pub(super) T);
-
-impl<T> ByteSize for Reply<T> {
+impl ByteSize for Faces {
     fn byte_size(&self) -> usize {
-        0
+        self.jobs.iter().map(|j| j.crops.len()).sum()
     }
 }
 
 impl ByteSize for Job {
     fn byte_size(&self) -> usize {
         match self {
-            Self::Faces(asked) => asked.jobs.iter().map(|j| j.crops.len()).sum(),
             Self::Sound(asked) => asked.jobs.iter().map(sound_bytes).sum(),
             Self::Head(asked) => asked.jobs.iter().map(head_bytes).sum(),
             Self::Compete(asked) => asked.jobs.iter().map(compete_bytes).sum(),
@@ -67,22 +58,48 @@ fn compete_bytes(job: &CompeteJob) -> usize {
     size_of_val(job.score.as_slice()) * 3
 }
 
-/// What the thread owns.
+/// The next job, and all others that wait where `most` of them may go together.
+fn next<J: ByteSize>(queue: &Receiver<J>, waiting: &mut VecDeque<J>, most: usize) -> Option<J> {
+    let job = waiting.pop_front().or_else(|| queue.recv())?;
+    if most > 1 {
+        while let Ok(job) = queue.try_recv() {
+            waiting.push_back(job);
+        }
+    }
+    Some(job)
+}
+
+/// What a thread for faces owns. Several share a queue on a CPU: one track's pictures go through one
+/// after the other, as each needs what the last one left, but those of two tracks need not.
+pub(super) struct FaceWork {
+    pub(super) encoder: FaceEncoder,
+    pub(super) counts: Arc<Tally>,
+}
+
+impl FaceWork {
+    /// Answers until nobody can ask any more.
+    pub(super) fn serve(&mut self, queue: &Receiver<Faces>) {
+        let (mut waiting, most) = (VecDeque::new(), self.encoder.jobs_at_once());
+        while let Some(asked) = next(queue, &mut waiting, most) {
+            let batch = Batch::gather(asked, &mut waiting, most, Ok);
+            let (items, bytes) = (|job: &FaceJob| job.valid.len(), face_bytes);
+            let encode = |jobs| self.encoder.encode(jobs);
+            batch.run((&self.counts, Graph::Face), items, bytes, encode);
+        }
+    }
+}
+
+/// What the thread for sound, head and competition owns.
 pub(super) struct Work {
-    pub(super) graphs: SpeakerGraphs,
+    pub(super) graphs: OtherGraphs,
     pub(super) counts: Arc<Tally>,
 }
 
 impl Work {
     /// Answers until nobody can ask any more.
     pub(super) fn serve(&mut self, queue: &Receiver<Job>) {
-        let mut waiting = VecDeque::new();
-        while let Some(job) = waiting.pop_front().or_else(|| queue.recv()) {
-            if self.graphs.jobs_at_once() > 1 {
-                while let Ok(job) = queue.try_recv() {
-                    waiting.push_back(job);
-                }
-            }
+        let (mut waiting, most) = (VecDeque::new(), self.graphs.jobs_at_once());
+        while let Some(job) = next(queue, &mut waiting, most) {
             self.answer(job, &mut waiting);
         }
     }
@@ -101,14 +118,6 @@ impl Work {
                 let new = |job: &SoundJob| job.ticks.saturating_sub(context);
                 let encode = |jobs| graphs.encode_sounds(jobs);
                 batch.run((counts, Graph::Sound), new, sound_bytes, encode);
-            }
-            Job::Faces(asked) => {
-                let batch = Batch::gather(asked, waiting, most, |job| match job {
-                    Job::Faces(asked) => Ok(asked),
-                    other => Err(other),
-                });
-                let (items, bytes) = (|job: &FaceJob| job.valid.len(), face_bytes);
-                batch.run((counts, Graph::Face), items, bytes, |jobs| graphs.encode_faces(jobs));
             }
             Job::Head(asked) => {
                 let batch = Batch::gather(asked, waiting, most, |job| match job {
@@ -139,13 +148,13 @@ struct Batch<J, A> {
 
 impl<J, A> Batch<J, A> {
     /// `first` and what waits of its kind, which `same` tells, while fewer than `most` are together.
-    fn gather(
+    fn gather<W>(
         first: Asked<J, A>,
-        waiting: &mut VecDeque<Job>,
+        waiting: &mut VecDeque<W>,
         most: usize,
-        same: impl Fn(Job) -> Result<Asked<J, A>, Job>,
+        same: impl Fn(W) -> Result<Asked<J, A>, W>,
     ) -> Self {
-        let mut batch = Self { asked: vec![(first.jobs.len(), first.reply)], jobs: first.jobs };
+        let mut batch = Self { asked: vec![(first.jobs.len(), first.answers)], jobs: first.jobs };
         for _ in 0..waiting.len() {
             let Some(job) = waiting.pop_front() else { break };
             if batch.jobs.len() >= most {
@@ -153,8 +162,8 @@ impl<J, A> Batch<J, A> {
                 continue;
             }
             match same(job) {
-                Ok(Asked { jobs, reply }) => {
-                    batch.asked.push((jobs.len(), reply));
+                Ok(Asked { jobs, answers }) => {
+                    batch.asked.push((jobs.len(), answers));
                     batch.jobs.extend(jobs);
                 }
                 // To the end: after a whole turn all others lie as they lay.
@@ -175,17 +184,15 @@ impl<J, A> Batch<J, A> {
         let items = self.jobs.iter().map(items).sum();
         let bytes = self.jobs.iter().map(bytes).sum();
         match counts.count(graph, items, bytes, || answer(self.jobs)) {
-            Ok(mut answers) => {
-                for (count, reply) in self.asked {
-                    let rest = answers.split_off(count.min(answers.len()));
-                    let own = std::mem::replace(&mut answers, rest);
-                    // An answer that nobody waits for any more is no fault.
-                    let _ = reply.send(Reply(Ok(own)));
+            Ok(mut all) => {
+                for (count, answers) in self.asked {
+                    let rest = all.split_off(count.min(all.len()));
+                    answers.give(Ok(std::mem::replace(&mut all, rest)));
                 }
             }
             Err(fault) => {
-                for (_, reply) in self.asked {
-                    let _ = reply.send(Reply(Err(fault.clone())));
+                for (_, answers) in self.asked {
+                    answers.give(Err(fault.clone()));
                 }
             }
         }
@@ -195,14 +202,13 @@ impl<J, A> Batch<J, A> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::edge::{Capacity, WhenFull, edge};
+    use crate::onnx::answers::{Reply, Said, answers};
 
-    type Heads = Reply<Result<Vec<HeadResult>, ModelFault>>;
+    type Heads = Reply<Said<HeadResult>>;
 
     /// Jobs of so many ticks each, and where their answers come.
     fn heads(ticks: &[usize]) -> (Asked<HeadJob, HeadResult>, Receiver<Heads>) {
-        let one = Capacity { items: 1, bytes: usize::MAX };
-        let (reply, answer) = edge("engine→test", one, WhenFull::Block);
+        let (answers, answer) = answers(None);
         let job = |&ticks: &usize| HeadJob {
             rows: 1,
             ticks,
@@ -210,13 +216,12 @@ mod tests {
             face: Vec::new(),
             forward: Vec::new(),
         };
-        (Asked { jobs: ticks.iter().map(job).collect(), reply }, answer)
+        (Asked { jobs: ticks.iter().map(job).collect(), answers }, answer)
     }
 
     fn sound(ticks: usize) -> Job {
-        let one = Capacity { items: 1, bytes: usize::MAX };
-        let (reply, _) = edge("engine→test", one, WhenFull::Block);
-        Job::Sound(Asked { jobs: vec![SoundJob { rows: Vec::new(), ticks }], reply })
+        let jobs = vec![SoundJob { rows: Vec::new(), ticks }];
+        Job::Sound(Asked { jobs, answers: answers(None).0 })
     }
 
     fn batch(

@@ -33,7 +33,7 @@ use crate::stages::features::mfcc::{LogMel, Mfcc};
 use crate::stages::features::smooth::LAG_TICKS;
 use crate::stages::overlay::Style;
 use crate::stages::overlay::gst::Drawn;
-use crate::stages::score::budget::{Reach, Schedule};
+use crate::stages::score::budget::{ENCODE_AHEAD, Reach, Schedule};
 use crate::stages::score::decide::DecisionRule;
 use crate::stages::score::floor::FloorRules;
 use crate::stages::score::hearing::CHUNK_TICKS;
@@ -46,6 +46,9 @@ use crate::stages::source::gst::Recording;
 use crate::stages::source::{SourceShape, VideoShape};
 use crate::stages::track::Policy;
 use crate::wiring::{Passed, pass};
+
+/// Face encoders at most: more tracks than that are seldom on screen.
+const MOST_ENCODERS: usize = 4;
 
 /// Everything that the stages are built from, once models and recording are known.
 #[derive(Clone, Debug)]
@@ -62,6 +65,8 @@ pub struct Setting {
     pub scale: ScaleRule,
     /// How the sound is heard.
     pub hears: AudioRecipe,
+    /// Ticks of one face that may wait for the face encoder, see [`ScorerSettings`].
+    pub encode_ahead: Option<usize>,
     /// Ticks that a crop follows its box by.
     pub crop_lag: usize,
     /// When faces are looked for.
@@ -86,6 +91,7 @@ impl Setting {
         ScorerSettings {
             window: self.schedule.window,
             face_chunk: self.schedule.face_chunk,
+            encode_ahead: self.encode_ahead,
             crop_lag: self.crop_lag,
             mode: self.mode,
             scale: self.scale,
@@ -181,7 +187,7 @@ pub fn run(
     // A second thread costs a quarter more in all: only where cores are to spare.
     let options =
         SessionOptions { device: pipeline.device, intra_threads: (cores / 4).clamp(1, 2) };
-    let engine = Engine::start(&detector, &speaker, &options)?;
+    let engine = Engine::with_encoders(&detector, &speaker, &options, cores.min(MOST_ENCODERS))?;
     opened(recording.shape());
     let mut outputs = Outputs::create(pipeline, &setting, &recording)?;
     let start = start(pipeline, &recording, &speaker, &detector, &setting, &engine)?;
@@ -286,6 +292,7 @@ pub fn setting(
         hears: manifest.features.audio,
         plan,
         policy,
+        encode_ahead: Some(ENCODE_AHEAD),
         crop_lag,
         style: pipeline.style,
     })

@@ -62,13 +62,13 @@ fn faces(package: &Package) {
     let mut one = Vec::new();
     let mut expected = Vec::new();
     for ticks in rounds {
-        one = alone.encode_faces(face_jobs(&shape, &ticks, &one)).expect("a run");
+        one = alone.faces.encode(face_jobs(&shape, &ticks, &one)).expect("a run");
         expected.push(one.iter().map(copy).collect::<Vec<_>>());
     }
     for mut graphs in together {
         let mut features = Vec::new();
         for (ticks, expected) in rounds.iter().zip(&expected) {
-            features = graphs.encode_faces(face_jobs(&shape, ticks, &features)).expect("a run");
+            features = graphs.faces.encode(face_jobs(&shape, ticks, &features)).expect("a run");
             same_faces(&features, expected);
         }
     }
@@ -100,9 +100,9 @@ fn heads(package: &Package) {
         };
         [(3, 14), (1, 9), (2, 14), (3, 9), (1, 14)].iter().enumerate().map(job).collect()
     };
-    let expected = alone.judge_all(jobs()).expect("a run");
+    let expected = alone.others.judge_all(jobs()).expect("a run");
     for mut graphs in together {
-        for (a, b) in graphs.judge_all(jobs()).expect("a run").iter().zip(&expected) {
+        for (a, b) in graphs.others.judge_all(jobs()).expect("a run").iter().zip(&expected) {
             same(&a.logits, &b.logits, "logits");
             same(&a.forward, &b.forward, "forward states");
             same(a.gates.as_deref().unwrap_or(&[]), b.gates.as_deref().unwrap_or(&[]), "gates");
@@ -120,9 +120,9 @@ fn sounds(package: &Package) {
         };
         [30, 25, 30, 30].iter().enumerate().map(job).collect()
     };
-    let expected = alone.encode_sounds(jobs()).expect("a run");
+    let expected = alone.others.encode_sounds(jobs()).expect("a run");
     for mut graphs in together {
-        let found = graphs.encode_sounds(jobs()).expect("a run");
+        let found = graphs.others.encode_sounds(jobs()).expect("a run");
         assert_eq!(found.len(), expected.len());
         found.iter().zip(&expected).for_each(|(a, b)| same(a, b, "sound"));
     }
@@ -138,9 +138,9 @@ fn rivals(package: &Package) {
         };
         [55, 7, 55, 55].iter().enumerate().map(job).collect()
     };
-    let expected = alone.compete_all(jobs()).expect("a run");
+    let expected = alone.others.compete_all(jobs()).expect("a run");
     for mut graphs in together {
-        let found = graphs.compete_all(jobs()).expect("a run");
+        let found = graphs.others.compete_all(jobs()).expect("a run");
         assert_eq!(found.len(), expected.len());
         found.iter().zip(&expected).for_each(|(a, b)| same(a, b, "competition"));
     }
@@ -165,6 +165,6 @@ fn a_job_of_the_wrong_size_is_refused_and_not_mixed_with_others() {
     let shape = graphs.shape().clone();
     let mut jobs = face_jobs(&shape, &[2, 2, 2], &[]);
     jobs[1].state.0[0].pop();
-    let error = graphs.encode_faces(jobs).expect_err("a state is too short").to_string();
+    let error = graphs.faces.encode(jobs).expect_err("a state is too short").to_string();
     assert!(error.contains("failed in its face graph"), "{error}");
 }

@@ -64,7 +64,7 @@ fn faces(package: &Package) {
             valid: vec![1.0; ticks],
             contributions: false,
         };
-        let unbound = graphs.encode_faces(jobs.map(job).collect()).expect("a run");
+        let unbound = graphs.faces.encode(jobs.map(job).collect()).expect("a run");
         let frames = bound.input(0).expect("frames");
         frames.iter_mut().zip(&crops).for_each(|(to, from)| *to = f32::from(*from));
         bound.input(1).expect("valid").fill(1.0);
@@ -111,7 +111,7 @@ fn head(package: &Package) {
             bound.input(at).expect("an input").copy_from_slice(given);
         }
         bound.run().expect("a run");
-        let unbound = graphs.judge_all(vec![job]).expect("a run");
+        let unbound = graphs.others.judge_all(vec![job]).expect("a run");
         assert!(far(bound.output(0).expect("logits"), &unbound[0].logits) <= 1e-6);
     }
 }

@@ -119,6 +119,7 @@ impl Stream {
         let settings = ScorerSettings {
             window: Window { hop: pictures, lookahead: manifest.lookahead_ticks.live },
             face_chunk: pictures,
+            encode_ahead: None,
             crop_lag: CROP_LAG,
             mode,
             scale: manifest.explain.scale(mode),

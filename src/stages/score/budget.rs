@@ -59,6 +59,9 @@ pub struct Schedule {
     pub give_up_at: usize,
 }
 
+/// Ticks of one face of a recording that may wait while the face encoder works: the crops of two
+/// seconds are less than a large picture.
+pub const ENCODE_AHEAD: usize = 50;
 /// The rate counted with where the source states none: faster ones are rare in files.
 const UNKNOWN_RATE: Option<Rate> = Rate::new(60, 1);
 /// Frames beyond the sum: those in the stages' own hands and on the edges.

@@ -156,13 +156,21 @@ impl Lane {
         self.places.push_back(over);
     }
 
+    /// Whether the last job is still under way.
+    pub const fn under_way(&self) -> bool {
+        self.state.is_none()
+    }
+
     /// Crops that wait for the encoder, flushing included once the track has ended.
     pub fn waiting(&self) -> usize {
         self.crops.len() / self.crop_len + if self.ended { self.flush } else { 0 }
     }
 
-    /// The next job of at most `most` ticks; `None` where nothing waits.
+    /// The next job of at most `most` ticks; `None` where nothing waits, or the last one is under way.
     pub fn take_job(&mut self, most: usize, mode: Mode) -> Option<FaceJob> {
+        if self.under_way() {
+            return None;
+        }
         let real = (self.crops.len() / self.crop_len).min(most);
         let rest = if self.ended && real * self.crop_len == self.crops.len() {
             self.flush.min(most - real)

@@ -5,6 +5,7 @@
 //! is carried or whose past is given again. Shapes are row-major; T is ticks of the 25 fps grid, N
 //! independent rows of a batch.
 
+use crate::core::bell::Bell;
 use crate::core::geometry::Rect;
 
 /// Sizes and reaches of a model: what its package's manifest says.
@@ -169,6 +170,40 @@ pub struct ModelFault {
     pub reason: String,
 }
 
+/// Face features that may still be on their way.
+pub trait Encoding: Send {
+    /// What came, one for each job in their order; `None` while it is on its way. Asked no more
+    /// once it came.
+    fn poll(&mut self) -> Option<Result<Vec<FaceFeatures>, ModelFault>>;
+
+    /// The same, waited for.
+    ///
+    /// # Errors
+    /// Where the runtime fails.
+    fn wait(&mut self) -> Result<Vec<FaceFeatures>, ModelFault>;
+}
+
+/// Some jobs that are being encoded.
+pub struct Started {
+    /// How many of those that were given.
+    pub jobs: usize,
+    /// What will come of them.
+    pub encoding: Box<dyn Encoding>,
+}
+
+/// An encoding that was done at once.
+struct Done(Option<Vec<FaceFeatures>>);
+
+impl Encoding for Done {
+    fn poll(&mut self) -> Option<Result<Vec<FaceFeatures>, ModelFault>> {
+        self.0.take().map(Ok)
+    }
+
+    fn wait(&mut self) -> Result<Vec<FaceFeatures>, ModelFault> {
+        Ok(self.0.take().unwrap_or_default())
+    }
+}
+
 /// A speaker model that can be run.
 pub trait SpeakerModel: Send {
     /// Its sizes.
@@ -179,6 +214,21 @@ pub trait SpeakerModel: Send {
     /// # Errors
     /// Where the runtime fails.
     fn encode_faces(&mut self, jobs: Vec<FaceJob>) -> Result<Vec<FaceFeatures>, ModelFault>;
+
+    /// Starts to encode new frames of several tracks, and does not wait where others do the work;
+    /// they ring `bell` when something is done. Together what comes back covers all jobs, in order.
+    ///
+    /// # Errors
+    /// Where the runtime fails.
+    fn start_faces(
+        &mut self,
+        jobs: Vec<FaceJob>,
+        _bell: Option<&Bell>,
+    ) -> Result<Vec<Started>, ModelFault> {
+        let count = jobs.len();
+        let done = Done(Some(self.encode_faces(jobs)?));
+        Ok(vec![Started { jobs: count, encoding: Box::new(done) }])
+    }
 
     /// Encodes `rows` (`ticks` × `rows_per_tick` × `row_width`) into `ticks` × embedding.
     ///
@@ -207,6 +257,7 @@ pub trait SpeakerModel: Send {
     fn compete(&mut self, job: CompeteJob) -> Result<Vec<f32>, ModelFault> {
         Ok(job.score)
     }
+
     /// The same for several faces.
     ///
     /// # Errors

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use super::hearing::Hearing;
 use super::judge::{Judge, TickVerdict, Window};
 use super::lane::Lane;
-use super::model::{FaceJob, ModelFault, SpeakerModel};
+use super::model::{Encoding, FaceFeatures, FaceJob, ModelFault, SpeakerModel, Started};
 use super::rivals::{Judged, Rivals};
+use crate::core::bell::Bell;
 use crate::core::evidence::TrackId;
 use crate::core::picture::{Frame, Picture};
 use crate::core::time::{Epoch, Span, Tick};
@@ -27,6 +28,9 @@ pub struct ScorerSettings {
     pub window: Window,
     /// Ticks that go through the face encoder at once.
     pub face_chunk: usize,
+    /// Ticks of one face that may wait for the face encoder while it works; `None` where everything
+    /// waits for it at once, so that no picture goes by meanwhile.
+    pub encode_ahead: Option<usize>,
     /// Ticks that a crop follows its box by.
     pub crop_lag: usize,
     /// How heatmaps are made.
@@ -40,6 +44,12 @@ struct Open {
     epoch: Epoch,
     lane: Lane,
     judge: Judge,
+}
+
+/// Tracks whose faces are being encoded.
+struct UnderWay {
+    tracks: Vec<TrackId>,
+    encoding: Box<dyn Encoding>,
 }
 
 /// The news of one track.
@@ -65,6 +75,8 @@ pub struct Scorer {
     /// No track can start before this tick any more.
     at: Tick,
     open: BTreeMap<TrackId, Open>,
+    under_way: Vec<UnderWay>,
+    bell: Option<Bell>,
     rivals: Rivals,
     /// Tracks on frames that stood for no tick so far: a fast source has such frames, and a track
     /// may begin and end between two ticks.
@@ -91,6 +103,8 @@ impl Scorer {
             previous: None,
             at: Tick(i64::MIN),
             open: BTreeMap::new(),
+            under_way: Vec::new(),
+            bell: None,
             rivals: Rivals::default(),
             between_ticks: BTreeSet::new(),
             unscored: Vec::new(),
@@ -100,6 +114,11 @@ impl Scorer {
     /// The ear, for pushing sound.
     pub const fn hearing(&mut self) -> &mut Hearing {
         &mut self.hearing
+    }
+
+    /// From now on `bell` is rung when a face is encoded, and another call would find it.
+    pub fn wake_by(&mut self, bell: Bell) {
+        self.bell = Some(bell);
     }
 
     /// From now on heatmaps are made like this, and so many ticks are scored at once: the way to
@@ -112,6 +131,11 @@ impl Scorer {
     /// Whether the stream has sound at all.
     pub const fn has_sound(&self) -> bool {
         self.has_sound
+    }
+
+    /// Whether no face is being encoded: what has no verdict yet waits for something else.
+    pub const fn is_idle(&self) -> bool {
+        self.under_way.is_empty()
     }
 
     /// Takes the next frame.
@@ -183,13 +207,14 @@ impl Scorer {
         }
     }
 
-    /// Runs the model as far as it can go and returns what is new.
+    /// Runs the model as far as it can go without waiting for faces that are still being encoded,
+    /// and returns what is new.
     ///
     /// # Errors
     /// Where the model fails.
     pub fn advance(&mut self) -> Result<Vec<TrackNews>, ModelFault> {
         self.hearing.advance(self.model.as_mut())?;
-        while self.encode()? {}
+        self.encode()?;
         let nothing = |track| TrackNews { track, verdicts: Vec::new(), complete: true };
         let mut news: Vec<TrackNews> = self.unscored.drain(..).map(nothing).collect();
         let mut judged = self.judge()?;
@@ -214,31 +239,87 @@ impl Scorer {
         Ok(news)
     }
 
-    /// One run of the face encoder over all tracks that have a chunk of the same length waiting;
-    /// `false` where none has.
-    fn encode(&mut self) -> Result<bool, ModelFault> {
+    /// Waits until one of the faces that are being encoded is done.
+    ///
+    /// # Errors
+    /// Where the model fails.
+    pub fn wait(&mut self) -> Result<(), ModelFault> {
+        if self.under_way.is_empty() {
+            return Ok(());
+        }
+        let mut first = self.under_way.remove(0);
+        let features = first.encoding.wait()?;
+        self.put(first.tracks, features);
+        Ok(())
+    }
+
+    /// Takes what the face encoder has done and gives it what waits, until nothing moves any more;
+    /// waits where more lies before it than may.
+    fn encode(&mut self) -> Result<(), ModelFault> {
+        loop {
+            let took = self.take_encoded()?;
+            let started = self.start_encoding()?;
+            if took || started {
+                continue;
+            }
+            if self.under_way.is_empty() || !self.is_behind() {
+                return Ok(());
+            }
+            self.wait()?;
+        }
+    }
+
+    /// Whether a track has more ticks before the encoder than may wait.
+    fn is_behind(&self) -> bool {
+        let Some(most) = self.settings.encode_ahead else { return true };
+        self.open.values().any(|open| open.lane.waiting() > most)
+    }
+
+    fn take_encoded(&mut self) -> Result<bool, ModelFault> {
+        let mut took = false;
+        for mut one in std::mem::take(&mut self.under_way) {
+            match one.encoding.poll() {
+                Some(features) => {
+                    took = true;
+                    self.put(one.tracks, features?);
+                }
+                None => self.under_way.push(one),
+            }
+        }
+        Ok(took)
+    }
+
+    fn put(&mut self, tracks: Vec<TrackId>, features: Vec<FaceFeatures>) {
+        for (track, features) in tracks.into_iter().zip(features) {
+            if let Some(open) = self.open.get_mut(&track) {
+                open.lane.put(features, self.model.shape(), self.settings.mode);
+            }
+        }
+    }
+
+    /// Starts a run of the face encoder over all tracks that have a chunk of the same length
+    /// waiting; `false` where none has.
+    fn start_encoding(&mut self) -> Result<bool, ModelFault> {
         let chunk = self.settings.face_chunk;
         let mut by_length: BTreeMap<usize, Vec<TrackId>> = BTreeMap::new();
         for (track, open) in &self.open {
             let waiting = open.lane.waiting();
-            if waiting >= chunk || (open.lane.ended() && waiting > 0) {
+            let ready = waiting >= chunk || (open.lane.ended() && waiting > 0);
+            if ready && !open.lane.under_way() {
                 by_length.entry(waiting.min(chunk)).or_default().push(*track);
             }
         }
         let Some((length, tracks)) = by_length.pop_last() else { return Ok(false) };
         let mut jobs: Vec<FaceJob> = Vec::with_capacity(tracks.len());
-        let mut taken = Vec::with_capacity(tracks.len());
-        for track in tracks {
+        for track in &tracks {
             let job =
-                self.open.get_mut(&track).and_then(|o| o.lane.take_job(length, self.settings.mode));
+                self.open.get_mut(track).and_then(|o| o.lane.take_job(length, self.settings.mode));
             jobs.extend(job);
-            taken.push(track);
         }
-        let answers = self.model.encode_faces(jobs)?;
-        for (track, features) in taken.into_iter().zip(answers) {
-            if let Some(open) = self.open.get_mut(&track) {
-                open.lane.put(features, self.model.shape(), self.settings.mode);
-            }
+        let mut tracks = tracks.into_iter();
+        for Started { jobs, encoding } in self.model.start_faces(jobs, self.bell.as_ref())? {
+            self.under_way
+                .push(UnderWay { tracks: tracks.by_ref().take(jobs).collect(), encoding });
         }
         Ok(true)
     }

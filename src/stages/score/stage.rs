@@ -7,7 +7,7 @@
 use super::join::Join;
 use super::model::ModelFault;
 use super::scorer::Scorer;
-use crate::core::edge::{ByteSize, Receiver, Sender};
+use crate::core::edge::{ByteSize, NoItem, Receiver, Sender};
 use crate::core::evidence::FrameEvidence;
 use crate::core::time::Tick;
 use crate::stages::detect::look::Looked;
@@ -56,6 +56,16 @@ impl LookIn for Nobody {
     fn look_in(&mut self, _: &mut Scorer, _: &Join, _: bool) {}
 }
 
+/// Sends what is certain, and with `all` the rest, too; `false` where nobody wants it.
+fn pass_on(join: &mut Join, out: &Sender<FrameEvidence>, all: bool) -> bool {
+    while let Some(evidence) = join.pop(all) {
+        if out.send(evidence).is_err() {
+            return false;
+        }
+    }
+    true
+}
+
 /// Scores until all inputs have ended or nobody wants the evidence.
 ///
 /// # Errors
@@ -71,50 +81,62 @@ pub fn score(
     let mut counts = ScoreCounts::default();
     let mut newest = Tick::default();
     let (mut frames_ended, mut sound_ended) = (false, !scorer.has_sound());
+    scorer.wake_by(inputs.bell());
     while !(frames_ended && sound_ended) {
-        let input = inputs.recv();
-        let is_frame = matches!(input, Some(ScoreInput::Frame(_)));
+        let input = inputs.recv_or_rung();
+        let is_frame = matches!(input, Ok(ScoreInput::Frame(_)));
         match input {
-            Some(ScoreInput::Frame(looked)) => {
+            Ok(ScoreInput::Frame(looked)) => {
                 let (frame, tracked) = *looked;
                 newest = Tick::nearest(frame.id.pts);
                 scorer.push(&frame, &tracked);
                 join.push(tracked);
             }
-            Some(ScoreInput::FramesEnd) => {
+            Ok(ScoreInput::FramesEnd) => {
                 frames_ended = true;
                 scorer.end_epoch();
             }
-            Some(ScoreInput::Sound(block)) => scorer.hearing().push(block.pts, &block.samples),
-            Some(ScoreInput::SoundEnd) => {
+            Ok(ScoreInput::Sound(block)) => scorer.hearing().push(block.pts, &block.samples),
+            Ok(ScoreInput::SoundEnd) => {
                 sound_ended = true;
                 scorer.hearing().end();
             }
-            None => break,
-        }
-        if join.waiting() >= most_waiting && !sound_ended {
-            let given_up = scorer.hearing().give_up_before(newest.offset(1));
-            counts.sound_given_up += u64::from(given_up);
+            // A face is encoded.
+            Err(NoItem::Empty) => {}
+            Err(NoItem::Ended) => break,
         }
         watcher.look_in(&mut scorer, &join, is_frame);
         for news in scorer.advance()? {
             join.hear(news);
         }
-        while let Some(evidence) = join.pop(false) {
-            if out.send(evidence).is_err() {
+        if !pass_on(&mut join, out, false) {
+            return Ok(counts);
+        }
+        let full = join.waiting() >= most_waiting && !sound_ended && scorer.is_idle();
+        if full && scorer.hearing().give_up_before(newest.offset(1)) {
+            counts.sound_given_up += 1;
+            for news in scorer.advance()? {
+                join.hear(news);
+            }
+            if !pass_on(&mut join, out, false) {
                 return Ok(counts);
             }
         }
     }
     scorer.hearing().end();
     scorer.end_epoch();
-    for news in scorer.advance()? {
-        join.hear(news);
-    }
-    while let Some(evidence) = join.pop(true) {
-        if out.send(evidence).is_err() {
-            break;
+    loop {
+        for news in scorer.advance()? {
+            join.hear(news);
         }
+        let idle = scorer.is_idle();
+        if !pass_on(&mut join, out, idle) || idle {
+            return Ok(counts);
+        }
+        scorer.wait()?;
     }
-    Ok(counts)
 }
+
+#[cfg(test)]
+#[path = "stage_tests.rs"]
+mod tests;

@@ -1,0 +1,76 @@
+//! Questions to the engine on their way, and what becomes of their answers.
+
+use crate::core::bell::Bell;
+use crate::core::edge::{ByteSize, Capacity, NoItem, Receiver, Sender, WhenFull, edge};
+use crate::stages::score::model::{Encoding, FaceFeatures, ModelFault};
+
+/// An answer; its size does not matter, as each edge carries one.
+pub(super) struct Reply<T>(pub(super) T);
+
+impl<T> ByteSize for Reply<T> {
+    fn byte_size(&self) -> usize {
+        0
+    }
+}
+
+/// What the model says to some jobs, or why it fails.
+pub(super) type Said<A> = Result<Vec<A>, ModelFault>;
+
+/// Jobs of one caller, answered all at once.
+pub(super) struct Asked<J, A> {
+    pub(super) jobs: Vec<J>,
+    pub(super) answers: Answers<A>,
+}
+
+/// Where the answers to some jobs go. Rings when they are there, or never will be.
+pub(super) struct Answers<A> {
+    reply: Option<Sender<Reply<Said<A>>>>,
+    bell: Option<Bell>,
+}
+
+impl<A> Answers<A> {
+    /// Gives the answers. That nobody waits for them any more is no fault.
+    pub(super) fn give(self, said: Said<A>) {
+        if let Some(reply) = &self.reply {
+            let _ = reply.send(Reply(said));
+        }
+    }
+}
+
+impl<A> Drop for Answers<A> {
+    fn drop(&mut self) {
+        // The edge has to end before whoever is woken looks.
+        drop(self.reply.take());
+        if let Some(bell) = &self.bell {
+            bell.ring();
+        }
+    }
+}
+
+/// Where answers go, and where they come.
+pub(super) fn answers<A>(bell: Option<&Bell>) -> (Answers<A>, Receiver<Reply<Said<A>>>) {
+    let one = Capacity { items: 1, bytes: usize::MAX };
+    let (reply, answer) = edge("engine→stage", one, WhenFull::Block);
+    (Answers { reply: Some(reply), bell: bell.cloned() }, answer)
+}
+
+/// Face features that a worker of the engine has been asked for.
+pub(super) struct UnderWay {
+    pub(super) answer: Receiver<Reply<Said<FaceFeatures>>>,
+    /// What is said where the worker is gone.
+    pub(super) gone: ModelFault,
+}
+
+impl Encoding for UnderWay {
+    fn poll(&mut self) -> Option<Result<Vec<FaceFeatures>, ModelFault>> {
+        match self.answer.try_recv() {
+            Ok(Reply(said)) => Some(said),
+            Err(NoItem::Empty) => None,
+            Err(NoItem::Ended) => Some(Err(self.gone.clone())),
+        }
+    }
+
+    fn wait(&mut self) -> Result<Vec<FaceFeatures>, ModelFault> {
+        self.answer.recv().map_or_else(|| Err(self.gone.clone()), |Reply(said)| said)
+    }
+}
