@@ -15,7 +15,7 @@ use crate::core::picture::PictureView;
 use crate::models::manifest::{DetectorManifest, InputSize};
 use crate::models::tensor::Tensor;
 use crate::stages::detect::boxes::{StrideOutputs, Thresholds, decode};
-use crate::stages::detect::input::InputMaker;
+use crate::stages::detect::input::{DetectorInput, InputMaker};
 use crate::stages::detect::{DetectError, FaceDetector};
 
 /// A picture to search, and what an earlier search gave, for its memory.
@@ -75,7 +75,6 @@ pub struct EngineDetector {
     /// One for ordinary searches and one for finer ones, as they come by turns and each keeps tables
     /// for its size.
     inputs: [InputMaker; 2],
-    buffer: Vec<f32>,
     /// What the last search gave, for its memory.
     found: Vec<Tensor>,
 }
@@ -86,7 +85,6 @@ impl EngineDetector {
             searches,
             manifest,
             inputs: [InputMaker::new(), InputMaker::new()],
-            buffer: Vec::new(),
             found: Vec::new(),
         }
     }
@@ -104,23 +102,15 @@ impl FaceDetector for EngineDetector {
                 u32::try_from(width_px.min(height_px)).unwrap_or(320)
             }
         };
-        let made =
-            self.inputs[usize::from(long_side_px > COARSE_PX)].prepare(picture, long_side_px);
-        let (width, height, scale) = match self.manifest.input_size {
-            InputSize::Free => (made.width, made.height, made.scale),
-            InputSize::Fixed { width_px, height_px } => (width_px, height_px, made.scale),
-        };
-        let mut values = std::mem::take(&mut self.buffer);
-        values.clear();
-        if (made.width, made.height) == (width, height) {
-            values.extend_from_slice(made.data);
-        } else {
-            values.resize(3 * width * height, 0.0);
-            for (row, line) in made.data.chunks_exact(made.width).enumerate() {
-                let at = (row / made.height * height + row % made.height) * width;
-                values[at..at + made.width].copy_from_slice(line);
+        let maker = &mut self.inputs[usize::from(long_side_px > COARSE_PX)];
+        let made = maker.prepare(picture, long_side_px);
+        let scale = made.scale;
+        let ((width, height), values) = match self.manifest.input_size {
+            InputSize::Free => ((made.width, made.height), maker.lend()),
+            InputSize::Fixed { width_px, height_px } => {
+                ((width_px, height_px), padded(made, (width_px, height_px)))
             }
-        }
+        };
         let dims = [1, 3, height, width];
         let engine = |e: String| DetectError::Engine(e.into());
         let spare = std::mem::take(&mut self.found);
@@ -130,7 +120,8 @@ impl FaceDetector for EngineDetector {
         let Reply((found, values)) = sent
             .and_then(|()| answer.recv())
             .ok_or_else(|| engine("the inference thread has stopped".into()))?;
-        self.buffer = values;
+        // A padded copy is not the maker's own, which it sees by the size.
+        maker.take_back(values);
         self.found = found.map_err(|e| DetectError::Engine(e.into()))?;
         let mut outputs = Vec::with_capacity(self.manifest.strides.len());
         for (stride, tensors) in self.manifest.strides.iter().zip(self.found.chunks_exact(4)) {
@@ -145,4 +136,14 @@ impl FaceDetector for EngineDetector {
         };
         Ok(decode(&outputs, scale, thresholds))
     }
+}
+
+/// The same picture in the corner of a larger one.
+fn padded(made: DetectorInput<'_>, (width, height): (usize, usize)) -> Vec<f32> {
+    let mut values = vec![0.0; 3 * width * height];
+    for (row, line) in made.data.chunks_exact(made.width).enumerate() {
+        let at = (row / made.height * height + row % made.height) * width;
+        values[at..at + made.width].copy_from_slice(line);
+    }
+    values
 }

@@ -69,6 +69,11 @@ impl Axis {
         self.first.iter().copied().zip(self.weights.chunks_exact(self.taps.max(1)))
     }
 
+    /// The same for output pixel `i`, which must be one.
+    pub fn at(&self, i: usize) -> (i32, &[f32]) {
+        (self.first[i], &self.weights[i * self.taps..][..self.taps])
+    }
+
     /// The source pixels that any output needs, end exclusive; empty without outputs.
     pub fn reach(&self) -> std::ops::Range<i32> {
         let lowest = self.first.iter().copied().min().unwrap_or(0);

@@ -38,8 +38,9 @@ pub struct InputMaker {
     shape: Shape,
     luma: [Axis; 2],
     chroma: [Axis; 2],
-    /// Reduced planes, each `content` pixels: Y, Cb, Cr.
-    planes: [Vec<f32>; 3],
+    /// A row of the reduced picture: Y, Cb, Cr.
+    reduced: [Vec<f32>; 3],
+    /// Sums of rows of the source.
     row: Vec<f32>,
     tensor: Vec<f32>,
 }
@@ -75,20 +76,28 @@ impl InputMaker {
     /// The tensor for `picture` with its longer side reduced to `long_side_px`.
     pub fn prepare(&mut self, picture: &PictureView<'_>, long_side_px: u32) -> DetectorInput<'_> {
         let shape = Shape::new(picture.width, picture.height, long_side_px);
-        if shape != self.shape {
+        if shape != self.shape || self.tensor.is_empty() {
             self.reshape(shape);
         }
-        let [y, cb, cr] = &mut self.planes;
-        reduce(picture.luma, Component::ONLY, &self.luma, &mut self.row, y);
-        let (u, v) = match picture.chroma {
-            Chroma::Planar { u, v } => ((u, Component::ONLY), (v, Component::ONLY)),
-            Chroma::Interleaved(uv) => ((uv, Component::FIRST), (uv, Component::SECOND)),
-        };
-        reduce(u.0, u.1, &self.chroma, &mut self.row, cb);
-        reduce(v.0, v.1, &self.chroma, &mut self.row, cr);
-        self.convert(Conversion::of(picture));
+        let conversion = Conversion::of(picture);
+        for row in 0..shape.content.1 {
+            self.reduce(picture, row);
+            self.convert(&conversion, row);
+        }
         let (width, height) = shape.tensor;
         DetectorInput { data: &self.tensor, width, height, scale: shape.scale }
+    }
+
+    /// Lends the tensor that was made last; [`Self::take_back`] spares making it anew.
+    pub fn lend(&mut self) -> Vec<f32> {
+        std::mem::take(&mut self.tensor)
+    }
+
+    /// Takes a tensor back that was lent and not changed.
+    pub fn take_back(&mut self, tensor: Vec<f32>) {
+        if tensor.len() == 3 * self.shape.tensor.0 * self.shape.tensor.1 {
+            self.tensor = tensor;
+        }
     }
 
     fn reshape(&mut self, shape: Shape) {
@@ -98,31 +107,47 @@ impl InputMaker {
         self.luma[1].average(content.1, cell, source.1);
         self.chroma[0].average(content.0, cell / 2.0, source.0.div_ceil(2));
         self.chroma[1].average(content.1, cell / 2.0, source.1.div_ceil(2));
-        for plane in &mut self.planes {
-            plane.clear();
-            plane.resize(content.0 * content.1, 0.0);
+        for row in &mut self.reduced {
+            row.clear();
+            row.resize(content.0, 0.0);
         }
         self.tensor.clear();
         self.tensor.resize(3 * shape.tensor.0 * shape.tensor.1, 0.0);
         self.shape = shape;
     }
 
-    /// Fills the tensor's content from the reduced planes; the padding stays zero.
-    fn convert(&mut self, conversion: Conversion) {
+    /// Reduces the source's rows that make up `row` of the reduced picture.
+    fn reduce(&mut self, picture: &PictureView<'_>, row: usize) {
+        let [y, cb, cr] = &mut self.reduced;
+        let sums = &mut self.row;
+        add_up(picture.luma, 1, &self.luma, row, sums);
+        gather(sums, Component::ONLY, &self.luma[0], y);
+        match picture.chroma {
+            Chroma::Planar { u, v } => {
+                for (plane, out) in [(u, cb), (v, cr)] {
+                    add_up(plane, 1, &self.chroma, row, sums);
+                    gather(sums, Component::ONLY, &self.chroma[0], out);
+                }
+            }
+            Chroma::Interleaved(uv) => {
+                add_up(uv, 2, &self.chroma, row, sums);
+                gather(sums, Component::FIRST, &self.chroma[0], cb);
+                gather(sums, Component::SECOND, &self.chroma[0], cr);
+            }
+        }
+    }
+
+    /// Fills `row` of the tensor's content from the reduced row; the padding stays zero.
+    fn convert(&mut self, conversion: &Conversion, row: usize) {
         let (width, height) = self.shape.tensor;
-        let columns = self.shape.content.0;
         let (blue, rest) = self.tensor.split_at_mut(width * height);
         let (green, red) = rest.split_at_mut(width * height);
-        let [y, cb, cr] = &self.planes;
-        for row in 0..self.shape.content.1 {
-            let from = row * columns..(row + 1) * columns;
-            let to = row * width..row * width + columns;
-            let (blue, green, red) = (&mut blue[to.clone()], &mut green[to.clone()], &mut red[to]);
-            let samples = y[from.clone()].iter().zip(&cb[from.clone()]).zip(&cr[from]);
-            let pixels = blue.iter_mut().zip(green).zip(red).zip(samples);
-            for (((blue, green), red), ((y, cb), cr)) in pixels {
-                [*blue, *green, *red] = conversion.bgr(*y, *cb, *cr);
-            }
+        let to = row * width..row * width + self.shape.content.0;
+        let (blue, green, red) = (&mut blue[to.clone()], &mut green[to.clone()], &mut red[to]);
+        let [y, cb, cr] = &self.reduced;
+        let pixels = blue.iter_mut().zip(green).zip(red).zip(y.iter().zip(cb).zip(cr));
+        for (((blue, green), red), ((y, cb), cr)) in pixels {
+            [*blue, *green, *red] = conversion.bgr(*y, *cb, *cr);
         }
     }
 }
@@ -140,35 +165,43 @@ impl Component {
     const SECOND: Self = Self { step: 2, start: 1 };
 }
 
-/// Reduces one component of `plane` into `out`, row by row; `row` is scratch.
-fn reduce(
+/// Sums up the rows of `plane` that make up `row` of the reduced picture, `step` bytes a sample.
+fn add_up(
     plane: Plane<'_>,
-    component: Component,
+    step: usize,
     [across, down]: &[Axis; 2],
-    row: &mut Vec<f32>,
-    out: &mut [f32],
+    row: usize,
+    sums: &mut Vec<f32>,
 ) {
     let Range { start: _, end } = across.reach();
-    let bytes = end as usize * component.step;
-    for ((first, weights), out) in down.iter().zip(out.chunks_exact_mut(across.iter().len())) {
-        row.clear();
-        row.resize(bytes, 0.0);
-        for (y, weight) in (first as usize..).zip(weights).filter(|(_, weight)| **weight > 0.0) {
-            accumulate(row, plane.data.get(y * plane.stride..).unwrap_or(&[]), *weight);
-        }
-        match across.taps() {
-            1 => gather::<1>(row, component, across, out),
-            2 => gather::<2>(row, component, across, out),
-            3 => gather::<3>(row, component, across, out),
-            4 => gather::<4>(row, component, across, out),
-            6 => gather::<6>(row, component, across, out),
-            _ => gather::<0>(row, component, across, out),
-        }
+    sums.clear();
+    sums.resize(end as usize * step, 0.0);
+    let (first, weights) = down.at(row);
+    for (y, weight) in (first as usize..).zip(weights).filter(|(_, weight)| **weight > 0.0) {
+        accumulate(sums, plane.data.get(y * plane.stride..).unwrap_or(&[]), *weight);
     }
 }
 
-/// Sums up a row's samples for each output; `TAPS` for each, where it is not 0.
-fn gather<const TAPS: usize>(row: &[f32], component: Component, across: &Axis, out: &mut [f32]) {
+/// Sums up one component of a row's samples for each output.
+fn gather(row: &[f32], component: Component, across: &Axis, out: &mut [f32]) {
+    // Loops of a known length, where it is a usual one.
+    match across.taps() {
+        1 => gather_known::<1>(row, component, across, out),
+        2 => gather_known::<2>(row, component, across, out),
+        3 => gather_known::<3>(row, component, across, out),
+        4 => gather_known::<4>(row, component, across, out),
+        6 => gather_known::<6>(row, component, across, out),
+        _ => gather_known::<0>(row, component, across, out),
+    }
+}
+
+/// The same; `TAPS` for each, where it is not 0.
+fn gather_known<const TAPS: usize>(
+    row: &[f32],
+    component: Component,
+    across: &Axis,
+    out: &mut [f32],
+) {
     let Component { step, start } = component;
     let taps = if TAPS == 0 { across.taps() } else { TAPS };
     for (out, (first, weights)) in out.iter_mut().zip(across.iter()) {
@@ -237,146 +270,5 @@ fn whole(value: f32) -> f32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// A picture with one chroma plane pair, stored both ways.
-    struct Painted {
-        width: usize,
-        height: usize,
-        luma: Vec<u8>,
-        u: Vec<u8>,
-        v: Vec<u8>,
-        uv: Vec<u8>,
-    }
-
-    impl Painted {
-        fn new(width: usize, height: usize, paint: impl Fn(usize, usize) -> [u8; 3]) -> Self {
-            let half = width.div_ceil(2);
-            let luma = (0..width * height).map(|i| paint(i % width, i / width)[0]).collect();
-            let colour = |c: usize| -> Vec<u8> {
-                let cells = 0..half * height.div_ceil(2);
-                cells.map(|i| paint(2 * (i % half), 2 * (i / half))[c]).collect()
-            };
-            let (u, v) = (colour(1), colour(2));
-            let uv = u.iter().zip(&v).flat_map(|(u, v)| [*u, *v]).collect();
-            Self { width, height, luma, u, v, uv }
-        }
-
-        fn view(&self, interleaved: bool) -> PictureView<'_> {
-            let half = self.width.div_ceil(2);
-            let plane = |data, stride| Plane { data, stride };
-            PictureView {
-                width: self.width,
-                height: self.height,
-                luma: plane(&self.luma, self.width),
-                chroma: if interleaved {
-                    Chroma::Interleaved(plane(&self.uv, 2 * half))
-                } else {
-                    Chroma::Planar { u: plane(&self.u, half), v: plane(&self.v, half) }
-                },
-                range: LumaRange::Limited,
-                bt709: false,
-            }
-        }
-    }
-
-    fn pixel(input: &DetectorInput<'_>, x: usize, y: usize) -> [i32; 3] {
-        let plane = input.width * input.height;
-        std::array::from_fn(|c| input.data[c * plane + y * input.width + x].round() as i32)
-    }
-
-    #[test]
-    fn colours_are_those_of_the_matrix_and_the_range() {
-        // BT.601 limited red, as BGR; the same numbers read as BT.709 and as full range.
-        let red = Painted::new(64, 32, |_, _| [81, 90, 240]);
-        let mut view = red.view(false);
-        let mut maker = InputMaker::new();
-        assert_eq!(pixel(&maker.prepare(&view, 320), 10, 10), [0, 0, 253]);
-        view.bt709 = true;
-        assert_eq!(pixel(&maker.prepare(&view, 320), 10, 10), [0, 23, 255]);
-        view.range = LumaRange::Full;
-        view.bt709 = false;
-        assert_eq!(pixel(&maker.prepare(&view, 320), 10, 10), [13, 14, 238]);
-    }
-
-    #[test]
-    fn the_picture_lies_at_the_top_left_of_zeros() {
-        let white = Painted::new(100, 50, |_, _| [235, 128, 128]);
-        let view = white.view(false);
-        let mut maker = InputMaker::new();
-        let input = maker.prepare(&view, 50);
-        assert_eq!((input.width, input.height, input.scale), (64, 32, 0.5));
-        assert_eq!(pixel(&input, 49, 24), [255; 3]);
-        assert_eq!(pixel(&input, 50, 0), [0; 3]);
-        assert_eq!(pixel(&input, 0, 25), [0; 3]);
-    }
-
-    #[test]
-    fn small_pictures_are_not_enlarged() {
-        let small = Painted::new(33, 21, |x, y| [(3 * x + y) as u8, 128, 128]);
-        let view = small.view(false);
-        let mut maker = InputMaker::new();
-        let input = maker.prepare(&view, 320);
-        assert_eq!((input.width, input.height, input.scale), (64, 32, 1.0));
-        let expected = ((3.0 * 20.0 + 11.0 - 16.0) * 255.0 / 219.0f32).round() as i32;
-        assert_eq!(pixel(&input, 20, 11), [expected; 3]);
-    }
-
-    #[test]
-    fn a_point_stands_where_the_scale_says() {
-        // A white block from 600 to 660 and from 300 to 330 of 1000 pixels, at scale 0.32.
-        let block = |x: usize, y: usize| (600..660).contains(&x) && (300..330).contains(&y);
-        let picture =
-            Painted::new(1000, 563, |x, y| [if block(x, y) { 235 } else { 16 }, 128, 128]);
-        let view = picture.view(true);
-        let mut maker = InputMaker::new();
-        let input = maker.prepare(&view, 320);
-        let (mut sum, mut at_x, mut at_y) = (0.0, 0.0, 0.0);
-        for (i, value) in input.data[..input.width * input.height].iter().enumerate() {
-            sum += value;
-            at_x += value * ((i % input.width) as f32 + 0.5);
-            at_y += value * ((i / input.width) as f32 + 0.5);
-        }
-        assert!((at_x / sum - 630.0 * input.scale).abs() < 0.05, "{}", at_x / sum);
-        assert!((at_y / sum - 315.0 * input.scale).abs() < 0.05, "{}", at_y / sum);
-    }
-
-    #[test]
-    fn both_layouts_of_colour_give_the_same_tensor() {
-        let picture = Painted::new(131, 77, |x, y| [(x + y) as u8, (2 * x) as u8, (3 * y) as u8]);
-        let (mut one, mut other) = (InputMaker::new(), InputMaker::new());
-        let (planar, interleaved) = (picture.view(false), picture.view(true));
-        assert_eq!(one.prepare(&planar, 96).data, other.prepare(&interleaved, 96).data);
-    }
-
-    #[test]
-    fn a_change_of_shape_leaves_nothing_behind() {
-        let large = Painted::new(90, 90, |_, _| [235, 128, 128]);
-        let small = Painted::new(40, 20, |_, _| [235, 128, 128]);
-        let mut maker = InputMaker::new();
-        maker.prepare(&large.view(false), 320);
-        let view = small.view(false);
-        let mut fresh = InputMaker::new();
-        assert_eq!(maker.prepare(&view, 320).data, fresh.prepare(&view, 320).data);
-    }
-
-    proptest! {
-        #[test]
-        fn any_picture_makes_a_sound_tensor(
-            width in 1usize..300, height in 1usize..300, long_side in 1u32..400,
-        ) {
-            let picture = Painted::new(width, height, |x, y| [(x ^ y) as u8, x as u8, y as u8]);
-            let mut maker = InputMaker::new();
-            let view = picture.view(width % 2 == 0);
-            let input = maker.prepare(&view, long_side);
-            prop_assert_eq!((input.width % 32, input.height % 32), (0, 0));
-            prop_assert!(input.scale > 0.0 && input.scale <= 1.0);
-            prop_assert!(width as f32 * input.scale <= input.width as f32 + 0.5);
-            prop_assert_eq!(input.data.len(), 3 * input.width * input.height);
-            prop_assert!(input.data.iter().all(|v| (0.0..=255.0).contains(v)));
-        }
-    }
-}
+#[path = "input_tests.rs"]
+mod tests;

@@ -97,7 +97,9 @@ pub struct Cropper {
     across: Axis,
     down: Axis,
     row: Vec<f32>,
-    colour: Vec<f32>,
+    /// Rows of the source, as wide as the crop.
+    wide: Vec<f32>,
+    grey: Vec<f32>,
 }
 
 impl Cropper {
@@ -113,8 +115,8 @@ impl Cropper {
         crop: CropRect,
         out: &mut [u8; CROP_PIXELS],
     ) {
-        self.colour.clear();
-        self.colour.resize(CROP_PIXELS, 0.5);
+        self.grey.clear();
+        self.grey.resize(CROP_PIXELS, 0.5);
         if picture.bt709 {
             self.add_colour(picture, crop);
         }
@@ -124,36 +126,54 @@ impl Cropper {
             LumaRange::Full => (1.0, 0.0),
         };
         let level = Level { gain, offset: CONVERSION_BIAS - black, least: 0.0, most: 255.0 };
-        let luma = Source::luma(picture);
-        let columns = self.across.reach();
-        let rows = self.down.iter().zip(self.colour.chunks_exact_mut(CROP_SIDE_PX));
-        for ((down, colour), out) in rows.zip(out.chunks_exact_mut(CROP_SIDE_PX)) {
-            self.row.clear();
-            self.row.resize(columns.len(), 0.0);
-            luma.blend_rows(down, &columns, OUTSIDE, level, &mut self.row);
-            blend_columns(&self.across, columns.start, &self.row, colour);
-            out.iter_mut().zip(colour).for_each(|(out, grey)| *out = *grey as u8);
-        }
+        self.add(&[(Source::luma(picture), level)], OUTSIDE);
+        out.iter_mut().zip(&self.grey).for_each(|(out, grey)| *out = *grey as u8);
     }
 
-    /// Adds to `colour` what colour adds to each pixel's grey.
+    /// Adds to the grey what colour adds to it.
     fn add_colour(&mut self, picture: &PictureView<'_>, crop: CropRect) {
         self.aim(crop, 0.5);
         let gain = match picture.range {
             LumaRange::Limited => 255.0 / 224.0,
             LumaRange::Full => 1.0,
         };
+        let level = |weight: f32| {
+            let (least, most) = (f32::NEG_INFINITY, f32::INFINITY);
+            Level { gain: weight, offset: -128.0 * weight, least, most }
+        };
         let [cb, cr] = Source::chroma(picture);
-        let columns = self.across.reach();
-        for (down, out) in self.down.iter().zip(self.colour.chunks_exact_mut(CROP_SIDE_PX)) {
+        self.add(&[(cb, level(BT709_CB * gain)), (cr, level(BT709_CR * gain))], 0.0);
+    }
+
+    /// Adds resized planes to the grey; `outside` is their level where there is no sample.
+    ///
+    /// Along the axis first that has fewer rows to go through: a small face's rows are widened once
+    /// and then blended for each of the crop's, a large one's are blended first.
+    fn add(&mut self, planes: &[(Source<'_>, Level)], outside: f32) {
+        let (columns, rows) = (self.across.reach(), self.down.reach());
+        let mut blended = |down: (i32, &[f32]), out: &mut [f32]| {
             self.row.clear();
             self.row.resize(columns.len(), 0.0);
-            for (plane, weight) in [(&cb, BT709_CB * gain), (&cr, BT709_CR * gain)] {
-                let (least, most) = (f32::NEG_INFINITY, f32::INFINITY);
-                let level = Level { gain: weight, offset: -128.0 * weight, least, most };
-                plane.blend_rows(down, &columns, 0.0, level, &mut self.row);
+            for (plane, level) in planes {
+                plane.blend_rows(down, &columns, outside, *level, &mut self.row);
             }
             blend_columns(&self.across, columns.start, &self.row, out);
+        };
+        let crop_rows = self.down.iter().zip(self.grey.chunks_exact_mut(CROP_SIDE_PX));
+        if rows.len() > CROP_SIDE_PX {
+            crop_rows.for_each(|(down, out)| blended(down, out));
+            return;
+        }
+        self.wide.clear();
+        self.wide.resize(rows.len() * CROP_SIDE_PX, 0.0);
+        for (y, out) in rows.clone().zip(self.wide.chunks_exact_mut(CROP_SIDE_PX)) {
+            blended((y, &[1.0]), out);
+        }
+        for ((first, weights), out) in crop_rows {
+            let wide = &self.wide[(first - rows.start) as usize * CROP_SIDE_PX..];
+            for (row, weight) in wide.chunks_exact(CROP_SIDE_PX).zip(weights) {
+                add_weighted(out, row, *weight);
+            }
         }
     }
 
@@ -258,6 +278,12 @@ impl<'a> Source<'a> {
 #[multiversion(targets("x86_64+avx2", "aarch64+neon"))]
 fn add_row(sums: &mut [f32], samples: &[u8], weight: f32, level: Level) {
     sums.iter_mut().zip(samples).for_each(|(sum, s)| *sum += weight * level.of(*s));
+}
+
+/// Adds a row that is as wide as the crop.
+#[multiversion(targets("x86_64+avx2+fma", "aarch64+neon"))]
+fn add_weighted(sums: &mut [f32], row: &[f32], weight: f32) {
+    sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += weight * value);
 }
 
 /// Adds the output pixels of a row that starts at sample `start` to `out`.

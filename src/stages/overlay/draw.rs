@@ -1,8 +1,8 @@
 //! The painter: one frame's evidence in, sprites out.
 //!
 //! Takes [`FrameEvidence`] and the picture's size; gives sprites in blending order: heatmaps, boxes,
-//! labels. Remembers between frames only what keeps the picture calm (each label's place and letter
-//! size), what spares work (sprites painted before) and everyone's talk time, for the bar of its
+//! labels. Remembers between frames only what keeps the picture calm (where boxes
+//! and labels lie, the size of letters, numbers until they can be read), what spares work (sprites painted before) and everyone's talk time, for the bar of its
 //! share; all three are bounded, and none changes what a frame says. A face that is no rectangle of
 //! finite numbers or lies outside the picture is not drawn.
 
@@ -11,10 +11,11 @@ use std::collections::BTreeMap;
 use smallvec::SmallVec;
 
 use super::cache::{Pixels, SpriteCache};
+use super::calm::{Calm, Numbers};
 use super::frame_box::{FrameBox, Side, outer};
 use super::heat::HeatPainter;
 use super::label::{BAR_STEPS, Detail, Ground, Label};
-use super::layout::{self, Choice, Wanted};
+use super::layout::{self, Wanted};
 use super::part::{Part, talk_chars};
 use super::style::{Sizes, State, Style};
 use super::text::Text;
@@ -35,20 +36,13 @@ pub struct Painter {
     spare: Vec<Sprite>,
 }
 
-/// What a label keeps from frame to frame.
-#[derive(Clone, Copy)]
-struct Calm {
-    choice: Option<Choice>,
-    em_px: u32,
-    last_drawn: u64,
-}
-
 /// A face on its way to its label.
 struct Seen<'a> {
     face: &'a FaceEvidence,
     state: State,
     frame: Place,
     em_px: u32,
+    numbers: Numbers,
 }
 
 /// As many as usual pictures have faces need no memory of their own.
@@ -56,8 +50,6 @@ pub(super) type Few<T> = SmallVec<[T; 4]>;
 
 /// Frames after which a person's label is forgotten: some seconds.
 const FORGET_AFTER: u64 = 250;
-/// Letters keep their size until the face asks for one that differs by more than this.
-const EM_MARGIN: f32 = 0.15;
 
 impl Painter {
     /// A painter that has drawn nothing yet.
@@ -91,7 +83,9 @@ impl Painter {
         let mut seen: Few<Seen<'_>> = Few::with_capacity(evidence.faces.len());
         for face in &evidence.faces {
             let state = State::of(face.verdict);
-            let rect = face.rect;
+            let calm = self.calm.entry(face.track).or_insert_with(Calm::new);
+            calm.last_drawn = self.drawn;
+            let rect = calm.rect(face.rect);
             let line_px = sizes.line_px(state, rect.width().min(rect.height()));
             let Some(frame) = outer(rect, FrameBox::outset(line_px), picture) else {
                 continue;
@@ -99,8 +93,9 @@ impl Painter {
             if self.style.boxes {
                 Self::draw_box(FrameBox::new(frame, line_px, state), frame, &mut sprites);
             }
-            let em_px = self.em_px(face.track, sizes.em_px(rect.height()));
-            seen.push(Seen { face, state, frame, em_px });
+            let em_px = calm.em_px(sizes.em_px(rect.height()));
+            let numbers = calm.numbers(numbers(face.verdict), state, evidence.frame);
+            seen.push(Seen { face, state, frame, em_px, numbers });
         }
         if self.style.labels {
             self.draw_labels(&seen, evidence.floor, &mut sprites);
@@ -127,16 +122,6 @@ impl Painter {
         for face in &evidence.faces {
             self.talk.note(face.track, face.talk_seconds);
         }
-    }
-
-    fn em_px(&mut self, track: TrackId, ideal: f32) -> u32 {
-        let fresh = Calm { choice: None, em_px: ideal.round() as u32, last_drawn: 0 };
-        let calm = self.calm.entry(track).or_insert(fresh);
-        if (ideal / calm.em_px as f32 - 1.0).abs() > EM_MARGIN {
-            calm.em_px = ideal.round() as u32;
-        }
-        calm.last_drawn = self.drawn;
-        calm.em_px
     }
 
     fn draw_heat(
@@ -200,11 +185,6 @@ impl Painter {
 
     fn label(&self, one: &Seen<'_>, floor: Option<TrackId>) -> Label {
         let face = one.face;
-        let steps = |share: f64| (share.clamp(0.0, 1.0) * f64::from(BAR_STEPS)).round() as u8;
-        let shares = match face.verdict {
-            Verdict::Scored { shares, .. } => shares,
-            Verdict::Unknown(_) => None,
-        };
         let ground = Ground {
             detail: Detail::Full,
             em_px: one.em_px,
@@ -212,15 +192,31 @@ impl Painter {
             state: one.state,
             floor: floor == Some(face.track),
             talk_chars: talk_chars(face.talk_seconds as u32),
-            shares: shares.is_some(),
+            shares: one.numbers.sound_share.is_some(),
         };
         Label {
             ground,
-            score: face.verdict.p().map(|p| (p * 100.0).round() as u8),
-            sound_share: shares.map(|shares| steps(f64::from(shares.audio))),
+            score: one.numbers.score,
+            sound_share: one.numbers.sound_share,
             talk_seconds: face.talk_seconds as u32,
             talk_share: steps(self.talk.share(face.track)),
         }
+    }
+}
+
+/// A share in steps of its bar.
+fn steps(share: f64) -> u8 {
+    (share.clamp(0.0, 1.0) * f64::from(BAR_STEPS)).round() as u8
+}
+
+fn numbers(verdict: Verdict) -> Numbers {
+    let shares = match verdict {
+        Verdict::Scored { shares, .. } => shares,
+        Verdict::Unknown(_) => None,
+    };
+    Numbers {
+        score: verdict.p().map(|p| (p * 100.0).round() as u8),
+        sound_share: shares.map(|shares| steps(f64::from(shares.audio))),
     }
 }
 

@@ -11,6 +11,7 @@
 
 pub mod blend;
 mod cache;
+mod calm;
 mod draw;
 mod frame_box;
 #[cfg(feature = "gst")]

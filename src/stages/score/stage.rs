@@ -56,14 +56,58 @@ impl LookIn for Nobody {
     fn look_in(&mut self, _: &mut Scorer, _: &Join, _: bool) {}
 }
 
-/// Sends what is certain, and with `all` the rest, too; `false` where nobody wants it.
-fn pass_on(join: &mut Join, out: &Sender<FrameEvidence>, all: bool) -> bool {
-    while let Some(evidence) = join.pop(all) {
-        if out.send(evidence).is_err() {
-            return false;
+/// The loop's own state.
+struct Scoring<'a> {
+    scorer: Scorer,
+    join: Join,
+    out: &'a Sender<FrameEvidence>,
+    newest: Tick,
+    frames_ended: bool,
+    sound_ended: bool,
+}
+
+impl Scoring<'_> {
+    fn take(&mut self, input: ScoreInput) {
+        match input {
+            ScoreInput::Frame(looked) => {
+                let (frame, tracked) = *looked;
+                self.newest = Tick::nearest(frame.id.pts);
+                self.scorer.push(&frame, &tracked);
+                self.join.push(tracked);
+            }
+            ScoreInput::FramesEnd => {
+                self.frames_ended = true;
+                self.scorer.end_epoch();
+            }
+            ScoreInput::Sound(block) => self.scorer.hearing().push(block.pts, &block.samples),
+            ScoreInput::SoundEnd => {
+                self.sound_ended = true;
+                self.scorer.hearing().end();
+            }
         }
     }
-    true
+
+    /// Scores what can be scored and sends what is certain, with `all` the rest, too; `false` where
+    /// nobody wants it.
+    fn pass_on(&mut self, all: bool) -> Result<bool, ModelFault> {
+        for news in self.scorer.advance()? {
+            self.join.hear(news);
+        }
+        // What is being encoded is still to come.
+        let all = all && self.scorer.is_idle();
+        while let Some(evidence) = self.join.pop(all) {
+            if self.out.send(evidence).is_err() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether the sound stands in the way of `most_waiting` frames; where faces are still being
+    /// encoded it may be they.
+    fn waits_for_sound(&self, most_waiting: usize) -> bool {
+        self.join.waiting() >= most_waiting && !self.sound_ended && self.scorer.is_idle()
+    }
 }
 
 /// Scores until all inputs have ended or nobody wants the evidence.
@@ -73,68 +117,42 @@ fn pass_on(join: &mut Join, out: &Sender<FrameEvidence>, all: bool) -> bool {
 pub fn score(
     inputs: &Receiver<ScoreInput>,
     mut scorer: Scorer,
-    mut join: Join,
+    join: Join,
     most_waiting: usize,
     out: &Sender<FrameEvidence>,
     watcher: &mut impl LookIn,
 ) -> Result<ScoreCounts, ModelFault> {
     let mut counts = ScoreCounts::default();
-    let mut newest = Tick::default();
-    let (mut frames_ended, mut sound_ended) = (false, !scorer.has_sound());
     scorer.wake_by(inputs.bell());
-    while !(frames_ended && sound_ended) {
+    let (frames_ended, sound_ended) = (false, !scorer.has_sound());
+    let newest = Tick::default();
+    let mut scoring = Scoring { scorer, join, out, newest, frames_ended, sound_ended };
+    while !(scoring.frames_ended && scoring.sound_ended) {
         let input = inputs.recv_or_rung();
         let is_frame = matches!(input, Ok(ScoreInput::Frame(_)));
         match input {
-            Ok(ScoreInput::Frame(looked)) => {
-                let (frame, tracked) = *looked;
-                newest = Tick::nearest(frame.id.pts);
-                scorer.push(&frame, &tracked);
-                join.push(tracked);
-            }
-            Ok(ScoreInput::FramesEnd) => {
-                frames_ended = true;
-                scorer.end_epoch();
-            }
-            Ok(ScoreInput::Sound(block)) => scorer.hearing().push(block.pts, &block.samples),
-            Ok(ScoreInput::SoundEnd) => {
-                sound_ended = true;
-                scorer.hearing().end();
-            }
+            Ok(input) => scoring.take(input),
             // A face is encoded.
             Err(NoItem::Empty) => {}
             Err(NoItem::Ended) => break,
         }
-        watcher.look_in(&mut scorer, &join, is_frame);
-        for news in scorer.advance()? {
-            join.hear(news);
+        watcher.look_in(&mut scoring.scorer, &scoring.join, is_frame);
+        let mut wanted = scoring.pass_on(false)?;
+        if scoring.waits_for_sound(most_waiting) {
+            let until = scoring.newest.offset(1);
+            counts.sound_given_up += u64::from(scoring.scorer.hearing().give_up_before(until));
+            wanted = wanted && scoring.pass_on(false)?;
         }
-        if !pass_on(&mut join, out, false) {
+        if !wanted {
             return Ok(counts);
         }
-        let full = join.waiting() >= most_waiting && !sound_ended && scorer.is_idle();
-        if full && scorer.hearing().give_up_before(newest.offset(1)) {
-            counts.sound_given_up += 1;
-            for news in scorer.advance()? {
-                join.hear(news);
-            }
-            if !pass_on(&mut join, out, false) {
-                return Ok(counts);
-            }
-        }
     }
-    scorer.hearing().end();
-    scorer.end_epoch();
-    loop {
-        for news in scorer.advance()? {
-            join.hear(news);
-        }
-        let idle = scorer.is_idle();
-        if !pass_on(&mut join, out, idle) || idle {
-            return Ok(counts);
-        }
-        scorer.wait()?;
+    scoring.scorer.hearing().end();
+    scoring.scorer.end_epoch();
+    while scoring.pass_on(true)? && !scoring.scorer.is_idle() {
+        scoring.scorer.wait()?;
     }
+    Ok(counts)
 }
 
 #[cfg(test)]

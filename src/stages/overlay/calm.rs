@@ -1,0 +1,120 @@
+//! What keeps a drawing calm: boxes that do not tremble, and numbers that stay long enough to be
+//! read. It also spares the encoder: what stays the same from picture to picture costs it nothing,
+//! where a trembling box and its label cost as much as a fifth of the whole picture.
+
+use super::layout::Choice;
+use super::style::State;
+use crate::core::geometry::Rect;
+use crate::core::time::{FrameRef, Span};
+
+/// Letters keep their size until the face asks for one that differs by more than this.
+const EM_MARGIN: f32 = 0.15;
+/// A box stays until a side lies further off than this share of the box's own, or than a pixel.
+const BOX_MARGIN: f32 = 0.02;
+/// How long numbers stay; a new state renews them at once.
+const NUMBERS_STAY: Span = Span::from_ms(200);
+
+/// The numbers that come with a score.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Numbers {
+    /// The score, in hundredths.
+    pub(super) score: Option<u8>,
+    /// The sound's share of it, in steps of its bar.
+    pub(super) sound_share: Option<u8>,
+}
+
+/// What one face's drawing keeps from frame to frame.
+#[derive(Clone, Copy)]
+pub(super) struct Calm {
+    /// Where its label lay.
+    pub(super) choice: Option<Choice>,
+    /// When it was drawn last, in pictures drawn.
+    pub(super) last_drawn: u64,
+    rect: Option<Rect>,
+    em_px: u32,
+    numbers: Option<(Numbers, State, FrameRef)>,
+}
+
+impl Calm {
+    /// Nothing is kept yet.
+    pub(super) const fn new() -> Self {
+        Self { choice: None, last_drawn: 0, rect: None, em_px: 0, numbers: None }
+    }
+
+    /// Where the box of a face at `rect` is drawn.
+    pub(super) fn rect(&mut self, rect: Rect) -> Rect {
+        let (x, y) = (rect.width() * BOX_MARGIN, rect.height() * BOX_MARGIN);
+        let near = |a: f32, b: f32, margin: f32| (a - b).abs() <= margin.max(1.0);
+        let stays = self.rect.filter(|old| {
+            near(old.x1, rect.x1, x)
+                && near(old.x2, rect.x2, x)
+                && near(old.y1, rect.y1, y)
+                && near(old.y2, rect.y2, y)
+        });
+        *self.rect.insert(stays.unwrap_or(rect))
+    }
+
+    /// Em in pixels of the label of a face that asks for `ideal`.
+    pub(super) fn em_px(&mut self, ideal: f32) -> u32 {
+        if self.em_px == 0 || (ideal / self.em_px as f32 - 1.0).abs() > EM_MARGIN {
+            self.em_px = ideal.round() as u32;
+        }
+        self.em_px
+    }
+
+    /// The numbers shown with `frame`, whose own ones are `new`.
+    pub(super) fn numbers(&mut self, new: Numbers, state: State, frame: FrameRef) -> Numbers {
+        let stays = self.numbers.filter(|(_, before, since)| {
+            let age = frame.pts - since.pts;
+            let recent = age >= Span::ZERO && age < NUMBERS_STAY;
+            *before == state && since.epoch == frame.epoch && recent
+        });
+        self.numbers.insert(stays.unwrap_or((new, state, frame))).0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::time::{Epoch, Pts};
+
+    #[test]
+    fn a_box_stays_where_it_is_until_the_face_has_moved() {
+        let mut calm = Calm::new();
+        let at = |x: f32, y: f32| Rect::new(x, y, x + 100.0, y + 150.0);
+        assert_eq!(calm.rect(at(10.0, 10.0)), at(10.0, 10.0));
+        assert_eq!(calm.rect(at(11.9, 7.1)), at(10.0, 10.0), "within two pixels and three");
+        assert_eq!(calm.rect(at(12.2, 10.0)), at(12.2, 10.0));
+        assert_eq!(calm.rect(at(10.3, 10.0)), at(12.2, 10.0), "from where it is drawn");
+        let mut grown = at(12.2, 10.0);
+        grown.x2 += 3.0;
+        assert_eq!(calm.rect(grown), grown);
+        // A pixel at least, however small the face.
+        let small = Rect::new(10.0, 10.0, 20.0, 20.0);
+        calm.rect(small);
+        assert_eq!(calm.rect(Rect::new(10.9, 10.0, 20.9, 20.0)), small);
+    }
+
+    #[test]
+    fn numbers_stay_to_be_read_and_a_new_state_renews_them() {
+        let mut calm = Calm::new();
+        let mut shown = |score, state, epoch, ms: i64| {
+            let frame = FrameRef { epoch: Epoch(epoch), seq: 0, pts: Pts::from_ns(ms * 1_000_000) };
+            calm.numbers(Numbers { score: Some(score), sound_share: None }, state, frame).score
+        };
+        assert_eq!(shown(10, State::Silent, 0, 0), Some(10));
+        assert_eq!(shown(12, State::Silent, 0, 199), Some(10));
+        assert_eq!(shown(13, State::Silent, 0, 200), Some(13));
+        assert_eq!(shown(60, State::Speaking, 0, 240), Some(60), "the state is new");
+        assert_eq!(shown(70, State::Speaking, 0, 280), Some(60));
+        assert_eq!(shown(80, State::Speaking, 1, 290), Some(80), "so is the epoch");
+        assert_eq!(shown(81, State::Speaking, 1, 100), Some(81), "and time that went back");
+    }
+
+    #[test]
+    fn letters_keep_their_size() {
+        let mut calm = Calm::new();
+        let sizes = [20.0, 22.0, 18.0, 23.5, 22.0].map(|ideal| calm.em_px(ideal));
+        assert_eq!(sizes, [20, 20, 20, 24, 24]);
+    }
+}
