@@ -3,28 +3,66 @@
 //! What is shown waits for its scores by a sum of ticks, and for what computing takes. The dearest
 //! thing in a frame's way is the wide search for faces, once a second: 15 ms of one core on one
 //! machine and 50 on another, which then was late every second with two thirds of its time to spare,
-//! and gave up heatmaps for it.
+//! and gave up heatmaps for it. The frames that came meanwhile then have their faces encoded one after
+//! the other, which a large speaker model takes as long for again.
 
 use std::time::Instant;
 
 use crate::core::picture::{Chroma, LumaRange, PictureView, Plane};
-use crate::core::time::Span;
+use crate::core::time::{Span, Tick};
 use crate::onnx::engine::Engine;
-use crate::stages::detect::FaceDetector as _;
 use crate::stages::detect::plan::PlanSettings;
+use crate::stages::detect::{DetectError, FaceDetector as _};
+use crate::stages::score::judge::Window;
+use crate::stages::score::model::{FaceJob, HeadJob, ModelFault, SpeakerModel as _};
 
-/// Searches timed; the first one only warms up.
-const SEARCHES: usize = 4;
-/// Decoding and encoding go on beside a search, and scores follow it.
+/// Calls timed; the first one only warms up.
+const CALLS: usize = 4;
+/// Decoding and encoding go on beside all that.
 const BESIDE: i64 = 2;
-/// What follows a search: crops, encoders, head, drawing.
+/// What follows: crops, sound, drawing.
 const AFTER: Span = Span::from_ms(20);
+/// Faces counted with: two people and one more.
+const FACES: usize = 3;
 /// A machine that takes longer than this cannot keep up by waiting.
 const MOST: Span = Span::from_ms(400);
 
-/// What computing takes for streams searched by `plan`; nothing where the engine cannot say, which
-/// the stream itself will tell.
-pub fn computing(engine: &Engine, plan: &PlanSettings) -> Span {
+/// What single steps take.
+#[derive(Clone, Copy)]
+struct Steps {
+    /// A wide search.
+    search: Span,
+    /// All faces of a frame through the encoder.
+    faces: Span,
+    /// All their next windows through the head.
+    heads: Span,
+}
+
+/// What computing takes for streams searched by `plan` and judged by `window`; nothing where the
+/// engine cannot say, which the stream itself will tell.
+pub fn computing(engine: &Engine, plan: &PlanSettings, window: Window) -> Span {
+    let steps = || {
+        let search = search(engine, plan).ok()?;
+        Some(Steps { search, faces: faces(engine).ok()?, heads: heads(engine, window).ok()? })
+    };
+    steps().map_or(Span::ZERO, allowed)
+}
+
+/// The least that a call took after the first one, and no more than [`MOST`].
+fn timed<E>(mut call: impl FnMut() -> Result<(), E>) -> Result<Span, E> {
+    let mut least = MOST;
+    for i in 0..CALLS {
+        let began = Instant::now();
+        call()?;
+        let took = i64::try_from(began.elapsed().as_nanos()).unwrap_or(i64::MAX);
+        if i > 0 {
+            least = least.min(Span::from_ns(took));
+        }
+    }
+    Ok(least)
+}
+
+fn search(engine: &Engine, plan: &PlanSettings) -> Result<Span, DetectError> {
     let width = plan.wide_long_side_px as usize;
     let height = width * 9 / 16 / 2 * 2;
     let (luma, chroma) = (vec![90; width * height], vec![128; width * height / 4]);
@@ -38,23 +76,44 @@ pub fn computing(engine: &Engine, plan: &PlanSettings) -> Span {
         bt709: true,
     };
     let mut detector = engine.detector();
-    let mut least = MOST;
-    for search in 0..SEARCHES {
-        let began = Instant::now();
-        if detector.detect(&picture, plan.wide_long_side_px).is_err() {
-            return Span::ZERO;
-        }
-        let took = i64::try_from(began.elapsed().as_nanos()).unwrap_or(i64::MAX);
-        if search > 0 {
-            least = least.min(Span::from_ns(took));
-        }
-    }
-    allowed(least)
+    timed(|| detector.detect(&picture, plan.wide_long_side_px).map(drop))
 }
 
-/// What is allowed where a wide search takes `search`.
-fn allowed(search: Span) -> Span {
-    (Span::from_ns(search.ns().saturating_mul(BESIDE)) + AFTER).min(MOST)
+fn faces(engine: &Engine) -> Result<Span, ModelFault> {
+    let mut speaker = engine.speaker();
+    let shape = speaker.shape().clone();
+    let job = || FaceJob {
+        state: shape.fresh_face_state(),
+        crops: vec![127; shape.crop_len()],
+        valid: vec![1.0],
+        contributions: false,
+    };
+    timed(|| speaker.encode_faces((0..FACES).map(|_| job()).collect()).map(drop))
+}
+
+fn heads(engine: &Engine, window: Window) -> Result<Span, ModelFault> {
+    let mut speaker = engine.speaker();
+    let shape = speaker.shape().clone();
+    // Shares of sound and face take two rows more.
+    let (rows, ticks) = (3, shape.past_ticks + window.hop + window.lookahead);
+    let values = rows * ticks * shape.embedding;
+    let job = || HeadJob {
+        rows,
+        ticks,
+        audio: vec![0.0; values],
+        face: vec![0.0; values],
+        forward: vec![0.0; rows * shape.forward_state],
+    };
+    timed(|| speaker.judge_all((0..FACES).map(|_| job()).collect()).map(drop))
+}
+
+/// What is allowed for `steps`.
+fn allowed(Steps { search, faces, heads }: Steps) -> Span {
+    // The frame itself, and those that came while it was searched.
+    let frames = 1.0 + search.seconds() / Tick::SPAN.seconds();
+    let behind = Span::from_seconds(faces.seconds() * frames);
+    let all = search.ns().saturating_add(behind.ns()).saturating_add(heads.ns());
+    (Span::from_ns(all.saturating_mul(BESIDE)) + AFTER).min(MOST)
 }
 
 #[cfg(test)]
@@ -63,7 +122,15 @@ mod tests {
 
     #[test]
     fn a_slow_machine_is_given_time_and_a_hopeless_one_is_not_waited_for() {
-        let ms = |search| allowed(Span::from_ms(search)).ns() / 1_000_000;
-        assert_eq!([0, 15, 50, 190, 5_000].map(ms), [20, 50, 120, 400, 400]);
+        let ms = |[search, faces, heads]: [i64; 3]| {
+            let [search, faces, heads] = [search, faces, heads].map(Span::from_ms);
+            allowed(Steps { search, faces, heads }).ns() / 1_000_000
+        };
+        assert_eq!(
+            [0, 15, 50, 190, 5_000].map(|search| ms([search, 0, 0])),
+            [20, 50, 120, 400, 400]
+        );
+        assert_eq!(ms([40, 20, 5]), 20 + 2 * (40 + 2 * 20 + 5));
+        assert_eq!(ms([0, 300, 0]), 400);
     }
 }

@@ -18,6 +18,7 @@ use crate::models::shelf::{Role, find};
 use crate::onnx::engine::Engine;
 use crate::onnx::session::SessionOptions;
 use crate::run::{RunError, Setting};
+use crate::stages::score::judge::Window;
 
 /// A stream ready to be started.
 #[derive(Clone)]
@@ -58,8 +59,10 @@ impl Engines {
         // One thread less than for a file: decoding and encoding must keep their rate.
         let options = SessionOptions { device: camera.device, intra_threads: (cores / 2).max(1) };
         let engine = Arc::new(Engine::start(detector, speaker, &options)?);
-        // Once, while it has nothing else to do.
-        let computing = computing(&engine, &plan(detector)?);
+        // Once, while it has nothing else to do; another camera's windows differ little.
+        let lookahead = camera.lookahead.ticks(speaker.speaker()?.lookahead_ticks);
+        let window = Window { hop: camera.hop_ticks, lookahead };
+        let computing = computing(&engine, &plan(detector)?, window);
         self.0.insert(key, (Arc::downgrade(&engine), computing));
         Ok((engine, computing))
     }

@@ -4,7 +4,7 @@ use smallvec::{SmallVec, smallvec};
 
 use super::session::{Input, OpenGraph, Provider, SessionError, SessionOptions, open};
 use super::speaker::{fault, shape_of};
-use super::stack::{Few, jobs_at_once, joined, split, together};
+use super::stack::{Few, Spare, jobs_at_once, joined, split, together};
 use crate::models::Package;
 use crate::models::manifest::FaceGraph;
 use crate::stages::score::model::{FaceFeatures, FaceJob, FaceState, ModelFault, ModelShape};
@@ -16,6 +16,9 @@ pub struct FaceEncoder {
     shape: ModelShape,
     graph: OpenGraph,
     jobs_at_once: usize,
+    /// Memory for pictures as the graph wants them.
+    frames: Vec<f32>,
+    spare: Spare,
 }
 
 impl FaceEncoder {
@@ -31,6 +34,8 @@ impl FaceEncoder {
             shape: shape_of(manifest),
             jobs_at_once: jobs_at_once(graph.provider),
             graph,
+            frames: Vec::new(),
+            spare: Spare::default(),
             manifest: manifest.face.clone(),
         })
     }
@@ -67,11 +72,12 @@ impl FaceEncoder {
     }
 
     /// One run for jobs of as many ticks each.
-    fn encode_stack(&mut self, jobs: &[FaceJob]) -> Result<Vec<FaceFeatures>, ModelFault> {
+    fn encode_stack(&mut self, jobs: &mut [FaceJob]) -> Result<Vec<FaceFeatures>, ModelFault> {
         let (face, px) = (&self.manifest, self.shape.crop_px);
         let (tracks, ticks) = (jobs.len(), jobs.first().map_or(0, |job| job.valid.len()));
-        let mut frames = Vec::with_capacity(jobs.iter().map(|job| job.crops.len()).sum());
-        for job in jobs {
+        let mut frames = std::mem::take(&mut self.frames);
+        frames.clear();
+        for job in &*jobs {
             frames.extend(job.crops.iter().map(|v| f32::from(*v)));
         }
         let valid = joined(jobs.iter().map(|job| &job.valid[..]));
@@ -97,21 +103,45 @@ impl FaceEncoder {
         outputs.extend(shares.map(|s| s.as_str()));
         outputs.extend(face.states.iter().map(|s| s.output.as_str()));
         let rows: Few<usize> = SmallVec::from_elem(1, tracks);
-        let results = self.graph.run_with(&inputs, &outputs, |_, values| split(values, &rows));
+        let (first_state, mut place) = (outputs.len() - face.states.len(), 0_usize);
+        let results = self.graph.run_with(&inputs, &outputs, |_, values| {
+            place += 1;
+            match (place - 1).checked_sub(first_state) {
+                Some(state) if tracks == 1 => Some(smallvec![self.spare.fill(state, values)]),
+                _ => split(values, &rows),
+            }
+        });
+        drop(inputs);
+        drop((states, valid));
+        self.frames = frames;
+        if let [job] = jobs {
+            self.spare.keep(std::mem::take(&mut job.state.0));
+        }
         let results = results.map_err(|e| fault(&self.package, "face", &e))?;
-        let mut parts = results.into_iter().map(Few::into_iter);
-        let mut next = || parts.next().unwrap_or_else(|| Few::new().into_iter());
-        let (mut embeddings, mut maps) = (next(), next());
-        let mut gates = face.gate.as_ref().map(|_| next());
-        let mut contributions = shares.map(|_| next());
-        let mut states: Few<_> = parts.collect();
-        let features = |_| FaceFeatures {
-            embeddings: embeddings.next().unwrap_or_default(),
-            maps: maps.next().unwrap_or_default(),
-            gates: gates.as_mut().and_then(Iterator::next),
-            contributions: contributions.as_mut().and_then(Iterator::next),
-            state: FaceState(states.iter_mut().filter_map(Iterator::next).collect()),
-        };
-        Ok((0..tracks).map(features).collect())
+        let optional = [face.gate.is_some(), shares.is_some()];
+        Ok(taken_apart(results, tracks, optional))
     }
+}
+
+/// What a run gave for each of `tracks` tracks: embeddings, maps, where there are such gates and
+/// contributions, and states.
+fn taken_apart(
+    results: Vec<Few<Vec<f32>>>,
+    tracks: usize,
+    [gates, contributions]: [bool; 2],
+) -> Vec<FaceFeatures> {
+    let mut parts = results.into_iter().map(Few::into_iter);
+    let mut next = || parts.next().unwrap_or_else(|| Few::new().into_iter());
+    let (mut embeddings, mut maps) = (next(), next());
+    let mut gates = gates.then(&mut next);
+    let mut contributions = contributions.then(&mut next);
+    let mut states: Few<_> = parts.collect();
+    let features = |_| FaceFeatures {
+        embeddings: embeddings.next().unwrap_or_default(),
+        maps: maps.next().unwrap_or_default(),
+        gates: gates.as_mut().and_then(Iterator::next),
+        contributions: contributions.as_mut().and_then(Iterator::next),
+        state: FaceState(states.iter_mut().filter_map(Iterator::next).collect()),
+    };
+    (0..tracks).map(features).collect()
 }

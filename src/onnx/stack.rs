@@ -34,7 +34,7 @@ pub fn together<J, A, K: Ord, R: IntoIterator<Item = A>, E>(
     jobs: Vec<J>,
     most: usize,
     key: impl Fn(&J) -> K,
-    mut run: impl FnMut(&[J]) -> Result<R, E>,
+    mut run: impl FnMut(&mut [J]) -> Result<R, E>,
 ) -> Result<Vec<A>, E> {
     let mut answers: Vec<Option<A>> = jobs.iter().map(|_| None).collect();
     let mut groups: BTreeMap<K, (Vec<usize>, Vec<J>)> = BTreeMap::new();
@@ -44,8 +44,8 @@ pub fn together<J, A, K: Ord, R: IntoIterator<Item = A>, E>(
         group.push(job);
     }
     let most = most.max(1);
-    for (places, group) in groups.values() {
-        for (places, jobs) in places.chunks(most).zip(group.chunks(most)) {
+    for (places, group) in groups.values_mut() {
+        for (places, jobs) in places.chunks(most).zip(group.chunks_mut(most)) {
             for (place, answer) in places.iter().zip(run(jobs)?) {
                 answers[*place] = Some(answer);
             }
@@ -61,6 +61,26 @@ pub fn joined<'a>(mut parts: impl Iterator<Item = &'a [f32]>) -> Cow<'a, [f32]> 
     let mut all = [first, second].concat();
     parts.for_each(|part| all.extend_from_slice(part));
     Cow::Owned(all)
+}
+
+/// Memory of one track's states for those that follow them: they are megabytes, and as much again
+/// with every call would cost more than copying them does.
+#[derive(Debug, Default)]
+pub struct Spare(Few<Vec<f32>>);
+
+impl Spare {
+    /// `values` in the memory of the state at `place`, where it is kept.
+    pub fn fill(&mut self, place: usize, values: &[f32]) -> Vec<f32> {
+        let mut own = self.0.get_mut(place).map(std::mem::take).unwrap_or_default();
+        own.clear();
+        own.extend_from_slice(values);
+        own
+    }
+
+    /// Keeps the memory of states that were read.
+    pub fn keep(&mut self, states: Vec<Vec<f32>>) {
+        self.0 = states.into();
+    }
 }
 
 /// Takes the answer to several jobs apart by the rows of each; `None` where it cannot be shared
@@ -116,6 +136,18 @@ mod tests {
         assert_eq!(split(&[1.0, 2.0], &[1]).expect("one row").to_vec(), [[1.0, 2.0]]);
         assert_eq!(split(&[], &[1, 1]).map(|parts| parts.len()), Some(2));
         assert_eq!(split(&[1.0, 2.0, 3.0], &[1, 1]), None);
+    }
+
+    #[test]
+    fn states_come_in_the_memory_of_those_that_were_read() {
+        let mut spare = Spare::default();
+        assert_eq!(spare.fill(1, &[1.0]), [1.0]);
+        let read = vec![vec![0.0; 9], vec![0.0; 2]];
+        let memory = read[0].as_ptr();
+        spare.keep(read);
+        let filled = spare.fill(0, &[1.0, 2.0]);
+        assert_eq!((filled.as_slice(), filled.as_ptr()), (&[1.0, 2.0][..], memory));
+        assert_ne!(spare.fill(0, &[3.0]).as_ptr(), memory, "not given twice");
     }
 
     #[test]

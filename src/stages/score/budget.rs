@@ -62,6 +62,9 @@ pub struct Schedule {
 /// Ticks of one face of a recording that may wait while the face encoder works: the crops of two
 /// seconds are less than a large picture.
 pub const ENCODE_AHEAD: usize = 50;
+/// Ticks of a camera through the face encoder at once, where a hop is not over before: one by one
+/// costs a large encoder a third more.
+const LIVE_CHUNK: usize = 3;
 /// The rate counted with where the source states none: faster ones are rare in files.
 const UNKNOWN_RATE: Option<Rate> = Rate::new(60, 1);
 /// Frames beyond the sum: those in the stages' own hands and on the edges.
@@ -123,9 +126,10 @@ impl Schedule {
     /// score waits for. `crop_lag` ticks of smoothing, nothing held in the tracker; `computing` is what
     /// this machine takes, where that is known.
     pub fn live(reach: Reach, crop_lag: usize, rate: Option<Rate>, computing: Span) -> Self {
-        let Stride { hop, face_chunk } = reach.stride;
-        // A frame's tick is known when the next frame is here.
-        let face = 1 + crop_lag + face_chunk.max(1) - 1 + reach.face_delay_ticks;
+        let Stride { hop, .. } = reach.stride;
+        // A frame's tick is known when the next frame is here. No chunk is waited for: the last ticks
+        // of a hop go by themselves.
+        let face = 1 + crop_lag + reach.face_delay_ticks;
         // The oldest tick of a hop waits for all the others.
         let ticks = face.max(reach.sound_ticks) + hop.max(1) - 1
             + reach.wanted_lookahead
@@ -136,7 +140,7 @@ impl Schedule {
         let held = (span.seconds() * rate).ceil() as usize + MARGIN_FRAMES;
         Self {
             window: Window { hop, lookahead: reach.wanted_lookahead },
-            face_chunk,
+            face_chunk: LIVE_CHUNK,
             frames_held: Some(held),
             span_held: span,
             give_up_at: held,

@@ -26,6 +26,16 @@ pub struct Window {
     pub lookahead: usize,
 }
 
+impl Window {
+    /// Whether faces known up to `until` are all that a hop waits for, where the encoder of faces
+    /// lags `delay` ticks.
+    pub fn ends_at(self, until: Tick, delay: usize) -> bool {
+        let ahead = i64::try_from(self.lookahead + delay).unwrap_or(i64::MAX);
+        let hop = i64::try_from(self.hop.max(1)).unwrap_or(i64::MAX);
+        until.0.saturating_sub(ahead).rem_euclid(hop) == 0
+    }
+}
+
 /// A tick's verdict before decision and display.
 #[derive(Clone, Debug)]
 pub struct TickVerdict {

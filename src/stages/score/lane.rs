@@ -161,6 +161,11 @@ impl Lane {
         self.state.is_none()
     }
 
+    /// The tick after the last one that is cropped.
+    pub fn cropped_until(&self) -> Tick {
+        self.next().offset(-i64::try_from(self.held.len()).unwrap_or(0))
+    }
+
     /// Crops that wait for the encoder, flushing included once the track has ended.
     pub fn waiting(&self) -> usize {
         self.crops.len() / self.crop_len + if self.ended { self.flush } else { 0 }

@@ -28,8 +28,8 @@ pub struct ScorerSettings {
     pub window: Window,
     /// Ticks that go through the face encoder at once.
     pub face_chunk: usize,
-    /// Ticks of one face that may wait for the face encoder while it works; `None` where everything
-    /// waits for it at once, so that no picture goes by meanwhile.
+    /// Ticks of one face that may wait for the face encoder while it works; `None` where nothing may:
+    /// then all that follows waits for it, and a hop's last ticks do not wait for a whole chunk.
     pub encode_ahead: Option<usize>,
     /// Ticks that a crop follows its box by.
     pub crop_lag: usize,
@@ -301,10 +301,14 @@ impl Scorer {
     /// waiting; `false` where none has.
     fn start_encoding(&mut self) -> Result<bool, ModelFault> {
         let chunk = self.settings.face_chunk;
+        let (window, delay) = (self.settings.window, self.model.shape().face_delay_ticks);
+        let prompt = self.settings.encode_ahead.is_none();
         let mut by_length: BTreeMap<usize, Vec<TrackId>> = BTreeMap::new();
         for (track, open) in &self.open {
             let waiting = open.lane.waiting();
-            let ready = waiting >= chunk || (open.lane.ended() && waiting > 0);
+            let last =
+                open.lane.ended() || (prompt && window.ends_at(open.lane.cropped_until(), delay));
+            let ready = waiting >= chunk || (last && waiting > 0);
             if ready && !open.lane.under_way() {
                 by_length.entry(waiting.min(chunk)).or_default().push(*track);
             }
