@@ -1,6 +1,7 @@
 //! Edges between stages: named queues that are bounded in items and in bytes.
 //!
-//! Takes items from any number of senders, gives them to one receiver in the order they were taken.
+//! Takes items from any number of senders, gives them out in the order they were taken, to one stage or
+//! to several workers that share the receiving end.
 //! When an edge is full, its policy says what happens: senders wait (files: nothing is ever lost),
 //! or an older item is left out and counted (live: nobody waits).
 //!

@@ -13,6 +13,7 @@ use crate::core::time::{Span, Tick};
 use crate::onnx::engine::Engine;
 use crate::stages::detect::plan::PlanSettings;
 use crate::stages::detect::{DetectError, FaceDetector as _};
+use crate::stages::score::budget::LIVE_CHUNK;
 use crate::stages::score::judge::Window;
 use crate::stages::score::model::{FaceJob, HeadJob, ModelFault, SpeakerModel as _};
 
@@ -32,8 +33,10 @@ const MOST: Span = Span::from_ms(400);
 struct Steps {
     /// A wide search.
     search: Span,
-    /// All faces of a frame through the encoder.
+    /// All faces of a frame through the encoder, by the tick.
     faces: Span,
+    /// Ticks of a hop that go through it at its end.
+    at_once: usize,
     /// All their next windows through the head.
     heads: Span,
 }
@@ -43,7 +46,9 @@ struct Steps {
 pub fn computing(engine: &Engine, plan: &PlanSettings, window: Window) -> Span {
     let steps = || {
         let search = search(engine, plan).ok()?;
-        Some(Steps { search, faces: faces(engine).ok()?, heads: heads(engine, window).ok()? })
+        let at_once = window.hop.clamp(1, LIVE_CHUNK);
+        let (faces, heads) = (faces(engine, at_once).ok()?, heads(engine, window).ok()?);
+        Some(Steps { search, faces, at_once, heads })
     };
     steps().map_or(Span::ZERO, allowed)
 }
@@ -79,16 +84,17 @@ fn search(engine: &Engine, plan: &PlanSettings) -> Result<Span, DetectError> {
     timed(|| detector.detect(&picture, plan.wide_long_side_px).map(drop))
 }
 
-fn faces(engine: &Engine) -> Result<Span, ModelFault> {
+fn faces(engine: &Engine, ticks: usize) -> Result<Span, ModelFault> {
     let mut speaker = engine.speaker();
     let shape = speaker.shape().clone();
     let job = || FaceJob {
         state: shape.fresh_face_state(),
-        crops: vec![127; shape.crop_len()],
-        valid: vec![1.0],
+        crops: vec![127; ticks * shape.crop_len()],
+        valid: vec![1.0; ticks],
         contributions: false,
     };
-    timed(|| speaker.encode_faces((0..FACES).map(|_| job()).collect()).map(drop))
+    let all = timed(|| speaker.encode_faces((0..FACES).map(|_| job()).collect()).map(drop))?;
+    Ok(Span::from_ns(all.ns() / i64::try_from(ticks).unwrap_or(1).max(1)))
 }
 
 fn heads(engine: &Engine, window: Window) -> Result<Span, ModelFault> {
@@ -108,10 +114,10 @@ fn heads(engine: &Engine, window: Window) -> Result<Span, ModelFault> {
 }
 
 /// What is allowed for `steps`.
-fn allowed(Steps { search, faces, heads }: Steps) -> Span {
-    // The frame itself, and those that came while it was searched.
-    let frames = 1.0 + search.seconds() / Tick::SPAN.seconds();
-    let behind = Span::from_seconds(faces.seconds() * frames);
+fn allowed(Steps { search, faces, at_once, heads }: Steps) -> Span {
+    // The hop's own, and those that came during a search.
+    let ticks = at_once as f64 + search.seconds() / Tick::SPAN.seconds();
+    let behind = Span::from_seconds(faces.seconds() * ticks);
     let all = search.ns().saturating_add(behind.ns()).saturating_add(heads.ns());
     (Span::from_ns(all.saturating_mul(BESIDE)) + AFTER).min(MOST)
 }
@@ -124,13 +130,13 @@ mod tests {
     fn a_slow_machine_is_given_time_and_a_hopeless_one_is_not_waited_for() {
         let ms = |[search, faces, heads]: [i64; 3]| {
             let [search, faces, heads] = [search, faces, heads].map(Span::from_ms);
-            allowed(Steps { search, faces, heads }).ns() / 1_000_000
+            allowed(Steps { search, faces, at_once: 2, heads }).ns() / 1_000_000
         };
         assert_eq!(
             [0, 15, 50, 190, 5_000].map(|search| ms([search, 0, 0])),
             [20, 50, 120, 400, 400]
         );
-        assert_eq!(ms([40, 20, 5]), 20 + 2 * (40 + 2 * 20 + 5));
+        assert_eq!(ms([40, 20, 5]), 20 + 2 * (40 + 3 * 20 + 5));
         assert_eq!(ms([0, 300, 0]), 400);
     }
 }

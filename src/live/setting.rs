@@ -6,7 +6,7 @@ use crate::models::Package;
 use crate::models::manifest::SpeakerManifest;
 use crate::run::{RunError, Setting, decision_rule};
 use crate::stages::detect::plan::PlanSettings;
-use crate::stages::score::budget::{Reach, Schedule, Stride};
+use crate::stages::score::budget::{LIVE_CHUNK, Reach, Schedule, Stride};
 use crate::stages::track::{Lag, Policy};
 
 /// Ticks that a live crop follows its box by: a median over three.
@@ -36,7 +36,7 @@ pub fn schedule(
         sound_ticks: manifest.audio.reach_ticks + SOUND_CHUNK + 1,
         decision_ticks: decision_rule(manifest, MOST_SMOOTHING)?.lookahead_ticks() as usize,
         wanted_lookahead: camera.lookahead.ticks(manifest.lookahead_ticks),
-        stride: Stride { hop: camera.hop_ticks, face_chunk: 1 },
+        stride: Stride { hop: camera.hop_ticks, face_chunk: LIVE_CHUNK },
     };
     Ok(Schedule::live(reach, CROP_LAG, None, computing))
 }

@@ -20,6 +20,7 @@ use super::tally::Tally;
 use super::work::{FaceWork, Faces, Job, Work};
 use crate::core::bell::Bell;
 use crate::core::edge::{ByteSize, Capacity, Receiver, Sender, WhenFull, edge};
+use crate::models::device::Device;
 use crate::models::manifest::DetectorManifest;
 use crate::models::{ModelError, Package};
 use crate::stages::score::model::{
@@ -27,8 +28,7 @@ use crate::stages::score::model::{
     Started,
 };
 
-/// Jobs that may wait. A caller waits for its answer, so there are never more than callers; a GPU
-/// takes those of all streams at once.
+/// Jobs that may wait; who has one more waits with it. A GPU takes those of all streams at once.
 const JOBS_WAITING: usize = 256;
 
 /// The engine could not be started.
@@ -88,14 +88,16 @@ impl Engine {
         let (jobs, queue) = self::jobs("stages→engine");
         let worker = worker((speaker, options), &tally, queue)?;
         let (faces, queue) = self::jobs("stages→engine-face");
-        let encoder = || encoder((speaker, options), &tally, Arc::clone(&queue));
-        let first = encoder()?;
+        let encoder = |options| encoder((speaker, options), &tally, Arc::clone(&queue));
+        let first = encoder(options)?;
         let mut threads = vec![finder.thread, worker.thread, first.thread];
         opened(&finder.opened)?;
         opened(&worker.opened)?;
         let (provider, shape) = opened(&first.opened)?;
         let more = if provider == Provider::Cpu { encoders.saturating_sub(1) } else { 0 };
-        for one in (0..more).map(|_| encoder()).collect::<Result<Vec<_>, _>>()? {
+        // All on what the first one came to: `auto` might choose anew.
+        let options = &SessionOptions { device: Device::Cpu, ..*options };
+        for one in (0..more).map(|_| encoder(options)).collect::<Result<Vec<_>, _>>()? {
             opened(&one.opened)?;
             threads.push(one.thread);
         }

@@ -44,7 +44,7 @@ pub struct Count {
     pub calls: u64,
     /// What went through it, see [`Graph`].
     pub items: u64,
-    /// Time in the calls on the engine's thread, in milliseconds.
+    /// Time in the calls, in milliseconds, summed over the engine's threads.
     pub ms: f64,
     /// Bytes handed to the runtime.
     pub bytes: u64,

@@ -1,10 +1,11 @@
 //! The painter: one frame's evidence in, sprites out.
 //!
 //! Takes [`FrameEvidence`] and the picture's size; gives sprites in blending order: heatmaps, boxes,
-//! labels. Remembers between frames only what keeps the picture calm (where boxes
-//! and labels lie, the size of letters, numbers until they can be read), what spares work (sprites painted before) and everyone's talk time, for the bar of its
-//! share; all three are bounded, and none changes what a frame says. A face that is no rectangle of
-//! finite numbers or lies outside the picture is not drawn.
+//! labels. Remembers between frames only what keeps the picture calm (where boxes and labels lie, the
+//! size of letters, numbers until they can be read), what spares work (sprites painted before) and
+//! everyone's talk time, for the bar of its share. All three are bounded, and none changes what a
+//! frame says, but that numbers may be a fifth of a second old. A face that is no rectangle of finite
+//! numbers or lies outside the picture is not drawn.
 
 use std::collections::BTreeMap;
 

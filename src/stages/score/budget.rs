@@ -59,12 +59,12 @@ pub struct Schedule {
     pub give_up_at: usize,
 }
 
-/// Ticks of one face of a recording that may wait while the face encoder works: the crops of two
-/// seconds are less than a large picture.
-pub const ENCODE_AHEAD: usize = 50;
+/// Ticks of all faces of a recording that may wait while the face encoder works: their crops are
+/// less than a large picture.
+pub const ENCODE_AHEAD: usize = 200;
 /// Ticks of a camera through the face encoder at once, where a hop is not over before: one by one
 /// costs a large encoder a third more.
-const LIVE_CHUNK: usize = 3;
+pub const LIVE_CHUNK: usize = 3;
 /// The rate counted with where the source states none: faster ones are rare in files.
 const UNKNOWN_RATE: Option<Rate> = Rate::new(60, 1);
 /// Frames beyond the sum: those in the stages' own hands and on the edges.
@@ -126,7 +126,7 @@ impl Schedule {
     /// score waits for. `crop_lag` ticks of smoothing, nothing held in the tracker; `computing` is what
     /// this machine takes, where that is known.
     pub fn live(reach: Reach, crop_lag: usize, rate: Option<Rate>, computing: Span) -> Self {
-        let Stride { hop, .. } = reach.stride;
+        let Stride { hop, face_chunk } = reach.stride;
         // A frame's tick is known when the next frame is here. No chunk is waited for: the last ticks
         // of a hop go by themselves.
         let face = 1 + crop_lag + reach.face_delay_ticks;
@@ -140,7 +140,7 @@ impl Schedule {
         let held = (span.seconds() * rate).ceil() as usize + MARGIN_FRAMES;
         Self {
             window: Window { hop, lookahead: reach.wanted_lookahead },
-            face_chunk: LIVE_CHUNK,
+            face_chunk,
             frames_held: Some(held),
             span_held: span,
             give_up_at: held,

@@ -15,6 +15,7 @@ use crate::core::time::Tick;
 use crate::stages::explain::Mode;
 use crate::stages::explain::scale::{RunningScale, ScaleRule};
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// How far the head looks and how often it runs.
@@ -27,12 +28,13 @@ pub struct Window {
 }
 
 impl Window {
-    /// Whether faces known up to `until` are all that a hop waits for, where the encoder of faces
-    /// lags `delay` ticks.
-    pub fn ends_at(self, until: Tick, delay: usize) -> bool {
+    /// Whether a hop has all the faces that it waits for once those of `new` are known, where the
+    /// encoder of faces lags `delay` ticks.
+    pub fn ends_within(self, new: Range<Tick>, delay: usize) -> bool {
         let ahead = i64::try_from(self.lookahead + delay).unwrap_or(i64::MAX);
         let hop = i64::try_from(self.hop.max(1)).unwrap_or(i64::MAX);
-        until.0.saturating_sub(ahead).rem_euclid(hop) == 0
+        let hops = |until: Tick| until.0.saturating_sub(ahead).div_euclid(hop);
+        hops(new.end) > hops(new.start)
     }
 }
 
@@ -369,5 +371,23 @@ pub fn face_gate(shape: &ModelShape, result: &HeadResult, t: usize) -> Vec<f32> 
             gates[t * all + shape.embedding..(t + 1) * all].to_vec()
         }
         _ => vec![1.0; channels],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hop_that_is_over_does_not_wait_whatever_ticks_come_at_once() {
+        let window = Window { hop: 5, lookahead: 9 };
+        // Ticks 0 to 4 need faces up to tick 13, which an encoder two ticks late gives with tick 15.
+        let ends = |from: i64, until: i64| window.ends_within(Tick(from)..Tick(until), 2);
+        assert!(ends(15, 16) && !ends(14, 15) && !ends(16, 17));
+        assert!(ends(14, 17) && ends(15, 18) && ends(13, 16) && !ends(16, 20) && ends(16, 21));
+        assert!(!ends(16, 16), "nothing new");
+        assert!(ends(-10, -9) && !ends(-9, -8));
+        let every = Window { hop: 1, lookahead: 0 };
+        assert!(every.ends_within(Tick(3)..Tick(4), 0));
     }
 }

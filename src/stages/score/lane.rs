@@ -6,6 +6,7 @@
 //! padding is exactly that of a pass over the whole track.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::model::{FaceFeatures, FaceJob, FaceState, GateSource, ModelShape};
@@ -161,9 +162,11 @@ impl Lane {
         self.state.is_none()
     }
 
-    /// The tick after the last one that is cropped.
-    pub fn cropped_until(&self) -> Tick {
-        self.next().offset(-i64::try_from(self.held.len()).unwrap_or(0))
+    /// The ticks whose crops wait for the encoder.
+    pub fn cropped(&self) -> Range<Tick> {
+        let back = |ticks: usize| i64::try_from(ticks).map_or(0, |ticks| -ticks);
+        let until = self.next().offset(back(self.held.len()));
+        until.offset(back(self.crops.len() / self.crop_len))..until
     }
 
     /// Crops that wait for the encoder, flushing included once the track has ended.

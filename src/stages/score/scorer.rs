@@ -28,7 +28,7 @@ pub struct ScorerSettings {
     pub window: Window,
     /// Ticks that go through the face encoder at once.
     pub face_chunk: usize,
-    /// Ticks of one face that may wait for the face encoder while it works; `None` where nothing may:
+    /// Ticks of all faces that may wait for the face encoder while it works; `None` where nothing may:
     /// then all that follows waits for it, and a hop's last ticks do not wait for a whole chunk.
     pub encode_ahead: Option<usize>,
     /// Ticks that a crop follows its box by.
@@ -207,8 +207,8 @@ impl Scorer {
         }
     }
 
-    /// Runs the model as far as it can go without waiting for faces that are still being encoded,
-    /// and returns what is new.
+    /// Runs the model as far as it can go and returns what is new; waits for the face encoder only
+    /// where more lies before it than may.
     ///
     /// # Errors
     /// Where the model fails.
@@ -249,8 +249,7 @@ impl Scorer {
         }
         let mut first = self.under_way.remove(0);
         let features = first.encoding.wait()?;
-        self.put(first.tracks, features);
-        Ok(())
+        self.put(first.tracks, features)
     }
 
     /// Takes what the face encoder has done and gives it what waits, until nothing moves any more;
@@ -269,10 +268,16 @@ impl Scorer {
         }
     }
 
-    /// Whether a track has more ticks before the encoder than may wait.
+    /// Whether more ticks lie before the encoder than may wait, those of tracks that have ended
+    /// included: a recording may have one short shot after the other.
     fn is_behind(&self) -> bool {
         let Some(most) = self.settings.encode_ahead else { return true };
-        self.open.values().any(|open| open.lane.waiting() > most)
+        self.ticks_waiting() > most
+    }
+
+    /// Ticks of all faces before the encoder.
+    pub(super) fn ticks_waiting(&self) -> usize {
+        self.open.values().map(|open| open.lane.waiting()).sum()
     }
 
     fn take_encoded(&mut self) -> Result<bool, ModelFault> {
@@ -281,7 +286,7 @@ impl Scorer {
             match one.encoding.poll() {
                 Some(features) => {
                     took = true;
-                    self.put(one.tracks, features?);
+                    self.put(one.tracks, features?)?;
                 }
                 None => self.under_way.push(one),
             }
@@ -289,12 +294,17 @@ impl Scorer {
         Ok(took)
     }
 
-    fn put(&mut self, tracks: Vec<TrackId>, features: Vec<FaceFeatures>) {
+    fn put(&mut self, tracks: Vec<TrackId>, features: Vec<FaceFeatures>) -> Result<(), ModelFault> {
+        if features.len() != tracks.len() {
+            let reason = format!("{} answers to {} faces", features.len(), tracks.len());
+            return Err(ModelFault { package: "speaker".into(), graph: "face", reason });
+        }
         for (track, features) in tracks.into_iter().zip(features) {
             if let Some(open) = self.open.get_mut(&track) {
                 open.lane.put(features, self.model.shape(), self.settings.mode);
             }
         }
+        Ok(())
     }
 
     /// Starts a run of the face encoder over all tracks that have a chunk of the same length
@@ -303,11 +313,12 @@ impl Scorer {
         let chunk = self.settings.face_chunk;
         let (window, delay) = (self.settings.window, self.model.shape().face_delay_ticks);
         let prompt = self.settings.encode_ahead.is_none();
+        let bell = self.bell.as_ref().filter(|_| !prompt);
         let mut by_length: BTreeMap<usize, Vec<TrackId>> = BTreeMap::new();
         for (track, open) in &self.open {
             let waiting = open.lane.waiting();
-            let last =
-                open.lane.ended() || (prompt && window.ends_at(open.lane.cropped_until(), delay));
+            let hop_over = || window.ends_within(open.lane.cropped(), delay);
+            let last = open.lane.ended() || (prompt && hop_over());
             let ready = waiting >= chunk || (last && waiting > 0);
             if ready && !open.lane.under_way() {
                 by_length.entry(waiting.min(chunk)).or_default().push(*track);
@@ -321,7 +332,7 @@ impl Scorer {
             jobs.extend(job);
         }
         let mut tracks = tracks.into_iter();
-        for Started { jobs, encoding } in self.model.start_faces(jobs, self.bell.as_ref())? {
+        for Started { jobs, encoding } in self.model.start_faces(jobs, bell)? {
             self.under_way
                 .push(UnderWay { tracks: tracks.by_ref().take(jobs).collect(), encoding });
         }

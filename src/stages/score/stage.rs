@@ -103,10 +103,12 @@ impl Scoring<'_> {
         Ok(true)
     }
 
-    /// Whether the sound stands in the way of `most_waiting` frames; where faces are still being
-    /// encoded it may be they.
+    /// Whether the sound stands in the way of `most_waiting` frames. Where faces are still being
+    /// encoded it may be they, but they are never behind by as many again.
     fn waits_for_sound(&self, most_waiting: usize) -> bool {
-        self.join.waiting() >= most_waiting && !self.sound_ended && self.scorer.is_idle()
+        let waiting = self.join.waiting();
+        let full = waiting >= most_waiting && self.scorer.is_idle();
+        !self.sound_ended && (full || waiting >= most_waiting.saturating_mul(2))
     }
 }
 

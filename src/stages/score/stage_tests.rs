@@ -199,23 +199,46 @@ const FRAMES: u64 = 120;
 /// Frames that the source gives before it waits for evidence.
 const HELD: u64 = 60;
 
-/// Three faces of different brightness, of which one goes at frame 40 and one comes at 30.
+/// Three faces, of which one goes at frame 40 and one comes at 30.
 fn frame(seq: u64) -> ScoreInput {
+    let there = [(1, 0..FRAMES), (2, 0..40), (3, 30..FRAMES)];
+    let seen = there.iter().filter(|(_, when)| when.contains(&seq)).map(|&(track, _)| track);
+    ScoreInput::Frame(Box::new(showing(
+        seq,
+        seen,
+        if seq == 40 { vec![TrackId(2)] } else { vec![] },
+    )))
+}
+
+/// A frame of a brightness of its own with these tracks on it.
+fn showing(seq: u64, seen: impl Iterator<Item = u32>, ended: Vec<TrackId>) -> Looked {
     let pts = Pts::from_ns(i64::try_from(seq).expect("few") * Tick::SPAN.ns());
     let id = FrameRef { epoch: Epoch(0), seq, pts };
-    let brightness = 40 + u8::try_from(seq).expect("few");
+    let brightness = 40 + u8::try_from(seq % 200).expect("few");
     let picture = Arc::new(Grey(vec![brightness; SIDE * SIDE]));
-    let there = [(1, 0..FRAMES), (2, 0..40), (3, 30..FRAMES)];
-    let faces =
-        there.iter().filter(|(_, when)| when.contains(&seq)).map(|&(track, _)| TrackedFace {
-            track: TrackId(track),
-            rect: Rect::new(10.0 * track as f32, 20.0, 10.0 * track as f32 + 50.0, 80.0),
-            landmarks: Landmarks::default(),
-            detected: true,
-        });
-    let ended = if seq == 40 { vec![TrackId(2)] } else { Vec::new() };
+    let faces = seen.map(|track| TrackedFace {
+        track: TrackId(track),
+        rect: Rect::new(8.0 * (track % 7) as f32, 20.0, 8.0 * (track % 7) as f32 + 50.0, 80.0),
+        landmarks: Landmarks::default(),
+        detected: true,
+    });
     let tracked = TrackedFrame { frame: id, faces: faces.collect(), ended };
-    ScoreInput::Frame(Box::new((Frame { id, span: None, picture }, tracked)))
+    (Frame { id, span: None, picture }, tracked)
+}
+
+fn settings() -> ScorerSettings {
+    ScorerSettings {
+        window: Window { hop: 10, lookahead: 20 },
+        face_chunk: 4,
+        encode_ahead: Some(ENCODE_AHEAD),
+        crop_lag: 3,
+        mode: Mode::GateActivation,
+        scale: ScaleRule::default(),
+    }
+}
+
+fn ear() -> Hearing {
+    Hearing::new(Some(AudioLine::new(Spectrum::Mfcc(Box::new(Mfcc::new())), Tick(0))), Tick(0))
 }
 
 /// Scores all frames with `model`, fed as a recording's are: no more than [`HELD`] frames ahead.
@@ -223,16 +246,7 @@ fn scored(model: Box<dyn SpeakerModel>) -> (Result<ScoreCounts, ModelFault>, Vec
     let all = Capacity { items: usize::MAX, bytes: usize::MAX };
     let (inputs, found) = edge("test→score", all, WhenFull::Block);
     let (out, evidence) = edge("score→test", all, WhenFull::Block);
-    let settings = ScorerSettings {
-        window: Window { hop: 10, lookahead: 20 },
-        face_chunk: 4,
-        encode_ahead: Some(ENCODE_AHEAD),
-        crop_lag: 3,
-        mode: Mode::GateActivation,
-        scale: ScaleRule::default(),
-    };
-    let line = AudioLine::new(Spectrum::Mfcc(Box::new(Mfcc::new())), Tick(0));
-    let scorer = Scorer::new(model, settings, Hearing::new(Some(line), Tick(0)), true);
+    let scorer = Scorer::new(model, settings(), ear(), true);
     let rule = DecisionRule::new(0.5, 3).expect("a rule");
     let join = Join::new(rule, FloorRules::default(), true);
     let scoring = thread::Builder::new()
@@ -274,4 +288,20 @@ fn a_worker_that_dies_ends_scoring_with_its_fault() {
     let (counts, some) = scored(Box::new(Later::new(9)));
     assert_eq!(counts.expect_err("a fault").reason, "it died");
     assert!(some.len() < usize::try_from(FRAMES).expect("few"));
+}
+
+#[test]
+fn short_tracks_one_after_the_other_do_not_pile_up() {
+    // None of them alone has as much to encode as may wait.
+    let most = 12;
+    let settings = ScorerSettings { encode_ahead: Some(most), ..settings() };
+    let mut scorer = Scorer::new(Box::new(Later::new(usize::MAX)), settings, ear(), true);
+    for seq in 0..600 {
+        let track = u32::try_from(seq / 10).expect("few");
+        let ended = if seq % 10 == 0 && track > 0 { vec![TrackId(track - 1)] } else { Vec::new() };
+        let (frame, tracked) = showing(seq, std::iter::once(track), ended);
+        scorer.push(&frame, &tracked);
+        scorer.advance().expect("it scores");
+        assert!(scorer.ticks_waiting() <= most, "{} at {seq}", scorer.ticks_waiting());
+    }
 }
