@@ -147,7 +147,8 @@ mod tests {
         spare.keep(read);
         let filled = spare.fill(0, &[1.0, 2.0]);
         assert_eq!((filled.as_slice(), filled.as_ptr()), (&[1.0, 2.0][..], memory));
-        assert_ne!(spare.fill(0, &[3.0]).as_ptr(), memory, "not given twice");
+        let another = spare.fill(0, &[3.0]);
+        assert_ne!(another.as_ptr(), memory, "not given twice");
     }
 
     #[test]
