@@ -13,8 +13,6 @@ use crate::stages::track::{Lag, Policy};
 pub const CROP_LAG: usize = 1;
 /// The widest mean that a live decision is made on: it waits for half of it.
 pub const MOST_SMOOTHING: u32 = 3;
-/// Ticks of sound encoded at once.
-pub const SOUND_CHUNK: usize = 1;
 
 /// How faces are followed where nothing may be held.
 pub fn live_policy() -> Policy {
@@ -33,7 +31,8 @@ pub fn schedule(
 ) -> Result<Schedule, RunError> {
     let reach = Reach {
         face_delay_ticks: manifest.face.delay_ticks,
-        sound_ticks: manifest.audio.reach_ticks + SOUND_CHUNK + 1,
+        // No chunk is waited for: the last ticks of a hop go by themselves.
+        sound_ticks: manifest.audio.reach_ticks + 2,
         decision_ticks: decision_rule(manifest, MOST_SMOOTHING)?.lookahead_ticks() as usize,
         wanted_lookahead: camera.lookahead.ticks(manifest.lookahead_ticks),
         stride: Stride { hop: camera.hop_ticks, face_chunk: LIVE_CHUNK },

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use super::chaos::Point;
 use super::load::{Load, Spending};
-use super::setting::SOUND_CHUNK;
 use super::status::Beat;
 use super::stream::{Shared, Told};
 use crate::config::camera::Show;
@@ -161,7 +160,7 @@ fn scorer(shared: &Shared, has_sound: bool) -> (Scorer, Join) {
     // Nothing before the session is known, or waited for.
     let first = Tick::nearest(shared.clock.now() - Span::from_ms(4_000));
     let line = has_sound.then(|| AudioLine::new(setting.spectrum(), first));
-    let hearing = Hearing::new(line, first).in_chunks_of(SOUND_CHUNK);
+    let hearing = Hearing::new(line, first).ending_with(setting.schedule.window);
     let scorer =
         Scorer::new(Box::new(shared.engine.speaker()), setting.scorer(), hearing, has_sound);
     (scorer, Join::new(setting.rule, setting.floor, has_sound))

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 
+use super::judge::Window;
 use super::model::{ModelFault, SpeakerModel};
 use crate::core::evidence::Unknown;
 use crate::core::time::{Pts, Tick};
@@ -35,6 +36,8 @@ pub struct Hearing {
     embedded: VecDeque<Option<Vec<f32>>>,
     run_start: Tick,
     chunk: i64,
+    /// Where it is heard live: what is then waited for.
+    window: Option<Window>,
 }
 
 impl Hearing {
@@ -48,6 +51,7 @@ impl Hearing {
             embedded: VecDeque::new(),
             run_start: first,
             chunk: CHUNK_TICKS,
+            window: None,
         }
     }
 
@@ -55,6 +59,14 @@ impl Hearing {
     #[must_use]
     pub fn in_chunks_of(mut self, ticks: usize) -> Self {
         self.chunk = i64::try_from(ticks).unwrap_or(CHUNK_TICKS).clamp(1, CHUNK_TICKS);
+        self
+    }
+
+    /// The same for what is judged by `window` as it happens: the last ticks of a hop do not wait for a
+    /// whole chunk, and no tick is encoded by itself, as its context would be encoded with each again.
+    #[must_use]
+    pub const fn ending_with(mut self, window: Window) -> Self {
+        self.window = Some(window);
         self
     }
 
@@ -120,7 +132,9 @@ impl Hearing {
             let end = run_end(line, self.next, ready.min(limit));
             let closed = end < limit && (end < ready || self.ended);
             let until = if closed { end } else { end.offset(-reach) };
-            if until <= self.next || (!closed && until.0 - self.next.0 < self.chunk) {
+            let hop_over = self.window.is_some_and(|w| w.ends_within(self.next..until, 0));
+            let whole = closed || hop_over || until.0 - self.next.0 >= self.chunk;
+            if until <= self.next || !whole {
                 break;
             }
             let from = self.next.offset(-reach).max(self.run_start);
@@ -161,4 +175,80 @@ fn encode(
     let take = usize::try_from(keep.end.0 - keep.start.0).unwrap_or(0);
     into.extend(embeddings.chunks_exact(width).skip(skip).take(take).map(|e| Some(e.to_vec())));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::model::{FaceFeatures, FaceJob, GateSource, HeadJob, HeadResult, ModelShape};
+    use super::*;
+    use crate::core::geometry::Rect;
+    use crate::stages::features::audio_line::Spectrum;
+    use crate::stages::features::mfcc::Mfcc;
+
+    /// Counts the ticks that it encodes, context included.
+    struct Ear(ModelShape, usize);
+
+    impl SpeakerModel for Ear {
+        fn shape(&self) -> &ModelShape {
+            &self.0
+        }
+
+        fn encode_faces(&mut self, _: Vec<FaceJob>) -> Result<Vec<FaceFeatures>, ModelFault> {
+            unreachable!("only sound is heard")
+        }
+
+        fn encode_sound(&mut self, _: Vec<f32>, ticks: usize) -> Result<Vec<f32>, ModelFault> {
+            self.1 += ticks;
+            Ok(vec![0.0; ticks])
+        }
+
+        fn judge(&mut self, _: HeadJob) -> Result<HeadResult, ModelFault> {
+            unreachable!("only sound is heard")
+        }
+    }
+
+    /// For each tick of two seconds of sound that come tick by tick, how many hops had what they wait
+    /// for then; and how many ticks were encoded for it.
+    fn heard(ear: impl FnOnce(Hearing) -> Hearing, window: Window) -> (Vec<usize>, usize) {
+        let shape = ModelShape {
+            crop_px: 112,
+            embedding: 1,
+            map_channels: 1,
+            map_height: 1,
+            map_width: 1,
+            map_area: Rect::new(0.0, 0.0, 1.0, 1.0),
+            contributions: false,
+            face_delay_ticks: 0,
+            audio_reach_ticks: 5,
+            row_width: 13,
+            rows_per_tick: 4,
+            face_states: Vec::new(),
+            forward_state: 1,
+            past_ticks: 0,
+            compete_past_ticks: None,
+            gate: GateSource::None,
+        };
+        let mut model = Ear(shape, 0);
+        let line = AudioLine::new(Spectrum::Mfcc(Box::new(Mfcc::new())), Tick(0));
+        let mut hearing = ear(Hearing::new(Some(line), Tick(0)));
+        let mut known = Vec::new();
+        for tick in 0..50 {
+            hearing.push(Some(Pts::from_seconds(f64::from(tick) / 25.0)), &[0; 640]);
+            hearing.advance(&mut model).expect("it hears");
+            let last = |hops: usize| hops * window.hop + window.lookahead - 1;
+            let last = |hops| Tick(i64::try_from(last(hops)).expect("few"));
+            known.push((1..9).take_while(|hops| hearing.at(last(*hops)) != Heard::NotYet).count());
+        }
+        (known, model.1)
+    }
+
+    #[test]
+    fn a_hops_sound_is_there_as_soon_as_if_each_tick_were_encoded_by_itself() {
+        let window = Window { hop: 5, lookahead: 9 };
+        let (prompt, few) = heard(|ear| ear.ending_with(window), window);
+        let (by_tick, many) = heard(|ear| ear.in_chunks_of(1), window);
+        assert_eq!(prompt, by_tick);
+        assert_eq!((prompt.first(), prompt.last()), (Some(&0), Some(&7)));
+        assert!(3 * few < many, "{few} ticks instead of {many}");
+    }
 }
