@@ -32,7 +32,8 @@ fn cpu_seconds() -> f64 {
     stat.map_or(0.0, |s| (s.utime + s.stime) as f64 / procfs::ticks_per_second() as f64)
 }
 
-fn peak_bytes() -> u64 {
+/// The most memory that was ever resident, in bytes; 0 where the system does not say.
+pub fn peak_bytes() -> u64 {
     let status = procfs::process::Process::myself().and_then(|p| p.status());
     status.ok().and_then(|s| s.vmhwm).unwrap_or(0) * 1_024
 }

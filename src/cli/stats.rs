@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::bench::account::peak_bytes;
 use crate::bench::threads::CpuByThread;
 use crate::run::Report;
 
@@ -25,16 +26,11 @@ pub fn table(cpu: &CpuByThread, report: &Report) -> String {
             report.pixels.each()
         );
     }
-    let peak = procfs::process::Process::myself()
-        .and_then(|p| p.status())
-        .ok()
-        .and_then(|s| s.vmhwm)
-        .unwrap_or(0);
     let _ = writeln!(
         text,
         "{total:8.2}  in all, {:.2} s of CPU a second of recording",
         total / report.media_seconds.max(1e-9)
     );
-    let _ = writeln!(text, "{:8.0}  MB at most resident", peak as f64 / 1_000.0);
+    let _ = writeln!(text, "{:8.0}  MB at most resident", peak_bytes() as f64 / 1e6);
     text
 }

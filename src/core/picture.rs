@@ -64,6 +64,43 @@ pub trait Picture: Any + Send + Sync {
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
+/// A square picture of one brightness, for tests.
+#[cfg(test)]
+pub(crate) struct Grey {
+    side: usize,
+    samples: Vec<u8>,
+}
+
+#[cfg(test)]
+impl Grey {
+    pub(crate) fn new(side: usize, brightness: u8) -> Self {
+        Self { side, samples: vec![brightness; side * side] }
+    }
+}
+
+#[cfg(test)]
+impl Picture for Grey {
+    fn view(&self) -> PictureView<'_> {
+        let plane = Plane { data: &self.samples, stride: self.side };
+        PictureView {
+            width: self.side,
+            height: self.side,
+            luma: plane,
+            chroma: Chroma::Interleaved(plane),
+            range: LumaRange::Full,
+            bt709: false,
+        }
+    }
+
+    fn byte_size(&self) -> usize {
+        self.samples.len()
+    }
+
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+}
+
 /// A decoded source frame on its way.
 #[derive(Clone)]
 pub struct Frame {

@@ -4,40 +4,11 @@ use std::sync::Arc;
 
 use super::*;
 use crate::core::geometry::{Landmarks, Rect};
-use crate::core::picture::{Chroma, LumaRange, PictureView, Plane};
+use crate::core::picture::Grey;
 use crate::core::time::FrameRef;
 use crate::stages::features::audio_line::{AudioLine, Spectrum};
 use crate::stages::features::mfcc::Mfcc;
-use crate::stages::score::model::{
-    FaceFeatures, FaceJob, FaceState, GateSource, HeadJob, HeadResult,
-};
-
-/// A grey picture of one brightness.
-struct Grey(Vec<u8>);
-
-const SIDE: usize = 200;
-
-impl Picture for Grey {
-    fn view(&self) -> PictureView<'_> {
-        let plane = Plane { data: &self.0, stride: SIDE };
-        PictureView {
-            width: SIDE,
-            height: SIDE,
-            luma: plane,
-            chroma: Chroma::Interleaved(plane),
-            range: LumaRange::Full,
-            bt709: false,
-        }
-    }
-
-    fn byte_size(&self) -> usize {
-        self.0.len()
-    }
-
-    fn into_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync> {
-        self
-    }
-}
+use crate::stages::score::model::{FaceFeatures, FaceJob, FaceState, HeadJob, HeadResult};
 
 /// Says speaking where the crop's middle is bright; its face encoder lags two ticks.
 struct Bright(ModelShape);
@@ -45,22 +16,10 @@ struct Bright(ModelShape);
 impl Bright {
     fn new() -> Self {
         Self(ModelShape {
-            crop_px: 112,
-            embedding: 1,
-            map_channels: 1,
-            map_height: 1,
-            map_width: 1,
-            map_area: Rect::new(0.0, 0.0, 1.0, 1.0),
-            contributions: false,
             face_delay_ticks: 2,
             audio_reach_ticks: 2,
-            row_width: 13,
-            rows_per_tick: 4,
             face_states: vec![2],
-            forward_state: 1,
-            past_ticks: 0,
-            compete_past_ticks: None,
-            gate: GateSource::None,
+            ..ModelShape::smallest()
         })
     }
 }
@@ -104,7 +63,7 @@ fn frame(seq: u64, tracks: &[u32], ended: &[u32]) -> ScoreInput {
         pts: Pts::from_ns(i64::try_from(seq).expect("small") * 40_000_000),
     };
     let level = u8::try_from(60 + seq).expect("few frames");
-    let picture = Arc::new(Grey(vec![level; SIDE * SIDE]));
+    let picture = Arc::new(Grey::new(200, level));
     let face = |id: &u32| TrackedFace {
         track: TrackId(*id),
         rect: Rect::new(60.0, 60.0, 140.0, 140.0),

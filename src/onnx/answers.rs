@@ -55,13 +55,13 @@ pub(super) fn answers<A>(bell: Option<&Bell>) -> (Answers<A>, Receiver<Reply<Sai
 }
 
 /// Face features that a worker of the engine has been asked for.
-pub(super) struct UnderWay {
+pub(super) struct OnItsWay {
     pub(super) answer: Receiver<Reply<Said<FaceFeatures>>>,
     /// What is said where the worker is gone.
     pub(super) gone: ModelFault,
 }
 
-impl Encoding for UnderWay {
+impl Encoding for OnItsWay {
     fn poll(&mut self) -> Option<Result<Vec<FaceFeatures>, ModelFault>> {
         match self.answer.try_recv() {
             Ok(Reply(said)) => Some(said),

@@ -11,7 +11,7 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use super::answers::{Asked, Reply, Said, UnderWay, answers};
+use super::answers::{Asked, OnItsWay, Reply, Said, answers};
 use super::face::FaceEncoder;
 use super::find::{EngineDetector, Finder, Search, output_names};
 use super::session::{Provider, SessionError, SessionOptions, open};
@@ -83,11 +83,11 @@ impl Engine {
         encoders: usize,
     ) -> Result<Self, EngineError> {
         let tally = Arc::<Tally>::default();
-        let (searches, queue) = jobs("stages→engine-find");
+        let (searches, queue) = job_edge("stages→engine-find");
         let finder = finder((detector, options), &tally, queue)?;
-        let (jobs, queue) = self::jobs("stages→engine");
+        let (jobs, queue) = job_edge("stages→engine");
         let worker = worker((speaker, options), &tally, queue)?;
-        let (faces, queue) = self::jobs("stages→engine-face");
+        let (faces, queue) = job_edge("stages→engine-face");
         let encoder = |options| encoder((speaker, options), &tally, Arc::clone(&queue));
         let first = encoder(options)?;
         let mut threads = vec![finder.thread, worker.thread, first.thread];
@@ -159,7 +159,7 @@ struct Owner<T> {
 }
 
 /// An edge for jobs, whose receiving end several threads may share.
-fn jobs<J>(name: &'static str) -> (Sender<J>, Arc<Receiver<J>>) {
+fn job_edge<J>(name: &'static str) -> (Sender<J>, Arc<Receiver<J>>) {
     let capacity = Capacity { items: JOBS_WAITING, bytes: usize::MAX };
     let (jobs, queue) = edge(name, capacity, WhenFull::Block);
     (jobs, Arc::new(queue))
@@ -273,7 +273,7 @@ impl EngineSpeaker {
         let count = jobs.len();
         // Where the threads are gone the answer's edge ends, and that is found there.
         drop(self.faces.send(Asked { jobs, answers }));
-        let encoding = Box::new(UnderWay { answer, gone: self.gone("face") });
+        let encoding = Box::new(OnItsWay { answer, gone: self.gone("face") });
         Started { jobs: count, encoding }
     }
 }

@@ -179,9 +179,8 @@ fn encode(
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::{FaceFeatures, FaceJob, GateSource, HeadJob, HeadResult, ModelShape};
+    use super::super::model::{FaceFeatures, FaceJob, HeadJob, HeadResult, ModelShape};
     use super::*;
-    use crate::core::geometry::Rect;
     use crate::stages::features::audio_line::Spectrum;
     use crate::stages::features::mfcc::Mfcc;
 
@@ -210,24 +209,7 @@ mod tests {
     /// For each tick of two seconds of sound that come tick by tick, how many hops had what they wait
     /// for then; and how many ticks were encoded for it.
     fn heard(ear: impl FnOnce(Hearing) -> Hearing, window: Window) -> (Vec<usize>, usize) {
-        let shape = ModelShape {
-            crop_px: 112,
-            embedding: 1,
-            map_channels: 1,
-            map_height: 1,
-            map_width: 1,
-            map_area: Rect::new(0.0, 0.0, 1.0, 1.0),
-            contributions: false,
-            face_delay_ticks: 0,
-            audio_reach_ticks: 5,
-            row_width: 13,
-            rows_per_tick: 4,
-            face_states: Vec::new(),
-            forward_state: 1,
-            past_ticks: 0,
-            compete_past_ticks: None,
-            gate: GateSource::None,
-        };
+        let shape = ModelShape { audio_reach_ticks: 5, ..ModelShape::smallest() };
         let mut model = Ear(shape, 0);
         let line = AudioLine::new(Spectrum::Mfcc(Box::new(Mfcc::new())), Tick(0));
         let mut hearing = ear(Hearing::new(Some(line), Tick(0)));

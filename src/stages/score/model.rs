@@ -69,6 +69,31 @@ impl ModelShape {
     }
 }
 
+#[cfg(test)]
+impl ModelShape {
+    /// One of everything, MFCC rows, no lag and no reach: tests change what they are about.
+    pub(crate) const fn smallest() -> Self {
+        Self {
+            crop_px: 112,
+            embedding: 1,
+            map_channels: 1,
+            map_height: 1,
+            map_width: 1,
+            map_area: Rect::new(0.0, 0.0, 1.0, 1.0),
+            contributions: false,
+            face_delay_ticks: 0,
+            audio_reach_ticks: 0,
+            row_width: 13,
+            rows_per_tick: 4,
+            face_states: Vec::new(),
+            forward_state: 1,
+            past_ticks: 0,
+            compete_past_ticks: None,
+            gate: GateSource::None,
+        }
+    }
+}
+
 /// Which graph gives the SE vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GateSource {

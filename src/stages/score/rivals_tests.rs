@@ -1,6 +1,6 @@
 //! Faces that compete, with a competition that is easy to follow.
 
-use super::super::model::{FaceFeatures, FaceJob, GateSource, HeadJob, HeadResult, ModelShape};
+use super::super::model::{FaceFeatures, FaceJob, HeadJob, HeadResult, ModelShape};
 use super::*;
 use crate::core::geometry::Rect;
 
@@ -12,24 +12,7 @@ struct Halver {
 
 impl Halver {
     fn new(compete_past_ticks: Option<usize>) -> Self {
-        let shape = ModelShape {
-            crop_px: 1,
-            embedding: 1,
-            map_channels: 1,
-            map_height: 1,
-            map_width: 1,
-            map_area: Rect::new(0.0, 0.0, 1.0, 1.0),
-            contributions: false,
-            face_delay_ticks: 0,
-            audio_reach_ticks: 0,
-            row_width: 1,
-            rows_per_tick: 1,
-            face_states: Vec::new(),
-            forward_state: 1,
-            past_ticks: 0,
-            compete_past_ticks,
-            gate: GateSource::None,
-        };
+        let shape = ModelShape { compete_past_ticks, ..ModelShape::smallest() };
         Self { shape, runs: 0 }
     }
 }

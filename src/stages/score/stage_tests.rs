@@ -10,8 +10,7 @@ use super::super::floor::FloorRules;
 use super::super::hearing::Hearing;
 use super::super::judge::Window;
 use super::super::model::{
-    Encoding, FaceFeatures, FaceJob, GateSource, HeadJob, HeadResult, ModelShape, SpeakerModel,
-    Started,
+    Encoding, FaceFeatures, FaceJob, HeadJob, HeadResult, ModelShape, SpeakerModel, Started,
 };
 use super::super::scorer::ScorerSettings;
 use super::*;
@@ -19,7 +18,7 @@ use crate::core::bell::Bell;
 use crate::core::edge::{Capacity, WhenFull, edge};
 use crate::core::evidence::TrackId;
 use crate::core::geometry::{Landmarks, Rect};
-use crate::core::picture::{Chroma, Frame, LumaRange, Picture, PictureView, Plane};
+use crate::core::picture::{Frame, Grey};
 use crate::core::seeded::Seeded;
 use crate::core::time::{Epoch, FrameRef, Pts};
 use crate::stages::explain::Mode;
@@ -28,50 +27,12 @@ use crate::stages::features::audio_line::{AudioLine, Spectrum};
 use crate::stages::features::mfcc::Mfcc;
 use crate::stages::track::{TrackedFace, TrackedFrame};
 
-const SIDE: usize = 120;
-
-/// A picture of one brightness.
-struct Grey(Vec<u8>);
-
-impl Picture for Grey {
-    fn view(&self) -> PictureView<'_> {
-        let luma = Plane { data: &self.0, stride: SIDE };
-        let (chroma, range) = (Chroma::Interleaved(luma), LumaRange::Full);
-        PictureView { width: SIDE, height: SIDE, luma, chroma, range, bt709: false }
-    }
-
-    fn byte_size(&self) -> usize {
-        self.0.len()
-    }
-
-    fn into_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync> {
-        self
-    }
-}
-
 /// Says of a tick what its track's brightness had added up to before; lags one tick.
 struct Sums(ModelShape);
 
 impl Sums {
     fn new() -> Self {
-        Self(ModelShape {
-            crop_px: 112,
-            embedding: 1,
-            map_channels: 1,
-            map_height: 1,
-            map_width: 1,
-            map_area: Rect::new(0.0, 0.0, 1.0, 1.0),
-            contributions: false,
-            face_delay_ticks: 1,
-            audio_reach_ticks: 0,
-            row_width: 13,
-            rows_per_tick: 4,
-            face_states: vec![1],
-            forward_state: 1,
-            past_ticks: 0,
-            compete_past_ticks: None,
-            gate: GateSource::None,
-        })
+        Self(ModelShape { face_delay_ticks: 1, face_states: vec![1], ..ModelShape::smallest() })
     }
 }
 
@@ -198,16 +159,15 @@ const ONE: Capacity = Capacity { items: 1, bytes: usize::MAX };
 const FRAMES: u64 = 120;
 /// Frames that the source gives before it waits for evidence.
 const HELD: u64 = 60;
+/// Frames that wait where the sound is late; all that is encoded at once waits for fewer.
+const GIVE_UP_AT: usize = 50;
 
 /// Three faces, of which one goes at frame 40 and one comes at 30.
 fn frame(seq: u64) -> ScoreInput {
     let there = [(1, 0..FRAMES), (2, 0..40), (3, 30..FRAMES)];
     let seen = there.iter().filter(|(_, when)| when.contains(&seq)).map(|&(track, _)| track);
-    ScoreInput::Frame(Box::new(showing(
-        seq,
-        seen,
-        if seq == 40 { vec![TrackId(2)] } else { vec![] },
-    )))
+    let ended = if seq == 40 { vec![TrackId(2)] } else { Vec::new() };
+    ScoreInput::Frame(Box::new(showing(seq, seen, ended)))
 }
 
 /// A frame of a brightness of its own with these tracks on it.
@@ -215,7 +175,7 @@ fn showing(seq: u64, seen: impl Iterator<Item = u32>, ended: Vec<TrackId>) -> Lo
     let pts = Pts::from_ns(i64::try_from(seq).expect("few") * Tick::SPAN.ns());
     let id = FrameRef { epoch: Epoch(0), seq, pts };
     let brightness = 40 + u8::try_from(seq % 200).expect("few");
-    let picture = Arc::new(Grey(vec![brightness; SIDE * SIDE]));
+    let picture = Arc::new(Grey::new(120, brightness));
     let faces = seen.map(|track| TrackedFace {
         track: TrackId(track),
         rect: Rect::new(8.0 * (track % 7) as f32, 20.0, 8.0 * (track % 7) as f32 + 50.0, 80.0),
@@ -251,7 +211,7 @@ fn scored(model: Box<dyn SpeakerModel>) -> (Result<ScoreCounts, ModelFault>, Vec
     let join = Join::new(rule, FloorRules::default(), true);
     let scoring = thread::Builder::new()
         .name("score".into())
-        .spawn(move || score(&found, scorer, join, usize::MAX, &out, &mut Nobody));
+        .spawn(move || score(&found, scorer, join, GIVE_UP_AT, &out, &mut Nobody));
     let scoring = scoring.expect("a thread");
     let mut got = Vec::new();
     // An edge that is gone says that scoring has ended, and why is asked below.
