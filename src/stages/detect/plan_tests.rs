@@ -1,0 +1,152 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::core::geometry::{Point, Rect};
+
+const HD: (usize, usize) = (1920, 1080);
+
+fn faces(sizes: &[f32]) -> Vec<FaceBox> {
+    let face = |size: &f32| FaceBox {
+        rect: Rect::new(0.0, 0.0, 0.8 * size, *size),
+        confidence: 0.9,
+        landmarks: [Point::default(); 5],
+    };
+    sizes.iter().map(face).collect()
+}
+
+fn frame(i: i64, fps_num: i64, fps_den: i64) -> Pts {
+    Pts::from_ns(i * fps_den * 1_000_000_000 / fps_num)
+}
+
+/// Runs the plan over `frames` frames of 25 fps with faces of `sizes`, of which each search
+/// finds what it is certain of; gives the long side of each frame's search, 0 for none.
+fn run(frames: i64, picture: (usize, usize), sizes: &[f32]) -> Vec<u32> {
+    run_with(frames, picture, |_| sizes.to_vec())
+}
+
+/// The same with faces of `sizes` in each frame.
+fn run_with(frames: i64, picture: (usize, usize), sizes: impl Fn(i64) -> Vec<f32>) -> Vec<u32> {
+    let mut plan = DetectPlan::new(PlanSettings::default());
+    let mut searched = Vec::new();
+    for i in 0..frames {
+        let now = plan.next(frame(i, 25, 1), picture, false).this;
+        if let Some(search) = now {
+            let found: Vec<f32> =
+                sizes(i).into_iter().filter(|s| *s >= search.certain_face_px()).collect();
+            plan.saw(search, &faces(&found));
+        }
+        searched.push(now.map_or(0, |search| search.long_side_px));
+    }
+    searched
+}
+
+#[test]
+fn large_faces_cost_a_small_search_every_fifth_frame_and_soon_a_wide_one_every_two_seconds() {
+    let searched = run(151, HD, &[300.0]);
+    for (i, long_side) in searched.iter().enumerate() {
+        let expected = match i {
+            0 | 25 | 75 | 125 => 1280,
+            i if i % 5 == 0 => 320,
+            _ => 0,
+        };
+        assert_eq!(*long_side, expected, "frame {i}");
+    }
+}
+
+#[test]
+fn a_small_face_that_comes_into_a_calm_shot_is_found_by_the_next_wide_search() {
+    let sizes = |frame| if frame < 80 { vec![300.0] } else { vec![300.0, 62.0] };
+    let searched = run_with(181, HD, sizes);
+    let wide: Vec<_> = (0..).zip(&searched).filter(|(_, side)| **side == 1280).collect();
+    let wide: Vec<i32> = wide.into_iter().map(|(i, _)| i).collect();
+    // Calm until it is found, a second later again, calm once searches in between see it, too.
+    assert_eq!(wide, [0, 25, 75, 125, 150]);
+    assert_eq!(searched[135], 640);
+}
+
+#[test]
+fn small_faces_keep_the_search_fine() {
+    let at = |picture, sizes: &[f32]| -> Vec<u32> {
+        run(26, picture, sizes).into_iter().step_by(5).collect()
+    };
+    assert_eq!(at(HD, &[30.0, 300.0]), [1280, 320, 1280, 320, 1280, 1280]);
+    assert_eq!(at(HD, &[62.0]), [1280, 320, 640, 320, 640, 1280]);
+    assert_eq!(at((640, 360), &[20.0]), [640, 320, 640, 320, 640, 640]);
+    assert_eq!(at((300, 200), &[20.0]), [300; 6]);
+    // What the wide search cannot see makes nothing finer.
+    assert_eq!(at(HD, &[20.0]), [1280, 320, 320, 320, 320, 1280]);
+    assert_eq!(at(HD, &[]), [1280, 320, 320, 320, 320, 1280]);
+}
+
+#[test]
+fn a_detector_that_needs_larger_faces_is_given_finer_pictures() {
+    let fineness = |settings: PlanSettings| {
+        let mut plan = DetectPlan::new(settings);
+        let first = plan.next(frame(0, 25, 1), (1280, 720), true).this.expect("the first");
+        plan.saw(first, &faces(&[60.0]));
+        (first.long_side_px, plan.search(plan.fineness_px).long_side_px)
+    };
+    // 60 of 1280 pixels are 20 of 427: the next step for a detector that needs 20, and more than
+    // the widest search has for one that needs 64.
+    assert_eq!(fineness(PlanSettings::default()), (1280, 480));
+    assert_eq!(fineness(PlanSettings::of_detector(64, 960)), (960, 960));
+}
+
+#[test]
+fn faces_that_are_missed_make_the_next_search_finer() {
+    let mut plan = DetectPlan::new(PlanSettings::default());
+    let mut sides = Vec::new();
+    for i in (0..50).step_by(5) {
+        let search = plan.next(frame(i, 25, 1), (640, 360), false).this.expect("its turn");
+        // Two large faces, one of which only a search at 640 finds.
+        let all = faces(&[100.0, 120.0]);
+        plan.saw(search, &all[..if search.long_side_px == 640 { 2 } else { 1 }]);
+        sides.push(search.long_side_px);
+    }
+    assert_eq!(sides, [640, 320, 480, 320, 640, 640, 320, 480, 320, 640]);
+}
+
+#[test]
+fn both_frames_at_a_cut_are_searched() {
+    let mut plan = DetectPlan::new(PlanSettings::default());
+    for i in 0..7 {
+        plan.next(frame(i, 25, 1), HD, false);
+    }
+    let Searches { previous, this } = plan.next(frame(7, 25, 1), HD, true);
+    assert_eq!(previous.map(|s| s.long_side_px), Some(320));
+    assert_eq!(this.map(|s| s.long_side_px), Some(1280));
+    // The frame before the next cut was searched already.
+    let again = plan.next(frame(8, 25, 1), HD, true);
+    assert_eq!(again.previous, None);
+}
+
+#[test]
+fn the_last_frame_is_searched_once() {
+    let mut plan = DetectPlan::new(PlanSettings::default());
+    assert_eq!(plan.finish(), None);
+    plan.next(frame(0, 25, 1), HD, false);
+    assert_eq!(plan.finish(), None);
+    plan.next(frame(0, 25, 1), HD, false);
+    plan.next(frame(1, 25, 1), HD, false);
+    assert_eq!(plan.finish().map(|s| s.long_side_px), Some(320));
+}
+
+proptest! {
+    #[test]
+    fn at_any_rate_no_search_comes_late(
+        fps_num in prop::sample::select(vec![5_000i64, 15_000, 22_131, 24_000, 30_000, 60_000]),
+        fps_den in prop::sample::select(vec![1000i64, 1001]),
+    ) {
+        let mut plan = DetectPlan::new(PlanSettings::default());
+        let span = Span::from_ns(1_000_000_000 * fps_den / fps_num);
+        let mut last = Pts::ZERO;
+        for i in 0..300 {
+            let pts = frame(i, fps_num, fps_den);
+            if plan.next(pts, HD, false).this.is_some() {
+                let late = (pts - last).ns() - 200_000_000;
+                prop_assert!(late <= span.ns() / 2 + 2, "frame {i} is {late} ns late");
+                last = pts;
+            }
+        }
+    }
+}
