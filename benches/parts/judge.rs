@@ -12,7 +12,7 @@ use locutor::stages::explain::Mode;
 use locutor::stages::explain::scale::ScaleRule;
 use locutor::stages::features::audio_line::{AudioLine, Spectrum};
 use locutor::stages::features::mfcc::LogMel;
-use locutor::stages::score::budget::ENCODE_AHEAD;
+use locutor::stages::score::budget::{ENCODE_AHEAD, Stride};
 use locutor::stages::score::hearing::Hearing;
 use locutor::stages::score::judge::{Judge, Window};
 use locutor::stages::score::lane::Lane;
@@ -140,7 +140,7 @@ fn head_windows_second(bencher: Bencher<'_, '_>, (hop, lookahead): (usize, usize
 fn scorer_second(bencher: Bencher<'_, '_>, count: usize) {
     let settings = ScorerSettings {
         window: Window { hop: 25, lookahead: 50 },
-        face_chunk: 12,
+        face_chunk: Stride::FILE.face_chunk,
         encode_ahead: Some(ENCODE_AHEAD),
         crop_lag: 6,
         mode: MODE,

@@ -9,10 +9,11 @@ use crate::models::manifest::InputSize;
 use crate::onnx::session::{SessionError, SessionOptions, open};
 use crate::onnx::speaker::SpeakerGraphs;
 use crate::run::RunError;
+use crate::stages::score::budget::Stride;
 use crate::stages::score::model::{FaceJob, FaceState, HeadJob};
 
 /// Ticks through the face encoder in one call, as in files.
-const FACE_CHUNK: usize = 12;
+const FACE_CHUNK: usize = Stride::FILE.face_chunk;
 /// Ticks of sound in one call, without their context.
 const SOUND_CHUNK: usize = 10;
 /// Ticks that the head gives in one call.

@@ -37,6 +37,7 @@ use crate::onnx::session::SessionOptions;
 use crate::run::{self, RunError};
 use crate::stages::explain::Mode;
 use crate::stages::overlay::Style;
+use crate::stages::score::budget::DEFAULT_BUDGET_MIB;
 use crate::stages::sink::stage::Progress;
 use crate::stages::source::gst::Recording;
 
@@ -163,7 +164,7 @@ fn pipeline(
         explain: None,
         floor: parse_floor("300,500,1000")?,
         style: Style::default(),
-        picture_budget_bytes: 192 << 20,
+        picture_budget_bytes: DEFAULT_BUDGET_MIB << 20,
         overwrite: true,
     })
 }

@@ -26,6 +26,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::config::LookaheadChoice;
 use crate::core::exit::Exit;
 use crate::stages::explain::Mode;
+use crate::stages::score::budget::DEFAULT_BUDGET_MIB;
 
 /// Who is speaking in this video, and what the model looked at.
 #[derive(Debug, Parser)]
@@ -123,7 +124,7 @@ pub struct AnnotateArgs {
     pub preset: Preset,
     /// Memory that decoded pictures may take while they wait for their scores, in MiB; above it
     /// the recording is read twice.
-    #[arg(long, value_name = "MIB", default_value_t = 192)]
+    #[arg(long, value_name = "MIB", default_value_t = DEFAULT_BUDGET_MIB)]
     pub picture_budget_mib: usize,
     /// Who-has-the-floor timing: on-delay, hold and least dwell in milliseconds.
     #[arg(long, value_name = "ON,HOLD,DWELL", default_value = "300,500,1000")]

@@ -10,6 +10,7 @@ use super::{ConfigError, FilmWishes, PRESETS, Pipeline, RecordPaths};
 use crate::models::device::Device;
 use crate::stages::explain::Mode;
 use crate::stages::overlay::Style;
+use crate::stages::score::budget::DEFAULT_BUDGET_MIB;
 use crate::stages::score::floor::FloorRules;
 
 #[derive(Deserialize)]
@@ -138,7 +139,7 @@ struct RawLimits {
 
 impl Default for RawLimits {
     fn default() -> Self {
-        Self { picture_budget_mib: 192 }
+        Self { picture_budget_mib: DEFAULT_BUDGET_MIB }
     }
 }
 
