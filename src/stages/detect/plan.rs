@@ -87,8 +87,18 @@ pub struct Search {
     pub long_side_px: u32,
     picture_long_side_px: u32,
     certain_face_px: u32,
-    /// Whether this is the search that looks for what the ones in between cannot see.
-    wide: bool,
+    turn: Turn,
+}
+
+/// Why a frame is searched.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Turn {
+    /// For what the searches in between cannot see.
+    Wide,
+    /// In its turn between two wide ones.
+    Between,
+    /// As the last of its shot: nothing is to be learnt for the next one.
+    Last,
 }
 
 impl Search {
@@ -162,7 +172,7 @@ impl DetectPlan {
         let reshaped = long_side != self.picture_long_side_px;
         let before = self.previous;
         let unsearched = before.is_some_and(|(_, searched)| !searched);
-        let previous = (cut && unsearched).then(|| self.search(self.fineness_px));
+        let previous = (cut && unsearched).then(|| self.search(self.fineness_px, Turn::Last));
         self.picture_long_side_px = long_side;
         let frame_span = before.map_or(Span::ZERO, |(earlier, _)| pts - earlier);
         let fresh = cut || reshaped || before.is_none();
@@ -173,11 +183,10 @@ impl DetectPlan {
         let wide_every = if self.calm { wide_calm } else { wide_every };
         let this = if fresh || self.is_due(self.last_wide, wide_every, pts, frame_span) {
             self.last_wide = Some(pts);
-            let widest = self.search(self.settings.wide_long_side_px);
-            Some(Search { wide: true, ..widest })
+            Some(self.search(self.settings.wide_long_side_px, Turn::Wide))
         } else if self.is_due(self.last_search, stride, pts, frame_span) {
             let cheap = if self.was_dear { EVERY_TURN_PX } else { u32::MAX };
-            Some(self.search(self.fineness_px.min(cheap)))
+            Some(self.search(self.fineness_px.min(cheap), Turn::Between))
         } else {
             None
         };
@@ -195,39 +204,44 @@ impl DetectPlan {
         let sizes = sizes.filter(|size| *size >= LEAST_FACE_PX);
         let (count, smallest) =
             sizes.fold((0, f32::INFINITY), |(n, smallest), size| (n + 1, size.min(smallest)));
-        if search.wide {
-            self.known_faces = count;
-            let certain = self.settings.certain_face_px as f32;
-            let needed = certain / smallest * self.picture_long_side_px as f32;
-            // Coarser by one step at most, so that a face that only a fine search finds, whatever its
-            // size, is not lost anew every second.
-            let mut steps = LADDER_PX.into_iter().rev();
-            let before = self.fineness_px;
-            let coarser = steps.find(|step| *step < before).unwrap_or(0);
-            self.fineness_px = self.rung(|rung| rung >= coarser && rung as f32 >= needed);
-            let seen_between = self.between_faces.is_some_and(|faces| count <= faces);
-            self.calm = self.fineness_px == before && seen_between;
-        } else if search == self.search(self.fineness_px) {
-            self.between_faces = Some(count);
-            if count < self.known_faces {
-                self.fineness_px = self.rung(|rung| rung > search.long_side_px);
-                self.calm = false;
+        let before = self.fineness_px;
+        match search.turn {
+            Turn::Wide => {
+                self.known_faces = count;
+                let certain = self.settings.certain_face_px as f32;
+                let needed = certain / smallest * self.picture_long_side_px as f32;
+                // Coarser by one step at most within a shot, so that a face that only a fine search
+                // finds, whatever its size, is not lost anew with every wide one.
+                let mut steps =
+                    LADDER_PX.into_iter().rev().filter(|_| self.between_faces.is_some());
+                let coarser = steps.find(|step| *step < before).unwrap_or(0);
+                self.fineness_px = self.rung(|rung| rung >= coarser && rung as f32 >= needed);
+                let seen_between = self.between_faces.is_some_and(|faces| count <= faces);
+                self.calm = self.fineness_px == before && seen_between;
             }
+            Turn::Between if search == self.search(before, Turn::Between) => {
+                self.between_faces = Some(count);
+                if count < self.known_faces {
+                    self.fineness_px = self.rung(|rung| rung > search.long_side_px);
+                    self.calm = false;
+                }
+            }
+            Turn::Between | Turn::Last => {}
         }
     }
 
     /// The stream has ended: how to search its last frame, if that was not done.
     pub fn finish(&mut self) -> Option<Search> {
         let (_, searched) = self.previous.take()?;
-        (!searched).then(|| self.search(self.fineness_px))
+        (!searched).then(|| self.search(self.fineness_px, Turn::Last))
     }
 
     /// A search no finer than the picture has pixels for.
-    fn search(&self, long_side_px: u32) -> Search {
+    fn search(&self, long_side_px: u32, turn: Turn) -> Search {
         let picture_long_side_px = self.picture_long_side_px;
         let long_side_px = long_side_px.min(picture_long_side_px);
         let certain_face_px = self.settings.certain_face_px;
-        Search { long_side_px, picture_long_side_px, certain_face_px, wide: false }
+        Search { long_side_px, picture_long_side_px, certain_face_px, turn }
     }
 
     /// The lowest step of the ladder between the ordinary and the widest search that is `enough`.

@@ -84,7 +84,7 @@ fn a_detector_that_needs_larger_faces_is_given_finer_pictures() {
         let mut plan = DetectPlan::new(settings);
         let first = plan.next(frame(0, 25, 1), (1280, 720), true).this.expect("the first");
         plan.saw(first, &faces(&[60.0]));
-        (first.long_side_px, plan.search(plan.fineness_px).long_side_px)
+        (first.long_side_px, plan.search(plan.fineness_px, Turn::Between).long_side_px)
     };
     // 60 of 1280 pixels are 20 of 427: the next step for a detector that needs 20, and more than
     // the widest search has for one that needs 64.
@@ -118,6 +118,31 @@ fn both_frames_at_a_cut_are_searched() {
     // The frame before the next cut was searched already.
     let again = plan.next(frame(8, 25, 1), HD, true);
     assert_eq!(again.previous, None);
+}
+
+#[test]
+fn a_new_shot_is_searched_as_its_own_faces_need() {
+    let mut plan = DetectPlan::new(PlanSettings::default());
+    // A small face, then a cut to a large one; what the old shot's last frame shows says nothing.
+    let mut sides = Vec::new();
+    for (i, cut, sizes) in [(0, false, &[30.0][..]), (5, false, &[]), (10, false, &[30.0])] {
+        let search = plan.next(frame(i, 25, 1), HD, cut).this.expect("its turn");
+        plan.saw(search, &faces(sizes));
+        sides.push(search.long_side_px);
+    }
+    plan.next(frame(11, 25, 1), HD, false);
+    let Searches { previous, this } = plan.next(frame(12, 25, 1), HD, true);
+    for (search, sizes) in [(previous, &[][..]), (this, &[300.0])] {
+        let search = search.expect("both at a cut");
+        plan.saw(search, &faces(sizes));
+        sides.push(search.long_side_px);
+    }
+    let next = plan.next(frame(17, 25, 1), HD, false).this.expect("its turn");
+    assert_eq!(sides, [1280, 320, 1280, 1280, 1280]);
+    assert_eq!(next.long_side_px, 320);
+    plan.saw(next, &faces(&[300.0]));
+    let next = plan.next(frame(22, 25, 1), HD, false).this.expect("its turn");
+    assert_eq!(next.long_side_px, 320);
 }
 
 #[test]
