@@ -29,7 +29,7 @@ PACKAGE_ROWS = [
     ("× real time", "times_real_time", 1),
 ]
 BARE_ROWS = [
-    ("face encoder, a picture (6 a call)", "face_ms"),
+    ("face encoder, a picture (as many a call as in files)", "face_ms"),
     ("head, a call of 5 ticks (live window)", "head_ms"),
     ("sound encoder, a tick", "sound_ms"),
     ("detection at a long side of 320", "detection_ms"),

@@ -12,8 +12,6 @@ use crate::run::RunError;
 use crate::stages::score::budget::Stride;
 use crate::stages::score::model::{FaceJob, FaceState, HeadJob};
 
-/// Ticks through the face encoder in one call, as in files.
-const FACE_CHUNK: usize = Stride::FILE.face_chunk;
 /// Ticks of sound in one call, without their context.
 const SOUND_CHUNK: usize = 10;
 /// Ticks that the head gives in one call.
@@ -50,10 +48,9 @@ impl Bare {
     ) -> Result<Self, RunError> {
         let mut graphs = SpeakerGraphs::open(speaker, options).map_err(engine)?;
         let detection_ms = detection(detector, picture, options).map_err(engine)?;
-        let face_ms = face(&mut graphs)? / FACE_CHUNK as f64;
         Ok(Self {
             detection_ms,
-            face_ms,
+            face_ms: face(&mut graphs)?,
             sound_ms: sound(&mut graphs)? / SOUND_CHUNK as f64,
             head_ms: head(&mut graphs, speaker)?,
         })
@@ -99,21 +96,24 @@ fn detection(
     timed(|| graph.run(&[(detector.input.as_str(), &dims, &values)], &[&output]).map(drop))
 }
 
+/// A picture, with as many in a call as in files.
 fn face(graphs: &mut SpeakerGraphs) -> Result<f64, RunError> {
     let shape = graphs.shape().clone();
+    let ticks = Stride::FILE.suiting(&shape.face_states).face_chunk;
     let mut state: Option<FaceState> = Some(shape.fresh_face_state());
-    timed(|| {
+    let call = timed(|| {
         let state_in = state.take().unwrap_or_else(|| shape.fresh_face_state());
         let job = FaceJob {
             state: state_in,
-            crops: vec![127; FACE_CHUNK * shape.crop_len()],
-            valid: vec![1.0; FACE_CHUNK],
+            crops: vec![127; ticks * shape.crop_len()],
+            valid: vec![1.0; ticks],
             contributions: false,
         };
         let mut answers = graphs.faces.encode(vec![job])?;
         state = answers.pop().map(|a| a.state);
-        Ok(())
-    })
+        Ok::<_, RunError>(())
+    })?;
+    Ok(call / ticks as f64)
 }
 
 fn sound(graphs: &mut SpeakerGraphs) -> Result<f64, RunError> {

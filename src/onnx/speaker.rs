@@ -57,7 +57,7 @@ pub fn shape_of(manifest: &SpeakerManifest) -> ModelShape {
         audio_reach_ticks: manifest.audio.reach_ticks,
         row_width: manifest.features.audio.row_width(),
         rows_per_tick: AudioRecipe::ROWS_PER_TICK,
-        face_states: manifest.face.states.iter().map(|s| s.shape.iter().product()).collect(),
+        face_states: manifest.face.state_sizes(),
         forward_state: manifest.head.forward_state.width,
         past_ticks: manifest.head.past_ticks,
         compete_past_ticks: manifest.compete.as_ref().map(|c| c.past_ticks),

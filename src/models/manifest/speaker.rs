@@ -136,6 +136,13 @@ pub struct FaceGraph {
     pub states: Vec<State>,
 }
 
+impl FaceGraph {
+    /// Values of each state, for one track.
+    pub fn state_sizes(&self) -> Vec<usize> {
+        self.states.iter().map(|state| state.shape.iter().product()).collect()
+    }
+}
+
 /// The audio encoder: rows `[N,4T,row width]` to `[N,T,width]`, without memory.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AudioGraph {

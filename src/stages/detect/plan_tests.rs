@@ -1,3 +1,5 @@
+//! The plan of searches, frame by frame: how wide, how often, and what makes it finer or coarser.
+
 use proptest::prelude::*;
 
 use super::*;

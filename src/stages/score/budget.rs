@@ -30,17 +30,28 @@ pub struct Reach {
 pub struct Stride {
     /// Ticks that the head gives at once.
     pub hop: usize,
-    /// Ticks through the face encoder at once. Twice as many in a file do not fit a core's caches
-    /// beside another encoder at work: with Light-ASD 5 % more in all (medians of 6 and of 4 pairs of
-    /// runs), with half as many copies of states cost that.
+    /// Ticks through the face encoder at once.
     pub face_chunk: usize,
 }
 
 impl Stride {
     /// For recordings.
-    pub const FILE: Self = Self { hop: 25, face_chunk: 6 };
+    pub const FILE: Self = Self { hop: 25, face_chunk: 12 };
     /// For what is watched as it happens.
     pub const LIVE: Self = Self { hop: 5, face_chunk: 5 };
+
+    /// No more at once than suits a face encoder whose states are `face_states` values each. The
+    /// layers of one that remembers much do not fit a core's caches with twelve ticks, beside another
+    /// encoder at work: Light-ASD takes 5 % more with twelve than with six, which is what copies of
+    /// its states cost with three. A small one takes the same with either.
+    #[must_use]
+    pub fn suiting(self, face_states: &[usize]) -> Self {
+        let large = face_states.iter().sum::<usize>() > MUCH_STATE;
+        Self {
+            face_chunk: if large { self.face_chunk.min(LARGE_CHUNK) } else { self.face_chunk },
+            ..self
+        }
+    }
 }
 
 /// How a recording is worked through.
@@ -64,6 +75,10 @@ pub struct Schedule {
 /// Ticks of all faces of a recording that may wait while the face encoder works: their crops are
 /// less than a large picture.
 pub const ENCODE_AHEAD: usize = 200;
+/// Values in all of a face encoder's states from which it is a large one: a mebibyte.
+const MUCH_STATE: usize = 1 << 18;
+/// Ticks at once through such a one.
+const LARGE_CHUNK: usize = 6;
 /// Ticks of a camera through the face encoder at once, where a hop is not over before: one by one
 /// costs a large encoder a third more.
 pub const LIVE_CHUNK: usize = 3;
@@ -84,7 +99,7 @@ const LIVE_MARGIN: Span = Span::from_ms(60);
 const UNHELD_WAITING: usize = 4_096;
 /// Lookaheads tried, with hop and chunk, from the best to the least that is worth having.
 const STEPS: [(usize, usize, usize); 7] =
-    [(100, 25, 6), (75, 25, 6), (50, 25, 6), (35, 12, 6), (25, 10, 6), (18, 6, 6), (12, 5, 5)];
+    [(100, 25, 12), (75, 25, 12), (50, 25, 12), (35, 12, 6), (25, 10, 6), (18, 6, 6), (12, 5, 5)];
 
 impl Schedule {
     /// The best schedule for pictures of `picture_bytes` at `rate` within `budget_bytes`.
@@ -106,6 +121,7 @@ impl Schedule {
             if lookahead > reach.wanted_lookahead || hop > reach.stride.hop {
                 continue;
             }
+            let face_chunk = face_chunk.min(reach.stride.face_chunk);
             let face = LAG_TICKS + 1 + face_chunk + reach.face_delay_ticks;
             let ticks = face.max(reach.sound_ticks) + hop + lookahead + reach.decision_ticks + 2;
             let frames = (ticks as f64 * rate / Tick::PER_SECOND as f64).ceil() as usize;
@@ -191,6 +207,14 @@ mod tests {
         assert!(hd.window.lookahead >= 25);
         let uhd = plan(3840 * 2160 * 3 / 2);
         assert_eq!(uhd, Schedule::two_passes(50, Stride::FILE));
+    }
+
+    #[test]
+    fn a_large_encoder_takes_fewer_ticks_at_once() {
+        let light_asd = [4, 32 * 3 * 3136, 32 * 4 * 3136, 64 * 7 * 784, 128 * 7 * 196];
+        assert_eq!(Stride::FILE.suiting(&light_asd).face_chunk, 6);
+        assert_eq!(Stride::FILE.suiting(&[4, 10_000]), Stride::FILE);
+        assert_eq!(Stride::LIVE.suiting(&light_asd), Stride::LIVE);
     }
 
     #[test]
