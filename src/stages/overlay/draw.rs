@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 
 use super::cache::{Pixels, SpriteCache};
 use super::calm::{Calm, Numbers};
-use super::frame_box::{FrameBox, Side, outer};
+use super::frame_box::{FrameBox, outer};
 use super::heat::HeatPainter;
 use super::label::{BAR_STEPS, Detail, Ground, Label};
 use super::layout::{self, Wanted};
@@ -141,11 +141,8 @@ impl Painter {
     }
 
     fn draw_box(frame: FrameBox, at: Place, sprites: &mut Vec<Sprite>) {
-        for side in Side::ALL {
-            let strip = frame.laid(side, at);
-            sprites
-                .extend(strip.map(|(strip, place)| Sprite { paint: Paint::Strip(strip), place }));
-        }
+        let strips = frame.laid(at);
+        sprites.extend(strips.map(|(strip, place)| Sprite { paint: Paint::Strip(strip), place }));
     }
 
     fn draw_labels(

@@ -2,7 +2,7 @@
 //!
 //! Takes what is known of one frame's faces and the picture's size; gives [`Sprite`]s: small
 //! pictures with a place each, in the order in which they are to be blended. Promises: sprites lie
-//! wholly inside the picture; the same frames give the same sprites; boxes are four thin strips and
+//! wholly inside the picture; the same frames give the same sprites; boxes are thin strips and
 //! never one large empty picture, as blending costs per pixel; text stays legible from 320 × 240 to
 //! 4K; state is said by colour and by shape. [`blend`] then changes the samples under them, in the
 //! picture's own format.
