@@ -32,6 +32,12 @@ fn cpu_seconds() -> f64 {
     stat.map_or(0.0, |s| (s.utime + s.stime) as f64 / procfs::ticks_per_second() as f64)
 }
 
+/// User and system time of the thread that asks, in seconds.
+pub fn thread_cpu_seconds() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
+}
+
 /// The most memory that was ever resident, in bytes; 0 where the system does not say.
 pub fn peak_bytes() -> u64 {
     let status = procfs::process::Process::myself().and_then(|p| p.status());

@@ -24,10 +24,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use account::{Account, measured};
+use account::{Account, measured, thread_cpu_seconds};
 use bare::Bare;
 use report::{Counts, PackageReport, Report, Sample, median};
-use threads::{CpuByThread, StageSeconds};
+use threads::{CpuByThread, READER, StageSeconds};
 
 use crate::config::{FilmWishes, LookaheadChoice, Pipeline, RecordPaths, parse_floor};
 use crate::core::time::Tick;
@@ -126,16 +126,21 @@ const SAMPLE_EVERY: Duration = Duration::from_millis(50);
 fn watched(pipeline: &Pipeline) -> Result<Watched, RunError> {
     let (cpu, over) = (CpuByThread::default(), AtomicBool::new(false));
     std::thread::scope(|scope| {
-        let ticker = scope.spawn(|| {
+        let read = || {
             while !over.load(Ordering::Relaxed) {
                 cpu.sample();
                 std::thread::park_timeout(SAMPLE_EVERY);
             }
-        });
-        let (report, account) =
+            thread_cpu_seconds()
+        };
+        let reader = std::thread::Builder::new().name(READER.into());
+        let reader = reader.spawn_scoped(scope, read)?;
+        let (report, mut account) =
             measured(|| run::run(pipeline, &Progress::default(), |_| {}, &AtomicBool::new(false)));
         over.store(true, Ordering::Relaxed);
-        ticker.thread().unpark();
+        reader.thread().unpark();
+        // Reading accounts is no part of the work.
+        account.cpu_seconds -= reader.join().unwrap_or_default();
         Ok(Watched { report: report?, account, stages: cpu.stages() })
     })
 }

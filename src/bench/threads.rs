@@ -10,6 +10,9 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
+/// The name of a thread that does nothing but read accounts; its own time is no stage's.
+pub const READER: &str = "accounts";
+
 /// What a stage took.
 #[derive(Clone, Debug, Serialize)]
 pub struct StageSeconds {
@@ -64,7 +67,7 @@ impl CpuByThread {
     pub fn stages(&self) -> Vec<StageSeconds> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let mut by_stage: BTreeMap<&str, f64> = BTreeMap::new();
-        for (name, seconds) in seen.values() {
+        for (name, seconds) in seen.values().filter(|(name, _)| name != READER) {
             let stage = STAGES.iter().find(|(start, _)| name.starts_with(start));
             *by_stage.entry(stage.map_or(name.as_str(), |(_, s)| s)).or_default() += seconds;
         }

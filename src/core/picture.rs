@@ -1,6 +1,7 @@
 //! A decoded picture as the thinking part sees it: planes, never a media library's buffer.
 
 use std::any::Any;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::time::{FrameRef, Span};
@@ -21,6 +22,23 @@ pub struct Plane<'a> {
     pub data: &'a [u8],
     /// Bytes from one row to the next.
     pub stride: usize,
+}
+
+/// What memory gives at once.
+const CACHE_LINE_BYTES: usize = 64;
+
+impl Plane<'_> {
+    /// Has the machine fetch these `rows` from byte to byte, as far as there are any. Changes nothing
+    /// but the time that who reads them next will take: a picture that lay in memory for seconds has
+    /// left the caches, and here all of it is asked for at once, where a loop that works on one row
+    /// after the other waits for each.
+    pub fn fetch(&self, rows: Range<usize>, bytes: Range<usize>) {
+        let row =
+            |y: usize| self.data.get(y * self.stride + bytes.start..y * self.stride + bytes.end);
+        let lines = |row| <[u8]>::iter(row).step_by(CACHE_LINE_BYTES).chain(row.last());
+        let touched = rows.filter_map(row).flat_map(lines).fold(0, |all, byte| all ^ byte);
+        std::hint::black_box(touched);
+    }
 }
 
 /// The colour of a picture, at half the luma's resolution both ways.

@@ -11,12 +11,9 @@
 //! Promises mean |Δ| ≤ 2 grey levels to the released code (measured: 0.8). The corners
 //! jump by whole pixels with the face, as the models have seen it in training.
 
-use std::ops::Range;
-
-use multiversion::multiversion;
-
+use super::rows::{LANES, Level, Source, Widener, add_weighted, to_bytes};
 use crate::core::geometry::{Point, Rect};
-use crate::core::picture::{Chroma, LumaRange, PictureView, Plane};
+use crate::core::picture::{LumaRange, PictureView};
 use crate::stages::resample::Axis;
 
 /// Pixels along each side of a crop.
@@ -96,9 +93,11 @@ impl CropRect {
 pub struct Cropper {
     across: Axis,
     down: Axis,
-    row: Vec<f32>,
+    /// A block of rows as wide as the source.
+    narrow: Vec<f32>,
     /// Rows of the source, as wide as the crop.
     wide: Vec<f32>,
+    widener: Widener,
     grey: Vec<f32>,
 }
 
@@ -116,7 +115,7 @@ impl Cropper {
         out: &mut [u8; CROP_PIXELS],
     ) {
         self.grey.clear();
-        self.grey.resize(CROP_PIXELS, 0.5);
+        self.grey.resize(CROP_PIXELS, 0.0);
         if picture.bt709 {
             self.add_colour(picture, crop);
         }
@@ -127,7 +126,7 @@ impl Cropper {
         };
         let level = Level { gain, offset: CONVERSION_BIAS - black, least: 0.0, most: 255.0 };
         self.add(&[(Source::luma(picture), level)], OUTSIDE);
-        out.iter_mut().zip(&self.grey).for_each(|(out, grey)| *out = *grey as u8);
+        to_bytes(&self.grey, out);
     }
 
     /// Adds to the grey what colour adds to it.
@@ -151,26 +150,32 @@ impl Cropper {
     /// and then blended for each of the crop's, a large one's are blended first.
     fn add(&mut self, planes: &[(Source<'_>, Level)], outside: f32) {
         let (columns, rows) = (self.across.reach(), self.down.reach());
-        let mut blended = |down: (i32, &[f32]), out: &mut [f32]| {
-            self.row.clear();
-            self.row.resize(columns.len(), 0.0);
-            for (plane, level) in planes {
-                plane.blend_rows(down, &columns, outside, *level, &mut self.row);
+        let Self { across, down, narrow, wide, widener, grey } = self;
+        narrow.clear();
+        narrow.resize(columns.len() * LANES, 0.0);
+        // Rows that `weights` tells, blended and widened, are added to `out`.
+        let mut blended = |weights: &mut dyn Iterator<Item = (i32, &[f32])>, out: &mut [f32]| {
+            narrow.fill(0.0);
+            for (row, down) in narrow.chunks_exact_mut(columns.len().max(1)).zip(weights) {
+                for (plane, level) in planes {
+                    plane.blend_rows(down, &columns, outside, *level, row);
+                }
             }
-            blend_columns(&self.across, columns.start, &self.row, out);
+            widener.add(across, columns.start, narrow, out);
         };
-        let crop_rows = self.down.iter().zip(self.grey.chunks_exact_mut(CROP_SIDE_PX));
+        planes.iter().for_each(|(plane, _)| plane.fetch(&rows, &columns));
+        let block = LANES * CROP_SIDE_PX;
         if rows.len() > CROP_SIDE_PX {
-            crop_rows.for_each(|(down, out)| blended(down, out));
+            let mut weights = down.iter();
+            grey.chunks_exact_mut(block).for_each(|out| blended(&mut weights, out));
             return;
         }
-        self.wide.clear();
-        self.wide.resize(rows.len() * CROP_SIDE_PX, 0.0);
-        for (y, out) in rows.clone().zip(self.wide.chunks_exact_mut(CROP_SIDE_PX)) {
-            blended((y, &[1.0]), out);
-        }
-        for ((first, weights), out) in crop_rows {
-            let wide = &self.wide[(first - rows.start) as usize * CROP_SIDE_PX..];
+        wide.clear();
+        wide.resize(rows.len().next_multiple_of(LANES) * CROP_SIDE_PX, 0.0);
+        let mut whole = rows.clone().map(|y| (y, &[1.0][..]));
+        wide.chunks_exact_mut(block).for_each(|out| blended(&mut whole, out));
+        for ((first, weights), out) in down.iter().zip(grey.chunks_exact_mut(CROP_SIDE_PX)) {
+            let wide = &wide[(first - rows.start) as usize * CROP_SIDE_PX..];
             for (row, weight) in wide.chunks_exact(CROP_SIDE_PX).zip(weights) {
                 add_weighted(out, row, *weight);
             }
@@ -191,124 +196,6 @@ impl Cropper {
         };
         aim(&mut self.across, square.x1, square.width());
         aim(&mut self.down, square.y1, square.height());
-    }
-}
-
-/// What a sample is worth: sample × gain + offset, between two bounds.
-#[derive(Clone, Copy)]
-struct Level {
-    gain: f32,
-    offset: f32,
-    least: f32,
-    most: f32,
-}
-
-impl Level {
-    #[inline(always)]
-    fn of(self, sample: u8) -> f32 {
-        (f32::from(sample) * self.gain + self.offset).max(self.least).min(self.most)
-    }
-}
-
-/// Samples of one component of a picture.
-struct Source<'a> {
-    plane: Plane<'a>,
-    /// Bytes from one sample to the next, and to the first one of a row.
-    step: usize,
-    start: usize,
-    width: usize,
-    height: usize,
-}
-
-impl<'a> Source<'a> {
-    fn luma(picture: &PictureView<'a>) -> Self {
-        let PictureView { width, height, luma: plane, .. } = *picture;
-        Self { plane, step: 1, start: 0, width, height }
-    }
-
-    fn chroma(picture: &PictureView<'a>) -> [Self; 2] {
-        let (width, height) = (picture.width.div_ceil(2), picture.height.div_ceil(2));
-        let source = |plane, step, start| Self { plane, step, start, width, height };
-        match picture.chroma {
-            Chroma::Planar { u, v } => [source(u, 1, 0), source(v, 1, 0)],
-            Chroma::Interleaved(uv) => [source(uv, 2, 0), source(uv, 2, 1)],
-        }
-    }
-
-    /// Row `y`'s bytes from sample `x1` to `x2`, where there is such a row.
-    fn row(&self, y: i32, x1: usize, x2: usize) -> Option<&'a [u8]> {
-        let y = usize::try_from(y).ok().filter(|y| *y < self.height)?;
-        let from = y * self.plane.stride + self.start;
-        self.plane.data.get(from + x1 * self.step..from + (x2 - 1) * self.step + 1)
-    }
-
-    /// Adds to `out` the weighted sum of the rows from the first on, over the `columns`; `outside`
-    /// is the level where the picture has no sample.
-    fn blend_rows(
-        &self,
-        (first, weights): (i32, &[f32]),
-        columns: &Range<i32>,
-        outside: f32,
-        level: Level,
-        out: &mut [f32],
-    ) {
-        let x1 = self.width.min(columns.start.max(0) as usize);
-        let x2 = self.width.min(columns.end.max(0) as usize).max(x1);
-        let (left, rest) = out.split_at_mut(((x1 as i32 - columns.start) as usize).min(out.len()));
-        let (inside, right) = rest.split_at_mut((x2 - x1).min(rest.len()));
-        left.iter_mut().chain(right).for_each(|sum| *sum += outside);
-        if inside.is_empty() {
-            return;
-        }
-        for (y, &weight) in (first..).zip(weights).filter(|(_, weight)| **weight > 0.0) {
-            match self.row(y, x1, x2) {
-                None => inside.iter_mut().for_each(|sum| *sum += weight * outside),
-                Some(row) if self.step == 1 => add_row(inside, row, weight, level),
-                Some(row) => {
-                    let samples = row.iter().step_by(self.step);
-                    let add = |(sum, s): (&mut f32, &u8)| *sum += weight * level.of(*s);
-                    inside.iter_mut().zip(samples).for_each(add);
-                }
-            }
-        }
-    }
-}
-
-/// Adds a row of samples; every face costs hundreds of these, so built for wide registers.
-#[multiversion(targets("x86_64+avx2", "aarch64+neon"))]
-fn add_row(sums: &mut [f32], samples: &[u8], weight: f32, level: Level) {
-    sums.iter_mut().zip(samples).for_each(|(sum, s)| *sum += weight * level.of(*s));
-}
-
-/// Adds a row that is as wide as the crop.
-#[multiversion(targets("x86_64+avx2+fma", "aarch64+neon"))]
-fn add_weighted(sums: &mut [f32], row: &[f32], weight: f32) {
-    sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += weight * value);
-}
-
-/// Adds the output pixels of a row that starts at sample `start` to `out`.
-fn blend_columns(across: &Axis, start: i32, row: &[f32], out: &mut [f32]) {
-    // Loops of a known length: two weights where pixels grow, three and more where they shrink.
-    match across.taps() {
-        2 => blend_known::<2>(across, start, row, out),
-        3 => blend_known::<3>(across, start, row, out),
-        4 => blend_known::<4>(across, start, row, out),
-        5 => blend_known::<5>(across, start, row, out),
-        _ => {
-            for (out, (first, weights)) in out.iter_mut().zip(across.iter()) {
-                let samples = &row[(first - start) as usize..];
-                *out += weights.iter().zip(samples).map(|(w, s)| w * s).sum::<f32>();
-            }
-        }
-    }
-}
-
-fn blend_known<const TAPS: usize>(across: &Axis, start: i32, row: &[f32], out: &mut [f32]) {
-    for (out, (first, weights)) in out.iter_mut().zip(across.iter()) {
-        let samples = row.get((first - start) as usize..).and_then(|s| s.first_chunk::<TAPS>());
-        if let (Some(samples), Some(weights)) = (samples, weights.first_chunk::<TAPS>()) {
-            *out += (0..TAPS).map(|k| weights[k] * samples[k]).sum::<f32>();
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::core::picture::{Chroma, Plane};
 
 /// Planes of a picture whose samples a test chooses.
 struct Painted {

@@ -9,4 +9,5 @@ pub mod crop;
 mod golden;
 mod mel;
 pub mod mfcc;
+mod rows;
 pub mod smooth;

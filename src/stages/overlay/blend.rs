@@ -6,10 +6,12 @@
 //! mean of the up to four pixels that it stands for. Everything fits 16 bits, so that the loops run on
 //! several samples at once, and they are built for each processor's widest registers.
 
+use std::ops::Range;
+
 use multiversion::multiversion;
 
 use super::{Paint, Place, Sprite};
-use crate::core::picture::LumaRange;
+use crate::core::picture::{LumaRange, Plane};
 
 /// How a picture's samples say colour.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -149,6 +151,7 @@ impl Mixer {
 /// Blends `ink`, which is as large as `place`, into the luma plane of a picture that holds it.
 pub fn luma(plane: &mut PlaneMut<'_>, ink: &Ink, place: Place) {
     let (x, y) = (place.x.unsigned_abs() as usize, place.y.unsigned_abs() as usize);
+    plane.fetch(y..y + ink.height, x..x + ink.width);
     let rows = plane.data.chunks_mut(plane.stride).skip(y);
     let inks = ink.luma.chunks_exact(ink.width).zip(ink.alpha.chunks_exact(ink.width));
     for (row, (ink, alpha)) in rows.zip(inks) {
@@ -187,7 +190,17 @@ pub fn chroma(
     let columns = x / 2..end_x.div_ceil(2);
     // The last column of a picture with an odd width stands for itself alone.
     let pairs = Pairs { starts_odd: x % 2 == 1, ends_alone: end_x == size.0 && size.0 % 2 == 1 };
-    for row in y / 2..end_y.div_ceil(2) {
+    let rows = y / 2..end_y.div_ceil(2);
+    match planes {
+        Chroma::Planar(blue, red) => {
+            blue.fetch(rows.clone(), columns.clone());
+            red.fetch(rows.clone(), columns.clone());
+        }
+        Chroma::Interleaved(both) => {
+            both.fetch(rows.clone(), 2 * columns.start..2 * columns.end);
+        }
+    }
+    for row in rows {
         sums.clear(columns.len());
         for line in [2 * row, (2 * row + 1).min(size.1 - 1)] {
             if (y..end_y).contains(&line) {
@@ -228,6 +241,11 @@ fn lay_means_by_turns(under: &mut [u8], sums: &Sums) {
 }
 
 impl PlaneMut<'_> {
+    /// Has the machine fetch what will be blended.
+    fn fetch(&self, rows: Range<usize>, bytes: Range<usize>) {
+        Plane { data: self.data, stride: self.stride }.fetch(rows, bytes);
+    }
+
     /// Row `row` from byte `column` on.
     fn from(&mut self, row: usize, column: usize) -> &mut [u8] {
         self.data.get_mut(row * self.stride + column..).unwrap_or_default()

@@ -1,0 +1,184 @@
+//! Rows of a picture's samples, as the numbers they are worth, blended and made wider or narrower.
+//!
+//! Takes the samples of a plane and tables of weights ([`Axis`]); gives levels as `f32`. Rows are
+//! widened [`LANES`] at a time, each column's samples side by side, so that what belongs to a weight
+//! lies in one wide register. Results are the same on every machine.
+
+use std::ops::Range;
+
+use multiversion::multiversion;
+
+use crate::core::picture::{Chroma, PictureView, Plane};
+use crate::stages::resample::Axis;
+
+/// Rows that are widened together.
+pub(super) const LANES: usize = 8;
+
+/// What a sample is worth: sample × gain + offset, between two bounds.
+#[derive(Clone, Copy)]
+pub(super) struct Level {
+    pub(super) gain: f32,
+    pub(super) offset: f32,
+    pub(super) least: f32,
+    pub(super) most: f32,
+}
+
+impl Level {
+    #[inline(always)]
+    fn of(self, sample: u8) -> f32 {
+        at_most(at_least(f32::from(sample) * self.gain + self.offset, self.least), self.most)
+    }
+}
+
+/// Samples of one component of a picture.
+pub(super) struct Source<'a> {
+    plane: Plane<'a>,
+    /// Bytes from one sample to the next, and to the first one of a row.
+    step: usize,
+    start: usize,
+    width: usize,
+    height: usize,
+}
+
+impl<'a> Source<'a> {
+    pub(super) fn luma(picture: &PictureView<'a>) -> Self {
+        let PictureView { width, height, luma: plane, .. } = *picture;
+        Self { plane, step: 1, start: 0, width, height }
+    }
+
+    pub(super) fn chroma(picture: &PictureView<'a>) -> [Self; 2] {
+        let (width, height) = (picture.width.div_ceil(2), picture.height.div_ceil(2));
+        let source = |plane, step, start| Self { plane, step, start, width, height };
+        match picture.chroma {
+            Chroma::Planar { u, v } => [source(u, 1, 0), source(v, 1, 0)],
+            Chroma::Interleaved(uv) => [source(uv, 2, 0), source(uv, 2, 1)],
+        }
+    }
+
+    /// Has the machine fetch what `rows` and `columns` have.
+    pub(super) fn fetch(&self, rows: &Range<i32>, columns: &Range<i32>) {
+        let inside = |at: i32, most: usize| most.min(at.max(0) as usize);
+        let [y1, y2] = [rows.start, rows.end].map(|y| inside(y, self.height));
+        let [x1, x2] = [columns.start, columns.end].map(|x| inside(x, self.width) * self.step);
+        self.plane.fetch(y1..y2, x1..x2);
+    }
+
+    /// Row `y`'s bytes from sample `x1` to `x2`, where there is such a row.
+    fn row(&self, y: i32, x1: usize, x2: usize) -> Option<&'a [u8]> {
+        let y = usize::try_from(y).ok().filter(|y| *y < self.height)?;
+        let from = y * self.plane.stride + self.start;
+        self.plane.data.get(from + x1 * self.step..from + (x2 - 1) * self.step + 1)
+    }
+
+    /// Adds to `out` the weighted sum of the rows from the first on, over the `columns`; `outside`
+    /// is the level where the picture has no sample.
+    pub(super) fn blend_rows(
+        &self,
+        (first, weights): (i32, &[f32]),
+        columns: &Range<i32>,
+        outside: f32,
+        level: Level,
+        out: &mut [f32],
+    ) {
+        let x1 = self.width.min(columns.start.max(0) as usize);
+        let x2 = self.width.min(columns.end.max(0) as usize).max(x1);
+        let (left, rest) = out.split_at_mut(((x1 as i32 - columns.start) as usize).min(out.len()));
+        let (inside, right) = rest.split_at_mut((x2 - x1).min(rest.len()));
+        left.iter_mut().chain(right).for_each(|sum| *sum += outside);
+        if inside.is_empty() {
+            return;
+        }
+        for (y, &weight) in (first..).zip(weights).filter(|(_, weight)| **weight > 0.0) {
+            match self.row(y, x1, x2) {
+                None => inside.iter_mut().for_each(|sum| *sum += weight * outside),
+                Some(row) if self.step == 1 => add_row(inside, row, weight, level),
+                Some(row) => {
+                    let samples = row.iter().step_by(self.step);
+                    let add = |(sum, s): (&mut f32, &u8)| *sum += weight * level.of(*s);
+                    inside.iter_mut().zip(samples).for_each(add);
+                }
+            }
+        }
+    }
+}
+
+/// Adds a row of samples.
+#[multiversion(targets("x86_64+avx2", "aarch64+neon"))]
+fn add_row(sums: &mut [f32], samples: &[u8], weight: f32, level: Level) {
+    sums.iter_mut().zip(samples).for_each(|(sum, s)| *sum += weight * level.of(*s));
+}
+
+/// Adds a weighted row to another one.
+#[multiversion(targets("x86_64+avx2", "aarch64+neon"))]
+pub(super) fn add_weighted(sums: &mut [f32], row: &[f32], weight: f32) {
+    sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += weight * value);
+}
+
+/// Rounds levels to bytes.
+#[multiversion(targets("x86_64+avx2", "aarch64+neon"))]
+pub(super) fn to_bytes(levels: &[f32], bytes: &mut [u8]) {
+    // Beside 2²³ a number has no bits for fractions, and its last eight are the whole of a byte.
+    const WHOLE: f32 = 8_388_608.0;
+    let byte = |level: f32| (at_most(at_least(level, 0.0), 255.0) + WHOLE).to_bits() as u8;
+    bytes.iter_mut().zip(levels).for_each(|(out, level)| *out = byte(*level));
+}
+
+// Comparisons as wide registers have them; the library's own ones look for NaN besides.
+#[inline(always)]
+fn at_least(value: f32, least: f32) -> f32 {
+    if value > least { value } else { least }
+}
+
+#[inline(always)]
+fn at_most(value: f32, most: f32) -> f32 {
+    if value < most { value } else { most }
+}
+
+/// The samples of a column, one of each row.
+type Column = [f32; LANES];
+
+/// Makes rows wider or narrower.
+#[derive(Default)]
+pub(super) struct Widener {
+    narrow: Vec<Column>,
+    wide: Vec<Column>,
+}
+
+impl Widener {
+    /// Adds what `across` makes of [`LANES`] `rows`, which start at sample `start`, to those of `out`.
+    pub(super) fn add(&mut self, across: &Axis, start: i32, rows: &[f32], out: &mut [f32]) {
+        self.narrow.resize(rows.len() / LANES, [0.0; LANES]);
+        self.wide.resize(out.len() / LANES, [0.0; LANES]);
+        to_columns(rows, &mut self.narrow);
+        widen(across, start, &self.narrow, &mut self.wide);
+        add_to_rows(&self.wide, out);
+    }
+}
+
+#[multiversion(targets("x86_64+avx2", "aarch64+neon"))]
+fn to_columns(rows: &[f32], columns: &mut [Column]) {
+    let width = columns.len();
+    let rows: [&[f32]; LANES] = std::array::from_fn(|k| &rows[k * width..][..width]);
+    for (i, column) in columns.iter_mut().enumerate() {
+        *column = std::array::from_fn(|k| rows[k][i]);
+    }
+}
+
+/// Weighs columns against each other, a whole one at a time.
+#[multiversion(targets("x86_64+avx2", "aarch64+neon"))]
+fn widen(across: &Axis, start: i32, narrow: &[Column], wide: &mut [Column]) {
+    for (out, (first, weights)) in wide.iter_mut().zip(across.iter()) {
+        let mut sums = [0.0; LANES];
+        for (column, weight) in narrow[(first - start) as usize..].iter().zip(weights) {
+            sums = std::array::from_fn(|k| sums[k] + weight * column[k]);
+        }
+        *out = sums;
+    }
+}
+
+#[multiversion(targets("x86_64+avx2", "aarch64+neon"))]
+fn add_to_rows(columns: &[Column], rows: &mut [f32]) {
+    for (k, row) in rows.chunks_exact_mut(columns.len().max(1)).enumerate().take(LANES) {
+        row.iter_mut().zip(columns).for_each(|(out, column)| *out += column[k]);
+    }
+}
