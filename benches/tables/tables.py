@@ -16,6 +16,7 @@ from pathlib import Path
 
 import cameras
 import divan
+import further
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -49,6 +50,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--peer-python", default=sys.executable, help="has benches/peer's packages")
     parser.add_argument("--no-parts", action="store_true", help="leave the part benches out")
     parser.add_argument("--no-live", action="store_true", help="leave live streams out")
+    parser.add_argument("--no-further", action="store_true", help="leave a further face out")
     parser.add_argument("--doc", type=Path, default=ROOT / "docs/performance.md")
     options = parser.parse_args()
     options.clip = options.clip or [ROOT / "demo/sample.mp4"]
@@ -164,6 +166,28 @@ def live_streams(options: argparse.Namespace) -> str:
     return text
 
 
+FURTHER_STAGES = [
+    ("inference", "inference (detector, encoders, head)"),
+    ("crops, score and heatmaps", "features, score and explain (without inference)"),
+    ("drawing", "overlay and records"),
+]
+
+
+def further_face(options: argparse.Namespace) -> str:
+    """What a further face costs, by package."""
+    rows = further.measure(options)
+    text = signed(
+        f"; {further.FACES[1]} faces against {further.FACES[0]}, 1280×720, medians of {options.repeat} pairs"
+    )
+    text += row("ms of CPU a face-frame", *[f"`{one['package']}`" for one in rows])
+    text += row("---", *["---"] * len(rows))
+    text += row("bare: face encoder and head", *[f"{one['bare_ms']:.2f}" for one in rows])
+    text += row("the whole path, transcodes left out", *[f"{one['cost_ms']:.2f}" for one in rows])
+    for words, stage in FURTHER_STAGES:
+        text += row(f"of that {words}", *[f"{one['stages_ms'][stage]:.2f}" for one in rows])
+    return text + row("× bare", *[f"{one['times_bare']:.2f}" for one in rows])
+
+
 def put(doc: str, block: str, text: str) -> str:
     """The document with `text` between the block's marks."""
     begin = f"<!-- `make performance` writes from here: {block}. -->"
@@ -185,6 +209,8 @@ def main() -> None:
     }
     if not options.no_live:
         blocks["live"] = lambda: live_streams(options)
+    if not options.no_further:
+        blocks["further face"] = lambda: further_face(options)
     if not options.no_parts:
         blocks["parts"] = parts
     if options.peer_speaker and options.peer_detector:

@@ -9,8 +9,11 @@ use crate::core::time::{FrameRef, Span};
 
 /// Letters keep their size until the face asks for one that differs by more than this.
 const EM_MARGIN: f32 = 0.15;
-/// A box stays until a side lies further off than this share of the box's own, or than a pixel.
-const BOX_MARGIN: f32 = 0.02;
+/// A box stays until its middle lies further off than this share of its side, or than a pixel.
+const PLACE_MARGIN: f32 = 0.02;
+/// It keeps its size, which an encoder then has seen before wherever the box goes, until the face's
+/// differs by more than this share, or than two pixels: as much as a detector's boxes breathe.
+const SIZE_MARGIN: f32 = 0.06;
 /// How long numbers stay; a new state renews them at once.
 const NUMBERS_STAY: Span = Span::from_ms(200);
 
@@ -41,17 +44,12 @@ impl Calm {
         Self { choice: None, last_drawn: 0, rect: None, em_px: 0, numbers: None }
     }
 
-    /// Where the box of a face at `rect` is drawn.
+    /// Where the box of a face at `rect` is drawn, in whole pixels.
     pub(super) fn rect(&mut self, rect: Rect) -> Rect {
-        let (x, y) = (rect.width() * BOX_MARGIN, rect.height() * BOX_MARGIN);
-        let near = |a: f32, b: f32, margin: f32| (a - b).abs() <= margin.max(1.0);
-        let stays = self.rect.filter(|old| {
-            near(old.x1, rect.x1, x)
-                && near(old.x2, rect.x2, x)
-                && near(old.y1, rect.y1, y)
-                && near(old.y2, rect.y2, y)
-        });
-        *self.rect.insert(stays.unwrap_or(rect))
+        let old = self.rect.unwrap_or_default();
+        let (x1, x2) = side((old.x1, old.x2), (rect.x1, rect.x2));
+        let (y1, y2) = side((old.y1, old.y2), (rect.y1, rect.y2));
+        *self.rect.insert(Rect::new(x1, y1, x2, y2))
     }
 
     /// Em in pixels of the label of a face that asks for `ideal`.
@@ -73,6 +71,21 @@ impl Calm {
     }
 }
 
+/// Where a side of a box from `old` to `old` is drawn that is now from `new` to `new`.
+fn side((old_from, old_to): (f32, f32), (from, to): (f32, f32)) -> (f32, f32) {
+    let (old_length, length) = (old_to - old_from, to - from);
+    let moved = (from + to - old_from - old_to) / 2.0;
+    // What is no number is near nothing: the drawing finds it and leaves the box out.
+    let near = |off: f32, share: f32, least_px: f32| off.abs() <= (length * share).max(least_px);
+    if old_length < 1.0 || !near(length - old_length, SIZE_MARGIN, 2.0) {
+        (from.round(), to.round().max(from.round() + 1.0))
+    } else if near(moved, PLACE_MARGIN, 1.0) {
+        (old_from, old_to)
+    } else {
+        (old_from + moved.round(), old_to + moved.round())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,17 +95,41 @@ mod tests {
     fn a_box_stays_where_it_is_until_the_face_has_moved() {
         let mut calm = Calm::new();
         let at = |x: f32, y: f32| Rect::new(x, y, x + 100.0, y + 150.0);
-        assert_eq!(calm.rect(at(10.0, 10.0)), at(10.0, 10.0));
+        assert_eq!(calm.rect(at(10.2, 9.9)), at(10.0, 10.0), "whole pixels");
         assert_eq!(calm.rect(at(11.9, 7.1)), at(10.0, 10.0), "within two pixels and three");
-        assert_eq!(calm.rect(at(12.2, 10.0)), at(12.2, 10.0));
-        assert_eq!(calm.rect(at(10.3, 10.0)), at(12.2, 10.0), "from where it is drawn");
-        let mut grown = at(12.2, 10.0);
-        grown.x2 += 3.0;
-        assert_eq!(calm.rect(grown), grown);
+        assert_eq!(calm.rect(at(12.2, 10.0)), at(12.0, 10.0));
+        assert_eq!(calm.rect(at(10.3, 10.0)), at(12.0, 10.0), "from where it is drawn");
         // A pixel at least, however small the face.
         let small = Rect::new(10.0, 10.0, 20.0, 20.0);
         calm.rect(small);
         assert_eq!(calm.rect(Rect::new(10.9, 10.0, 20.9, 20.0)), small);
+    }
+
+    #[test]
+    fn a_box_keeps_its_size_while_the_face_nearly_does() {
+        let mut calm = Calm::new();
+        let at = |x: f32, width: f32| Rect::new(x, 10.0, x + width, 160.0);
+        calm.rect(at(10.0, 100.0));
+        assert_eq!(calm.rect(at(30.0, 106.0)), at(33.0, 100.0), "about the face's new middle");
+        assert_eq!(calm.rect(at(30.0, 107.0)), at(30.0, 107.0));
+        assert_eq!(calm.rect(at(30.0, 101.0)), at(27.0, 107.0));
+        assert_eq!(calm.rect(at(30.4, 99.0)), at(30.0, 99.0));
+        // Two pixels at least; and a box is never without a pixel.
+        calm.rect(at(10.0, 12.0));
+        assert_eq!(calm.rect(at(9.0, 14.0)), at(10.0, 12.0));
+        assert_eq!(calm.rect(at(10.1, 0.2)), at(10.0, 1.0));
+    }
+
+    #[test]
+    fn what_is_no_place_is_not_kept() {
+        let mut calm = Calm::new();
+        let good = Rect::new(10.0, 10.0, 60.0, 60.0);
+        calm.rect(good);
+        for bad in [f32::NAN, f32::INFINITY] {
+            let rect = calm.rect(Rect::new(bad, 10.0, 60.0, 60.0));
+            assert!(!rect.x1.is_finite() || !rect.x2.is_finite(), "{rect:?}");
+            assert_eq!(calm.rect(good), good);
+        }
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub struct Hold<'a> {
 }
 
 /// How often a full lane is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
+const LOOK_EVERY: Duration = Duration::from_millis(8);
 
 impl Hold<'_> {
     /// Waits until the frame at `pts`, before which `fed` frames went, has room.
