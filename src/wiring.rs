@@ -257,15 +257,17 @@ fn follow(
     frames: &Receiver<Frame>,
     to: &Sender<ScoreInput>,
 ) -> Result<(), RunError> {
+    let mut done = Vec::new();
     while let Some(frame) = frames.recv() {
-        for looked in look.push(frame)? {
-            if to.send(ScoreInput::Frame(Box::new(looked))).is_err() {
+        look.push(frame, &mut done)?;
+        for looked in done.drain(..) {
+            if to.send(ScoreInput::Frame(looked)).is_err() {
                 return Ok(());
             }
         }
     }
     for looked in look.finish()? {
-        if to.send(ScoreInput::Frame(Box::new(looked))).is_err() {
+        if to.send(ScoreInput::Frame(looked)).is_err() {
             return Ok(());
         }
     }

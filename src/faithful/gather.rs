@@ -22,7 +22,7 @@ use crate::stages::score::model::{ModelFault, ModelShape, SpeakerModel};
 use crate::stages::score::stage::ScoreInput;
 use crate::stages::source::SoundBlock;
 use crate::stages::sync::grid::Grid;
-use crate::stages::track::{TrackedFace, TrackedFrame};
+use crate::stages::track::{TrackedFaces, TrackedFrame};
 
 /// Crops kept of one recording: ten minutes of one face, 188 MB.
 pub const MOST_CROPS: usize = 15_000;
@@ -52,7 +52,7 @@ pub struct Gatherer {
     hearing: Hearing,
     grid: Grid,
     epoch: Epoch,
-    previous: Option<(Arc<dyn Picture>, Vec<TrackedFace>)>,
+    previous: Option<(Arc<dyn Picture>, TrackedFaces)>,
     lanes: BTreeMap<TrackId, Lane>,
     /// Crops that may still be cut.
     room: usize,

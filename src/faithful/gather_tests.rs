@@ -9,6 +9,7 @@ use crate::core::time::FrameRef;
 use crate::stages::features::audio_line::{AudioLine, Spectrum};
 use crate::stages::features::mfcc::Mfcc;
 use crate::stages::score::model::{FaceFeatures, FaceJob, FaceState, HeadJob, HeadResult};
+use crate::stages::track::TrackedFace;
 
 /// Says speaking where the crop's middle is bright; its face encoder lags two ticks.
 struct Bright(ModelShape);
@@ -75,7 +76,7 @@ fn frame(seq: u64, tracks: &[u32], ended: &[u32]) -> ScoreInput {
         faces: tracks.iter().map(face).collect(),
         ended: ended.iter().map(|id| TrackId(*id)).collect(),
     };
-    ScoreInput::Frame(Box::new((Frame { id, span: None, picture }, tracked)))
+    ScoreInput::Frame((Frame { id, span: None, picture }, tracked))
 }
 
 /// A tenth of a second of sound.

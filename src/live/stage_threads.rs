@@ -127,6 +127,7 @@ fn follow(
     let beat = shared.status.beat("track");
     let mut fault = Point::of("track");
     let ordinary = shared.setting.plan.stride;
+    let mut followed = Vec::new();
     loop {
         let frame = match frames.recv_timeout(LOOK_EVERY) {
             Ok(frame) => frame,
@@ -135,10 +136,11 @@ fn follow(
         };
         fault.pass();
         look.set_stride(shared.load.spending().stride(ordinary));
-        for looked in look.push(frame)? {
+        look.push(frame, &mut followed)?;
+        for looked in followed.drain(..) {
             let late = shared.clock.now() - looked.0.id.pts;
             shared.latency.add("track", late);
-            if to.send(ScoreInput::Frame(Box::new(looked))).is_err() {
+            if to.send(ScoreInput::Frame(looked)).is_err() {
                 return Ok(look.people());
             }
         }
@@ -148,7 +150,7 @@ fn follow(
         }
     }
     for looked in look.finish()? {
-        if to.send(ScoreInput::Frame(Box::new(looked))).is_err() {
+        if to.send(ScoreInput::Frame(looked)).is_err() {
             break;
         }
     }

@@ -19,7 +19,7 @@ use crate::stages::score::hearing::Hearing;
 use crate::stages::score::judge::Window;
 use crate::stages::score::model::ModelFault;
 use crate::stages::score::scorer::{Scorer, ScorerSettings};
-use crate::stages::track::{TrackedFace, TrackedFrame};
+use crate::stages::track::{TrackedFace, TrackedFaces, TrackedFrame};
 
 /// A picture's width and height.
 const SIZE: (usize, usize) = (640, 360);
@@ -71,7 +71,7 @@ impl Picture for Pattern {
 }
 
 /// `count` faces in a grid that fills the picture, moved a little from picture to picture.
-fn faces(count: usize, seq: usize) -> Vec<TrackedFace> {
+fn faces(count: usize, seq: usize) -> TrackedFaces {
     let (width, height) = (SIZE.0 as f32, SIZE.1 as f32);
     let columns = (count as f32 * width / height).sqrt().ceil().max(1.0);
     let rows = (count as f32 / columns).ceil().max(1.0);

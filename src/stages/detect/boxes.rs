@@ -16,6 +16,8 @@ pub const STRIDES_PX: [u32; 3] = [8, 16, 32];
 
 /// Candidates that survive into the removal of overlaps: bounds its time on garbage.
 const MOST_CANDIDATES: usize = 2000;
+/// Cells that usually pass: some ten for each face.
+const USUAL_CANDIDATES: usize = 64;
 
 /// YuNet's tensors for one grid of cells, row by row.
 #[derive(Clone, Copy, Debug)]
@@ -105,7 +107,7 @@ impl Default for Thresholds {
 /// The faces in `outputs`, strongest first. `scale` is the tensor's picture over the source
 /// picture ([`super::input::DetectorInput::scale`]): boxes are divided by it.
 pub fn decode(outputs: &[StrideOutputs<'_>], scale: f32, thresholds: Thresholds) -> Vec<FaceBox> {
-    let mut candidates = Vec::new();
+    let mut candidates = Vec::with_capacity(USUAL_CANDIDATES);
     for grid in outputs {
         grid.candidates(thresholds.confidence, &mut candidates);
     }

@@ -76,14 +76,13 @@ impl Look {
         self.tracker.people()
     }
 
-    /// Takes the next frame, gives those that are done.
+    /// Takes the next frame, appends those that are done to `out`.
     ///
     /// # Errors
     /// Where the detector fails.
-    pub fn push(&mut self, frame: Frame) -> Result<Vec<Looked>, DetectError> {
-        let mut out = Vec::new();
+    pub fn push(&mut self, frame: Frame, out: &mut Vec<Looked>) -> Result<(), DetectError> {
         if frame.id.epoch != self.epoch {
-            out = self.finish_epoch()?;
+            out.extend(self.finish_epoch()?);
             self.plan = DetectPlan::new(self.settings);
             self.cuts = CutDetector::new();
             self.epoch = frame.id.epoch;
@@ -95,12 +94,12 @@ impl Look {
         let seen = searches.this.map(|search| self.search(&frame, search)).transpose()?;
         let this = HeldBack { frame, seen, cut };
         if self.prompt {
-            self.track(Some(this), &mut out);
+            self.track(Some(this), out);
         } else {
             let before = self.held.replace(this);
-            self.track(before, &mut out);
+            self.track(before, out);
         }
-        Ok(out)
+        Ok(())
     }
 
     /// The stream has ended; gives everything that is still held.

@@ -22,6 +22,7 @@ pub mod upsample;
 use std::fmt;
 use std::str::FromStr;
 
+use multiversion::multiversion;
 pub use raw::{gate_activity, raw_against, raw_map, raw_map_by_lot};
 
 /// Which channels count, and for how much.
@@ -151,13 +152,16 @@ impl<'a> FeatureMap<'a> {
 }
 
 /// The largest finite value. Eight running maxima, as one alone could not be vectorised.
+#[multiversion(targets("x86_64+avx2", "aarch64+neon"))]
 fn peak(values: &[f32]) -> Option<f32> {
+    // Larger than what came before, or than −∞, is neither NaN nor −∞.
+    let larger = |v: f32, most: f32| if v > most && v < f32::INFINITY { v } else { most };
+    let (chunks, rest) = values.as_chunks::<8>();
     let mut lanes = [f32::NEG_INFINITY; 8];
-    for chunk in values.chunks(lanes.len()) {
-        for (lane, v) in lanes.iter_mut().zip(chunk) {
-            *lane = if v.is_finite() && *v > *lane { *v } else { *lane };
-        }
+    for chunk in chunks {
+        lanes = std::array::from_fn(|k| larger(chunk[k], lanes[k]));
     }
+    lanes[0] = rest.iter().fold(lanes[0], |most, v| larger(*v, most));
     lanes.into_iter().filter(|v| v.is_finite()).reduce(f32::max)
 }
 

@@ -43,10 +43,8 @@ pub enum Chroma<'a> {
 pub struct Ink {
     width: usize,
     height: usize,
-    luma: Vec<u8>,
-    blue: Vec<u8>,
-    red: Vec<u8>,
-    alpha: Vec<u8>,
+    /// Luma, blue and red difference, and alpha, a plane each.
+    samples: Vec<u8>,
 }
 
 impl Ink {
@@ -62,10 +60,8 @@ impl Ink {
         (self.width, self.height) = (sprite.place.w as usize, sprite.place.h as usize);
         let mixer = Mixer::new(colour);
         let pixels = self.width * self.height;
-        for plane in [&mut self.luma, &mut self.blue, &mut self.red, &mut self.alpha] {
-            plane.clear();
-            plane.resize(pixels, 0);
-        }
+        self.samples.clear();
+        self.samples.resize(4 * pixels, 0);
         match &sprite.paint {
             Paint::Pixels(pixels) => {
                 let seen = pixels.as_chunks().0.iter().map(|pixel| mixer.mix(*pixel));
@@ -74,8 +70,7 @@ impl Ink {
             Paint::Strip(strip) => {
                 let width = self.width;
                 strip.fills(|[x1, y1, x2, y2], colour| {
-                    let planes = [&mut self.luma, &mut self.blue, &mut self.red, &mut self.alpha];
-                    for (plane, sample) in planes.into_iter().zip(mixer.mix(colour)) {
+                    for (plane, sample) in self.planes_mut().into_iter().zip(mixer.mix(colour)) {
                         for row in plane.chunks_exact_mut(width).take(y2).skip(y1) {
                             row[x1..x2].fill(sample);
                         }
@@ -91,16 +86,29 @@ impl Ink {
 
     /// Becomes these pixels: Y, Cb, Cr, A each.
     fn put(&mut self, pixels: impl Iterator<Item = [u8; 4]>) {
-        let colour = self.blue.iter_mut().zip(&mut self.red);
-        let to = self.luma.iter_mut().zip(colour).zip(&mut self.alpha);
-        for (((y, (u, v)), a), seen) in to.zip(pixels) {
+        let [luma, blue, red, alpha] = self.planes_mut();
+        let to = luma.iter_mut().zip(blue).zip(red).zip(alpha);
+        for ((((y, u), v), a), seen) in to.zip(pixels) {
             [*y, *u, *v, *a] = seen;
         }
     }
 
+    fn planes_mut(&mut self) -> [&mut [u8]; 4] {
+        let (luma, rest) = self.samples.split_at_mut(self.width * self.height);
+        let (blue, rest) = rest.split_at_mut(luma.len());
+        let (red, alpha) = rest.split_at_mut(luma.len());
+        [luma, blue, red, alpha]
+    }
+
+    /// Luma, blue and red difference, and alpha.
+    fn planes(&self) -> [&[u8]; 4] {
+        let plane = self.width * self.height;
+        [0, 1, 2, 3].map(|n| &self.samples[n * plane..][..plane])
+    }
+
     /// Memory held, in bytes.
     pub fn byte_size(&self) -> usize {
-        4 * self.alpha.len()
+        self.samples.len()
     }
 }
 
@@ -153,7 +161,8 @@ pub fn luma(plane: &mut PlaneMut<'_>, ink: &Ink, place: Place) {
     let (x, y) = (place.x.unsigned_abs() as usize, place.y.unsigned_abs() as usize);
     plane.fetch(y..y + ink.height, x..x + ink.width);
     let rows = plane.data.chunks_mut(plane.stride).skip(y);
-    let inks = ink.luma.chunks_exact(ink.width).zip(ink.alpha.chunks_exact(ink.width));
+    let [samples, _, _, alpha] = ink.planes().map(|plane| plane.chunks_exact(ink.width.max(1)));
+    let inks = samples.zip(alpha);
     for (row, (ink, alpha)) in rows.zip(inks) {
         lay(row.get_mut(x..).unwrap_or_default(), ink, alpha);
     }
@@ -187,6 +196,7 @@ pub fn chroma(
     if ink.width == 0 || ink.height == 0 {
         return;
     }
+    let [_, blues, reds, alphas] = ink.planes();
     let columns = x / 2..end_x.div_ceil(2);
     // The last column of a picture with an odd width stands for itself alone.
     let pairs = Pairs { starts_odd: x % 2 == 1, ends_alone: end_x == size.0 && size.0 % 2 == 1 };
@@ -205,9 +215,9 @@ pub fn chroma(
         for line in [2 * row, (2 * row + 1).min(size.1 - 1)] {
             if (y..end_y).contains(&line) {
                 let at = (line - y) * ink.width..(line - y + 1) * ink.width;
-                pairs.add(&ink.blue[at.clone()], &mut sums.blue);
-                pairs.add(&ink.red[at.clone()], &mut sums.red);
-                pairs.add(&ink.alpha[at], &mut sums.alpha);
+                pairs.add(&blues[at.clone()], &mut sums.blue);
+                pairs.add(&reds[at.clone()], &mut sums.red);
+                pairs.add(&alphas[at], &mut sums.alpha);
             }
         }
         match planes {

@@ -23,7 +23,7 @@ fn colours_are_those_of_the_standards() {
     // Rec. ITU-R BT.601 and BT.709: red, green, blue and white at full strength.
     let samples = |bgra: [u8; 4], colour| {
         let ink = Ink::new(&plain(1, 1, bgra), colour);
-        [ink.luma[0], ink.blue[0], ink.red[0], ink.alpha[0]]
+        ink.planes().map(|plane| plane[0])
     };
     assert_eq!(samples([0, 0, 255, 255], LIMITED), [81, 90, 240, 255]);
     assert_eq!(samples([0, 255, 0, 255], LIMITED), [145, 54, 34, 255]);
@@ -66,7 +66,7 @@ fn slow(
             && y < ink.height
         {
             seen += f32::from(channel[y * ink.width + x]) / 4.0;
-            alpha += f32::from(ink.alpha[y * ink.width + x]) / 4.0;
+            alpha += f32::from(ink.planes()[3][y * ink.width + x]) / 4.0;
         }
     }
     seen + f32::from(under) * (255.0 - alpha) / 255.0
@@ -106,7 +106,7 @@ proptest! {
         for at in 0..rows * columns {
             let (column, row) = (at % columns, at / columns);
             let place_in = row * stride + column * step + (step - 1);
-            let wanted = slow(before[place_in], &ink, &ink.red, place, (column, row), (width, height));
+            let wanted = slow(before[place_in], &ink, ink.planes()[2], place, (column, row), (width, height));
             let got = f32::from(blended[place_in]);
             prop_assert!((got - wanted).abs() <= 2.0, "{column}, {row}: {got} for {wanted}");
         }

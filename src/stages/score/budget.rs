@@ -95,7 +95,7 @@ const UNKNOWN_RATE: Option<Rate> = Rate::new(60, 1);
 /// precision on the labelled composites.
 pub const DEFAULT_BUDGET_MIB: usize = 264;
 /// Ticks at once in which a recording is scored at least, where its pictures leave room for the
-/// package's lookahead.
+/// package's lookahead; and the most for a head that reads its past again.
 const LEAST_HOP: usize = 25;
 /// Frames beyond the sum: those in the stages' own hands and on the edges.
 const MARGIN_FRAMES: usize = 12;
@@ -106,9 +106,18 @@ const LIVE_MARGIN: Span = Span::from_ms(60);
 /// Frames without their pictures that may wait for sound where nothing is held.
 const UNHELD_WAITING: usize = 4_096;
 /// Lookaheads tried, with the least hop and the chunk, from the best to the least that is worth having.
-/// The head goes through its lookahead again with every hop: a longer one spares it most of its work.
-const STEPS: [(usize, usize, usize); 7] =
-    [(100, 25, 12), (75, 25, 12), (50, 25, 12), (35, 12, 6), (25, 10, 6), (18, 6, 6), (12, 5, 5)];
+/// The head goes through its lookahead again with every hop: a longer one spares it most of its work,
+/// where the third and fourth second of lookahead change next to nothing.
+const STEPS: [(usize, usize, usize); 8] = [
+    (100, 50, 12),
+    (75, 50, 12),
+    (50, 50, 12),
+    (50, 25, 12),
+    (35, 12, 6),
+    (25, 10, 6),
+    (18, 6, 6),
+    (12, 5, 5),
+];
 
 impl Schedule {
     /// The best schedule for pictures of `picture_bytes` at `rate` within `budget_bytes`.
@@ -129,9 +138,10 @@ impl Schedule {
         let first = (reach.wanted_lookahead, hop.min(LEAST_HOP), face_chunk);
         for (lookahead, least_hop, chunk) in std::iter::once(first).chain(STEPS) {
             // Never further ahead or in longer strides than was asked for.
-            if lookahead > reach.wanted_lookahead || least_hop > hop {
+            if lookahead > reach.wanted_lookahead {
                 continue;
             }
+            let least_hop = least_hop.min(hop);
             let face_chunk = chunk.min(face_chunk);
             let face = LAG_TICKS + 1 + face_chunk + reach.face_delay_ticks;
             let lag = face.max(reach.sound_ticks) + lookahead + reach.decision_ticks + 2;
@@ -235,6 +245,20 @@ mod tests {
             assert!((44..=45).contains(&hop(45)));
             assert_eq!(hop(110), 100);
         }
+    }
+
+    #[test]
+    fn a_long_hop_comes_before_the_third_second_of_lookahead() {
+        let policy = Policy::default();
+        let reach = Reach { wanted_lookahead: 150, ..REACH };
+        let window = |frames| Schedule::within(frames, 1, Rate::new(25, 1), &policy, reach).window;
+        let found: Vec<_> = (100..500).map(window).collect();
+        for (lookahead, least) in [(150, 25), (100, 50), (75, 50), (50, 25)] {
+            let with = found.iter().filter(|window| window.lookahead == lookahead);
+            assert_eq!(with.map(|window| window.hop).min(), Some(least), "{lookahead}");
+        }
+        // Room that is there is used for what was asked for in the end.
+        assert_eq!(found.last(), Some(&Window { hop: 100, lookahead: 150 }));
     }
 
     #[test]

@@ -188,10 +188,12 @@ impl Lane {
         if real + rest == 0 {
             return None;
         }
-        let mut crops: Vec<u8> = self.crops.drain(..real * self.crop_len).collect();
+        let mut crops = Vec::with_capacity((real + rest) * self.crop_len);
+        crops.extend(self.crops.drain(..real * self.crop_len));
         crops.resize((real + rest) * self.crop_len, 0);
         self.flush -= rest;
-        let valid = [vec![1.0; real], vec![0.0; rest]].concat();
+        let mut valid = vec![1.0; real + rest];
+        valid[real..].fill(0.0);
         let contributions = mode.needs_effects();
         Some(FaceJob { state: self.state.take()?, crops, valid, contributions })
     }

@@ -19,7 +19,7 @@ use crate::core::time::{Epoch, Span, Tick};
 use crate::stages::explain::Mode;
 use crate::stages::explain::scale::ScaleRule;
 use crate::stages::sync::grid::Grid;
-use crate::stages::track::{TrackedFace, TrackedFrame};
+use crate::stages::track::{TrackedFace, TrackedFaces, TrackedFrame};
 
 /// How the scorer works.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +71,7 @@ pub struct Scorer {
     has_sound: bool,
     grid: Grid,
     epoch: Epoch,
-    previous: Option<(Arc<dyn Picture>, Vec<TrackedFace>)>,
+    previous: Option<(Arc<dyn Picture>, TrackedFaces)>,
     /// No track can start before this tick any more.
     at: Tick,
     open: BTreeMap<TrackId, Open>,
@@ -281,14 +281,15 @@ impl Scorer {
     }
 
     fn take_encoded(&mut self) -> Result<bool, ModelFault> {
-        let mut took = false;
-        for mut one in std::mem::take(&mut self.under_way) {
+        let (mut at, mut took) = (0, false);
+        while let Some(one) = self.under_way.get_mut(at) {
             match one.encoding.poll() {
                 Some(features) => {
                     took = true;
-                    self.put(one.tracks, features?)?;
+                    let tracks = self.under_way.remove(at).tracks;
+                    self.put(tracks, features?)?;
                 }
-                None => self.under_way.push(one),
+                None => at += 1,
             }
         }
         Ok(took)

@@ -14,9 +14,13 @@ use crate::stages::detect::look::Looked;
 use crate::stages::source::SoundBlock;
 
 /// What reaches the scorer.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most are Frame, and that lies here to need no memory"
+)]
 pub enum ScoreInput {
     /// The next frame.
-    Frame(Box<Looked>),
+    Frame(Looked),
     /// No more frames come.
     FramesEnd,
     /// The next stretch of sound.
@@ -70,7 +74,7 @@ impl Scoring<'_> {
     fn take(&mut self, input: ScoreInput) {
         match input {
             ScoreInput::Frame(looked) => {
-                let (frame, tracked) = *looked;
+                let (frame, tracked) = looked;
                 self.newest = Tick::nearest(frame.id.pts);
                 self.scorer.push(&frame, &tracked);
                 self.join.push(tracked);

@@ -167,7 +167,7 @@ fn frame(seq: u64) -> ScoreInput {
     let there = [(1, 0..FRAMES), (2, 0..40), (3, 30..FRAMES)];
     let seen = there.iter().filter(|(_, when)| when.contains(&seq)).map(|&(track, _)| track);
     let ended = if seq == 40 { vec![TrackId(2)] } else { Vec::new() };
-    ScoreInput::Frame(Box::new(showing(seq, seen, ended)))
+    ScoreInput::Frame(showing(seq, seen, ended))
 }
 
 /// A frame of a brightness of its own with these tracks on it.

@@ -19,4 +19,4 @@ mod tests;
 mod tracker;
 
 pub use policy::{Lag, LagBound, Policy};
-pub use tracker::{TrackedFace, TrackedFrame, Tracker};
+pub use tracker::{TrackedFace, TrackedFaces, TrackedFrame, Tracker};

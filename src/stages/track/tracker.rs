@@ -6,6 +6,8 @@
 
 use std::collections::VecDeque;
 
+use smallvec::SmallVec;
+
 use crate::core::evidence::TrackId;
 use crate::core::geometry::{FaceBox, Landmarks, Rect};
 use crate::core::time::{Epoch, FrameRef, Pts};
@@ -27,13 +29,16 @@ pub struct TrackedFace {
     pub detected: bool,
 }
 
+/// The faces of a frame; as many as usual frames have need no memory of their own.
+pub type TrackedFaces = SmallVec<[TrackedFace; 4]>;
+
 /// A source frame with its tracked faces.
 #[derive(Clone, PartialEq, Debug)]
 pub struct TrackedFrame {
     /// Which frame.
     pub frame: FrameRef,
     /// Its faces, by track number.
-    pub faces: Vec<TrackedFace>,
+    pub faces: TrackedFaces,
     /// The tracks that had their last box in the frame before this one; none of them comes back.
     /// A track that lasts to the very end of the stream is ended by that, and is not named here.
     pub ended: Vec<TrackId>,
@@ -127,8 +132,7 @@ impl Tracker {
         }
         self.epoch = Some(frame.epoch);
         let ended = std::mem::take(&mut self.ended_before_next);
-        let faces = Vec::with_capacity(self.tracks.len());
-        self.held.push_back(TrackedFrame { frame, faces, ended });
+        self.held.push_back(TrackedFrame { frame, faces: TrackedFaces::new(), ended });
         self.end_the_lost(at, frame.pts);
         if let Some(seen) = seen {
             let seen: Vec<FaceBox> = seen.iter().copied().filter(sane).collect();
