@@ -99,7 +99,7 @@ fn detection(
 /// A picture, with as many in a call as in files.
 fn face(graphs: &mut SpeakerGraphs) -> Result<f64, RunError> {
     let shape = graphs.shape().clone();
-    let ticks = Stride::FILE.suiting(&shape.face_states, shape.past_ticks).face_chunk;
+    let ticks = Stride::FILE.suiting(&shape.face_states).face_chunk;
     let mut state: Option<FaceState> = Some(shape.fresh_face_state());
     let call = timed(|| {
         let state_in = state.take().unwrap_or_else(|| shape.fresh_face_state());

@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn lookahead_is_a_word_or_ticks() {
         let package = Lookahead { file: 50, live: 9 };
-        for (text, ticks, hop) in [("file", 50, 100), ("live", 9, 5), ("22", 22, 5), ("0", 0, 5)] {
+        for (text, ticks, hop) in [("file", 50, 25), ("live", 9, 5), ("22", 22, 5), ("0", 0, 5)] {
             let choice: LookaheadChoice = text.parse().expect(text);
             assert_eq!((choice.ticks(package), choice.stride().hop), (ticks, hop), "{text}");
         }

@@ -271,10 +271,7 @@ pub fn setting(
         sound_ticks: manifest.audio.reach_ticks + CHUNK_TICKS as usize,
         decision_ticks: rule.lookahead_ticks() as usize + 1,
         wanted_lookahead: pipeline.lookahead.ticks(manifest.lookahead_ticks),
-        stride: pipeline
-            .lookahead
-            .stride()
-            .suiting(&manifest.face.state_sizes(), manifest.head.past_ticks),
+        stride: pipeline.lookahead.stride().suiting(&manifest.face.state_sizes()),
     };
     let schedule = match &pipeline.film {
         Some(_) => Schedule::within(

@@ -36,25 +36,20 @@ pub struct Stride {
 
 impl Stride {
     /// For recordings.
-    pub const FILE: Self = Self { hop: 100, face_chunk: 12 };
+    pub const FILE: Self = Self { hop: 25, face_chunk: 12 };
     /// For what is watched as it happens.
     pub const LIVE: Self = Self { hop: 5, face_chunk: 5 };
 
-    /// No more at once than suits a package with this reach back.
-    ///
-    /// A face encoder whose states are `face_states` values each: the layers of one that remembers
-    /// much do not fit a core's caches with twelve ticks, beside another encoder at work. Light-ASD
-    /// takes 5 % more with twelve than with six, which is what copies of its states cost with three. A
-    /// small one takes the same with either.
-    ///
-    /// A head that reads `past_ticks` again with every hop was trained on windows of such a length and
-    /// is worse on longer ones; one that carries a state instead takes any.
+    /// No more at once than suits a face encoder whose states are `face_states` values each. The
+    /// layers of one that remembers much do not fit a core's caches with twelve ticks, beside another
+    /// encoder at work: Light-ASD takes 5 % more with twelve than with six, which is what copies of
+    /// its states cost with three. A small one takes the same with either.
     #[must_use]
-    pub fn suiting(self, face_states: &[usize], past_ticks: usize) -> Self {
+    pub fn suiting(self, face_states: &[usize]) -> Self {
         let large = face_states.iter().sum::<usize>() > MUCH_STATE;
         Self {
-            hop: if past_ticks > 0 { self.hop.min(LEAST_HOP) } else { self.hop },
             face_chunk: if large { self.face_chunk.min(LARGE_CHUNK) } else { self.face_chunk },
+            ..self
         }
     }
 }
@@ -94,9 +89,6 @@ const UNKNOWN_RATE: Option<Rate> = Rate::new(60, 1);
 /// such a recording twice costs a tenth of its time; the second of lookahead less, .009 of average
 /// precision on the labelled composites.
 pub const DEFAULT_BUDGET_MIB: usize = 264;
-/// Ticks at once in which a recording is scored at least, where its pictures leave room for the
-/// package's lookahead; and the most for a head that reads its past again.
-const LEAST_HOP: usize = 25;
 /// Frames beyond the sum: those in the stages' own hands and on the edges.
 const MARGIN_FRAMES: usize = 12;
 /// The same in media time.
@@ -105,19 +97,9 @@ const MARGIN_SPAN: Span = Span::from_ms(500);
 const LIVE_MARGIN: Span = Span::from_ms(60);
 /// Frames without their pictures that may wait for sound where nothing is held.
 const UNHELD_WAITING: usize = 4_096;
-/// Lookaheads tried, with the least hop and the chunk, from the best to the least that is worth having.
-/// The head goes through its lookahead again with every hop: a longer one spares it most of its work,
-/// where the third and fourth second of lookahead change next to nothing.
-const STEPS: [(usize, usize, usize); 8] = [
-    (100, 50, 12),
-    (75, 50, 12),
-    (50, 50, 12),
-    (50, 25, 12),
-    (35, 12, 6),
-    (25, 10, 6),
-    (18, 6, 6),
-    (12, 5, 5),
-];
+/// Lookaheads tried, with hop and chunk, from the best to the least that is worth having.
+const STEPS: [(usize, usize, usize); 7] =
+    [(100, 25, 12), (75, 25, 12), (50, 25, 12), (35, 12, 6), (25, 10, 6), (18, 6, 6), (12, 5, 5)];
 
 impl Schedule {
     /// The best schedule for pictures of `picture_bytes` at `rate` within `budget_bytes`.
@@ -132,34 +114,33 @@ impl Schedule {
         let tracker = policy.max_lag();
         let in_tracker =
             Rate::new((rate * 1_000.0) as u32, 1_000).map_or(tracker.cap, |r| tracker.frames_at(r));
-        let frames = |ticks: usize| (ticks as f64 * rate / Tick::PER_SECOND as f64).ceil() as usize;
-        let most = budget_bytes / picture_bytes.max(1);
         let Stride { hop, face_chunk } = reach.stride;
-        let first = (reach.wanted_lookahead, hop.min(LEAST_HOP), face_chunk);
-        for (lookahead, least_hop, chunk) in std::iter::once(first).chain(STEPS) {
+        let first = (reach.wanted_lookahead, hop, face_chunk);
+        for (lookahead, hop, face_chunk) in std::iter::once(first).chain(STEPS) {
             // Never further ahead or in longer strides than was asked for.
-            if lookahead > reach.wanted_lookahead {
+            if lookahead > reach.wanted_lookahead || hop > reach.stride.hop {
                 continue;
             }
-            let least_hop = least_hop.min(hop);
-            let face_chunk = chunk.min(face_chunk);
+            let face_chunk = face_chunk.min(reach.stride.face_chunk);
             let face = LAG_TICKS + 1 + face_chunk + reach.face_delay_ticks;
-            let lag = face.max(reach.sound_ticks) + lookahead + reach.decision_ticks + 2;
-            let fixed = in_tracker + 2 + MARGIN_FRAMES;
-            let Some(room) = most.checked_sub(frames(lag + least_hop) + fixed) else { continue };
-            // First the next hop may be begun while the last is encoded, then hops may be longer.
-            let next = room.min(frames(least_hop));
-            let longer = ((room - next) as f64 * Tick::PER_SECOND as f64 / rate) as usize;
-            let hop = least_hop.saturating_add(longer).min(hop);
-            let held = frames(lag + hop) + fixed + next;
-            let span = Span::from_ns(Tick::SPAN.ns() * i64::try_from(lag + hop).unwrap_or(0));
-            return Self {
-                window: Window { hop, lookahead },
-                face_chunk,
-                frames_held: Some(held),
-                span_held: span + tracker.span + MARGIN_SPAN,
-                give_up_at: held.saturating_sub(in_tracker + 4),
-            };
+            let ticks = face.max(reach.sound_ticks) + hop + lookahead + reach.decision_ticks + 2;
+            let frames = (ticks as f64 * rate / Tick::PER_SECOND as f64).ceil() as usize;
+            let held = frames + in_tracker + 2 + MARGIN_FRAMES;
+            let fits = |frames: usize| frames.saturating_mul(picture_bytes) <= budget_bytes;
+            if fits(held) {
+                // With room for a hop more the next one is worked on while the last is encoded.
+                let hop_frames = (hop as f64 * rate / Tick::PER_SECOND as f64).ceil() as usize;
+                let held = if fits(held + hop_frames) { held + hop_frames } else { held };
+                let window = Window { hop, lookahead };
+                let span = Span::from_ns(Tick::SPAN.ns() * i64::try_from(ticks).unwrap_or(0));
+                return Self {
+                    window,
+                    face_chunk,
+                    frames_held: Some(held),
+                    span_held: span + tracker.span + MARGIN_SPAN,
+                    give_up_at: held.saturating_sub(in_tracker + 4),
+                };
+            }
         }
         Self::two_passes(reach.wanted_lookahead, reach.stride)
     }
@@ -219,7 +200,7 @@ mod tests {
         let budget = DEFAULT_BUDGET_MIB << 20;
         let plan = |bytes| Schedule::within(budget, bytes, Rate::new(25, 1), &policy, REACH);
         let small = plan(640 * 360 * 3 / 2);
-        assert_eq!(small.window, Window { hop: 100, lookahead: 50 });
+        assert_eq!(small.window.lookahead, 50);
         assert!(small.frames_held.is_some_and(|f| f >= 50 + 25 + 30));
         let hd = plan(1920 * 1080 * 3 / 2);
         assert!(hd.frames_held.is_some_and(|f| f * 1920 * 1080 * 3 / 2 <= budget));
@@ -229,50 +210,11 @@ mod tests {
     }
 
     #[test]
-    fn hops_are_as_long_as_pictures_leave_room_for() {
-        let policy = Policy::default();
-        for fps in [15, 25, 30, 60] {
-            let window = |frames| {
-                let plan = Schedule::within(frames, 1, Rate::new(fps, 1), &policy, REACH);
-                assert!(plan.frames_held.is_none_or(|held| held <= frames), "{frames} at {fps}");
-                plan.window
-            };
-            let enough = (1..400).find(|n| window(*n) == Window { hop: 25, lookahead: 50 });
-            let enough = enough.expect("room for the whole lookahead");
-            let hop = |ticks: u32| window(enough + (ticks * fps).div_ceil(25) as usize).hop;
-            // Room for the next hop comes first.
-            assert_eq!(hop(25), 25);
-            assert!((44..=45).contains(&hop(45)));
-            assert_eq!(hop(110), 100);
-        }
-    }
-
-    #[test]
-    fn a_long_hop_comes_before_the_third_second_of_lookahead() {
-        let policy = Policy::default();
-        let reach = Reach { wanted_lookahead: 150, ..REACH };
-        let window = |frames| Schedule::within(frames, 1, Rate::new(25, 1), &policy, reach).window;
-        let found: Vec<_> = (100..500).map(window).collect();
-        for (lookahead, least) in [(150, 25), (100, 50), (75, 50), (50, 25)] {
-            let with = found.iter().filter(|window| window.lookahead == lookahead);
-            assert_eq!(with.map(|window| window.hop).min(), Some(least), "{lookahead}");
-        }
-        // Room that is there is used for what was asked for in the end.
-        assert_eq!(found.last(), Some(&Window { hop: 100, lookahead: 150 }));
-    }
-
-    #[test]
     fn a_large_encoder_takes_fewer_ticks_at_once() {
         let light_asd = [4, 32 * 3 * 3136, 32 * 4 * 3136, 64 * 7 * 784, 128 * 7 * 196];
-        assert_eq!(Stride::FILE.suiting(&light_asd, 0).face_chunk, 6);
-        assert_eq!(Stride::FILE.suiting(&[4, 10_000], 0), Stride::FILE);
-        assert_eq!(Stride::LIVE.suiting(&light_asd, 0), Stride::LIVE);
-    }
-
-    #[test]
-    fn a_head_that_reads_its_past_again_keeps_to_the_windows_it_was_trained_on() {
-        assert_eq!(Stride::FILE.suiting(&[4], 100).hop, LEAST_HOP);
-        assert_eq!(Stride::LIVE.suiting(&[4], 100), Stride::LIVE);
+        assert_eq!(Stride::FILE.suiting(&light_asd).face_chunk, 6);
+        assert_eq!(Stride::FILE.suiting(&[4, 10_000]), Stride::FILE);
+        assert_eq!(Stride::LIVE.suiting(&light_asd), Stride::LIVE);
     }
 
     #[test]
