@@ -6,10 +6,11 @@ with its own transcode and its own bare graphs, and what is told are medians ove
 """
 
 import argparse
+import copy
 import json
 import statistics
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,17 +22,6 @@ FACES = (4, 12)
 SECONDS = 20
 # The left person of the demo's clip, as benches/curves takes them.
 FACE = "iw/2:ih/2:0:ih/6"
-
-
-def bench(options: argparse.Namespace, clip: Path) -> dict:
-    """The clip's figures, measured once."""
-    command = [str(options.binary), "bench", str(clip), "--json", "--repeat", "1"]
-    for name in options.package:
-        command += ["--package", name]
-    if options.detector:
-        command += ["--detector", options.detector]
-    answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=ROOT, text=True)
-    return json.loads(answer.stdout)
 
 
 def pair(few: dict, many: dict) -> list[dict]:
@@ -59,15 +49,19 @@ def pair(few: dict, many: dict) -> list[dict]:
     return figures
 
 
-def measure(options: argparse.Namespace) -> list[dict]:
-    """The medians of `options.repeat` pairs for each package."""
+def measure(
+    options: argparse.Namespace, bench: Callable[[argparse.Namespace, Path], dict]
+) -> list[dict]:
+    """The medians of `options.repeat` pairs for each package; `bench` gives a clip's figures."""
+    once = copy.copy(options)
+    once.repeat = 1
     folder = ROOT / "target/tables/further"
     folder.mkdir(parents=True, exist_ok=True)
     demo = ROOT / "demo/sample.mp4"
     walls = [clips.faces(demo, folder, count, FACE, SECONDS) for count in FACES]
     pairs = []
     for _ in range(options.repeat):
-        pairs.append(pair(*[bench(options, wall) for wall in walls]))
+        pairs.append(pair(*[bench(once, wall) for wall in walls]))
         print(json.dumps(pairs[-1]), file=sys.stderr, flush=True)
     rows = []
     for figures in zip(*pairs):

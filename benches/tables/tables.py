@@ -175,7 +175,7 @@ FURTHER_STAGES = [
 
 def further_face(options: argparse.Namespace) -> str:
     """What a further face costs, by package."""
-    rows = further.measure(options)
+    rows = further.measure(options, bench)
     text = signed(
         f"; {further.FACES[1]} faces against {further.FACES[0]}, 1280×720, medians of {options.repeat} pairs"
     )

@@ -76,9 +76,13 @@ fn side((old_from, old_to): (f32, f32), (from, to): (f32, f32)) -> (f32, f32) {
     let (old_length, length) = (old_to - old_from, to - from);
     let moved = (from + to - old_from - old_to) / 2.0;
     // What is no number is near nothing: the drawing finds it and leaves the box out.
-    let near = |off: f32, share: f32, least_px: f32| off.abs() <= (length * share).max(least_px);
+    let near = |off: f32, share: f32, least_px: f32| {
+        off.is_finite() && off.abs() <= (length * share).max(least_px)
+    };
     if old_length < 1.0 || !near(length - old_length, SIZE_MARGIN, 2.0) {
-        (from.round(), to.round().max(from.round() + 1.0))
+        let (from, to) = (from.round(), to.round());
+        // Not `max`, which would make a place of what is no number.
+        (from, if to < from + 1.0 { from + 1.0 } else { to })
     } else if near(moved, PLACE_MARGIN, 1.0) {
         (old_from, old_to)
     } else {
@@ -126,9 +130,11 @@ mod tests {
         let good = Rect::new(10.0, 10.0, 60.0, 60.0);
         calm.rect(good);
         for bad in [f32::NAN, f32::INFINITY] {
-            let rect = calm.rect(Rect::new(bad, 10.0, 60.0, 60.0));
-            assert!(!rect.x1.is_finite() || !rect.x2.is_finite(), "{rect:?}");
-            assert_eq!(calm.rect(good), good);
+            for (x1, x2) in [(bad, 60.0), (10.0, bad), (bad, bad)] {
+                let rect = calm.rect(Rect::new(x1, 10.0, x2, 60.0));
+                assert!(!rect.x1.is_finite() || !rect.x2.is_finite(), "{rect:?}");
+                assert_eq!(calm.rect(good), good);
+            }
         }
     }
 
