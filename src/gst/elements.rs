@@ -65,10 +65,11 @@ pub fn chain(bin: &impl IsA<gst::Bin>, elements: &[&gst::Element]) -> Result<(),
     Ok(())
 }
 
-/// How many elements inside `bin` bring pictures to another format, size or memory right now: each
-/// of them touches every pixel. Does not see a turn by half, which changes none of these.
+/// How many elements inside `bin` bring pictures to another format, size, memory or side right now:
+/// each of them touches every pixel.
 pub fn conversions(bin: &impl IsA<gst::Bin>) -> usize {
     let caps = |element: &gst::Element, pad| element.static_pad(pad)?.current_caps();
+    let turns = |element: &gst::Element| element.factory().is_some_and(|f| f.name() == "videoflip");
     let converts = |element: &gst::Element| {
         let (Some(taken), Some(given)) = (caps(element, "sink"), caps(element, "src")) else {
             return false;
@@ -76,7 +77,8 @@ pub fn conversions(bin: &impl IsA<gst::Bin>) -> usize {
         let raw = |caps: &gst::Caps| caps.structure(0).is_some_and(|s| s.name() == "video/x-raw");
         raw(&taken) && raw(&given) && !same_pixels(&taken, &given)
     };
-    bin.iterate_recurse().into_iter().flatten().filter(converts).count()
+    let touches = |element: &gst::Element| turns(element) || converts(element);
+    bin.iterate_recurse().into_iter().flatten().filter(touches).count()
 }
 
 /// Whether both describe pictures whose bytes are the same.
@@ -119,5 +121,6 @@ mod tests {
         assert_eq!(conversions_to("video/x-raw,format=I420"), 0);
         assert_eq!(conversions_to("video/x-raw,format=NV12"), 1);
         assert_eq!(conversions_to("video/x-raw,format=NV12,width=32,height=24"), 2);
+        assert_eq!(conversions_to("videoflip video-direction=180"), 1);
     }
 }

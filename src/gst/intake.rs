@@ -14,6 +14,7 @@ use gstreamer_video as gst_video;
 use super::decoders;
 use super::elements::{ElementError, broken, chain, make};
 use super::picture;
+use super::upright;
 
 /// Buffers that wait in each outlet; beyond that the demuxer waits.
 const BUFFERS_WAITING: u32 = 4;
@@ -174,9 +175,6 @@ fn picture_branch(
     pad: &gst::Pad,
 ) -> Result<(), ElementError> {
     let decode = make("decodebin")?;
-    let flip = make("videoflip")?;
-    // Follows the rotation that the container states; a pass-through where it states none.
-    flip.set_property_from_str("video-direction", "auto");
     let convert = make("videoconvert")?;
     let scale = make("videoscale")?;
     let fixed = make("capsfilter")?;
@@ -185,24 +183,23 @@ fn picture_branch(
     keep_first_shape(&fixed);
     let sink: &gst::Element = outlet.upcast_ref();
     chain(pipeline, &[&decode])?;
-    chain(pipeline, &[&flip, &convert, &scale, &fixed, sink])?;
-    join_when_decoded(&decode, &flip);
-    start(&[sink, &fixed, &scale, &convert, &flip, &decode])?;
+    chain(pipeline, &[&convert, &scale, &fixed, sink])?;
+    join_pictures(&decode, &convert);
+    start(&[sink, &fixed, &scale, &convert, &decode])?;
     link(pad, &decode)
 }
 
-/// A stream may change its size midway; encoders and muxers cannot. The first shape stays, later
-/// pictures are scaled to it (a pass-through while nothing changes).
+/// A stream may change its size midway; encoders and muxers cannot. The first picture's shape stays,
+/// later pictures are scaled to it (a pass-through while nothing changes). What is announced before
+/// the first picture does not count: that may still lie on a side.
 fn keep_first_shape(filter: &gst::Element) {
     let Some(pad) = filter.static_pad("src") else {
         return;
     };
     let filter = filter.downgrade();
-    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
-        let Some(gst::EventView::Caps(caps)) = info.event().map(|e| e.view()) else {
-            return gst::PadProbeReturn::Ok;
-        };
-        let shape = caps.caps().structure(0).and_then(|s| {
+    pad.add_probe(gst::PadProbeType::BUFFER, move |pad, _| {
+        let shape = pad.current_caps().and_then(|caps| {
+            let s = caps.structure(0)?;
             let (width, height) = (s.get::<i32>("width").ok()?, s.get::<i32>("height").ok()?);
             let format = s.get::<String>("format").ok()?;
             Some((width, height, format))
@@ -251,8 +248,18 @@ fn sound_branch(
     link(pad, &tee)
 }
 
+/// Links `decode`'s first decoded stream to `next`, its pictures upright.
+pub(super) fn join_pictures(decode: &gst::Element, next: &gst::Element) {
+    join(decode, next, upright::keep);
+}
+
 /// Links `decode`'s first decoded stream to `next`.
 pub(super) fn join_when_decoded(decode: &gst::Element, next: &gst::Element) {
+    join(decode, next, |_| ());
+}
+
+/// The same; `joined` sees the pad that `next` is linked to.
+fn join(decode: &gst::Element, next: &gst::Element, joined: fn(&gst::Pad)) {
     let next = next.downgrade();
     decode.connect_pad_added(move |_, pad| {
         let Some(sink) = next.upgrade().and_then(|n| n.static_pad("sink")) else {
@@ -262,12 +269,15 @@ pub(super) fn join_when_decoded(decode: &gst::Element, next: &gst::Element) {
             return;
         }
         let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
-        let joined = match decoders::downloader(&caps) {
+        let linked = match decoders::downloader(&caps) {
             Some(element) => join_through(element, pad, &sink),
             None => pad.link(&sink).map(drop).map_err(|e| broken("decodebin", e)),
         };
-        if let Err(e) = joined {
-            tracing::debug!(pad = %pad.name(), "decoded stream not taken: {e}");
+        match linked {
+            Ok(()) => {
+                sink.peer().iter().for_each(joined);
+            }
+            Err(e) => tracing::debug!(pad = %pad.name(), "decoded stream not taken: {e}"),
         }
     });
 }
@@ -300,3 +310,7 @@ pub(super) fn link(pad: &gst::Pad, element: &gst::Element) -> Result<(), Element
         .ok_or_else(|| broken(&element.name(), "it has no pad called sink"))?;
     pad.link(&sink).map(drop).map_err(|e| broken(&element.name(), e))
 }
+
+#[cfg(test)]
+#[path = "intake_tests.rs"]
+mod tests;

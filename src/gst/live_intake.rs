@@ -206,8 +206,6 @@ impl Builder {
 
     fn pictures(&self, pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), ElementError> {
         let decode = decoder()?;
-        let flip = make("videoflip")?;
-        flip.set_property_from_str("video-direction", "auto");
         let convert = make("videoconvert")?;
         let fixed = make("capsfilter")?;
         let caps = gst_video::VideoCapsBuilder::new().format_list(picture::FORMATS).build();
@@ -220,9 +218,9 @@ impl Builder {
         });
         let sink: &gst::Element = outlet.upcast_ref();
         chain(pipeline, &[&decode])?;
-        chain(pipeline, &[&flip, &convert, &fixed, sink])?;
-        super::intake::join_when_decoded(&decode, &flip);
-        super::intake::start(&[sink, &fixed, &convert, &flip, &decode])?;
+        chain(pipeline, &[&convert, &fixed, sink])?;
+        super::intake::join_pictures(&decode, &convert);
+        super::intake::start(&[sink, &fixed, &convert, &decode])?;
         super::intake::link(pad, &decode)
     }
 

@@ -16,6 +16,7 @@ pub mod live_source;
 pub mod packet;
 pub mod picture;
 pub mod tls;
+mod upright;
 pub mod wanted;
 
 use std::sync::OnceLock;

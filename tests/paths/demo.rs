@@ -5,7 +5,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::kit::annotate;
+use crate::kit::{Run, annotate};
+use crate::probe::probe;
 
 /// A labelled face: its box as fractions of the picture, who it is, and whether it speaks.
 struct Labelled {
@@ -43,22 +44,24 @@ fn lit(frame: &Value, rect: &[f64; 4]) -> bool {
     faces.iter().filter(near).any(|f| f["speaking"] == true)
 }
 
-#[test]
-fn each_speaker_is_lit_in_their_own_turns_only() {
+/// For each person: frames in which they are lit and frames of their own turns, then the same for
+/// frames of another's.
+type Counts = BTreeMap<String, [usize; 4]>;
+
+/// Annotates a clip of `demo` with nothing imported and counts; `None`, said loudly, where the clip is
+/// not here.
+fn lit_by_person(clip: &str) -> Option<(Run, Counts)> {
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("demo");
-    let (input, labels) = (demo.join("sample.mp4"), demo.join("sample.labels.csv"));
+    let input = demo.join(clip);
     if !input.is_file() {
-        eprintln!("SKIPPED: this test needs demo/sample.mp4 (make samples)");
-        return;
+        eprintln!("SKIPPED: this test needs demo/{clip} (make samples)");
+        return None;
     }
     let nothing = tempfile::tempdir().unwrap();
     let run = annotate(nothing.path(), &input, "mp4", &[], 0);
-    assert_eq!(run.summary["package"], "locutor");
-    assert_eq!(run.summary["detector"], "locutor-faces");
-    let truth = truth(&labels);
+    let truth = truth(&input.with_extension("labels.csv"));
     assert_eq!(truth.len(), run.records.frames.len());
-    // For each person: lit in and frames of the own turns, lit in and frames of another's.
-    let mut counts: BTreeMap<String, [usize; 4]> = BTreeMap::new();
+    let mut counts = Counts::new();
     for (line, faces) in run.records.frames.iter().zip(&truth) {
         let frame: Value = serde_json::from_str(line).unwrap();
         let someone = faces.iter().any(|f| f.speaks);
@@ -70,9 +73,29 @@ fn each_speaker_is_lit_in_their_own_turns_only() {
         }
     }
     assert_eq!(counts.len(), 2, "{counts:?}");
+    Some((run, counts))
+}
+
+#[test]
+fn each_speaker_is_lit_in_their_own_turns_only() {
+    let Some((run, counts)) = lit_by_person("sample.mp4") else { return };
+    assert_eq!(run.summary["package"], "locutor");
+    assert_eq!(run.summary["detector"], "locutor-faces");
     for (who, [own_lit, own, other_lit, other]) in &counts {
         assert!(*own > 100 && *other > 100, "{who}: {counts:?}");
         assert!(own_lit * 10 >= own * 8, "{who} is lit in {own_lit} of {own} own frames");
         assert!(other_lit * 10 <= other * 2, "{who} is lit in {other_lit} of {other} of another's");
     }
+}
+
+#[test]
+fn what_a_phone_stored_on_its_side_is_seen_and_written_upright() {
+    let Some((run, counts)) = lit_by_person("turned.mov") else { return };
+    let film = probe(&run.film, 1);
+    assert_eq!((film.width, film.height), (360, 640));
+    let start = run.records.of("start");
+    assert_eq!((&start[0]["width"], &start[0]["height"]), (&Value::from(360), &Value::from(640)));
+    let ([own_lit, own, ..], [.., other_lit, other]) = (counts["turned_P1"], counts["turned_P2"]);
+    assert!(own > 50 && own_lit * 10 >= own * 8, "{counts:?}");
+    assert!(other > 50 && other_lit * 10 <= other * 2, "{counts:?}");
 }

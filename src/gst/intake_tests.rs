@@ -1,0 +1,69 @@
+//! That a decoded picture reaches its reader in the memory that the decoder wrote it to.
+
+use std::path::Path;
+use std::sync::mpsc::{Sender, channel};
+
+use super::*;
+
+/// Writes a film of `pictures` pictures.
+fn film(path: &Path, pictures: usize) {
+    let text = format!(
+        "videotestsrc num-buffers={pictures} ! video/x-raw,format=I420,width=320,height=180 \
+         ! x264enc ! h264parse ! mp4mux ! filesink location={}",
+        path.display()
+    );
+    let pipeline = gst::parse::launch(&text).expect("a pipeline");
+    let bus = pipeline.bus().expect("a bus");
+    pipeline.set_state(gst::State::Playing).expect("it starts");
+    let ends = [gst::MessageType::Eos, gst::MessageType::Error];
+    let end = bus.timed_pop_filtered(gst::ClockTime::from_seconds(30), &ends);
+    assert!(end.is_some_and(|m| m.type_() == gst::MessageType::Eos));
+    pipeline.set_state(gst::State::Null).expect("it stops");
+}
+
+fn address(buffer: &gst::BufferRef) -> usize {
+    buffer.map_readable().expect("memory").as_ptr().addr()
+}
+
+/// Tells where every picture lies that a decoder inside `pipeline` gives.
+fn tell_decoded(pipeline: &gst::Pipeline, told: Sender<usize>) {
+    pipeline.connect_deep_element_added(move |_, _, element| {
+        let told = told.clone();
+        if element.factory().is_none_or(|f| f.name() != "decodebin") {
+            return;
+        }
+        element.connect_pad_added(move |_, pad| {
+            let told = told.clone();
+            pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+                if let Some(buffer) = info.buffer() {
+                    told.send(address(buffer)).expect("somebody listens");
+                }
+                gst::PadProbeReturn::Ok
+            });
+        });
+    });
+}
+
+#[test]
+fn between_decoder_and_reader_no_picture_is_copied() {
+    const PICTURES: usize = 40;
+    super::super::start().expect("GStreamer");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("film.mp4");
+    film(&path, PICTURES);
+    let graph = build(path.to_str().expect("a name"), 1).expect("a graph");
+    let (told, decoded) = channel();
+    tell_decoded(&graph.pipeline, told);
+    graph.pipeline.set_state(gst::State::Playing).expect("it starts");
+    // An outlet joins once there is something to come out.
+    let joined = || graph.outlets.pictures.current_state() >= gst::State::Paused;
+    let patience = (0..2_000).take_while(|_| !joined());
+    patience.for_each(|_| std::thread::sleep(std::time::Duration::from_millis(5)));
+    let wait = gst::ClockTime::from_seconds(10);
+    let samples: Vec<gst::Sample> =
+        std::iter::from_fn(|| graph.outlets.pictures.try_pull_sample(wait)).collect();
+    let read: Vec<usize> = samples.iter().filter_map(|s| s.buffer().map(address)).collect();
+    graph.pipeline.set_state(gst::State::Null).expect("it stops");
+    assert_eq!(read.len(), PICTURES);
+    assert_eq!(decoded.try_iter().collect::<Vec<_>>(), read);
+}
