@@ -147,7 +147,9 @@ pub(crate) fn texts(package: RawPackage) -> SpeakerTexts {
                 .into(),
             typical: std::collections::BTreeMap::new(),
         },
-        lookahead_ticks: RawLookahead { file: 150, live: 12 },
+        // Light-ASD on the labelled composites with 150, 75 and 50: average precision .677, .672, .679,
+        // accuracy .763, .764, .765. Each tick ahead goes through the head again with every hop.
+        lookahead_ticks: RawLookahead { file: 50, live: 12 },
     }
 }
 
