@@ -1,7 +1,6 @@
 //! That a decoded picture reaches its reader in the memory that the decoder wrote it to.
 
 use std::path::Path;
-use std::sync::mpsc::{Sender, channel};
 
 use super::*;
 
@@ -25,18 +24,18 @@ fn address(buffer: &gst::BufferRef) -> usize {
     buffer.map_readable().expect("memory").as_ptr().addr()
 }
 
-/// Tells where every picture lies that a decoder inside `pipeline` gives.
-fn tell_decoded(pipeline: &gst::Pipeline, told: Sender<usize>) {
+/// Writes down where every picture lies that a decoder inside `pipeline` gives.
+fn note_decoded(pipeline: &gst::Pipeline, noted: Arc<Mutex<Vec<usize>>>) {
     pipeline.connect_deep_element_added(move |_, _, element| {
-        let told = told.clone();
+        let noted = Arc::clone(&noted);
         if element.factory().is_none_or(|f| f.name() != "decodebin") {
             return;
         }
         element.connect_pad_added(move |_, pad| {
-            let told = told.clone();
+            let noted = Arc::clone(&noted);
             pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
                 if let Some(buffer) = info.buffer() {
-                    told.send(address(buffer)).expect("somebody listens");
+                    noted.lock().expect("no panic before").push(address(buffer));
                 }
                 gst::PadProbeReturn::Ok
             });
@@ -52,8 +51,8 @@ fn between_decoder_and_reader_no_picture_is_copied() {
     let path = folder.path().join("film.mp4");
     film(&path, PICTURES);
     let graph = build(path.to_str().expect("a name"), 1).expect("a graph");
-    let (told, decoded) = channel();
-    tell_decoded(&graph.pipeline, told);
+    let decoded = Arc::default();
+    note_decoded(&graph.pipeline, Arc::clone(&decoded));
     graph.pipeline.set_state(gst::State::Playing).expect("it starts");
     // An outlet joins once there is something to come out.
     let joined = || graph.outlets.pictures.current_state() >= gst::State::Paused;
@@ -65,5 +64,5 @@ fn between_decoder_and_reader_no_picture_is_copied() {
     let read: Vec<usize> = samples.iter().filter_map(|s| s.buffer().map(address)).collect();
     graph.pipeline.set_state(gst::State::Null).expect("it stops");
     assert_eq!(read.len(), PICTURES);
-    assert_eq!(decoded.try_iter().collect::<Vec<_>>(), read);
+    assert_eq!(*decoded.lock().expect("no panic before"), read);
 }
