@@ -182,7 +182,7 @@ fn read_twice_the_records_are_the_same() {
     let frames_of = |more: &[&str]| {
         let media = Media { frames: 100, picture: H264, ..PLAIN };
         let (run, ..) = Case { more, ..Case::of(media) }.run();
-        assert_eq!(run.summary["lookahead_seconds"], 6.0);
+        assert_eq!(run.summary["lookahead_seconds"], 3.0);
         (run.summary["two_passes"].clone(), run.records.frames)
     };
     let (once, twice) = (frames_of(&[]), frames_of(&["--picture-budget-mib", "0"]));
