@@ -2,7 +2,9 @@
 them have a face. Both have some, as the first ones change how finely a picture is searched.
 
 A machine's speed drifts by a tenth within minutes, so that both walls are measured by turns, each
-with its own transcode and its own bare graphs, and what is told are medians over such pairs.
+with its own transcode and its own bare graphs, and what is told are medians over such pairs. How much
+more the one wall's transcode takes is the same in every pair, and a difference of two large figures:
+it is the median of all pairs, at the speed of each.
 """
 
 import argparse
@@ -24,9 +26,16 @@ SECONDS = 20
 FACE = "iw/2:ih/2:0:ih/6"
 
 
-def pair(few: dict, many: dict) -> list[dict]:
-    """A pair's figures for each package, in ms a face-frame."""
-    transcode = many["transcode_cpu_seconds"] - few["transcode_cpu_seconds"]
+def transcode_ratio(pairs: list[tuple[dict, dict]]) -> float:
+    """What the second wall's transcode takes of the first one's."""
+    key = "transcode_cpu_seconds"
+    return statistics.median(many[key] / few[key] for few, many in pairs)
+
+
+def compare(few: dict, many: dict, ratio: float) -> list[dict]:
+    """A pair's figures for each package, in ms a face-frame; `ratio` as [`transcode_ratio`] says."""
+    both = few["transcode_cpu_seconds"] + many["transcode_cpu_seconds"]
+    transcode = both / (1 + ratio) * (ratio - 1)
     figures = []
     for less, more in zip(few["packages"], many["packages"]):
         seen = more["counts"]["face_frames"] - less["counts"]["face_frames"]
@@ -59,12 +68,13 @@ def measure(
     folder.mkdir(parents=True, exist_ok=True)
     demo = ROOT / "demo/sample.mp4"
     walls = [clips.faces(demo, folder, count, FACE, SECONDS) for count in FACES]
-    pairs = []
-    for _ in range(options.repeat):
-        pairs.append(pair(*[bench(once, wall) for wall in walls]))
-        print(json.dumps(pairs[-1]), file=sys.stderr, flush=True)
+    pairs = [tuple(bench(once, wall) for wall in walls) for _ in range(options.repeat)]
+    ratio = transcode_ratio(pairs)
+    compared = [compare(*pair, ratio) for pair in pairs]
+    for figures in compared:
+        print(json.dumps(figures), file=sys.stderr)
     rows = []
-    for figures in zip(*pairs):
+    for figures in zip(*compared):
         row = {"package": figures[0]["package"]}
         for key in ("bare_ms", "cost_ms", "times_bare"):
             row[key] = statistics.median(one[key] for one in figures)
