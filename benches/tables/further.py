@@ -33,7 +33,7 @@ def transcode_ratio(pairs: list[tuple[dict, dict]]) -> float:
 
 
 def compare(few: dict, many: dict, ratio: float) -> list[dict]:
-    """A pair's figures for each package, in ms a face-frame; `ratio` as [`transcode_ratio`] says."""
+    """A pair's figures for each package, in ms a face-frame; `ratio` as `transcode_ratio` says."""
     both = few["transcode_cpu_seconds"] + many["transcode_cpu_seconds"]
     transcode = both / (1 + ratio) * (ratio - 1)
     figures = []

@@ -274,9 +274,7 @@ fn join(decode: &gst::Element, next: &gst::Element, joined: fn(&gst::Pad)) {
             None => pad.link(&sink).map(drop).map_err(|e| broken("decodebin", e)),
         };
         match linked {
-            Ok(()) => {
-                sink.peer().iter().for_each(joined);
-            }
+            Ok(()) => sink.peer().iter().for_each(joined),
             Err(e) => tracing::debug!(pad = %pad.name(), "decoded stream not taken: {e}"),
         }
     });

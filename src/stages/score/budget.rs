@@ -200,7 +200,7 @@ mod tests {
         let budget = DEFAULT_BUDGET_MIB << 20;
         let plan = |bytes| Schedule::within(budget, bytes, Rate::new(25, 1), &policy, REACH);
         let small = plan(640 * 360 * 3 / 2);
-        assert_eq!(small.window.lookahead, 50);
+        assert_eq!(small.window, Window { hop: 25, lookahead: 50 });
         assert!(small.frames_held.is_some_and(|f| f >= 50 + 25 + 30));
         let hd = plan(1920 * 1080 * 3 / 2);
         assert!(hd.frames_held.is_some_and(|f| f * 1920 * 1080 * 3 / 2 <= budget));
