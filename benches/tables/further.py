@@ -1,10 +1,11 @@
 """What a further face costs beside its bare inference: two walls of tiles, alike but for how many of
 them have a face. Both have some, as the first ones change how finely a picture is searched.
 
-A machine's speed drifts by a tenth within minutes, so that both walls are measured by turns, each
-with its own transcode and its own bare graphs, and what is told are medians over such pairs. How much
-more the one wall's transcode takes is the same in every pair, and a difference of two large figures:
-it is the median of all pairs, at the speed of each.
+A machine's speed drifts by a tenth within minutes, and what is asked for is a difference of two runs:
+a twentieth between them would be a tenth of it. So each wall is measured in units of its own bare
+graphs, which run right before and right after it, and both by turns; what is told are medians over
+such pairs. How much more the one wall's transcode takes is the same in every pair, and a difference
+of two large figures: it is the median of all pairs.
 """
 
 import argparse
@@ -32,27 +33,37 @@ def transcode_ratio(pairs: list[tuple[dict, dict]]) -> float:
     return statistics.median(many[key] / few[key] for few, many in pairs)
 
 
+def at_speed(report: dict, package: dict, bare_ms: float) -> tuple[float, float, dict[str, float]]:
+    """CPU seconds of a package's run, of its transcode and by stage, as if a bare face-frame had
+    taken `bare_ms` meanwhile."""
+    speed = bare_ms / package["face_frame_ms"]
+    stages = {stage["stage"]: stage["cpu_seconds"] * speed for stage in package["stages"]}
+    return package["cpu_seconds"] * speed, report["transcode_cpu_seconds"] * speed, stages
+
+
 def compare(few: dict, many: dict, ratio: float) -> list[dict]:
     """A pair's figures for each package, in ms a face-frame; `ratio` as `transcode_ratio` says."""
-    both = few["transcode_cpu_seconds"] + many["transcode_cpu_seconds"]
-    transcode = both / (1 + ratio) * (ratio - 1)
     figures = []
     for less, more in zip(few["packages"], many["packages"]):
         seen = more["counts"]["face_frames"] - less["counts"]["face_frames"]
-        bare = (less["face_frame_ms"] + more["face_frame_ms"]) / 2
-        stages = {stage["stage"]: stage["cpu_seconds"] for stage in more["stages"]}
-        for stage in less["stages"]:
-            stages[stage["stage"]] = stages.get(stage["stage"], 0.0) - stage["cpu_seconds"]
+        bare_ms = (less["face_frame_ms"] + more["face_frame_ms"]) / 2
+        less_cpu, less_alone, less_stages = at_speed(few, less, bare_ms)
+        more_cpu, more_alone, more_stages = at_speed(many, more, bare_ms)
         # A tile without a face costs another time to decode and encode.
-        spent = more["cpu_seconds"] - less["cpu_seconds"] - transcode
-        cost = spent / seen * 1e3
+        transcode = (less_alone + more_alone) / (1 + ratio) * (ratio - 1)
+        cost_ms = (more_cpu - less_cpu - transcode) / seen * 1e3
+        names = less_stages.keys() | more_stages.keys()
+        stages_ms = {
+            name: (more_stages.get(name, 0.0) - less_stages.get(name, 0.0)) / seen * 1e3
+            for name in names
+        }
         figures.append(
             {
                 "package": more["package"],
-                "bare_ms": bare,
-                "cost_ms": cost,
-                "times_bare": cost / bare,
-                "stages_ms": {name: value / seen * 1e3 for name, value in stages.items()},
+                "bare_ms": bare_ms,
+                "cost_ms": cost_ms,
+                "times_bare": cost_ms / bare_ms,
+                "stages_ms": stages_ms,
             }
         )
     return figures
@@ -61,14 +72,14 @@ def compare(few: dict, many: dict, ratio: float) -> list[dict]:
 def measure(
     options: argparse.Namespace, bench: Callable[[argparse.Namespace, Path], dict]
 ) -> list[dict]:
-    """The medians of `options.repeat` pairs for each package; `bench` gives a clip's figures."""
+    """The medians of `options.pairs` pairs for each package; `bench` gives a clip's figures."""
     once = copy.copy(options)
     once.repeat = 1
     folder = ROOT / "target/tables/further"
     folder.mkdir(parents=True, exist_ok=True)
     demo = ROOT / "demo/sample.mp4"
     walls = [clips.faces(demo, folder, count, FACE, SECONDS) for count in FACES]
-    pairs = [tuple(bench(once, wall) for wall in walls) for _ in range(options.repeat)]
+    pairs = [tuple(bench(once, wall) for wall in walls) for _ in range(options.pairs)]
     ratio = transcode_ratio(pairs)
     compared = [compare(*pair, ratio) for pair in pairs]
     for figures in compared:
@@ -78,6 +89,8 @@ def measure(
         row = {"package": figures[0]["package"]}
         for key in ("bare_ms", "cost_ms", "times_bare"):
             row[key] = statistics.median(one[key] for one in figures)
+        times = sorted(one["times_bare"] for one in figures)
+        row["quartiles"] = (times[len(times) // 4], times[-1 - len(times) // 4])
         names = {name for one in figures for name in one["stages_ms"]}
         row["stages_ms"] = {
             name: statistics.median(one["stages_ms"].get(name, 0.0) for one in figures)

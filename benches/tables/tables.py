@@ -51,6 +51,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--no-parts", action="store_true", help="leave the part benches out")
     parser.add_argument("--no-live", action="store_true", help="leave live streams out")
     parser.add_argument("--no-further", action="store_true", help="leave a further face out")
+    parser.add_argument("--pairs", type=int, default=9, help="of runs for a further face")
     parser.add_argument("--doc", type=Path, default=ROOT / "docs/performance.md")
     options = parser.parse_args()
     options.clip = options.clip or [ROOT / "demo/sample.mp4"]
@@ -177,7 +178,7 @@ def further_face(options: argparse.Namespace) -> str:
     """What a further face costs, by package."""
     rows = further.measure(options, bench)
     text = signed(
-        f"; {further.FACES[1]} faces against {further.FACES[0]}, 1280×720, medians of {options.repeat} pairs"
+        f"; {further.FACES[1]} faces against {further.FACES[0]}, 1280×720, medians of {options.pairs} pairs"
     )
     text += row("ms of CPU a face-frame", *[f"`{one['package']}`" for one in rows])
     text += row("---", *["---"] * len(rows))
@@ -185,7 +186,9 @@ def further_face(options: argparse.Namespace) -> str:
     text += row("the whole path, transcodes left out", *[f"{one['cost_ms']:.2f}" for one in rows])
     for words, stage in FURTHER_STAGES:
         text += row(f"of that {words}", *[f"{one['stages_ms'][stage]:.2f}" for one in rows])
-    return text + row("× bare", *[f"{one['times_bare']:.2f}" for one in rows])
+    text += row("× bare", *[f"{one['times_bare']:.2f}" for one in rows])
+    middle = ["{:.2f} to {:.2f}".format(*one["quartiles"]) for one in rows]
+    return text + row("the middle half of the pairs", *middle)
 
 
 def put(doc: str, block: str, text: str) -> str:

@@ -1,12 +1,17 @@
 //! The floor's second part: what the graphs cost by themselves, on ready tensors and one thread.
+//!
+//! On a CPU by the clock of the thread that runs them, as the whole path is measured in CPU seconds
+//! too, and as a mean: the least of several would be the machine's best moment beside an average of
+//! all that the whole path went through.
 
 use std::time::Instant;
 
 use serde::Serialize;
 
+use super::account::thread_cpu_seconds;
 use crate::models::Package;
 use crate::models::manifest::InputSize;
-use crate::onnx::session::{SessionError, SessionOptions, open};
+use crate::onnx::session::{Provider, SessionError, SessionOptions, open};
 use crate::onnx::speaker::SpeakerGraphs;
 use crate::run::RunError;
 use crate::stages::score::budget::Stride;
@@ -20,7 +25,7 @@ pub const HEAD_HOP: usize = 5;
 const LONG_SIDE_PX: u32 = 320;
 /// Calls before the clock runs, and while it runs.
 const WARM_UP: usize = 3;
-const CALLS: usize = 30;
+const CALLS: usize = 45;
 
 /// Milliseconds of one thread.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -55,27 +60,37 @@ impl Bare {
             head_ms: head(&mut graphs, speaker)?,
         })
     }
+
+    /// Half-way between two measurements.
+    #[must_use]
+    pub fn mean(self, other: Self) -> Self {
+        Self {
+            detection_ms: self.detection_ms.midpoint(other.detection_ms),
+            face_ms: self.face_ms.midpoint(other.face_ms),
+            sound_ms: self.sound_ms.midpoint(other.sound_ms),
+            head_ms: self.head_ms.midpoint(other.head_ms),
+        }
+    }
 }
 
 fn engine(error: SessionError) -> RunError {
     RunError::Engine(error.into())
 }
 
-/// The mean time of a call, in ms.
-fn timed<E>(mut call: impl FnMut() -> Result<(), E>) -> Result<f64, E> {
+/// The mean time of a call, in ms: the thread's own on a CPU, by the clock elsewhere.
+fn timed<E>(provider: Provider, mut call: impl FnMut() -> Result<(), E>) -> Result<f64, E> {
     for _ in 0..WARM_UP {
         call()?;
     }
-    // The least of three means: what another process took away is not this graph's.
-    let mut least = f64::INFINITY;
-    for _ in 0..3 {
-        let began = Instant::now();
-        for _ in 0..CALLS {
-            call()?;
-        }
-        least = least.min(began.elapsed().as_secs_f64() * 1_000.0 / CALLS as f64);
+    let (clock, cpu) = (Instant::now(), thread_cpu_seconds());
+    for _ in 0..CALLS {
+        call()?;
     }
-    Ok(least)
+    let seconds = match provider {
+        Provider::Cpu => thread_cpu_seconds() - cpu,
+        Provider::Cuda { .. } | Provider::TensorRt { .. } => clock.elapsed().as_secs_f64(),
+    };
+    Ok(seconds * 1_000.0 / CALLS as f64)
 }
 
 fn detection(
@@ -93,7 +108,7 @@ fn detection(
     };
     let (values, dims) = (vec![127.0; 3 * w * h], [1, 3, h, w]);
     let output = format!("bbox_{}", detector.strides[0]);
-    timed(|| graph.run(&[(detector.input.as_str(), &dims, &values)], &[&output]).map(drop))
+    timed(graph.provider, || graph.run(&[(detector.input.as_str(), &dims, &values)], &[&output]).map(drop))
 }
 
 /// A picture, with as many in a call as in files.
@@ -101,7 +116,7 @@ fn face(graphs: &mut SpeakerGraphs) -> Result<f64, RunError> {
     let shape = graphs.shape().clone();
     let ticks = Stride::FILE.suiting(&shape.face_states).face_chunk;
     let mut state: Option<FaceState> = Some(shape.fresh_face_state());
-    let call = timed(|| {
+    let call = timed(graphs.provider(), || {
         let state_in = state.take().unwrap_or_else(|| shape.fresh_face_state());
         let job = FaceJob {
             state: state_in,
@@ -120,7 +135,7 @@ fn sound(graphs: &mut SpeakerGraphs) -> Result<f64, RunError> {
     let shape = graphs.shape().clone();
     let ticks = SOUND_CHUNK + 2 * shape.audio_reach_ticks;
     let rows = vec![1.0; ticks * shape.rows_per_tick * shape.row_width];
-    timed(|| graphs.others.encode_sound(&rows, ticks).map(drop).map_err(RunError::from))
+    timed(graphs.provider(), || graphs.others.encode_sound(&rows, ticks).map(drop).map_err(RunError::from))
 }
 
 fn head(graphs: &mut SpeakerGraphs, speaker: &Package) -> Result<f64, RunError> {
@@ -128,7 +143,7 @@ fn head(graphs: &mut SpeakerGraphs, speaker: &Package) -> Result<f64, RunError> 
     let ahead = speaker.speaker()?.lookahead_ticks.live;
     let ticks = shape.past_ticks + HEAD_HOP + ahead;
     let values = vec![0.1; ticks * shape.embedding];
-    timed(|| {
+    timed(graphs.provider(), || {
         let job = HeadJob {
             rows: 1,
             ticks,

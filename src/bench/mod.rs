@@ -68,6 +68,8 @@ pub fn bench(clip: &Path, wishes: &Wishes) -> Result<Report, RunError> {
     let mut transcodes = Vec::new();
     let mut packages: Vec<(String, Counts, Vec<Sample>)> = Vec::new();
     let detector = find(Role::Detector, wishes.detector.as_deref())?;
+    let options = SessionOptions { device: wishes.device, intra_threads: 1 };
+    let picture = picture_size(clip)?;
     for _ in 0..wishes.repeats.max(1) {
         let pipeline = pipeline(clip, &film, None, wishes)?;
         let (done, account) = measured(|| transcode::transcode(&pipeline));
@@ -75,14 +77,14 @@ pub fn bench(clip: &Path, wishes: &Wishes) -> Result<Report, RunError> {
         transcodes.push(account);
         for (i, name) in names.iter().enumerate() {
             let mut pipeline = self::pipeline(clip, &film, name.clone(), wishes)?;
+            let speaker = find(Role::Speaker, name.as_deref())?;
+            // Before and after: a machine's speed drifts.
+            let alone = || Bare::measure(&speaker, &detector, picture, &options);
+            let bare = alone()?;
             let Watched { report: run, account, stages } = watched(&pipeline)?;
+            let bare = bare.mean(alone()?);
             pipeline.explain = Some(Mode::None);
             let without_heat = watched(&pipeline)?.account.cpu_seconds;
-            let speaker = find(Role::Speaker, name.as_deref())?;
-            let options = SessionOptions { device: wishes.device, intra_threads: 1 };
-            let recording = Recording::open(clip, 1)?;
-            let video = recording.shape().video;
-            let bare = Bare::measure(&speaker, &detector, (video.width, video.height), &options)?;
             let seen: f64 = run.summary.people.iter().map(|p| p.seen_seconds).sum();
             let per_second = run.summary.frames as f64 / run.media_seconds.max(1e-9);
             let counts = Counts {
@@ -111,6 +113,13 @@ pub fn bench(clip: &Path, wishes: &Wishes) -> Result<Report, RunError> {
             .map(|(name, counts, samples)| PackageReport::new(name, counts, &transcodes, &samples))
             .collect(),
     })
+}
+
+/// Pixels across and down.
+fn picture_size(clip: &Path) -> Result<(u32, u32), RunError> {
+    let recording = Recording::open(clip, 1)?;
+    let video = recording.shape().video;
+    Ok((video.width, video.height))
 }
 
 /// A run with its accounts.
