@@ -108,7 +108,9 @@ fn detection(
     };
     let (values, dims) = (vec![127.0; 3 * w * h], [1, 3, h, w]);
     let output = format!("bbox_{}", detector.strides[0]);
-    timed(graph.provider, || graph.run(&[(detector.input.as_str(), &dims, &values)], &[&output]).map(drop))
+    timed(graph.provider, || {
+        graph.run(&[(detector.input.as_str(), &dims, &values)], &[&output]).map(drop)
+    })
 }
 
 /// A picture, with as many in a call as in files.
@@ -135,7 +137,9 @@ fn sound(graphs: &mut SpeakerGraphs) -> Result<f64, RunError> {
     let shape = graphs.shape().clone();
     let ticks = SOUND_CHUNK + 2 * shape.audio_reach_ticks;
     let rows = vec![1.0; ticks * shape.rows_per_tick * shape.row_width];
-    timed(graphs.provider(), || graphs.others.encode_sound(&rows, ticks).map(drop).map_err(RunError::from))
+    timed(graphs.provider(), || {
+        graphs.others.encode_sound(&rows, ticks).map(drop).map_err(RunError::from)
+    })
 }
 
 fn head(graphs: &mut SpeakerGraphs, speaker: &Package) -> Result<f64, RunError> {
