@@ -102,6 +102,19 @@ pub struct FaceBox {
     pub landmarks: Landmarks,
 }
 
+impl FaceBox {
+    /// The face so many pixels further right and down.
+    #[must_use]
+    pub fn shifted(mut self, right: f32, down: f32) -> Self {
+        let Rect { x1, y1, x2, y2 } = self.rect;
+        self.rect = Rect::new(x1 + right, y1 + down, x2 + right, y2 + down);
+        for point in &mut self.landmarks {
+            *point = Point { x: point.x + right, y: point.y + down };
+        }
+        self
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -41,6 +41,27 @@ impl Plane<'_> {
     }
 }
 
+impl<'a> Plane<'a> {
+    /// From byte `x` of row `y` on, to the end.
+    fn from(self, x: usize, y: usize) -> Self {
+        Self { data: self.data.get(y * self.stride + x..).unwrap_or(&[]), ..self }
+    }
+}
+
+/// A part of a picture, in luma samples: whole, and beginning at even ones, where a sample of colour
+/// begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Part {
+    /// Samples from the left edge, even.
+    pub x: usize,
+    /// Samples from the top edge, even.
+    pub y: usize,
+    /// Width.
+    pub width: usize,
+    /// Height.
+    pub height: usize,
+}
+
 /// The colour of a picture, at half the luma's resolution both ways.
 #[derive(Clone, Copy)]
 pub enum Chroma<'a> {
@@ -70,6 +91,20 @@ pub struct PictureView<'a> {
     pub range: LumaRange,
     /// Whether the colour matrix is BT.709 (else BT.601).
     pub bt709: bool,
+}
+
+impl PictureView<'_> {
+    /// What lies within `part`, which must lie within the picture: the same memory.
+    #[must_use]
+    pub fn part(&self, Part { x, y, width, height }: Part) -> Self {
+        let chroma = match self.chroma {
+            Chroma::Planar { u, v } => {
+                Chroma::Planar { u: u.from(x / 2, y / 2), v: v.from(x / 2, y / 2) }
+            }
+            Chroma::Interleaved(uv) => Chroma::Interleaved(uv.from(x / 2 * 2, y / 2)),
+        };
+        Self { width, height, luma: self.luma.from(x, y), chroma, ..*self }
+    }
 }
 
 /// A decoded picture, whoever owns its memory.

@@ -126,7 +126,7 @@ impl Engine {
 
     /// A face detector that asks this engine.
     pub fn detector(&self) -> EngineDetector {
-        EngineDetector::new(self.searches.clone(), self.detector.clone())
+        EngineDetector::new(self.searches.clone(), self.detector.clone(), self.provider)
     }
 
     /// A speaker model that asks this engine.

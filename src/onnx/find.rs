@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::answers::Reply;
-use super::session::{OpenGraph, SessionError};
+use super::session::{OpenGraph, Provider, SessionError};
 use super::tally::{Graph, Tally};
 use crate::core::edge::{ByteSize, Capacity, Receiver, Sender, WhenFull, edge};
 use crate::core::geometry::FaceBox;
@@ -65,29 +65,47 @@ pub(super) fn output_names(manifest: &DetectorManifest) -> Vec<String> {
     manifest.strides.iter().flat_map(per_stride).collect()
 }
 
-/// The long side of an ordinary search.
-const COARSE_PX: u32 = 320;
+/// Sizes of picture that searches mostly have by turns: ordinary ones, those around known faces, wide
+/// ones.
+const SIZES: usize = 3;
 
 /// A face detector run by an [`Engine`](super::engine::Engine).
 pub struct EngineDetector {
     searches: Sender<Search>,
     manifest: DetectorManifest,
-    /// One for ordinary searches and one for finer ones, as they come by turns and each keeps tables
-    /// for its size.
-    inputs: [InputMaker; 2],
+    /// Each keeps tables for its size; the one used last comes first.
+    inputs: [InputMaker; SIZES],
+    by_parts: bool,
     /// What the last search gave, for its memory.
     found: Vec<Tensor>,
 }
 
 impl EngineDetector {
-    pub(super) fn new(searches: Sender<Search>, manifest: DetectorManifest) -> Self {
+    /// On a GPU every size is dear anew (TensorRT builds an engine for it), and none is slow.
+    pub(super) fn new(
+        searches: Sender<Search>,
+        manifest: DetectorManifest,
+        provider: Provider,
+    ) -> Self {
         Self {
             searches,
+            by_parts: provider == Provider::Cpu && manifest.input_size == InputSize::Free,
             manifest,
-            inputs: [InputMaker::new(), InputMaker::new()],
+            inputs: Default::default(),
             found: Vec::new(),
         }
     }
+}
+
+/// The one whose tables are for such a picture, or the one that was used longest ago.
+fn maker_for<'a>(
+    makers: &'a mut [InputMaker; SIZES],
+    picture: &PictureView<'_>,
+    long_side_px: u32,
+) -> &'a mut InputMaker {
+    let at = makers.iter().position(|maker| maker.suits(picture, long_side_px));
+    makers[..=at.unwrap_or(SIZES - 1)].rotate_right(1);
+    &mut makers[0]
 }
 
 impl FaceDetector for EngineDetector {
@@ -102,7 +120,7 @@ impl FaceDetector for EngineDetector {
                 u32::try_from(width_px.min(height_px)).unwrap_or(320)
             }
         };
-        let maker = &mut self.inputs[usize::from(long_side_px > COARSE_PX)];
+        let maker = maker_for(&mut self.inputs, picture, long_side_px);
         let made = maker.prepare(picture, long_side_px);
         let scale = made.scale;
         let ((width, height), values) = match self.manifest.input_size {
@@ -135,6 +153,10 @@ impl FaceDetector for EngineDetector {
             overlap: self.manifest.nms_iou.get(),
         };
         Ok(decode(&outputs, scale, thresholds))
+    }
+
+    fn gains_by_parts(&self) -> bool {
+        self.by_parts
     }
 }
 

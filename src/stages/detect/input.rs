@@ -19,6 +19,9 @@ use crate::stages::resample::Axis;
 /// What the sides of the tensor are multiples of: the detector's coarsest stride.
 const SIDE_MULTIPLE_PX: usize = 32;
 
+/// A tensor's memory is not kept for one that is so many times smaller.
+const MOST_SPARE: usize = 4;
+
 /// A detector's input tensor, borrowed from the [`InputMaker`] that made it.
 #[derive(Clone, Copy, Debug)]
 pub struct DetectorInput<'a> {
@@ -73,6 +76,11 @@ impl InputMaker {
         Self::default()
     }
 
+    /// Whether its tables are for such a picture, so that the next tensor costs none.
+    pub fn suits(&self, picture: &PictureView<'_>, long_side_px: u32) -> bool {
+        self.shape == Shape::new(picture.width, picture.height, long_side_px)
+    }
+
     /// The tensor for `picture` with its longer side reduced to `long_side_px`.
     pub fn prepare(&mut self, picture: &PictureView<'_>, long_side_px: u32) -> DetectorInput<'_> {
         let shape = Shape::new(picture.width, picture.height, long_side_px);
@@ -111,8 +119,12 @@ impl InputMaker {
             row.clear();
             row.resize(content.0, 0.0);
         }
+        let values = 3 * shape.tensor.0 * shape.tensor.1;
+        if self.tensor.capacity() > MOST_SPARE * values {
+            self.tensor = Vec::new();
+        }
         self.tensor.clear();
-        self.tensor.resize(3 * shape.tensor.0 * shape.tensor.1, 0.0);
+        self.tensor.resize(values, 0.0);
         self.shape = shape;
     }
 

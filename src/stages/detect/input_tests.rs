@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::core::picture::Part;
 
 /// A picture with one chroma plane pair, stored both ways.
 struct Painted {
@@ -111,6 +112,22 @@ fn both_layouts_of_colour_give_the_same_tensor() {
     let (mut one, mut other) = (InputMaker::new(), InputMaker::new());
     let (planar, interleaved) = (picture.view(false), picture.view(true));
     assert_eq!(one.prepare(&planar, 96).data, other.prepare(&interleaved, 96).data);
+}
+
+#[test]
+fn a_part_of_a_picture_is_what_was_cut_out_of_it() {
+    let paint = |x: usize, y: usize| [(7 * x + y) as u8, (2 * x) as u8, (3 * y) as u8];
+    let whole = Painted::new(131, 77, paint);
+    // To the right edge, which is odd, and from the middle.
+    for (x, y, width, height) in [(60, 20, 71, 57), (18, 6, 64, 32)] {
+        let cut = Painted::new(width, height, |i, j| paint(x + i, y + j));
+        for interleaved in [false, true] {
+            let part = whole.view(interleaved).part(Part { x, y, width, height });
+            let (mut one, mut other) = (InputMaker::new(), InputMaker::new());
+            let cut = cut.view(interleaved);
+            assert_eq!(one.prepare(&part, 48).data, other.prepare(&cut, 48).data);
+        }
+    }
 }
 
 #[test]

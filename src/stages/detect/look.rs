@@ -44,9 +44,9 @@ impl Look {
         policy: Policy,
     ) -> Self {
         Self {
+            plan: DetectPlan::new(settings).in_parts(detector.gains_by_parts()),
             detector,
             settings,
-            plan: DetectPlan::new(settings),
             cuts: CutDetector::new(),
             tracker: Tracker::new(policy.with_detection_every(settings.stride)),
             held: None,
@@ -83,7 +83,8 @@ impl Look {
     pub fn push(&mut self, frame: Frame, out: &mut Vec<Looked>) -> Result<(), DetectError> {
         if frame.id.epoch != self.epoch {
             out.extend(self.finish_epoch()?);
-            self.plan = DetectPlan::new(self.settings);
+            let parts = self.detector.gains_by_parts();
+            self.plan = DetectPlan::new(self.settings).in_parts(parts);
             self.cuts = CutDetector::new();
             self.epoch = frame.id.epoch;
         }
@@ -132,7 +133,16 @@ impl Look {
     }
 
     fn search(&mut self, frame: &Frame, search: Search) -> Result<Vec<FaceBox>, DetectError> {
-        let faces = self.detector.detect(&frame.picture.view(), search.long_side_px)?;
+        let view = frame.picture.view();
+        let faces = match search.part {
+            None => self.detector.detect(&view, search.long_side_px)?,
+            Some(part) => {
+                let (right, down) = (part.x as f32, part.y as f32);
+                let long_side_px = search.part_long_side_px(part);
+                let faces = self.detector.detect(&view.part(part), long_side_px)?;
+                faces.into_iter().map(|face| face.shifted(right, down)).collect()
+            }
+        };
         self.plan.saw(search, &faces);
         Ok(faces)
     }
@@ -151,3 +161,7 @@ impl Look {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "look_tests.rs"]
+mod tests;

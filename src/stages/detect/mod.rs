@@ -1,8 +1,8 @@
 //! Detect: where the faces of a picture are.
 //!
 //! Takes pictures; gives face boxes with five landmarks, in pixels of the source picture.
-//! [`plan`] says which frames are looked at and how finely (tracks carry the rest), [`cuts`] says
-//! where a new shot begins, [`input`] makes the detector's tensor, [`boxes`] reads its outputs.
+//! [`plan`] says which frames are looked at and how finely (tracks carry the rest), `near` which part of
+//! them is enough, [`cuts`] where a new shot begins, [`input`] makes the detector's tensor, [`boxes`] reads its outputs.
 //! All of these are pure; only a [`FaceDetector`] knows an inference engine.
 //! Promises nothing about identity: that is the tracker's.
 
@@ -15,6 +15,7 @@ pub mod boxes;
 pub mod cuts;
 pub mod input;
 pub mod look;
+mod near;
 pub mod plan;
 
 /// Finds faces in pictures.
@@ -29,6 +30,11 @@ pub trait FaceDetector {
         picture: &PictureView<'_>,
         long_side_px: u32,
     ) -> Result<Vec<FaceBox>, DetectError>;
+
+    /// Whether a part of a picture costs it as much less as the part is smaller.
+    fn gains_by_parts(&self) -> bool {
+        false
+    }
 }
 
 /// Why no faces could be looked for.

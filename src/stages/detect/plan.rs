@@ -11,23 +11,29 @@
 //! core: 320 2.4 ms, 480 5.4 ms, 640 15 ms, 960 35 ms, 1280 57 ms, 1920 106 ms.
 //!
 //! So most frames are searched at 320, and at the start, at every cut and a second later a wide
-//! search at up to 1280 looks for what 320 cannot see. While it sees faces too small for 320, or
-//! more faces than the searches in between find, every second one of those becomes as fine as that
-//! needs, and wide ones come once a second. Where a wide search saw no more than they did, the next
-//! one is two seconds away. Searches in between become coarser by one step with each wide one; a new
-//! shot begins with what its own faces need.
+//! search at up to 1280 looks for what 320 cannot see. While it sees more faces than those at 320 do,
+//! every second search in between becomes as fine as its smallest face needs, or finer until it finds
+//! as many, and wide ones come once a second. Fine ones look around the known faces only, where the
+//! detector gains by that: what is new and small is for the next wide one. Where a wide search saw no
+//! more than those in between, the next one is two seconds away, and after another such one four.
+//! Searches in between become coarser by one step with each wide one; a new shot begins with what
+//! its own faces need.
 //!
-//! Share of the faces found that a search of every frame at 640 finds (3921 in eight clips, of which
-//! debate_mexca 966, meeting_comedy 900, dj_video4 648): .966, and .966 where every turn is fine and
-//! the wide search goes up to 1920. That cost a tenth more of a core's time in debate_mexca, and at
-//! 1920×1080 twice the inference and 80 MB. Of every second frame's faces (2788 in nine clips): .963
-//! with a wide search every second, .960 with one every two, .959 every four; the searches of all
-//! nine take 6.4, 5.1 and 4.5 s.
+//! Fine searches only while 320 misses someone are not only cheaper: a detector's boxes differ a
+//! little with the picture's size, so that searches of two sizes by turns make a box tremble. Of the
+//! decisions in eleven clips .939 are those of a run in which every second frame is searched wide;
+//! with fine searches for every face that may be missed at 320 .913.
 //!
-//! Promises that a face of 30 px in a picture 1920 wide is looked for every two seconds at least and,
+//! Share of the faces that a wide search of every second frame finds (2 529 in eleven clips, built-in
+//! detector): .924, with searches that take 5.2 s; .921 and 6.7 s before fine searches looked around
+//! known faces, came only where they are needed, and wide ones four seconds apart.
+//!
+//! Promises that a face of 30 px in a picture 1920 wide is looked for every four seconds at least and,
 //! once found, every 0.4 s. Does not promise the same of larger pictures.
 
+use super::near::Near;
 use crate::core::geometry::FaceBox;
+use crate::core::picture::Part;
 use crate::core::time::{Pts, Span};
 
 /// Long sides that searches step through; a detector meets no more shapes than these.
@@ -44,7 +50,7 @@ pub struct PlanSettings {
     pub stride: Span,
     /// Time from one wide search to the next while wide ones see more than those in between.
     pub wide_every: Span,
-    /// The same while they do not.
+    /// The same after one that did not; twice that after two.
     pub wide_calm: Span,
     /// Long side of the ordinary search, in pixels.
     pub base_long_side_px: u32,
@@ -86,6 +92,8 @@ impl Default for PlanSettings {
 pub struct Search {
     /// What the picture's longer side is reduced to, in pixels.
     pub long_side_px: u32,
+    /// What of the picture is searched; all of it where this is `None`.
+    pub part: Option<Part>,
     picture_long_side_px: u32,
     certain_face_px: u32,
     turn: Turn,
@@ -107,8 +115,17 @@ impl Search {
     /// finds for certain. That it did not find a smaller one says nothing: a tracker does not
     /// count it as lost.
     pub fn certain_face_px(self) -> f32 {
-        let scale = self.long_side_px as f32 / self.picture_long_side_px as f32;
-        self.certain_face_px as f32 / scale.min(1.0)
+        self.certain_face_px as f32 / self.scale()
+    }
+
+    /// What the longer side of `part` is reduced to, in pixels.
+    pub fn part_long_side_px(self, part: Part) -> u32 {
+        (part.width.max(part.height) as f32 * self.scale()).round() as u32
+    }
+
+    /// Pixels of the detector's input per pixel of the picture.
+    fn scale(self) -> f32 {
+        (self.long_side_px as f32 / self.picture_long_side_px as f32).min(1.0)
     }
 }
 
@@ -133,13 +150,19 @@ pub struct DetectPlan {
     fineness_px: u32,
     /// Whether the last search went beyond [`EVERY_TURN_PX`].
     was_dear: bool,
-    /// Faces that the last wide search found.
+    /// Whether the last search at no more than [`EVERY_TURN_PX`] found every known face, so that the
+    /// next need not be finer.
+    cheap_will_do: bool,
+    /// Faces that the last wide search found, or a fine one since.
     known_faces: usize,
     /// Faces that the last search of this shot at [`Self::fineness_px`] found.
     between_faces: Option<usize>,
-    /// Whether the last wide search told nothing that those in between did not.
-    calm: bool,
-    picture_long_side_px: u32,
+    /// Wide searches in a row that told nothing that those in between did not.
+    calm: u8,
+    /// The faces of this shot, where fine searches look around them only.
+    near: Option<Near>,
+    /// Width and height in pixels.
+    picture: (usize, usize),
 }
 
 impl DetectPlan {
@@ -152,11 +175,20 @@ impl DetectPlan {
             last_wide: None,
             fineness_px: settings.base_long_side_px,
             was_dear: false,
+            cheap_will_do: false,
             known_faces: 0,
             between_faces: None,
-            calm: false,
-            picture_long_side_px: 1,
+            calm: 0,
+            near: None,
+            picture: (1, 1),
         }
+    }
+
+    /// The same with fine searches between wide ones that look around the known faces only.
+    #[must_use]
+    pub fn in_parts(mut self, parts: bool) -> Self {
+        self.near = parts.then(Near::new);
+        self
     }
 
     /// Changes the time between searches: the way to spend less under load.
@@ -169,25 +201,29 @@ impl DetectPlan {
     ///
     /// Each search's faces are then told to [`Self::saw`].
     pub fn next(&mut self, pts: Pts, picture: (usize, usize), cut: bool) -> Searches {
-        let long_side = u32::try_from(picture.0.max(picture.1)).unwrap_or(u32::MAX).max(1);
-        let reshaped = long_side != self.picture_long_side_px;
+        let reshaped = picture != self.picture;
         let before = self.previous;
         let unsearched = before.is_some_and(|(_, searched)| !searched);
-        let previous = (cut && unsearched).then(|| self.search(self.fineness_px, Turn::Last));
-        self.picture_long_side_px = long_side;
+        let previous = (cut && unsearched).then(|| self.search(self.enough_px(), Turn::Last));
+        self.picture = picture;
         let frame_span = before.map_or(Span::ZERO, |(earlier, _)| pts - earlier);
         let fresh = cut || reshaped || before.is_none();
         if fresh {
-            (self.calm, self.between_faces) = (false, None);
+            (self.calm, self.between_faces, self.cheap_will_do) = (0, None, false);
+            self.near = self.near.take().map(|_| Near::new());
         }
         let PlanSettings { stride, wide_every, wide_calm, .. } = self.settings;
-        let wide_every = if self.calm { wide_calm } else { wide_every };
+        let wide_every = match self.calm {
+            0 => wide_every,
+            1 => wide_calm,
+            _ => wide_calm + wide_calm,
+        };
         let this = if fresh || self.is_due(self.last_wide, wide_every, pts, frame_span) {
             self.last_wide = Some(pts);
             Some(self.search(self.settings.wide_long_side_px, Turn::Wide))
         } else if self.is_due(self.last_search, stride, pts, frame_span) {
-            let cheap = if self.was_dear { EVERY_TURN_PX } else { u32::MAX };
-            Some(self.search(self.fineness_px.min(cheap), Turn::Between))
+            let most = if self.was_dear { EVERY_TURN_PX } else { u32::MAX };
+            Some(self.search(self.enough_px().min(most), Turn::Between))
         } else {
             None
         };
@@ -201,32 +237,44 @@ impl DetectPlan {
 
     /// Learns from what `search` found.
     pub fn saw(&mut self, search: Search, faces: &[FaceBox]) {
-        let sizes = faces.iter().map(|face| face.rect.width().max(face.rect.height()));
-        let sizes = sizes.filter(|size| *size >= LEAST_FACE_PX);
-        let (count, smallest) =
-            sizes.fold((0, f32::INFINITY), |(n, smallest), size| (n + 1, size.min(smallest)));
+        let size = |face: &FaceBox| face.rect.width().max(face.rect.height());
+        let faces = faces.iter().filter(|face| size(face) >= LEAST_FACE_PX);
         let before = self.fineness_px;
+        let as_fine = search.long_side_px >= before.min(self.long_side_px());
+        if let Some(near) = self.near.as_mut().filter(|_| search.turn != Turn::Last) {
+            near.saw(faces.clone(), as_fine);
+        }
+        let (count, smallest) =
+            faces.fold((0, f32::INFINITY), |(n, smallest), face| (n + 1, size(face).min(smallest)));
         match search.turn {
             Turn::Wide => {
                 self.known_faces = count;
                 let certain = self.settings.certain_face_px as f32;
-                let needed = certain / smallest * self.picture_long_side_px as f32;
+                let needed = certain / smallest * self.long_side_px() as f32;
                 // Coarser by one step at most within a shot, so that a face that only a fine search
                 // finds, whatever its size, is not lost anew with every wide one.
                 let step_below = || LADDER_PX.into_iter().rev().find(|step| *step < before);
                 let coarser = self.between_faces.and_then(|_| step_below()).unwrap_or(0);
                 self.fineness_px = self.rung(|rung| rung >= coarser && rung as f32 >= needed);
                 let seen_between = self.between_faces.is_some_and(|faces| count <= faces);
-                self.calm = self.fineness_px == before && seen_between;
+                let calm = self.fineness_px == before && seen_between;
+                self.calm = if calm { self.calm.saturating_add(1) } else { 0 };
             }
-            Turn::Between if search == self.search(before, Turn::Between) => {
+            Turn::Between if as_fine => {
                 self.between_faces = Some(count);
                 if count < self.known_faces {
                     self.fineness_px = self.rung(|rung| rung > search.long_side_px);
-                    self.calm = false;
+                    self.calm = 0;
+                }
+                self.known_faces = self.known_faces.max(count);
+            }
+            Turn::Between => {
+                self.cheap_will_do = count >= self.known_faces;
+                if self.cheap_will_do {
+                    self.between_faces = Some(count);
                 }
             }
-            Turn::Between | Turn::Last => {}
+            Turn::Last => {}
         }
     }
 
@@ -237,11 +285,27 @@ impl DetectPlan {
     }
 
     /// A search no finer than the picture has pixels for.
-    fn search(&self, long_side_px: u32, turn: Turn) -> Search {
-        let picture_long_side_px = self.picture_long_side_px;
+    fn search(&mut self, long_side_px: u32, turn: Turn) -> Search {
+        let picture_long_side_px = self.long_side_px();
         let long_side_px = long_side_px.min(picture_long_side_px);
         let certain_face_px = self.settings.certain_face_px;
-        Search { long_side_px, picture_long_side_px, certain_face_px, turn }
+        let search =
+            Search { long_side_px, part: None, picture_long_side_px, certain_face_px, turn };
+        let fine = turn != Turn::Wide && long_side_px > EVERY_TURN_PX;
+        let near = self.near.as_mut().filter(|_| fine);
+        let part = near.and_then(|near| near.part(self.picture, search.scale()));
+        Search { part, ..search }
+    }
+
+    /// The long side that finds the known faces.
+    fn enough_px(&self) -> u32 {
+        let most = if self.cheap_will_do { EVERY_TURN_PX } else { u32::MAX };
+        self.fineness_px.min(most)
+    }
+
+    /// The picture's longer side in pixels.
+    fn long_side_px(&self) -> u32 {
+        u32::try_from(self.picture.0.max(self.picture.1)).unwrap_or(u32::MAX).max(1)
     }
 
     /// The lowest step of the ladder between the ordinary and the widest search that is `enough`.
