@@ -2,10 +2,10 @@
 them have a face. Both have some, as the first ones change how finely a picture is searched.
 
 A machine's speed drifts by a tenth within minutes, and what is asked for is a difference of two runs:
-a twentieth between them would be a tenth of it. So each wall is measured in units of its own bare
-graphs, which run right before and right after it, and both by turns; what is told are medians over
-such pairs. How much more the one wall's transcode takes is the same in every pair, and a difference
-of two large figures: it is the median of all pairs.
+a twentieth between them would be a tenth of it. So each wall, and the transcode that runs before it,
+is measured in units of its own bare graphs, which run right before and right after it, and both by
+turns; what is told are medians over such pairs. How much more the one wall's transcode takes is the
+same in every pair, and a difference of two large figures: it is the median of all pairs.
 """
 
 import argparse
@@ -27,10 +27,14 @@ SECONDS = 20
 FACE = "iw/2:ih/2:0:ih/6"
 
 
-def transcode_ratio(pairs: list[tuple[dict, dict]]) -> float:
-    """What the second wall's transcode takes of the first one's."""
-    key = "transcode_cpu_seconds"
-    return statistics.median(many[key] / few[key] for few, many in pairs)
+def transcode_ratio(pairs: list[tuple[dict, dict]], at: int) -> float:
+    """What the second wall's transcode takes of the first one's, each in bare face-frames of the
+    package at that place."""
+
+    def in_face_frames(report: dict) -> float:
+        return report["transcode_cpu_seconds"] / report["packages"][at]["face_frame_ms"]
+
+    return statistics.median(in_face_frames(many) / in_face_frames(few) for few, many in pairs)
 
 
 def at_speed(report: dict, package: dict, bare_ms: float) -> tuple[float, float, dict[str, float]]:
@@ -41,10 +45,10 @@ def at_speed(report: dict, package: dict, bare_ms: float) -> tuple[float, float,
     return package["cpu_seconds"] * speed, report["transcode_cpu_seconds"] * speed, stages
 
 
-def compare(few: dict, many: dict, ratio: float) -> list[dict]:
-    """A pair's figures for each package, in ms a face-frame; `ratio` as `transcode_ratio` says."""
+def compare(few: dict, many: dict, ratios: list[float]) -> list[dict]:
+    """A pair's figures for each package, in ms a face-frame; `ratios` as `transcode_ratio` says."""
     figures = []
-    for less, more in zip(few["packages"], many["packages"]):
+    for less, more, ratio in zip(few["packages"], many["packages"], ratios):
         seen = more["counts"]["face_frames"] - less["counts"]["face_frames"]
         bare_ms = (less["face_frame_ms"] + more["face_frame_ms"]) / 2
         less_cpu, less_alone, less_stages = at_speed(few, less, bare_ms)
@@ -80,8 +84,8 @@ def measure(
     demo = ROOT / "demo/sample.mp4"
     walls = [clips.faces(demo, folder, count, FACE, SECONDS) for count in FACES]
     pairs = [tuple(bench(once, wall) for wall in walls) for _ in range(options.pairs)]
-    ratio = transcode_ratio(pairs)
-    compared = [compare(*pair, ratio) for pair in pairs]
+    ratios = [transcode_ratio(pairs, at) for at, _ in enumerate(pairs[0][0]["packages"])]
+    compared = [compare(*pair, ratios) for pair in pairs]
     for figures in compared:
         print(json.dumps(figures), file=sys.stderr)
     rows = []

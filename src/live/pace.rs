@@ -1,8 +1,8 @@
 //! How long this machine computes at its worst, measured before a stream starts.
 //!
 //! What is shown waits for its scores by a sum of ticks, and for what computing takes. The dearest
-//! thing in a frame's way is the wide search for faces, once a second: 15 ms of one core on one
-//! machine and 50 on another, which then was late every second with two thirds of its time to spare,
+//! thing in a frame's way is the wide search for faces, every second to fourth: 15 ms of one core on
+//! one machine and 50 on another, which then was late each time with two thirds of its time to spare,
 //! and gave up heatmaps for it. The frames that came meanwhile then have their faces encoded one after
 //! the other, which a large speaker model takes as long for again.
 

@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 use super::answers::{Asked, OnItsWay, Reply, Said, answers};
 use super::face::FaceEncoder;
 use super::find::{EngineDetector, Finder, Search, output_names};
-use super::session::{Provider, SessionError, SessionOptions, open};
+use super::session::{OpenGraph, Provider, SessionError, SessionOptions, open};
 use super::speaker::{OtherGraphs, SoundJob};
 use super::tally::Tally;
 use super::work::{FaceWork, Faces, Job, Work};
@@ -51,6 +51,7 @@ pub struct Engine {
     faces: Sender<Faces>,
     jobs: Sender<Job>,
     detector: DetectorManifest,
+    finds_on: Provider,
     shape: ModelShape,
     speaker_name: String,
     provider: Provider,
@@ -91,7 +92,7 @@ impl Engine {
         let encoder = |options| encoder((speaker, options), &tally, Arc::clone(&queue));
         let first = encoder(options)?;
         let mut threads = vec![finder.thread, worker.thread, first.thread];
-        opened(&finder.opened)?;
+        let finds_on = opened(&finder.opened)?;
         opened(&worker.opened)?;
         let (provider, shape) = opened(&first.opened)?;
         let more = if provider == Provider::Cpu { encoders.saturating_sub(1) } else { 0 };
@@ -106,6 +107,7 @@ impl Engine {
             faces,
             jobs,
             detector: detector.detector()?.clone(),
+            finds_on,
             shape,
             speaker_name: speaker.manifest().common.name.clone(),
             provider,
@@ -126,7 +128,7 @@ impl Engine {
 
     /// A face detector that asks this engine.
     pub fn detector(&self) -> EngineDetector {
-        EngineDetector::new(self.searches.clone(), self.detector.clone(), self.provider)
+        EngineDetector::new(self.searches.clone(), self.detector.clone(), self.finds_on)
     }
 
     /// A speaker model that asks this engine.
@@ -204,14 +206,14 @@ fn finder(
     (package, options): Run<'_>,
     tally: &Arc<Tally>,
     queue: Arc<Receiver<Search>>,
-) -> Result<Owner<()>, EngineError> {
+) -> Result<Owner<Provider>, EngineError> {
     let (package, options, counts) = (package.clone(), *options, Arc::clone(tally));
     let manifest = package.detector()?;
     let outputs = output_names(manifest);
     let (file, input) = (manifest.file.clone(), manifest.input.as_str().to_owned());
     let open = move || open(&package, &file, &options);
     let serve = move |graph, queue: &_| Finder { graph, input, outputs, counts }.serve(queue);
-    Ok(owner("engine-find", queue, open, |_| (), serve)?)
+    Ok(owner("engine-find", queue, open, |graph: &OpenGraph| graph.provider, serve)?)
 }
 
 fn worker(

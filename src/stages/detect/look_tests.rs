@@ -8,28 +8,27 @@ use crate::core::geometry::{Point, Rect};
 use crate::core::picture::{Chroma, LumaRange, Picture, PictureView, Plane};
 use crate::core::time::{FrameRef, Pts};
 
-const WIDTH: usize = 640;
-const HEIGHT: usize = 360;
-/// Side of a face: too small for an ordinary search.
-const FACE_PX: f32 = 24.0;
-
-/// A dark picture with a white pixel in the middle of each face.
-struct Dots(Vec<u8>);
+/// A picture of one brightness with a white pixel in the middle of each face.
+#[derive(Clone)]
+struct Dots {
+    size: (usize, usize),
+    samples: Vec<u8>,
+}
 
 impl Dots {
-    fn new(faces: &[(usize, usize)]) -> Self {
-        let mut samples = vec![0; WIDTH * HEIGHT];
-        faces.iter().for_each(|(x, y)| samples[y * WIDTH + x] = 255);
-        Self(samples)
+    fn new(size: (usize, usize), brightness: u8, faces: &[(usize, usize)]) -> Self {
+        let mut samples = vec![brightness; size.0 * size.1];
+        faces.iter().for_each(|(x, y)| samples[y * size.0 + x] = 255);
+        Self { size, samples }
     }
 }
 
 impl Picture for Dots {
     fn view(&self) -> PictureView<'_> {
-        let plane = Plane { data: &self.0, stride: WIDTH };
+        let plane = Plane { data: &self.samples, stride: self.size.0 };
         PictureView {
-            width: WIDTH,
-            height: HEIGHT,
+            width: self.size.0,
+            height: self.size.1,
             luma: plane,
             chroma: Chroma::Interleaved(plane),
             range: LumaRange::Full,
@@ -38,7 +37,7 @@ impl Picture for Dots {
     }
 
     fn byte_size(&self) -> usize {
-        self.0.len()
+        self.samples.len()
     }
 
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
@@ -46,10 +45,14 @@ impl Picture for Dots {
     }
 }
 
+/// What a search was given: width, height, and pixels of input per pixel of the picture.
+type Given = (usize, usize, f32);
+
 /// Finds a face at each dot where the search is fine enough for it; notes what it was given.
 struct Dotted {
     gains: bool,
-    searched: Arc<Mutex<Vec<(usize, usize)>>>,
+    face_px: f32,
+    given: Arc<Mutex<Vec<Given>>>,
 }
 
 impl FaceDetector for Dotted {
@@ -58,17 +61,18 @@ impl FaceDetector for Dotted {
         picture: &PictureView<'_>,
         long_side_px: u32,
     ) -> Result<Vec<FaceBox>, DetectError> {
-        self.searched.lock().expect("nobody panicked").push((picture.width, picture.height));
-        let scale = long_side_px as f32 / picture.width.max(picture.height) as f32;
-        if FACE_PX * scale.min(1.0) < 20.0 {
+        let (width, height) = (picture.width, picture.height);
+        let scale = (long_side_px as f32 / width.max(height) as f32).min(1.0);
+        self.given.lock().expect("nobody panicked").push((width, height, scale));
+        if self.face_px * scale < 20.0 {
             return Ok(Vec::new());
         }
-        let pixels = (0..picture.height).flat_map(|y| (0..picture.width).map(move |x| (x, y)));
+        let pixels = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
         let dots = pixels.filter(|(x, y)| picture.luma.data[y * picture.luma.stride + x] == 255);
         let face = |(x, y)| {
-            let (x, y, half) = (x as f32, y as f32, FACE_PX / 2.0);
+            let (x, y, half) = (x as f32, y as f32, self.face_px / 2.0);
             let rect = Rect::new(x - half, y - half, x + half, y + half);
-            FaceBox { rect, confidence: 0.9, landmarks: [Point { x, y }; 5] }
+            FaceBox { rect, confidence: 0.95, landmarks: [Point { x, y }; 5] }
         };
         Ok(dots.map(face).collect())
     }
@@ -78,37 +82,56 @@ impl FaceDetector for Dotted {
     }
 }
 
-/// Two seconds of `faces`: what was found in each frame, and the sizes that were searched.
-fn watch(gains: bool, faces: &[(usize, usize)]) -> (Vec<TrackedFrame>, Vec<(usize, usize)>) {
-    let searched = Arc::default();
-    let detector = Dotted { gains, searched: Arc::clone(&searched) };
-    let mut look = Look::new(Box::new(detector), PlanSettings::default(), Policy::default());
-    let picture: Arc<dyn Picture> = Arc::new(Dots::new(faces));
+/// Shots of fifty frames each: what was found in each frame, and what the searches were given.
+fn watch(gains: bool, face_px: f32, shots: &[Dots]) -> (Vec<TrackedFrame>, Vec<Given>) {
+    let given = Arc::default();
+    let detector = Dotted { gains, face_px, given: Arc::clone(&given) };
+    let plan = PlanSettings::of_detector(20, 960);
+    let mut look = Look::new(Box::new(detector), plan, Policy::default());
     let mut looked = Vec::new();
-    for seq in 0..50_i64 {
-        let pts = Pts::from_ns(seq * 40_000_000);
+    for seq in 0..50 * shots.len() {
+        let picture: Arc<dyn Picture> = Arc::new(shots[seq / 50].clone());
+        let pts = Pts::from_ns(seq as i64 * 40_000_000);
         let id = FrameRef { epoch: Epoch::default(), seq: seq as u64, pts };
-        let frame = Frame { id, span: None, picture: Arc::clone(&picture) };
-        look.push(frame, &mut looked).expect("the detector cannot fail");
+        look.push(Frame { id, span: None, picture }, &mut looked).expect("it cannot fail");
     }
-    looked.extend(look.finish().expect("the detector cannot fail"));
-    let searched = searched.lock().expect("nobody panicked").clone();
-    (looked.into_iter().map(|(_, tracked)| tracked).collect(), searched)
+    looked.extend(look.finish().expect("it cannot fail"));
+    let given = given.lock().expect("nobody panicked").clone();
+    (looked.into_iter().map(|(_, tracked)| tracked).collect(), given)
 }
 
 #[test]
 fn small_faces_are_looked_for_in_a_part_and_found_where_they_are() {
-    let faces = [(301, 91), (422, 84)];
-    let (by_parts, searched) = watch(true, &faces);
-    let (whole, _) = watch(false, &faces);
+    let shot = [Dots::new((640, 360), 0, &[(301, 91), (422, 84)])];
+    let (by_parts, given) = watch(true, 24.0, &shot);
+    let (whole, _) = watch(false, 24.0, &shot);
     assert_eq!(by_parts, whole);
     assert!(by_parts.iter().all(|frame| frame.faces.len() == 2));
-    let part = |size: &&(usize, usize)| size.0 * size.1 < WIDTH * HEIGHT / 4;
-    assert!(searched.iter().filter(part).count() >= 3, "{searched:?}");
+    let part = |given: &&Given| given.0 * given.1 < 640 * 360 / 4;
+    assert!(given.iter().filter(part).count() >= 3, "{given:?}");
+}
+
+#[test]
+fn parts_are_those_of_their_own_shot_and_as_fine_as_a_whole_picture() {
+    // At the edges, then elsewhere after a cut, then in a smaller picture.
+    let shots = [
+        Dots::new((1280, 720), 0, &[(1270, 300), (1150, 350)]),
+        Dots::new((1280, 720), 120, &[(90, 715), (160, 640)]),
+        Dots::new((853, 480), 30, &[(20, 20), (90, 60)]),
+    ];
+    let (by_parts, given) = watch(true, 28.0, &shots);
+    let (whole, _) = watch(false, 28.0, &shots);
+    assert_eq!(by_parts, whole);
+    assert!(by_parts.iter().all(|frame| frame.faces.len() == 2));
+    let parts = given.iter().filter(|(width, ..)| ![1280, 853].contains(width));
+    let scales: Vec<f32> = parts.map(|(.., scale)| *scale).collect();
+    let near = |expected: f32| move |scale: &&f32| (*scale / expected - 1.0).abs() < 0.02;
+    assert!(scales.iter().filter(near(0.75)).count() >= 6, "{scales:?}");
+    assert!(scales.iter().filter(near(640.0 / 853.0)).count() >= 3, "{scales:?}");
 }
 
 #[test]
 fn what_gains_nothing_by_parts_is_given_whole_pictures() {
-    let (_, searched) = watch(false, &[(301, 91)]);
-    assert!(searched.iter().all(|size| *size == (WIDTH, HEIGHT)), "{searched:?}");
+    let (_, given) = watch(false, 24.0, &[Dots::new((640, 360), 0, &[(301, 91)])]);
+    assert!(given.iter().all(|(width, height, _)| (*width, *height) == (640, 360)), "{given:?}");
 }

@@ -21,7 +21,7 @@ const MOST: f32 = 0.7;
 /// Searches in a row that miss a face before it is forgotten: it may have turned away.
 const MISSES: u8 = 4;
 /// Pixels that a part is larger than what it is to hold: it begins at an even one and ends at a whole.
-const SLACK_PX: f32 = 4.0;
+const SLACK_PX: f32 = 6.0;
 /// Steps of a part's sides in pixels of the detector's input: the detector fills up to these.
 const STEP_PX: f32 = 32.0;
 
@@ -37,6 +37,17 @@ pub(super) struct Near {
 struct Known {
     rect: Rect,
     misses: u8,
+    /// Whether the last search found it.
+    found: bool,
+}
+
+/// What a search said of the known faces.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Seen {
+    /// It found all that were known.
+    pub(super) everyone: bool,
+    /// It found some that were not.
+    pub(super) someone_new: bool,
 }
 
 impl Near {
@@ -46,20 +57,26 @@ impl Near {
     }
 
     /// Learns what a search found; `all` says whether it could see every known face.
-    pub(super) fn saw<'a>(&mut self, found: impl IntoIterator<Item = &'a FaceBox>, all: bool) {
-        for known in &mut self.faces {
-            known.misses += u8::from(all);
-        }
-        for face in found {
-            let seen = Known { rect: face.rect, misses: 0 };
+    pub(super) fn saw<'a>(&mut self, faces: impl Iterator<Item = &'a FaceBox>, all: bool) -> Seen {
+        let before = self.faces.len();
+        self.faces.iter_mut().for_each(|known| known.found = false);
+        for face in faces {
+            let seen = Known { rect: face.rect, misses: 0, found: true };
             let away = |known: &Known| distance(known.rect.center(), face.rect.center());
-            let nearest = self.faces.iter_mut().min_by(|a, b| away(a).total_cmp(&away(b)));
+            let others = self.faces.iter_mut().filter(|known| !known.found);
+            let nearest = others.min_by(|a, b| away(a).total_cmp(&away(b)));
             match nearest.filter(|known| away(known) < longer_side(face.rect)) {
                 Some(known) => *known = seen,
                 None => self.faces.push(seen),
             }
         }
+        let everyone = self.faces.iter().all(|known| known.found);
+        let someone_new = self.faces.len() > before;
+        for known in self.faces.iter_mut().filter(|known| all && !known.found) {
+            known.misses += 1;
+        }
         self.faces.retain(|known| known.misses < MISSES);
+        Seen { everyone, someone_new }
     }
 
     /// The part of a picture of `picture` (width, height in pixels) to search at `scale` pixels of
@@ -117,14 +134,16 @@ fn along((from, to): (f32, f32), side: usize, scale: f32) -> (usize, usize) {
     let (from, to) = (from.clamp(0.0, whole), to.clamp(0.0, whole));
     let steps = ((to - from + SLACK_PX) * scale / STEP_PX).ceil().max(1.0);
     let length = steps * STEP_PX / scale;
-    // Colour has a sample for two pixels each way.
-    let even = |at: f32| at as usize / 2 * 2;
     if length >= whole {
         return (0, side);
     }
-    let start = even(((from + to - length) / 2.0).clamp(0.0, whole - length));
-    let at_end = start as f32 + length > whole - 2.0;
-    (start, if at_end { side - start } else { length as usize })
+    // Colour has a sample for two pixels each way.
+    let start = ((from + to - length) / 2.0).max(0.0);
+    if start + length < whole {
+        return (start as usize / 2 * 2, length as usize);
+    }
+    let start = ((whole - length).ceil() as usize).next_multiple_of(2).min(side - 1);
+    (start, side - start)
 }
 
 #[cfg(test)]
@@ -144,7 +163,7 @@ mod tests {
     fn faces_side_by_side_are_a_band() {
         let mut near = Near::new();
         assert_eq!(near.part(PICTURE, 1.0), None, "nobody is known");
-        near.saw(&[face(100.0, 70.0, 24.0), face(520.0, 80.0, 24.0)], true);
+        near.saw([face(100.0, 70.0, 24.0), face(520.0, 80.0, 24.0)].iter(), true);
         let part = near.part(PICTURE, 1.0).expect("two small faces");
         assert_eq!((part.width % 32, part.height % 32), (0, 0));
         assert!(part.height <= 128 && part.x <= 64 && part.x + part.width >= 575, "{part:?}");
@@ -154,23 +173,23 @@ mod tests {
     #[test]
     fn large_faces_or_many_are_the_whole_picture() {
         let mut near = Near::new();
-        near.saw(&[face(250.0, 100.0, 150.0)], true);
+        near.saw([face(250.0, 100.0, 150.0)].iter(), true);
         assert_eq!(near.part(PICTURE, 1.0), None);
         let mut near = Near::new();
-        near.saw(&[face(20.0, 10.0, 20.0), face(600.0, 330.0, 20.0)], true);
+        near.saw([face(20.0, 10.0, 20.0), face(600.0, 330.0, 20.0)].iter(), true);
         assert_eq!(near.part(PICTURE, 1.0), None);
     }
 
     #[test]
     fn a_face_that_moves_takes_its_part_along_and_one_that_trembles_does_not() {
         let mut near = Near::new();
-        near.saw(&[face(300.0, 100.0, 20.0)], true);
+        near.saw([face(300.0, 100.0, 20.0)].iter(), true);
         let first = near.part(PICTURE, 1.0);
-        near.saw(&[face(303.0, 99.0, 20.0)], true);
+        near.saw([face(303.0, 99.0, 20.0)].iter(), true);
         assert_eq!(near.part(PICTURE, 1.0), first);
-        near.saw(&[face(309.0, 90.0, 20.0)], true);
-        near.saw(&[face(320.0, 80.0, 20.0)], true);
-        near.saw(&[face(332.0, 70.0, 20.0)], true);
+        near.saw([face(309.0, 90.0, 20.0)].iter(), true);
+        near.saw([face(320.0, 80.0, 20.0)].iter(), true);
+        near.saw([face(332.0, 70.0, 20.0)].iter(), true);
         let moved = near.part(PICTURE, 1.0).expect("one small face");
         assert_ne!(Some(moved), first);
         assert!(moved.width <= 96 && moved.height <= 96, "where it was is forgotten: {moved:?}");
@@ -179,18 +198,34 @@ mod tests {
     #[test]
     fn a_face_that_is_missed_stays_for_a_while_and_what_could_not_see_it_says_nothing() {
         let mut near = Near::new();
-        near.saw(&[face(100.0, 70.0, 24.0), face(520.0, 80.0, 24.0)], true);
+        near.saw([face(100.0, 70.0, 24.0), face(520.0, 80.0, 24.0)].iter(), true);
         let both = near.part(PICTURE, 1.0);
         for _ in 0..20 {
-            near.saw(&[face(100.0, 70.0, 24.0)], false);
+            near.saw([face(100.0, 70.0, 24.0)].iter(), false);
         }
         for _ in 1..MISSES {
-            near.saw(&[face(100.0, 70.0, 24.0)], true);
+            near.saw([face(100.0, 70.0, 24.0)].iter(), true);
         }
         assert_eq!(near.part(PICTURE, 1.0), both);
-        near.saw(&[face(100.0, 70.0, 24.0)], true);
+        near.saw([face(100.0, 70.0, 24.0)].iter(), true);
         near.last = None;
         assert!(near.part(PICTURE, 1.0).is_some_and(|part| part.width < 200));
+    }
+
+    #[test]
+    fn every_face_is_found_by_itself() {
+        let mut near = Near::new();
+        // Close to each other: the small one's middle lies within its size of the large one's.
+        let both = [face(100.0, 100.0, 90.0), face(130.0, 122.0, 16.0)];
+        let seen = near.saw(both.iter(), true);
+        assert_eq!(seen, Seen { everyone: true, someone_new: true });
+        assert_eq!(near.faces.len(), 2);
+        let seen = near.saw(both[..1].iter(), false);
+        assert_eq!(seen, Seen { everyone: false, someone_new: false });
+        // Another one in its stead is not the same.
+        let other = [face(100.0, 100.0, 90.0), face(400.0, 100.0, 16.0)];
+        let seen = near.saw(other.iter(), false);
+        assert_eq!(seen, Seen { everyone: false, someone_new: true });
     }
 
     proptest! {
@@ -202,7 +237,7 @@ mod tests {
         ) {
             let faces: Vec<_> = faces.into_iter().map(|(x, y, size)| face(x, y, size)).collect();
             let mut near = Near::new();
-            near.saw(&faces, true);
+            near.saw(faces.iter(), true);
             let Some(part) = near.part((width, height), scale) else { return Ok(()) };
             prop_assert!(part.width > 0 && part.height > 0);
             prop_assert!(part.x % 2 == 0 && part.y % 2 == 0);

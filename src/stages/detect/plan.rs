@@ -31,12 +31,12 @@
 //! Promises that a face of 30 px in a picture 1920 wide is looked for every four seconds at least and,
 //! once found, every 0.4 s. Does not promise the same of larger pictures.
 
-use super::near::Near;
+use super::near::{Near, Seen};
 use crate::core::geometry::FaceBox;
 use crate::core::picture::Part;
 use crate::core::time::{Pts, Span};
 
-/// Long sides that searches step through; a detector meets no more shapes than these.
+/// Long sides that searches step through: a detector meets no more shapes than these, but for parts.
 const LADDER_PX: [u32; 6] = [320, 480, 640, 960, 1280, 1920];
 /// Size in source pixels below which a face is nothing that anyone could score.
 const LEAST_FACE_PX: f32 = 16.0;
@@ -112,8 +112,7 @@ enum Turn {
 
 impl Search {
     /// The smallest face, by its longer side in pixels of the source picture, that this search
-    /// finds for certain. That it did not find a smaller one says nothing: a tracker does not
-    /// count it as lost.
+    /// finds for certain. That it did not find a smaller one says little.
     pub fn certain_face_px(self) -> f32 {
         self.certain_face_px as f32 / self.scale()
     }
@@ -155,12 +154,15 @@ pub struct DetectPlan {
     cheap_will_do: bool,
     /// Faces that the last wide search found, or a fine one since.
     known_faces: usize,
-    /// Faces that the last search of this shot at [`Self::fineness_px`] found.
+    /// Faces that the last search of this shot found that was at [`Self::fineness_px`], or coarser and
+    /// enough.
     between_faces: Option<usize>,
     /// Wide searches in a row that told nothing that those in between did not.
     calm: u8,
-    /// The faces of this shot, where fine searches look around them only.
-    near: Option<Near>,
+    /// The faces of this shot.
+    near: Near,
+    /// Whether fine searches look around these only.
+    in_parts: bool,
     /// Width and height in pixels.
     picture: (usize, usize),
 }
@@ -179,16 +181,16 @@ impl DetectPlan {
             known_faces: 0,
             between_faces: None,
             calm: 0,
-            near: None,
+            near: Near::new(),
+            in_parts: false,
             picture: (1, 1),
         }
     }
 
     /// The same with fine searches between wide ones that look around the known faces only.
     #[must_use]
-    pub fn in_parts(mut self, parts: bool) -> Self {
-        self.near = parts.then(Near::new);
-        self
+    pub fn in_parts(self, in_parts: bool) -> Self {
+        Self { in_parts, ..self }
     }
 
     /// Changes the time between searches: the way to spend less under load.
@@ -210,7 +212,7 @@ impl DetectPlan {
         let fresh = cut || reshaped || before.is_none();
         if fresh {
             (self.calm, self.between_faces, self.cheap_will_do) = (0, None, false);
-            self.near = self.near.take().map(|_| Near::new());
+            self.near = Near::new();
         }
         let PlanSettings { stride, wide_every, wide_calm, .. } = self.settings;
         let wide_every = match self.calm {
@@ -241,14 +243,16 @@ impl DetectPlan {
         let faces = faces.iter().filter(|face| size(face) >= LEAST_FACE_PX);
         let before = self.fineness_px;
         let as_fine = search.long_side_px >= before.min(self.long_side_px());
-        if let Some(near) = self.near.as_mut().filter(|_| search.turn != Turn::Last) {
-            near.saw(faces.clone(), as_fine);
+        if search.turn == Turn::Last {
+            return;
         }
+        let Seen { everyone, someone_new } = self.near.saw(faces.clone(), as_fine);
         let (count, smallest) =
             faces.fold((0, f32::INFINITY), |(n, smallest), face| (n + 1, size(face).min(smallest)));
         match search.turn {
             Turn::Wide => {
                 self.known_faces = count;
+                self.cheap_will_do &= !someone_new;
                 let certain = self.settings.certain_face_px as f32;
                 let needed = certain / smallest * self.long_side_px() as f32;
                 // Coarser by one step at most within a shot, so that a face that only a fine search
@@ -269,8 +273,8 @@ impl DetectPlan {
                 self.known_faces = self.known_faces.max(count);
             }
             Turn::Between => {
-                self.cheap_will_do = count >= self.known_faces;
-                if self.cheap_will_do {
+                self.cheap_will_do = everyone;
+                if everyone {
                     self.between_faces = Some(count);
                 }
             }
@@ -281,7 +285,7 @@ impl DetectPlan {
     /// The stream has ended: how to search its last frame, if that was not done.
     pub fn finish(&mut self) -> Option<Search> {
         let (_, searched) = self.previous.take()?;
-        (!searched).then(|| self.search(self.fineness_px, Turn::Last))
+        (!searched).then(|| self.search(self.enough_px(), Turn::Last))
     }
 
     /// A search no finer than the picture has pixels for.
@@ -292,9 +296,8 @@ impl DetectPlan {
         let search =
             Search { long_side_px, part: None, picture_long_side_px, certain_face_px, turn };
         let fine = turn != Turn::Wide && long_side_px > EVERY_TURN_PX;
-        let near = self.near.as_mut().filter(|_| fine);
-        let part = near.and_then(|near| near.part(self.picture, search.scale()));
-        Search { part, ..search }
+        let part = (self.in_parts && fine).then(|| self.near.part(self.picture, search.scale()));
+        Search { part: part.flatten(), ..search }
     }
 
     /// The long side that finds the known faces.

@@ -84,6 +84,26 @@ fn faces_that_an_ordinary_search_finds_are_not_looked_for_finer() {
 }
 
 #[test]
+fn a_face_that_comes_in_does_not_stand_for_one_that_is_missed() {
+    let at = |x: f32, size: f32| FaceBox {
+        rect: Rect::new(x, 200.0, x + 0.8 * size, 200.0 + size),
+        confidence: 0.9,
+        landmarks: [Point::default(); 5],
+    };
+    let (old, new) = (at(100.0, 60.0), at(700.0, 200.0));
+    let mut plan = DetectPlan::new(PlanSettings::of_detector(64, 960));
+    let mut searched = |i: i64, found: &[FaceBox]| {
+        let search = plan.next(frame(i, 25, 1), (1280, 720), false).this.expect("its turn");
+        plan.saw(search, found);
+        search.long_side_px
+    };
+    let calm: Vec<u32> = (0..16).map(|i| searched(5 * i, &[old])).collect();
+    assert_eq!(calm.iter().filter(|side| **side == 960).count(), 3, "{calm:?}");
+    assert_eq!([80, 85].map(|i| searched(i, &[old, new])), [320, 320]);
+    assert_eq!([90, 95, 100].map(|i| searched(i, &[new])), [320, 960, 320]);
+}
+
+#[test]
 fn small_faces_keep_the_search_fine() {
     let at = |picture, sizes: &[f32]| -> Vec<u32> {
         run(26, picture, sizes).into_iter().step_by(5).collect()
