@@ -157,6 +157,15 @@ fn credentials_come_from_where_the_system_has_them() {
     assert!(!format!("{:?}", read("door").expect("there")).contains("hunter2"));
 }
 
+#[test]
+fn a_password_with_a_line_break_is_not_repeated_either() {
+    for place in PLACES {
+        let text = place.replace("SECRET", "hunter2\\n");
+        let said = read_text(&text).err().unwrap_or_default();
+        assert!(!said.contains("hunter2"), "{text}: {said}");
+    }
+}
+
 /// Places where somebody may write a password, right or wrong.
 const PLACES: &[&str] = &[
     "[source]\nuri = \"rtsp://eve:SECRET@camera/1\"\n",

@@ -30,7 +30,8 @@ pub(in crate::config) fn without_userinfo(text: &str) -> String {
 
 /// What `error` says, without values, and with the key that was probably meant.
 pub(super) fn problem(error: &toml::de::Error) -> String {
-    without_secrets(error.message().lines().next().unwrap_or_default())
+    // The first line of what is left: what was found may have several itself.
+    without_secrets(error.message()).lines().next().unwrap_or_default().to_owned()
 }
 
 /// A message of serde repeats what it found (`unknown variant …`, `invalid type: string "…"`),
@@ -105,7 +106,8 @@ mod tests {
     fn values_are_left_out() {
         let said = without_secrets(r#"invalid type: string "hun\"ter2", expected u32"#);
         assert_eq!(said, r#"invalid type: string "…", expected u32"#);
-        for found in ["eve:hunter2", "hunter2", "hunter2\"", "a`, b", ""] {
+        for found in ["eve:hunter2", "hunter2", "hunter2\"", "a`, b", "", "hunter2\n", "a\nhunter2"]
+        {
             let said = format!("unknown variant `{found}`, expected `tcp` or `auto`");
             let said = without_secrets(&said);
             assert_eq!(said, "unknown variant `…`, expected `tcp` or `auto`", "{found}");
