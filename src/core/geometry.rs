@@ -40,6 +40,11 @@ impl Rect {
         (self.y2 - self.y1).max(0.0)
     }
 
+    /// The longer of width and height in pixels.
+    pub fn longer_side(self) -> f32 {
+        self.width().max(self.height())
+    }
+
     /// Area in square pixels.
     pub fn area(self) -> f32 {
         self.width() * self.height()
@@ -105,13 +110,11 @@ pub struct FaceBox {
 impl FaceBox {
     /// The face so many pixels further right and down.
     #[must_use]
-    pub fn shifted(mut self, right: f32, down: f32) -> Self {
+    pub fn shifted(self, (right, down): (f32, f32)) -> Self {
         let Rect { x1, y1, x2, y2 } = self.rect;
-        self.rect = Rect::new(x1 + right, y1 + down, x2 + right, y2 + down);
-        for point in &mut self.landmarks {
-            *point = Point { x: point.x + right, y: point.y + down };
-        }
-        self
+        let rect = Rect::new(x1 + right, y1 + down, x2 + right, y2 + down);
+        let landmarks = self.landmarks.map(|p| Point { x: p.x + right, y: p.y + down });
+        Self { rect, landmarks, ..self }
     }
 }
 

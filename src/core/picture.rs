@@ -117,27 +117,39 @@ pub trait Picture: Any + Send + Sync {
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
-/// A square picture of one brightness, for tests.
+/// A picture whose colour nobody looks at, for tests.
 #[cfg(test)]
+#[derive(Clone)]
 pub(crate) struct Grey {
-    side: usize,
+    width: usize,
+    height: usize,
     samples: Vec<u8>,
 }
 
 #[cfg(test)]
 impl Grey {
+    /// A square of one brightness.
     pub(crate) fn new(side: usize, brightness: u8) -> Self {
-        Self { side, samples: vec![brightness; side * side] }
+        Self::painted((side, side), |_, _| brightness)
+    }
+
+    /// `brightness` at each x and y.
+    pub(crate) fn painted(
+        (width, height): (usize, usize),
+        brightness: impl Fn(usize, usize) -> u8,
+    ) -> Self {
+        let samples = (0..width * height).map(|i| brightness(i % width, i / width)).collect();
+        Self { width, height, samples }
     }
 }
 
 #[cfg(test)]
 impl Picture for Grey {
     fn view(&self) -> PictureView<'_> {
-        let plane = Plane { data: &self.samples, stride: self.side };
+        let plane = Plane { data: &self.samples, stride: self.width };
         PictureView {
-            width: self.side,
-            height: self.side,
+            width: self.width,
+            height: self.height,
             luma: plane,
             chroma: Chroma::Interleaved(plane),
             range: LumaRange::Full,

@@ -137,10 +137,10 @@ impl Look {
         let faces = match search.part {
             None => self.detector.detect(&view, search.long_side_px)?,
             Some(part) => {
-                let (right, down) = (part.x as f32, part.y as f32);
+                let corner = (part.x as f32, part.y as f32);
                 let long_side_px = search.part_long_side_px(part);
                 let faces = self.detector.detect(&view.part(part), long_side_px)?;
-                faces.into_iter().map(|face| face.shifted(right, down)).collect()
+                faces.into_iter().map(|face| face.shifted(corner)).collect()
             }
         };
         self.plan.saw(search, &faces);

@@ -1,51 +1,21 @@
 //! Where searches look, and that what they find lies where it is in the picture.
 
-use std::any::Any;
 use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::core::geometry::{Point, Rect};
-use crate::core::picture::{Chroma, LumaRange, Picture, PictureView, Plane};
+use crate::core::picture::{Grey, Picture, PictureView};
 use crate::core::time::{FrameRef, Pts};
 
-/// A picture of dark stripes with a white pixel in the middle of each face.
-#[derive(Clone)]
-struct Dots {
-    size: (usize, usize),
-    samples: Vec<u8>,
-}
-
-impl Dots {
-    /// Stripes lie across where `lying`, else they stand.
-    fn new(size: (usize, usize), lying: bool, faces: &[(usize, usize)]) -> Self {
-        let along = |i: usize| if lying { i / size.0 } else { i % size.0 };
-        let mut samples: Vec<u8> =
-            (0..size.0 * size.1).map(|i| if along(i) / 60 % 2 == 0 { 0 } else { 150 }).collect();
-        faces.iter().for_each(|(x, y)| samples[y * size.0 + x] = 255);
-        Self { size, samples }
-    }
-}
-
-impl Picture for Dots {
-    fn view(&self) -> PictureView<'_> {
-        let plane = Plane { data: &self.samples, stride: self.size.0 };
-        PictureView {
-            width: self.size.0,
-            height: self.size.1,
-            luma: plane,
-            chroma: Chroma::Interleaved(plane),
-            range: LumaRange::Full,
-            bt709: false,
+/// Dark stripes, lying or standing, with a white pixel in the middle of each face.
+fn dots(size: (usize, usize), lying: bool, faces: &[(usize, usize)]) -> Grey {
+    Grey::painted(size, |x, y| {
+        match (faces.contains(&(x, y)), if lying { y } else { x } / 60 % 2) {
+            (true, _) => 255,
+            (false, 0) => 0,
+            (false, _) => 150,
         }
-    }
-
-    fn byte_size(&self) -> usize {
-        self.samples.len()
-    }
-
-    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
-        self
-    }
+    })
 }
 
 /// What a search was given: width, height, and pixels of input per pixel of the picture.
@@ -86,7 +56,7 @@ impl FaceDetector for Dotted {
 }
 
 /// Shots of fifty frames each: what was found in each frame, and what the searches were given.
-fn watch(gains: bool, face_px: f32, shots: &[Dots]) -> (Vec<TrackedFrame>, Vec<Given>) {
+fn watch(gains: bool, face_px: f32, shots: &[Grey]) -> (Vec<TrackedFrame>, Vec<Given>) {
     let given = Arc::default();
     let detector = Dotted { gains, face_px, given: Arc::clone(&given) };
     let plan = PlanSettings::of_detector(20, 960);
@@ -105,7 +75,7 @@ fn watch(gains: bool, face_px: f32, shots: &[Dots]) -> (Vec<TrackedFrame>, Vec<G
 
 #[test]
 fn small_faces_are_looked_for_in_a_part_and_found_where_they_are() {
-    let shot = [Dots::new((640, 360), false, &[(301, 91), (422, 84)])];
+    let shot = [dots((640, 360), false, &[(301, 91), (422, 84)])];
     let (by_parts, given) = watch(true, 24.0, &shot);
     let (whole, _) = watch(false, 24.0, &shot);
     assert_eq!(by_parts, whole);
@@ -118,9 +88,9 @@ fn small_faces_are_looked_for_in_a_part_and_found_where_they_are() {
 fn parts_are_those_of_their_own_shot_and_as_fine_as_a_whole_picture() {
     // At the edges, then elsewhere after a cut, then in a smaller picture.
     let shots = [
-        Dots::new((1280, 720), false, &[(1270, 300), (1150, 350)]),
-        Dots::new((1280, 720), true, &[(90, 715), (160, 640)]),
-        Dots::new((853, 480), false, &[(20, 20), (90, 60)]),
+        dots((1280, 720), false, &[(1270, 300), (1150, 350)]),
+        dots((1280, 720), true, &[(90, 715), (160, 640)]),
+        dots((853, 480), false, &[(20, 20), (90, 60)]),
     ];
     let (by_parts, given) = watch(true, 28.0, &shots);
     let (whole, _) = watch(false, 28.0, &shots);
@@ -135,6 +105,6 @@ fn parts_are_those_of_their_own_shot_and_as_fine_as_a_whole_picture() {
 
 #[test]
 fn what_gains_nothing_by_parts_is_given_whole_pictures() {
-    let (_, given) = watch(false, 24.0, &[Dots::new((640, 360), false, &[(301, 91)])]);
+    let (_, given) = watch(false, 24.0, &[dots((640, 360), false, &[(301, 91)])]);
     assert!(given.iter().all(|(width, height, _)| (*width, *height) == (640, 360)), "{given:?}");
 }

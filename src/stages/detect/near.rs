@@ -65,7 +65,7 @@ impl Near {
             let away = |known: &Known| distance(known.rect.center(), face.rect.center());
             let others = self.faces.iter_mut().filter(|known| !known.found);
             let nearest = others.min_by(|a, b| away(a).total_cmp(&away(b)));
-            match nearest.filter(|known| away(known) < longer_side(face.rect)) {
+            match nearest.filter(|known| away(known) < face.rect.longer_side()) {
                 Some(known) => *known = seen,
                 None => self.faces.push(seen),
             }
@@ -95,17 +95,13 @@ impl Near {
     /// All known faces, with `room` around each.
     fn around(&self, room: f32) -> Option<Rect> {
         let grown = self.faces.iter().map(|Known { rect, .. }| {
-            let room = longer_side(*rect) * room;
+            let room = rect.longer_side() * room;
             Rect::new(rect.x1 - room, rect.y1 - room, rect.x2 + room, rect.y2 + room)
         });
         grown.reduce(|a, b| {
             Rect::new(a.x1.min(b.x1), a.y1.min(b.y1), a.x2.max(b.x2), a.y2.max(b.y2))
         })
     }
-}
-
-fn longer_side(rect: Rect) -> f32 {
-    rect.width().max(rect.height())
 }
 
 fn distance(a: Point, b: Point) -> f32 {
@@ -142,7 +138,7 @@ fn along((from, to): (f32, f32), side: usize, scale: f32) -> (usize, usize) {
     if start + length < whole {
         return (start as usize / 2 * 2, length as usize);
     }
-    let start = ((whole - length).ceil() as usize).next_multiple_of(2).min(side - 1);
+    let start = ((whole - length).ceil() as usize).next_multiple_of(2);
     (start, side - start)
 }
 

@@ -31,7 +31,7 @@
 //! Promises that a face of 30 px in a picture 1920 wide is looked for every four seconds at least and,
 //! once found, every 0.4 s. Does not promise the same of larger pictures.
 
-use super::near::{Near, Seen};
+use super::near::Near;
 use crate::core::geometry::FaceBox;
 use crate::core::picture::Part;
 use crate::core::time::{Pts, Span};
@@ -239,20 +239,16 @@ impl DetectPlan {
 
     /// Learns from what `search` found.
     pub fn saw(&mut self, search: Search, faces: &[FaceBox]) {
-        let size = |face: &FaceBox| face.rect.width().max(face.rect.height());
-        let faces = faces.iter().filter(|face| size(face) >= LEAST_FACE_PX);
+        let faces = faces.iter().filter(|face| face.rect.longer_side() >= LEAST_FACE_PX);
+        let sizes = faces.clone().map(|face| face.rect.longer_side());
+        let (count, smallest) =
+            sizes.fold((0, f32::INFINITY), |(n, smallest), size| (n + 1, size.min(smallest)));
         let before = self.fineness_px;
         let as_fine = search.long_side_px >= before.min(self.long_side_px());
-        if search.turn == Turn::Last {
-            return;
-        }
-        let Seen { everyone, someone_new } = self.near.saw(faces.clone(), as_fine);
-        let (count, smallest) =
-            faces.fold((0, f32::INFINITY), |(n, smallest), face| (n + 1, size(face).min(smallest)));
         match search.turn {
             Turn::Wide => {
                 self.known_faces = count;
-                self.cheap_will_do &= !someone_new;
+                self.cheap_will_do &= !self.near.saw(faces, true).someone_new;
                 let certain = self.settings.certain_face_px as f32;
                 let needed = certain / smallest * self.long_side_px() as f32;
                 // Coarser by one step at most within a shot, so that a face that only a fine search
@@ -265,6 +261,7 @@ impl DetectPlan {
                 self.calm = if calm { self.calm.saturating_add(1) } else { 0 };
             }
             Turn::Between if as_fine => {
+                self.near.saw(faces, true);
                 self.between_faces = Some(count);
                 if count < self.known_faces {
                     self.fineness_px = self.rung(|rung| rung > search.long_side_px);
@@ -273,8 +270,8 @@ impl DetectPlan {
                 self.known_faces = self.known_faces.max(count);
             }
             Turn::Between => {
-                self.cheap_will_do = everyone;
-                if everyone {
+                self.cheap_will_do = self.near.saw(faces, false).everyone;
+                if self.cheap_will_do {
                     self.between_faces = Some(count);
                 }
             }

@@ -45,7 +45,7 @@ pub struct FaceSpot {
 
 impl From<Rect> for FaceSpot {
     fn from(face: Rect) -> Self {
-        Self { center: face.center(), half_size: face.width().max(face.height()) / 2.0 }
+        Self { center: face.center(), half_size: face.longer_side() / 2.0 }
     }
 }
 

@@ -66,9 +66,3 @@ impl Velocity {
         ((self.x * dt) as f32, (self.y * dt) as f32)
     }
 }
-
-/// A face moved by `(dx, dy)` pixels.
-pub fn moved(rect: Rect, landmarks: &Landmarks, (dx, dy): (f32, f32)) -> (Rect, Landmarks) {
-    let rect = Rect::new(rect.x1 + dx, rect.y1 + dy, rect.x2 + dx, rect.y2 + dy);
-    (rect, landmarks.map(|p| Point { x: p.x + dx, y: p.y + dy }))
-}

@@ -13,7 +13,7 @@ use crate::core::geometry::{FaceBox, Landmarks, Rect};
 use crate::core::time::{Epoch, FrameRef, Pts};
 
 use super::assign::{Expected, assign};
-use super::motion::{Velocity, lerp_landmarks, moved, sane, share};
+use super::motion::{Velocity, lerp_landmarks, sane, share};
 use super::policy::{Lag, LagBound, Policy};
 
 /// A tracked face in one frame.
@@ -63,7 +63,8 @@ impl Track {
     }
 
     fn carried_to(&self, pts: Pts) -> (Rect, Landmarks) {
-        moved(self.last.rect, &self.last.landmarks, self.velocity.over(pts - self.last_pts))
+        let face = self.last.shifted(self.velocity.over(pts - self.last_pts));
+        (face.rect, face.landmarks)
     }
 }
 
