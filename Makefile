@@ -107,7 +107,7 @@ demo/sync.mp4:
 	@mkdir -p demo
 	.venv/bin/python tools/sample/make_sync.py $@ --fps 30000/1001
 
-# Stored on its side, NTSC rate, two sound tracks.
+# Stored on its side, NTSC rate, two audio tracks.
 demo/turned.mov:
 	$(make_sample) $@ --seconds 6 --size 360x640 --fps 30000/1001 --rotate 90 --audio-tracks 2
 

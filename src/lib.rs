@@ -6,7 +6,7 @@ pub mod cli;
 pub mod config;
 pub mod core;
 pub mod eval;
-pub mod faithful;
+pub mod faithfulness;
 #[cfg(feature = "gst")]
 pub mod gst;
 #[cfg(all(feature = "gst", feature = "onnx"))]
@@ -19,5 +19,7 @@ pub mod passes;
 #[cfg(all(feature = "gst", feature = "onnx"))]
 pub mod run;
 pub mod stages;
+#[cfg(all(feature = "gst", feature = "onnx"))]
+pub mod telemetry;
 #[cfg(all(feature = "gst", feature = "onnx"))]
 pub mod wiring;

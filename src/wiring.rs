@@ -1,11 +1,11 @@
 //! The way of a frame, wired: the stages in order, a named thread each, and the edges between them.
 //!
 //! ```text
-//! source ─┬─ pictures → sync ─┬─────────────── fast lane ───────────────┬→ overlay → film
+//! source ─┬─ frames → sync ─┬─────────────── fast lane ───────────────┬→ overlay → film
 //!         │                   └→ detect → track ─┐                      │
-//!         ├─ sound ──────────────────────────────┴→ features, score, ───┘→ records
+//!         ├─ audio ──────────────────────────────┴→ features, score, ───┘→ records
 //!         │                                          explain, decide
-//!         └─ packets (the sound as stored) ────────────────────────────→ film
+//!         └─ packets (the audio as stored) ────────────────────────────→ film
 //! ```
 //!
 //! Files: every edge blocks, nothing is dropped. The fast lane is as long as the slow lane takes,
@@ -15,34 +15,34 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Scope, ScopedJoinHandle};
 
-use crate::core::edge::{Capacity, Receiver, Sender, WhenFull, edge};
 use crate::core::evidence::FrameEvidence;
-use crate::core::picture::Frame;
+use crate::core::frame::Frame;
+use crate::core::queue::{Capacity, Overflow, Receiver, Sender, bounded};
 use crate::core::time::Tick;
 use crate::onnx::engine::Engine;
-use crate::run::{RunError, Setting};
-use crate::stages::detect::look::Look;
-use crate::stages::features::audio_line::AudioLine;
+use crate::run::{RunError, Settings};
+use crate::stages::detect::front_end::FrontEnd;
+use crate::stages::features::audio_features::AudioFeatures;
 use crate::stages::overlay::Painter;
 use crate::stages::overlay::gst::{Blender, Drawn};
-use crate::stages::score::hearing::Hearing;
-use crate::stages::score::join::Join;
+use crate::stages::score::audio_encoder::AudioEncoder;
+use crate::stages::score::frame_assembler::FrameAssembler;
 use crate::stages::score::scorer::Scorer;
-use crate::stages::score::stage::{Nobody, ScoreCounts, ScoreInput, score};
-use crate::stages::sink::gst::Film;
+use crate::stages::score::stage::{NoObserver, ScoreCounts, ScoreInput, score};
+use crate::stages::sink::gst::FileSink;
 use crate::stages::sink::stage::{Progress, Records, write};
-use crate::stages::source::feed::{Fed, Hold, feed_pictures};
-use crate::stages::source::gst::{PacketReader, Recording, SoundReader};
+use crate::stages::source::feed::{Fed, Hold, feed_frames};
+use crate::stages::source::gst::{AudioReader, PacketReader, Recording};
 use crate::stages::sync::timeline::{JumpPolicy, Timeline};
 
 /// Items that wait between two stages of the slow lane.
-const BETWEEN: usize = 4;
-/// Bytes of decoded sound that may wait for the scorer.
-const SOUND_BYTES: usize = 64 << 20;
+const STAGE_QUEUE_ITEMS: usize = 4;
+/// Bytes of decoded audio that may wait for the scorer.
+const AUDIO_QUEUE_BYTES: usize = 64 << 20;
 
 /// What a pass over the recording did.
 #[derive(Debug, Default)]
-pub struct Passed {
+pub struct PassCounts {
     /// What the source gave.
     pub fed: Fed,
     /// What scoring went through.
@@ -56,51 +56,55 @@ pub struct Passed {
 ///
 /// # Errors
 /// The first thing that failed, in the order of the stages.
-pub fn pass(
-    setting: &Setting,
+pub fn run_pass(
+    settings: &Settings,
     recording: &Recording,
     engine: &Engine,
-    film: Option<&Film>,
+    output: Option<&FileSink>,
     records: &mut Records,
     (progress, stop): (&Progress, &AtomicBool),
-) -> Result<Passed, RunError> {
+) -> Result<PassCounts, RunError> {
     // Bounded by the source itself (`Hold`): in frames and in media time.
-    let lane = Capacity { items: usize::MAX, bytes: usize::MAX };
-    let (fast_in, fast_out) = edge("source→overlay", lane, WhenFull::Block);
-    let (evidence_in, evidence_out) = edge("score→overlay", lane, WhenFull::Block);
-    let (fast_in, fast_out) = film.map(|_| (fast_in, fast_out)).unzip();
-    let scorer = scorer(setting, engine, recording);
-    let join = Join::new(setting.rule, setting.floor, recording.shape().sound.is_some());
+    let unbounded = Capacity { items: usize::MAX, bytes: usize::MAX };
+    let (fast_in, fast_out) = bounded("source→overlay", unbounded, Overflow::Block);
+    let (evidence_in, evidence_out) = bounded("score→overlay", unbounded, Overflow::Block);
+    let (fast_in, fast_out) = output.map(|_| (fast_in, fast_out)).unzip();
+    let scorer = scorer(settings, engine, recording);
+    let join =
+        FrameAssembler::new(settings.rule, settings.floor, recording.shape().audio.is_some());
     recording.play()?;
     std::thread::scope(|scope| {
         let named = |name: &str| std::thread::Builder::new().name(name.into());
-        let hold = film.and(setting.schedule.frames_held).map(|frames| Hold {
+        let hold = output.and(settings.schedule.frames_held).map(|frames| Hold {
             frames,
-            span: setting.schedule.span_held,
+            span: settings.schedule.span_held,
             progress,
         });
-        let fast = FastLane { film, frames: fast_in, hold };
-        let Front { source, track, found } = front(scope, setting, recording, engine, fast, stop)?;
-        let most = setting.schedule.give_up_at;
+        let fast = FastPath { output, frames: fast_in, hold };
+        let FrontEndThreads { source, track, score_out } =
+            spawn_front_end(scope, settings, recording, engine, fast, stop)?;
+        let most = settings.schedule.max_waiting_frames;
         let scoring = named("score").spawn_scoped(scope, move || {
-            guarded(recording, || score(&found, scorer, join, most, &evidence_in, &mut Nobody))
+            stop_on_error(recording, || {
+                score(&score_out, scorer, join, most, &evidence_in, &mut NoObserver)
+            })
         })?;
         let overlay = named("overlay").spawn_scoped(scope, move || {
-            let drawn = guarded(recording, || {
-                draw(setting, film, &evidence_out, fast_out.as_ref(), records, progress)
+            let drawn = stop_on_error(recording, || {
+                draw(settings, output, &evidence_out, fast_out.as_ref(), records, progress)
             });
-            // The sound may go on for long; the muxer must not wait for pictures meanwhile.
-            film.iter().for_each(|film| film.end_pictures());
+            // The audio may go on for long; the muxer must not wait for frames meanwhile.
+            output.iter().for_each(|output| output.end_frames());
             drawn
         })?;
-        let fed = joined(source, "source");
-        let tracked = joined(track, "track").flatten();
-        let scored = joined(scoring, "score").and_then(|s| s.map_err(RunError::from));
-        let drawn = joined(overlay, "overlay").flatten();
+        let fed = join_stage(source, "source");
+        let tracked = join_stage(track, "track").flatten();
+        let scored = join_stage(scoring, "score").and_then(|s| s.map_err(RunError::from));
+        let drawn = join_stage(overlay, "overlay").flatten();
         // A stage that fails ends its neighbours: report the cause, not the consequence.
         let drawn = drawn?;
         tracked?;
-        Ok(Passed { fed: fed?, scored: scored?, drawn })
+        Ok(PassCounts { fed: fed?, scored: scored?, drawn })
     })
 }
 
@@ -109,8 +113,8 @@ pub fn pass(
 ///
 /// # Errors
 /// The first thing that failed, in the order of the stages.
-pub fn look<T>(
-    setting: &Setting,
+pub fn detect_and_track<T>(
+    settings: &Settings,
     recording: &Recording,
     engine: &Engine,
     take: impl FnOnce(Receiver<ScoreInput>) -> T,
@@ -118,82 +122,84 @@ pub fn look<T>(
     let stop = AtomicBool::new(false);
     recording.play()?;
     std::thread::scope(|scope| {
-        let fast = FastLane { film: None, frames: None, hold: None };
-        let Front { source, track, found } = front(scope, setting, recording, engine, fast, &stop)?;
-        let taken = guarded(recording, || Ok::<_, RunError>(take(found)));
+        let fast = FastPath { output: None, frames: None, hold: None };
+        let FrontEndThreads { source, track, score_out } =
+            spawn_front_end(scope, settings, recording, engine, fast, &stop)?;
+        let taken = stop_on_error(recording, || Ok::<_, RunError>(take(score_out)));
         // Whoever still reads then ends, too.
         stop.store(true, Ordering::Relaxed);
         recording.stop();
-        let fed = joined(source, "source");
-        joined(track, "track").flatten()?;
+        let fed = join_stage(source, "source");
+        join_stage(track, "track").flatten()?;
         Ok((taken?, fed?))
     })
 }
 
-/// Where pictures go beside the slow lane.
-struct FastLane<'scope> {
-    film: Option<&'scope Film>,
+/// Where frames go beside the slow lane.
+struct FastPath<'scope> {
+    output: Option<&'scope FileSink>,
     frames: Option<Sender<Frame>>,
     hold: Option<Hold<'scope>>,
 }
 
 /// The stages before scoring, at work.
-struct Front<'scope> {
+struct FrontEndThreads<'scope> {
     source: ScopedJoinHandle<'scope, Fed>,
     track: ScopedJoinHandle<'scope, Result<(), RunError>>,
-    /// Tracked frames and sound.
-    found: Receiver<ScoreInput>,
+    /// Tracked frames and audio.
+    score_out: Receiver<ScoreInput>,
 }
 
 /// Starts the stages before scoring, a thread each.
-fn front<'scope>(
+fn spawn_front_end<'scope>(
     scope: &'scope Scope<'scope, '_>,
-    setting: &Setting,
+    settings: &Settings,
     recording: &'scope Recording,
     engine: &Engine,
-    fast: FastLane<'scope>,
+    fast: FastPath<'scope>,
     stop: &'scope AtomicBool,
-) -> Result<Front<'scope>, RunError> {
+) -> Result<FrontEndThreads<'scope>, RunError> {
     let named = |name: &str| std::thread::Builder::new().name(name.into());
-    let between = Capacity { items: BETWEEN, bytes: usize::MAX };
-    let inputs = Capacity { items: usize::MAX, bytes: SOUND_BYTES };
-    let (look_in, look_out) = edge("source→detect", between, WhenFull::Block);
-    let (score_in, found) = edge("track→score", inputs, WhenFull::Block);
-    let look = Look::new(Box::new(engine.detector()), setting.plan, setting.policy);
+    let between = Capacity { items: STAGE_QUEUE_ITEMS, bytes: usize::MAX };
+    let inputs = Capacity { items: usize::MAX, bytes: AUDIO_QUEUE_BYTES };
+    let (detect_in, detect_out) = bounded("source→detect", between, Overflow::Block);
+    let (score_in, score_out) = bounded("track→score", inputs, Overflow::Block);
+    let front_end = FrontEnd::new(Box::new(engine.detector()), settings.plan, settings.policy);
     let timeline = Timeline::new(JumpPolicy::default(), recording.shape().video.rate);
-    let pictures = recording.pictures();
-    let FastLane { film, frames, hold } = fast;
+    let source_frames = recording.frames();
+    let FastPath { output, frames, hold } = fast;
     let source = named("source").spawn_scoped(scope, move || {
-        let fed = feed_pictures(pictures, timeline, frames, look_in, hold, stop);
-        // Pictures that nobody takes any more hold up the demuxer, and with it whoever waits for
-        // sound and has not seen `stop` yet.
+        let fed = feed_frames(source_frames, timeline, frames, detect_in, hold, stop);
+        // Frames that nobody takes any more hold up the demuxer, and with it whoever waits for
+        // audio and has not seen `stop` yet.
         if fed.stopped {
             recording.stop();
         }
         fed
     })?;
-    read_sound(scope, recording, film, &score_in, stop)?;
-    let track = named("track")
-        .spawn_scoped(scope, move || guarded(recording, || follow(look, &look_out, &score_in)))?;
-    Ok(Front { source, track, found })
+    read_audio(scope, recording, output, &score_in, stop)?;
+    let track = named("track").spawn_scoped(scope, move || {
+        stop_on_error(recording, || track_frames(front_end, &detect_out, &score_in))
+    })?;
+    Ok(FrontEndThreads { source, track, score_out })
 }
 
-/// The sound's two threads: what the model hears, and what the film keeps.
-fn read_sound<'scope>(
+/// The audio's two threads: what the model hears, and what the film keeps.
+fn read_audio<'scope>(
     scope: &'scope Scope<'scope, '_>,
     recording: &Recording,
-    film: Option<&'scope Film>,
+    output: Option<&'scope FileSink>,
     to: &Sender<ScoreInput>,
     stop: &'scope AtomicBool,
 ) -> Result<(), RunError> {
     let named = |name: &str| std::thread::Builder::new().name(name.into());
-    if let Some(sound) = recording.sound() {
+    if let Some(audio) = recording.audio() {
         let to = to.clone();
-        named("sound").spawn_scoped(scope, move || feed_sound(sound, &to, stop))?;
+        named("audio").spawn_scoped(scope, move || feed_audio(audio, &to, stop))?;
     }
     if let Some(packets) = recording.packets() {
-        named("packets").spawn_scoped(scope, move || match film {
-            Some(film) => keep_sound(packets, film, stop),
+        named("packets").spawn_scoped(scope, move || match output {
+            Some(output) => copy_audio(packets, output, stop),
             // Nobody wants them, but the demuxer does not go on without.
             None => packets.take_while(|_| !stop.load(Ordering::Relaxed)).for_each(drop),
         })?;
@@ -203,7 +209,7 @@ fn read_sound<'scope>(
 
 /// Stops the recording where `work` fails or panics: whoever still reads from it then ends, too,
 /// instead of waiting for a stage that is gone.
-fn guarded<T, E>(recording: &Recording, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+fn stop_on_error<T, E>(recording: &Recording, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
     struct Armed<'a>(Option<&'a Recording>);
     impl Drop for Armed<'_> {
         fn drop(&mut self) {
@@ -220,54 +226,54 @@ fn guarded<T, E>(recording: &Recording, work: impl FnOnce() -> Result<T, E>) -> 
     done
 }
 
-fn joined<T>(handle: ScopedJoinHandle<'_, T>, stage: &'static str) -> Result<T, RunError> {
+fn join_stage<T>(handle: ScopedJoinHandle<'_, T>, stage: &'static str) -> Result<T, RunError> {
     handle.join().map_err(|_| RunError::Panicked { stage })
 }
 
-fn scorer(setting: &Setting, engine: &Engine, recording: &Recording) -> Scorer {
-    let has_sound = recording.shape().sound.is_some();
-    let line = has_sound.then(|| AudioLine::new(setting.spectrum(), Tick::default()));
-    let hearing = Hearing::new(line, Tick::default());
-    Scorer::new(Box::new(engine.speaker()), setting.scorer(), hearing, has_sound)
+fn scorer(settings: &Settings, engine: &Engine, recording: &Recording) -> Scorer {
+    let has_audio = recording.shape().audio.is_some();
+    let line = has_audio.then(|| AudioFeatures::new(settings.spectrum(), Tick::default()));
+    let audio_encoder = AudioEncoder::new(line, Tick::default());
+    Scorer::new(Box::new(engine.speaker()), settings.scorer(), audio_encoder, has_audio)
 }
 
-fn feed_sound(sound: SoundReader, to: &Sender<ScoreInput>, stop: &AtomicBool) {
-    for block in sound {
-        if stop.load(Ordering::Relaxed) || to.send(ScoreInput::Sound(block)).is_err() {
+fn feed_audio(audio: AudioReader, to: &Sender<ScoreInput>, stop: &AtomicBool) {
+    for block in audio {
+        if stop.load(Ordering::Relaxed) || to.send(ScoreInput::Audio(block)).is_err() {
             break;
         }
     }
     // Where nobody listens any more there is nobody to tell.
-    let _ = to.send(ScoreInput::SoundEnd);
+    let _ = to.send(ScoreInput::AudioEnd);
 }
 
-/// Hands the stored sound to the film until it ends, or `stop`.
-pub fn keep_sound(packets: PacketReader, film: &Film, stop: &AtomicBool) {
+/// Hands the stored audio to the film until it ends, or `stop`.
+pub fn copy_audio(packets: PacketReader, output: &FileSink, stop: &AtomicBool) {
     for packet in packets {
-        // A film that has failed says so to the stage that pushes pictures.
-        if stop.load(Ordering::Relaxed) || film.push_packet(&packet).is_err() {
+        // A film that has failed says so to the stage that pushes frames.
+        if stop.load(Ordering::Relaxed) || output.push_packet(&packet).is_err() {
             break;
         }
     }
-    film.end_packets();
+    output.end_packets();
 }
 
-fn follow(
-    mut look: Look,
+fn track_frames(
+    mut front_end: FrontEnd,
     frames: &Receiver<Frame>,
     to: &Sender<ScoreInput>,
 ) -> Result<(), RunError> {
     let mut done = Vec::new();
     while let Some(frame) = frames.recv() {
-        look.push(frame, &mut done)?;
-        for looked in done.drain(..) {
-            if to.send(ScoreInput::Frame(looked)).is_err() {
+        front_end.push(frame, &mut done)?;
+        for tracked_frame in done.drain(..) {
+            if to.send(ScoreInput::Frame(tracked_frame)).is_err() {
                 return Ok(());
             }
         }
     }
-    for looked in look.finish()? {
-        if to.send(ScoreInput::Frame(looked)).is_err() {
+    for tracked_frame in front_end.finish()? {
+        if to.send(ScoreInput::Frame(tracked_frame)).is_err() {
             return Ok(());
         }
     }
@@ -276,19 +282,19 @@ fn follow(
 }
 
 fn draw(
-    setting: &Setting,
-    film: Option<&Film>,
+    settings: &Settings,
+    output: Option<&FileSink>,
     evidence: &Receiver<FrameEvidence>,
     frames: Option<&Receiver<Frame>>,
     records: &mut Records,
     progress: &Progress,
 ) -> Result<Drawn, RunError> {
-    let mut blender = Blender::new(Painter::new(setting.style));
+    let mut blender = Blender::new(Painter::new(settings.style));
     write(evidence, frames, records, progress, |frame, evidence| {
         let (pts, span) = (frame.id.pts, frame.span);
         let buffer = blender.draw(frame, evidence)?;
-        if let Some(film) = film {
-            film.push_picture(buffer, pts, span)?;
+        if let Some(output) = output {
+            output.push_frame(buffer, pts, span)?;
         }
         Ok::<_, RunError>(())
     })?;

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use locutor::config::{FilmWishes, LookaheadChoice, Pipeline, RecordPaths, parse_floor};
+use locutor::config::{FileSinkOptions, LookaheadChoice, Pipeline, RecordPaths, parse_floor};
 use locutor::models::device::Device;
 use locutor::run::run;
 use locutor::stages::overlay::Style;
@@ -55,17 +55,17 @@ fn a_frame_takes_few_allocations_once_everything_runs() {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
-    let film = folder.path().join("film.mp4");
+    let output = folder.path().join("film.mp4");
     let pipeline = Pipeline {
         input: clip,
         audio_track: 1,
-        film: Some(FilmWishes {
-            path: film.clone(),
+        output: Some(FileSinkOptions {
+            path: output.clone(),
             encoder: None,
             crf: 30,
             preset: "ultrafast".into(),
         }),
-        records: RecordPaths { events: Some(film.with_extension("jsonl")), ..Default::default() },
+        records: RecordPaths { events: Some(output.with_extension("jsonl")), ..Default::default() },
         package: None,
         detector: None,
         device: Device::Cpu,
@@ -73,7 +73,7 @@ fn a_frame_takes_few_allocations_once_everything_runs() {
         explain: None,
         floor: parse_floor("300,500,1000").expect("a rule"),
         style: Style::default(),
-        picture_budget_bytes: 192 << 20,
+        frame_budget_bytes: 192 << 20,
         overwrite: true,
     };
     let (progress, ended) = (Progress::default(), AtomicBool::new(false));

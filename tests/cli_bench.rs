@@ -29,13 +29,13 @@ fn near(a: &Value, b: f64) -> bool {
 
 #[test]
 fn throughput_is_told_in_figures_that_fit_each_other() {
-    let args = ["--throughput", "--batches", "1,4", "--pictures", "3", "--device", "cpu", "--json"];
+    let args = ["--throughput", "--batches", "1,4", "--frames", "3", "--device", "cpu", "--json"];
     let output = bench(&args);
     assert!(output.status.success(), "{output:?}");
     let said: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(said.get("clip").is_none(), "nothing is said of a recording: {said}");
     let figures = &said["throughput"];
-    assert_eq!((&figures["device"], &figures["pictures_a_call"]), (&"cpu".into(), &3.into()));
+    assert_eq!((&figures["device"], &figures["frames_a_call"]), (&"cpu".into(), &3.into()));
     let [package] = &figures["packages"].as_array().unwrap()[..] else { panic!("{said}") };
     assert_eq!(package["package"], "locutor");
     assert_eq!((&package["replayed"], &package["pinned"]), (&false.into(), &false.into()));
@@ -52,7 +52,7 @@ fn throughput_is_told_in_figures_that_fit_each_other() {
             assert!(0.0 < of("p50_ms") && of("p50_ms") <= of("p95_ms"), "{rate}");
             assert!(of("p95_ms") <= of("p99_ms"), "{rate}");
         }
-        // All pictures of all faces in every call: three of each.
+        // All frames of all faces in every call: three of each.
         let per_call = 3 * batch["batch"].as_u64().unwrap();
         for rate in ["bare", "end_to_end"].map(|part| &batch[part]) {
             let calls = rate["calls"].as_u64().unwrap();

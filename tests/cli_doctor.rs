@@ -47,7 +47,7 @@ fn nothing_must_be_imported_and_what_would_do_better_is_told() {
         "  ok       speaker model that will be used: locutor\n",
         "  ok       face detector that will be used: locutor-faces; YuNet finds more faces",
         "; (built in)\n",
-        "\nWorth mending:\n",
+        "\nWorth fixing:\n",
         "then run: locutor models import yunet yunet_n_dynamic.onnx\n",
     ] {
         assert!(said.out.contains(wanted), "{wanted:?} in {}", said.out);

@@ -202,7 +202,7 @@ const BAD: &[(&str, &str)] = &[
     ("one,0.0,0.1,0.1,0.3,0.4,X,one:1,NaN\n", "column 9 (score): `NaN` is no number"),
     (
         "one,0.0,64,0.1,0.3,0.4,X,one:1,0.5\n",
-        "column 3 (entity_box_x1): 64 is no fraction of the picture; divide pixels",
+        "column 3 (entity_box_x1): 64 is no fraction of the frame; divide pixels",
     ),
     ("one,0.0,0.3,0.1,0.1,0.4,X,one:1,0.5\n", "column 5 (entity_box_x2): 0.1 lies before 0.3"),
     (

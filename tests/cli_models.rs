@@ -16,7 +16,7 @@ impl User {
         Self { home: tempfile::tempdir().unwrap() }
     }
 
-    fn shelf(&self) -> PathBuf {
+    fn registry(&self) -> PathBuf {
         self.home.path().join("data/locutor/models")
     }
 
@@ -33,8 +33,8 @@ impl User {
     }
 
     fn write_tiny(&self) {
-        tiny::write_speaker(&self.shelf().join("tiny"), TinyNetwork::LightAsd, 1).unwrap();
-        tiny::write_detector(&self.shelf().join("squares")).unwrap();
+        tiny::write_speaker(&self.registry().join("tiny"), TinyNetwork::LightAsd, 1).unwrap();
+        tiny::write_detector(&self.registry().join("squares")).unwrap();
     }
 }
 
@@ -91,7 +91,7 @@ fn an_empty_shelf_still_holds_what_is_built_in() {
 #[test]
 fn a_broken_package_of_a_built_in_name_is_not_passed_over_in_silence() {
     let user = User::new();
-    let dir = user.shelf().join("locutor");
+    let dir = user.registry().join("locutor");
     std::fs::create_dir_all(&dir).unwrap();
     std::fs::write(dir.join("model.toml"), "kind = 1").unwrap();
     let said = user.run(&["list"]);
@@ -136,7 +136,7 @@ fn what_cannot_be_imported_is_refused_with_its_own_code() {
     for kind in kinds {
         assert!(said.err.contains(kind), "{kind:?} in {}", said.err);
     }
-    assert!(!user.shelf().exists(), "nothing was left behind");
+    assert!(!user.registry().exists(), "nothing was left behind");
 
     let Some(yunet) = upstream("face/yunet_n_dynamic.onnx") else { return };
     for (into, words) in [
@@ -162,7 +162,7 @@ fn imported_weights_are_listed_and_verified() {
         let Some(file) = upstream(file) else { return };
         let said = user.run(&["import", kind, &file]);
         assert_eq!(said.code, Some(0), "{said:?}");
-        let place = user.shelf().join(kind);
+        let place = user.registry().join(kind);
         let licence = if kind == "yunet" { "Apache-2.0" } else { "MIT" };
         let start = format!("imported {kind} (licence: {licence}, ");
         assert!(said.out.starts_with(&start), "{}", said.out);
@@ -215,7 +215,7 @@ fn a_package_elsewhere_is_used_by_its_directory() {
 fn the_list_is_machine_readable_and_marks_the_broken() {
     let user = User::new();
     user.write_tiny();
-    let broken = user.shelf().join("older");
+    let broken = user.registry().join("older");
     std::fs::create_dir(&broken).unwrap();
     std::fs::write(broken.join("model.toml"), "kind = \"hmm\"\n").unwrap();
     let said = user.run(&["list", "--json"]);
@@ -243,7 +243,7 @@ fn the_list_is_machine_readable_and_marks_the_broken() {
 fn a_damaged_file_is_told_with_both_sums() {
     let user = User::new();
     user.write_tiny();
-    let file = user.shelf().join("tiny/head.onnx");
+    let file = user.registry().join("tiny/head.onnx");
     let mut bytes = std::fs::read(&file).unwrap();
     bytes[100] ^= 1;
     std::fs::write(&file, bytes).unwrap();
@@ -265,7 +265,7 @@ fn a_graph_that_differs_from_its_manifest_is_told_with_both_sides() {
     }
     let user = User::new();
     user.write_tiny();
-    let path = user.shelf().join("tiny/model.toml");
+    let path = user.registry().join("tiny/model.toml");
     let good = std::fs::read_to_string(&path).unwrap();
     let other = good.replacen("shape = [4]", "shape = [5]", 1);
     assert_ne!(good, other);

@@ -15,22 +15,22 @@ fn named(text: &str) -> BTreeSet<String> {
 }
 
 fn registry() -> BTreeSet<String> {
-    use locutor::live::meters::{Meters, because, of, of_stream};
-    let m = Meters::new();
-    m.tell_provider("CPU");
+    use locutor::telemetry::metrics::{Metrics, reason_labels, stage_labels, stream_labels};
+    let m = Metrics::new();
+    m.set_provider("CPU");
     for f in [&m.drops, &m.reconnects] {
-        f.get_or_create(&because("a", "b", "c")).inc();
+        f.get_or_create(&reason_labels("a", "b", "c")).inc();
     }
-    m.frames.get_or_create(&of("a", "b")).inc();
-    m.latency.get_or_create(&of("a", "b")).observe(0.1);
+    m.frames.get_or_create(&stage_labels("a", "b")).inc();
+    m.latency.get_or_create(&stage_labels("a", "b")).observe(0.1);
     for f in [&m.queue_items, &m.queue_bytes] {
-        f.get_or_create(&of("a", "b")).set(1);
+        f.get_or_create(&stage_labels("a", "b")).set(1);
     }
-    m.av_skew.get_or_create(&of_stream("a")).set(0.0);
-    m.recorded_bytes.get_or_create(&of_stream("a")).inc();
+    m.av_skew.get_or_create(&stream_labels("a")).set(0.0);
+    m.recorded_bytes.get_or_create(&stream_labels("a")).inc();
     let gauges = [&m.source_up, &m.faces, &m.speaking, &m.load_level, &m.readers];
     for f in gauges.into_iter().chain([&m.disk_free, &m.spool_bytes]) {
-        f.get_or_create(&of_stream("a")).set(1);
+        f.get_or_create(&stream_labels("a")).set(1);
     }
     let mut text = String::new();
     let registry = m.registry().lock().expect("whole");

@@ -4,13 +4,13 @@
 
 use std::process::Command;
 
-use locutor::core::picture::{Chroma, LumaRange, PictureView, Plane};
+use locutor::core::frame::{Chroma, ImageView, LumaRange, Plane};
 use locutor::stages::detect::input::InputMaker;
 
 const WIDTH: usize = 96;
 const HEIGHT: usize = 64;
 
-/// A picture with every luma and many colours in it, I420.
+/// A frame with every luma and many colours in it, I420.
 fn colourful() -> Vec<u8> {
     let luma = (0..WIDTH * HEIGHT).map(|i| (16 + i * 7 % 220) as u8);
     let u = (0..WIDTH * HEIGHT / 4).map(|i| (40 + i * 11 % 180) as u8);
@@ -21,7 +21,7 @@ fn colourful() -> Vec<u8> {
 /// swscale's BGR of `i420`, pixel by pixel.
 fn swscale(i420: &[u8], matrix: &str) -> Option<Vec<u8>> {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let file = folder.path().join("picture.i420");
+    let file = folder.path().join("frame.i420");
     std::fs::write(&file, i420).expect("room for a small file");
     let size = format!("{WIDTH}x{HEIGHT}");
     let done = Command::new("ffmpeg")
@@ -39,14 +39,14 @@ fn swscale(i420: &[u8], matrix: &str) -> Option<Vec<u8>> {
 }
 
 #[test]
-fn unscaled_pictures_are_swscales_to_a_level() {
+fn unscaled_frames_are_swscales_to_a_level() {
     let i420 = colourful();
     for (matrix, bt709) in [("bt601", false), ("bt709", true)] {
         let Some(expected) = swscale(&i420, matrix) else { return };
         let (luma, chroma) = i420.split_at(WIDTH * HEIGHT);
         let (u, v) = chroma.split_at(chroma.len() / 2);
         let plane = |data, stride| Plane { data, stride };
-        let picture = PictureView {
+        let image = ImageView {
             width: WIDTH,
             height: HEIGHT,
             luma: plane(luma, WIDTH),
@@ -55,7 +55,7 @@ fn unscaled_pictures_are_swscales_to_a_level() {
             bt709,
         };
         let mut maker = InputMaker::new();
-        let input = maker.prepare(&picture, 320);
+        let input = maker.prepare(&image, 320);
         assert_eq!((input.width, input.height), (WIDTH, HEIGHT));
         let mut differing = 0;
         for (pixel, bgr) in expected.chunks_exact(3).enumerate() {

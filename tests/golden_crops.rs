@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use locutor::core::frame::{Chroma, ImageView, LumaRange, Plane};
 use locutor::core::geometry::Rect;
-use locutor::core::picture::{Chroma, LumaRange, PictureView, Plane};
-use locutor::stages::features::crop::{CROP_PIXELS, CropRect, Cropper, FaceSpot};
+use locutor::stages::features::crop::{CROP_PIXELS, CropRect, Cropper, FacePosition};
 
 const WINDOW: usize = 13;
 
@@ -48,11 +48,11 @@ fn decode(clip: &str) -> Option<Vec<u8>> {
     }
 }
 
-fn view(frame: &[u8], width: usize, height: usize, bt709: bool) -> PictureView<'_> {
+fn view(frame: &[u8], width: usize, height: usize, bt709: bool) -> ImageView<'_> {
     let (luma, chroma) = frame.split_at(width * height);
     let (u, v) = chroma.split_at(width * height / 4);
     let plane = |data, stride| Plane { data, stride };
-    PictureView {
+    ImageView {
         width,
         height,
         luma: plane(luma, width),
@@ -79,16 +79,17 @@ fn reference_median(values: &[f32]) -> Vec<f32> {
         .collect()
 }
 
-fn reference_spots(boxes: &[f32]) -> Vec<FaceSpot> {
-    let spots: Vec<FaceSpot> =
+fn reference_spots(boxes: &[f32]) -> Vec<FacePosition> {
+    let spots: Vec<FacePosition> =
         boxes.chunks_exact(4).map(|b| Rect::new(b[0], b[1], b[2], b[3]).into()).collect();
-    let smooth =
-        |part: fn(&FaceSpot) -> f32| reference_median(&spots.iter().map(part).collect::<Vec<_>>());
+    let smooth = |part: fn(&FacePosition) -> f32| {
+        reference_median(&spots.iter().map(part).collect::<Vec<_>>())
+    };
     let (x, y, half_size) =
         (smooth(|s| s.center.x), smooth(|s| s.center.y), smooth(|s| s.half_size));
     let zipped = x.into_iter().zip(y).zip(half_size);
     zipped
-        .map(|((x, y), half_size)| FaceSpot {
+        .map(|((x, y), half_size)| FacePosition {
             center: locutor::core::geometry::Point { x, y },
             half_size,
         })
@@ -108,8 +109,9 @@ fn crops_of_the_golden_clips_are_the_references() {
         assert_eq!(spots.len(), 50);
         let (mut cropper, mut fastest) = (Cropper::new(), Duration::MAX);
         let (mut worst, mut total) = (0f64, 0f64);
-        for ((spot, frame), expected) in spots.iter().zip(frames).zip(crops.chunks(CROP_PIXELS)) {
-            let crop = CropRect::new(*spot, width, height).expect("a face");
+        for ((position, frame), expected) in spots.iter().zip(frames).zip(crops.chunks(CROP_PIXELS))
+        {
+            let crop = CropRect::new(*position, width, height).expect("a face");
             let mut got = [0; CROP_PIXELS];
             let start = Instant::now();
             cropper.crop_grey(&view(frame, width, height, bt709), crop, &mut got);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use locutor::live::process::{Orders, Process};
+use locutor::live::process::{Process, Signals};
 
 fn sample() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("demo/sample.mp4")
@@ -39,24 +39,24 @@ fn wait(what: &str, patience: Duration, mut done: impl FnMut() -> bool) {
 /// Runs the streams of `files` until `look` has seen enough; gives what it said.
 fn run<T: Send>(
     files: &[PathBuf],
-    look: impl FnOnce(std::net::SocketAddr, &Orders) -> T + Send,
-) -> (T, locutor::live::process::Figures) {
+    look: impl FnOnce(std::net::SocketAddr, &Signals) -> T + Send,
+) -> (T, locutor::live::process::ProcessReport) {
     let process = Process::start(files).expect("it starts");
     let health = process.health().expect("a health page");
-    let orders = Orders::default();
+    let signals = Signals::default();
     std::thread::scope(|scope| {
         let watched = scope.spawn(|| {
             // Whatever is seen, the process is told to end.
-            struct End<'a>(&'a Orders);
+            struct End<'a>(&'a Signals);
             impl Drop for End<'_> {
                 fn drop(&mut self) {
                     self.0.stop.store(true, Ordering::Relaxed);
                 }
             }
-            let _end = End(&orders);
-            look(health, &orders)
+            let _end = End(&signals);
+            look(health, &signals)
         });
-        let figures = process.run(&orders);
+        let figures = process.run(&signals);
         (watched.join().expect("nothing was missed"), figures)
     })
 }
@@ -83,7 +83,7 @@ fn a_stream_is_recorded_told_and_shown_when_it_is_due() {
                 .find(|l| l.starts_with("locutor_frames_total{") && l.contains("stage=\"encode\""));
             line.and_then(|l| l.rsplit(' ').next()?.parse::<u64>().ok()).unwrap_or(0)
         };
-        wait("200 pictures are encoded", Duration::from_secs(90), || {
+        wait("200 frames are encoded", Duration::from_secs(90), || {
             shown(&get(health, "/metrics")) >= 200
         });
         get(health, "/readyz")
@@ -95,7 +95,7 @@ fn a_stream_is_recorded_told_and_shown_when_it_is_due() {
     assert!(figures.ended_in_time);
     let stages = &figures.latency["hall"];
     let delay = stages["overlay"].p50;
-    assert!((0.5..1.0).contains(&delay), "a picture is shown when it is due: {stages:?}");
+    assert!((0.5..1.0).contains(&delay), "a frame is shown when it is due: {stages:?}");
     let lines = std::fs::read_to_string(folder.path().join("events.jsonl")).expect("events");
     let frames = lines.lines().filter(|l| l.contains("\"locutor.frame/1\"")).count();
     assert!(frames >= 150, "{frames} frames told");
@@ -155,14 +155,14 @@ fn a_changed_file_restarts_its_stream_and_a_wrong_one_changes_nothing() {
     let file = write(folder.path(), "door.toml", &text(""));
     let events = folder.path().join("events.jsonl");
     let told = |what: &str| std::fs::read_to_string(&events).unwrap_or_default().contains(what);
-    run(std::slice::from_ref(&file), |health, orders| {
+    run(std::slice::from_ref(&file), |health, signals| {
         let live = || get(health, "/readyz").starts_with("HTTP/1.1 200");
         wait("the stream is live", Duration::from_secs(60), live);
         write(folder.path(), "door.toml", "[source]\nuri = \"rtsp://\"\nnonsense = 1\n");
-        orders.reload.store(true, Ordering::Relaxed);
+        signals.reload.store(true, Ordering::Relaxed);
         wait("a wrong file is refused", Duration::from_secs(20), || told("\"accepted\":false"));
         assert!(live(), "all goes on as before");
-        write(folder.path(), "door.toml", &text("audio_track = 1\nstall_after_seconds = 7\n"));
+        write(folder.path(), "door.toml", &text("audio_track = 1\nstall_timeout_seconds = 7\n"));
         wait("a changed one is taken", Duration::from_secs(30), || told("\"accepted\":true"));
         wait("the stream is live again", Duration::from_secs(60), live);
     });

@@ -146,7 +146,7 @@ fn the_forward_state_is_carried_exactly() {
 }
 
 #[test]
-fn sound_reaches_as_far_as_the_manifest_says() {
+fn audio_reaches_as_far_as_the_manifest_says() {
     for network in TINY {
         let (_folder, package) = tiny_speaker(network);
         let mut speaker = Speaker::open(&package);

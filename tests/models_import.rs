@@ -158,7 +158,7 @@ fn what_is_no_yunet_is_refused() {
         (&head.expect("a graph"), "is not a YuNet face detector: it has 3 inputs, not one"),
         (
             &audio.expect("a graph"),
-            "is not a YuNet face detector: its input `rows` is not a picture [B,3,H,W]",
+            "is not a YuNet face detector: its input `rows` is not a frame [B,3,H,W]",
         ),
     ];
     for (bytes, wanted) in table {

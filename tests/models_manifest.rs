@@ -173,7 +173,7 @@ fn a_map_area_must_lie_within_the_crop_and_a_sum_must_be_told_apart() {
     let manifest = parse(&good).expect("good");
     let Model::Speaker(speaker) = &manifest.model else { panic!("it is a speaker") };
     assert_eq!(speaker.contracts().len(), 4);
-    assert!(speaker.head.past_ticks > 0 && speaker.compete.is_some());
+    assert!(speaker.head.past_ticks > 0 && speaker.cross_face.is_some());
 }
 
 #[test]

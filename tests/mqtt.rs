@@ -10,11 +10,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use locutor::config::camera::{Mqtt, Sink};
-use locutor::live::meters::Meters;
-use locutor::live::status::Status;
 use locutor::stages::sink::events::hub::EventHub;
 use locutor::stages::sink::events::{EventContext, EventSinkHandle, open};
 use locutor::stages::sink::records::event::Event;
+use locutor::telemetry::metrics::Metrics;
+use locutor::telemetry::status::Status;
 
 /// A process that ends with the test.
 struct Own(Child);
@@ -107,13 +107,14 @@ fn start_with(
 ) -> (EventHub, Status, EventSinkHandle) {
     let hub = EventHub::new("hall");
     let status = Status::new("hall");
-    let context = EventContext { hub: hub.clone(), status: status.clone(), meters: Meters::new() };
+    let context =
+        EventContext { hub: hub.clone(), status: status.clone(), metrics: Metrics::new() };
     let mqtt = Mqtt {
         broker: broker.parse().expect("an address"),
         login: None,
-        tls_trust: trust.map(Path::to_owned),
+        tls_ca_file: trust.map(Path::to_owned),
         topic: "t".to_owned(),
-        discovery: Some("ha".to_owned()),
+        discovery_prefix: Some("ha".to_owned()),
         frames: false,
         spool: dir.join("spool"),
         spool_bytes: 8 << 20,
@@ -148,11 +149,11 @@ fn nothing_is_lost_or_reordered_while_the_broker_is_away() {
     until("the first ones arrive", || numbers(&out).len() >= 400);
     first.terminate();
     happen(&hub, 400..700);
-    until("the trouble is told", || status.troubles().contains_key("mqtt"));
+    until("the trouble is told", || status.sink_errors().contains_key("mqtt"));
     let second = broker(&program, dir.path(), port);
     happen(&hub, 700..1000);
     until("the last one arrives", || numbers(&out).last() == Some(&999));
-    until("the trouble is over", || !status.troubles().contains_key("mqtt"));
+    until("the trouble is over", || !status.sink_errors().contains_key("mqtt"));
     assert_eq!(without_repeats(&numbers(&out)), (0..1000).collect::<Vec<_>>());
     // A late subscriber finds what holds, and what Home Assistant is to know.
     let late = dir.path().join("late");
@@ -256,10 +257,10 @@ fn a_broker_with_tls_is_trusted_by_its_ca_and_no_other() {
     let other = dir.path().join("other.pem");
     let (hub, status, handle) = start_with(dir.path(), &address, Some(&other));
     happen(&hub, 0..10);
-    until("the wrong CA is told", || status.troubles().contains_key("mqtt"));
-    let said = status.troubles()["mqtt"].clone();
+    until("the wrong CA is told", || status.sink_errors().contains_key("mqtt"));
+    let said = status.sink_errors()["mqtt"].clone();
     println!("{said}");
-    assert!(said.contains("not trusted") && said.contains("tls_trust"), "{said}");
+    assert!(said.contains("not trusted") && said.contains("tls_ca_file"), "{said}");
     hub.close();
     handle.join();
     // What waited is sent once the right one is trusted.

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use locutor::core::picture::{Chroma, LumaRange, PictureView, Plane};
+use locutor::core::frame::{Chroma, ImageView, LumaRange, Plane};
 use locutor::stages::detect::cuts::CutDetector;
 
 /// The cuts found in a clip's frames on the 25 fps grid, and the fastest look at a frame.
@@ -27,17 +27,17 @@ fn cuts(clip: &str, width: usize, height: usize) -> Option<(Vec<usize>, Duration
         eprintln!("SKIPPED: cuts of {clip} need ffmpeg");
         return None;
     };
-    let mut pictures = decoder.stdout.take().expect("it is piped");
+    let mut frames = decoder.stdout.take().expect("it is piped");
     let (mut detector, mut fastest, mut found) = (CutDetector::new(), Duration::MAX, Vec::new());
     let mut luma = vec![0; width * height];
     for frame in 0.. {
-        if pictures.read_exact(&mut luma).is_err() {
+        if frames.read_exact(&mut luma).is_err() {
             break;
         }
         let plane = Plane { data: &luma, stride: width };
         let chroma = Chroma::Interleaved(Plane { data: &[], stride: 0 });
         let range = LumaRange::Limited;
-        let view = PictureView { width, height, luma: plane, chroma, range, bt709: false };
+        let view = ImageView { width, height, luma: plane, chroma, range, bt709: false };
         let start = Instant::now();
         if detector.push(&view) {
             found.push(frame);
@@ -52,7 +52,7 @@ fn cuts(clip: &str, width: usize, height: usize) -> Option<(Vec<usize>, Duration
 #[test]
 fn cuts_of_the_clips_are_found_and_nothing_else() {
     // As in ../shared/reference, except for the dip to white from 532 to 538 of debate_mexca: the
-    // old picture brightens until 534, 535 is white, the new one appears with 536. There the
+    // old frame brightens until 534, 535 is white, the new one appears with 536. There the
     // reference lists 532, 535 and 536; the shot changes once.
     let clips: [(&str, usize, usize, &[usize]); 6] = [
         ("debate_mexca.mp4", 640, 360, &[17, 96, 193, 333, 419, 536, 678]),

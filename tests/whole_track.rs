@@ -14,15 +14,15 @@ use locutor::models::import::{ImportKind, import};
 use locutor::models::{ModelError, Package};
 use locutor::onnx::engine::Engine;
 use locutor::onnx::session::SessionOptions;
-use locutor::run::setting;
+use locutor::run::settings;
 use locutor::stages::overlay::Style;
-use locutor::stages::score::judge::Window;
+use locutor::stages::score::head_runner::Window;
 use locutor::stages::sink::records::ava_csv::AvaCsv;
 use locutor::stages::sink::records::turns::TurnRules;
-use locutor::stages::sink::records::{Ending, PictureSize, RecordContext};
+use locutor::stages::sink::records::{Ending, FrameSize, RecordContext};
 use locutor::stages::sink::stage::{Progress, Records};
 use locutor::stages::source::gst::Recording;
-use locutor::wiring::pass;
+use locutor::wiring::run_pass;
 
 /// Turn taking, both mouths moving, and one talker: where the future matters and where not.
 const CLIPS: [&str; 3] =
@@ -56,7 +56,7 @@ fn scores(
     let pipeline = Pipeline {
         input: clip.into(),
         audio_track: 1,
-        film: None,
+        output: None,
         records: RecordPaths::default(),
         package: None,
         detector: None,
@@ -65,26 +65,27 @@ fn scores(
         explain: Some(locutor::stages::explain::Mode::None),
         floor: parse_floor("300,500,1000").expect("the test's own set-up"),
         style: Style::default(),
-        picture_budget_bytes: 0,
+        frame_budget_bytes: 0,
         overwrite: true,
     };
     let recording = Recording::open(clip, 1).expect("the test's own set-up");
     let video = recording.shape().video;
-    let mut setting =
-        setting(&pipeline, (speaker, detector), &video).expect("the test's own set-up");
-    setting.schedule.window = window.unwrap_or(setting.schedule.window);
+    let mut settings =
+        settings(&pipeline, (speaker, detector), &video).expect("the test's own set-up");
+    settings.schedule.window = window.unwrap_or(settings.schedule.window);
     let options = SessionOptions { device: Device::Cpu, intra_threads: 2 };
     let engine = Engine::start(detector, speaker, &options).expect("the test's own set-up");
     let context = RecordContext {
         stream: "clip".into(),
         video_id: "clip".into(),
-        picture: PictureSize { width: video.width, height: video.height },
+        image: FrameSize { width: video.width, height: video.height },
         turns: TurnRules::default(),
     };
     let mut records =
         Records::new(vec![Box::new(AvaCsv::create(csv, &context).expect("the test's own set-up"))]);
     let how = (&Progress::default(), &AtomicBool::new(false));
-    pass(&setting, &recording, &engine, None, &mut records, how).expect("the test's own set-up");
+    run_pass(&settings, &recording, &engine, None, &mut records, how)
+        .expect("the test's own set-up");
     records.close(Ending::Complete).expect("the test's own set-up");
     let mut reader = csv::Reader::from_path(csv).expect("the test's own set-up");
     let rows = reader.records().map(|row| {

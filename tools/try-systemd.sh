@@ -56,7 +56,7 @@ status_is_live() { [ "$(shown StatusText)" = "1 of 1 streams live" ]; }
 wait_for 10 "systemctl status says so" status_is_live
 before=$(shown MainPID); systemctl kill -s KILL "$unit"
 wait_for 60 "killed, and back" other_process
-before=$(shown MainPID); sed -i 's/^loop = true/&\nstall_after_seconds = 7/' /etc/locutor/hall.toml
+before=$(shown MainPID); sed -i 's/^loop = true/&\nstall_timeout_seconds = 7/' /etc/locutor/hall.toml
 systemctl reload "$unit"; sleep 2
 wait_for 60 "reloaded" ready
 [ "$(shown MainPID)" = "$before" ]

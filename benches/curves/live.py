@@ -15,7 +15,7 @@ import urllib.request
 from pathlib import Path
 
 SINKS = {"encoded": '[[sink]]\ntype = "rtsp-server"\n', "analysed": ""}
-# The last stage of each kind, whose pictures are counted and timed.
+# The last stage of each kind, whose frames are counted and timed.
 LAST = {"encoded": "encode", "analysed": "score"}
 # Before anything is counted: a load level comes down after 15 good seconds.
 WARM_UP_SECONDS = 20
@@ -65,7 +65,7 @@ def _samples(health: int) -> dict[tuple[str, str], list[float]]:
 
 
 def _watch(pid: int, health: int, seconds: int, stage: str, count: int) -> dict[str, float]:
-    """Figures over so many seconds; all but pictures a second are of all streams together."""
+    """Figures over so many seconds; all but frames a second are of all streams together."""
     before, cpu, begun = _samples(health), _cpu_seconds(pid), time.monotonic()
     level = 0.0
     while time.monotonic() - begun < seconds:
@@ -82,7 +82,7 @@ def _watch(pid: int, health: int, seconds: int, stage: str, count: int) -> dict[
     return {
         "cpu_cores": round((_cpu_seconds(pid) - cpu) / lasted, 3),
         "load_level": int(level),
-        "pictures_per_second": round(rate("latency_seconds_count", stage) / count, 2),
+        "frames_per_second": round(rate("latency_seconds_count", stage) / count, 2),
         "drops_per_second": round(rate("drops_total"), 2),
         "resident_mb": round(_resident_mb(pid)),
     }
@@ -104,7 +104,7 @@ def measure(
         finally:
             process.send_signal(signal.SIGTERM)
             said, _ = process.communicate(timeout=60)
-    # The worst stream's, over the whole run: half and nearly all of its pictures are no later.
+    # The worst stream's, over the whole run: half and nearly all of its frames are no later.
     late = [of[stage] for of in json.loads(said)["latency"].values() if stage in of]
     worst = {
         f"{p}_ms": round(1_000 * max((of[p] for of in late), default=0)) for p in ("p50", "p95")

@@ -17,9 +17,9 @@ _SAID = {
     "about the same.",
     "sizes": "The clip scaled, 10 s each.",
     "lengths": "The clip over and over, nothing encoded anew.",
-    "streams": "Live streams of one process, 1280×720 at 25 pictures a second from files in real "
+    "streams": "Live streams of one process, 1280×720 at 25 frames a second from files in real "
     "time. `encoded`: everything drawn and encoded for the RTSP server; `analysed`: no sink, so "
-    "nothing is drawn or encoded, and a picture is done when it is scored. Latency is the worst "
+    "nothing is drawn or encoded, and a frame is done when it is scored. Latency is the worst "
     "stream's, over its whole run, start included.",
 }
 _COLUMNS = {
@@ -56,7 +56,7 @@ _COLUMNS = {
         "kind",
         "cpu_cores",
         "load_level",
-        "pictures_per_second",
+        "frames_per_second",
         "drops_per_second",
         "p50_ms",
         "p95_ms",
@@ -109,7 +109,7 @@ def further_face(rows: list[Row]) -> str:
     pairs = zip(own, own[1:], strict=False)
     steps = [f"{1e3 * (b[1] - a[1]) / (b[0] - a[0]):.2f}" for a, b in pairs if b[0] > a[0]]
     return (
-        f"**A further face costs {whole:.2f} ms of CPU a picture, {whole / bare:.1f} times its "
+        f"**A further face costs {whole:.2f} ms of CPU a frame, {whole / bare:.1f} times its "
         f"bare inference** ({bare:.3f} ms: face encoder once, head once for 5 ticks). The slope is "
         "that of the least squares of CPU seconds, those of decode, encode and mux alone taken "
         "off, over face-frames; from point to point it is "
@@ -130,12 +130,12 @@ def _chart(curve: str, rows: list[Row]) -> plot.Chart:
     if curve == "faces":
         lines = {name: line("faces", y, per="media_seconds") for name, y in parts.items()}
         lines["bare inference"] = line("faces", "bare_cpu_seconds", per="media_seconds")
-        return plot.Chart("Faces at 1280×720", "faces in the picture", up, lines)
+        return plot.Chart("Faces at 1280×720", "faces in the frame", up, lines)
     if curve == "sizes":
         heights = ", ".join(row["height_px"] for row in rows) + " high"
         rows = [row | {"megapixels": _number(row, "height_px") ** 2 * 16 / 9 / 1e6} for row in rows]
         lines = {n: line("megapixels", y, rows, "media_seconds") for n, y in parts.items()}
-        return plot.Chart("Size of the picture", "million pixels: " + heights, up, lines)
+        return plot.Chart("Size of the frame", "million pixels: " + heights, up, lines)
     return plot.Chart(
         "Memory and length",
         "seconds of recording",

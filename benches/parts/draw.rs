@@ -6,7 +6,7 @@ use divan::{Bencher, black_box};
 use locutor::core::evidence::{
     FaceEvidence, FrameEvidence, Heatmap, PlacedHeatmap, Probability, Shares, TrackId, Verdict,
 };
-use locutor::core::picture::LumaRange;
+use locutor::core::frame::LumaRange;
 use locutor::stages::overlay::blend::{Chroma, Colour, Ink, PlaneMut, Sums, chroma, luma};
 use locutor::stages::overlay::{Painter, Place, Style};
 
@@ -48,7 +48,7 @@ fn paint(bencher: Bencher<'_, '_>, (size, count): (Size, usize)) {
     });
 }
 
-/// Every sprite of a frame into I420 planes, in the picture's colour already: boxes, labels, heat.
+/// Every sprite of a frame into I420 planes, in the frame's colour already: boxes, labels, heat.
 #[divan::bench(args = CASES, max_time = 1)]
 fn blend(bencher: Bencher<'_, '_>, (size, count): (Size, usize)) {
     let mut still = Still::new(size, 0);
@@ -67,7 +67,7 @@ fn blend(bencher: Bencher<'_, '_>, (size, count): (Size, usize)) {
     });
 }
 
-/// A heatmap turned into the picture's colour: one face.
+/// A heatmap turned into the frame's colour: one face.
 #[divan::bench(args = [P360, P1080], max_time = 1)]
 fn heat_to_ink(bencher: Bencher<'_, '_>, size: Size) {
     let mut painter = Painter::new(Style::default());

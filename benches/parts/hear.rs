@@ -1,17 +1,17 @@
-//! Rows of sound: one second, 100 rows, a call.
+//! Rows of audio: one second, 100 rows, a call.
 
 use divan::{Bencher, black_box};
 use locutor::stages::features::mfcc::{LogMel, Mfcc};
 
-use crate::kit::second_of_sound;
+use crate::kit::second_of_audio;
 
 /// 13 cepstra a row, as Light-ASD hears.
 #[divan::bench(max_time = 1)]
 fn mfcc_second(bencher: Bencher<'_, '_>) {
-    let (sound, mut stream, mut rows) = (second_of_sound(), Mfcc::new(), Vec::new());
+    let (audio, mut stream, mut rows) = (second_of_audio(), Mfcc::new(), Vec::new());
     bencher.bench_local(|| {
         rows.clear();
-        stream.push(black_box(&sound), &mut rows);
+        stream.push(black_box(&audio), &mut rows);
         rows.len()
     });
 }
@@ -19,10 +19,10 @@ fn mfcc_second(bencher: Bencher<'_, '_>) {
 /// 40 log-mel energies a row, as the built-in model hears.
 #[divan::bench(max_time = 1)]
 fn log_mel_second(bencher: Bencher<'_, '_>) {
-    let (sound, mut stream, mut rows) = (second_of_sound(), LogMel::new(), Vec::new());
+    let (audio, mut stream, mut rows) = (second_of_audio(), LogMel::new(), Vec::new());
     bencher.bench_local(|| {
         rows.clear();
-        stream.push(black_box(&sound), &mut rows);
+        stream.push(black_box(&audio), &mut rows);
         rows.len()
     });
 }

@@ -1,17 +1,17 @@
-//! Pictures, sound and faces to work on: made up, and the same in every run.
+//! Frames, audio and faces to work on: made up, and the same in every run.
 
 use std::any::Any;
 use std::sync::Arc;
 
+use locutor::core::frame::{Chroma, Image, ImageView, LumaRange, Plane};
 use locutor::core::geometry::{FaceBox, Point, Rect};
-use locutor::core::picture::{Chroma, LumaRange, Picture, PictureView, Plane};
 use locutor::core::time::{Epoch, FrameRef, Pts};
 
 /// Widths and heights of the sources that are measured.
 pub const P360: (usize, usize) = (640, 360);
 pub const P1080: (usize, usize) = (1920, 1080);
 
-/// An I420 picture, BT.709 limited as most video is.
+/// An I420 frame, BT.709 limited as most video is.
 pub struct Still {
     pub width: usize,
     pub height: usize,
@@ -20,7 +20,7 @@ pub struct Still {
 }
 
 impl Still {
-    /// A picture with structure, another one for each `seed`.
+    /// A frame with structure, another one for each `seed`.
     pub fn new((width, height): (usize, usize), seed: u32) -> Self {
         let plane = |width: usize, height: usize, seed: u32| {
             let wave = |x: usize, y: usize| {
@@ -39,11 +39,11 @@ impl Still {
     }
 }
 
-impl Picture for Still {
-    fn view(&self) -> PictureView<'_> {
+impl Image for Still {
+    fn view(&self) -> ImageView<'_> {
         let plane = |data, stride| Plane { data, stride };
         let [u, v] = &self.chroma;
-        PictureView {
+        ImageView {
             width: self.width,
             height: self.height,
             luma: plane(&self.luma, self.width),
@@ -67,7 +67,7 @@ pub fn frame(seq: u64) -> FrameRef {
     FrameRef { epoch: Epoch(0), seq, pts: Pts::from_ns(seq as i64 * 40_000_000) }
 }
 
-/// `count` faces in a grid that fills the picture, moved by a pixel or two from frame to frame.
+/// `count` faces in a grid that fills the frame, moved by a pixel or two from frame to frame.
 pub fn faces(count: usize, (width, height): (usize, usize), seq: u64) -> Vec<FaceBox> {
     let columns = (count as f32 * width as f32 / height as f32).sqrt().ceil().max(1.0);
     let rows = (count as f32 / columns).ceil();
@@ -87,8 +87,8 @@ pub fn faces(count: usize, (width, height): (usize, usize), seq: u64) -> Vec<Fac
     (0..count).map(face).collect()
 }
 
-/// One second of 16 kHz sound: a tone that glides, and noise.
-pub fn second_of_sound() -> Vec<i16> {
+/// One second of 16 kHz audio: a tone that glides, and noise.
+pub fn second_of_audio() -> Vec<i16> {
     let sample = |i: usize| {
         let tone = (i as f32 * i as f32 / 40_000.0).sin() * 6_000.0;
         tone as i16 + ((i * 7_919) % 2_003) as i16 - 1_000

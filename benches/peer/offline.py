@@ -2,7 +2,7 @@
 
 Every frame becomes a JPEG on disk; faces are searched in every frame at a long side of 640; tracks
 are cut, and each is scored in windows of 1, 2, 3, 4, 5 and 6 s, every window through the whole
-network, the six scores averaged; boxes are drawn on the pictures and the film is encoded with the
+network, the six scores averaged; boxes are drawn on the frames and the film is encoded with the
 program's own settings. The ONNX files are those of the packages that the program itself imports.
 
 usage: offline.py CLIP --speaker DIR --detector DIR [--out FILM] [--json]
@@ -38,16 +38,16 @@ def session(path: Path) -> onnxruntime.InferenceSession:
 
 
 class Detector:
-    """YuNet on pictures of any size."""
+    """YuNet on frames of any size."""
 
     def __init__(self, folder: Path):
         self.net = session(folder / tomllib.loads((folder / "model.toml").read_text())["detector"]["file"])
 
-    def faces(self, picture: np.ndarray) -> np.ndarray:
-        """Boxes [F, 4] (x1, y1, x2, y2) in pixels of `picture`."""
-        height, width = picture.shape[:2]
+    def faces(self, frame: np.ndarray) -> np.ndarray:
+        """Boxes [F, 4] (x1, y1, x2, y2) in pixels of `frame`."""
+        height, width = frame.shape[:2]
         scale = min(1.0, LONG_SIDE / max(height, width))
-        small = cv2.resize(picture, None, fx=scale, fy=scale) if scale < 1 else picture
+        small = cv2.resize(frame, None, fx=scale, fy=scale) if scale < 1 else frame
         h, w = (-(-n // 32) * 32 for n in small.shape[:2])
         padded = np.zeros((h, w, 3), np.float32)
         padded[: small.shape[0], : small.shape[1]] = small
@@ -133,17 +133,17 @@ def median(x: np.ndarray) -> np.ndarray:
     return np.median(np.lib.stride_tricks.sliding_window_view(padded, SMOOTH), 1)
 
 
-def crops_of(boxes: np.ndarray, pictures: list[Path]) -> np.ndarray:
+def crops_of(boxes: np.ndarray, frames: list[Path]) -> np.ndarray:
     """The released demo's crops [T, 112, 112] of a track."""
     size = median(np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]) / 2)
     x, y = median((boxes[:, 0] + boxes[:, 2]) / 2), median((boxes[:, 1] + boxes[:, 3]) / 2)
     out = np.empty((len(boxes), 112, 112), np.uint8)
-    for t, path in enumerate(pictures):
+    for t, path in enumerate(frames):
         s, pad = size[t], int(size[t] * 1.8) + 2
-        picture = cv2.copyMakeBorder(
+        frame = cv2.copyMakeBorder(
             cv2.imread(str(path)), pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=(OUTSIDE,) * 3)
         top, left = int(y[t] + pad - s), int(x[t] + pad - 1.4 * s)
-        face = picture[max(0, top) : int(y[t] + pad + 1.8 * s), max(0, left) : int(x[t] + pad + 1.4 * s)]
+        face = frame[max(0, top) : int(y[t] + pad + 1.8 * s), max(0, left) : int(x[t] + pad + 1.4 * s)]
         out[t] = cv2.cvtColor(cv2.resize(face, (224, 224)), cv2.COLOR_BGR2GRAY)[56:168, 56:168]
     return out
 
@@ -152,21 +152,21 @@ def run(*command) -> None:
     subprocess.run([str(c) for c in command], check=True)
 
 
-def write_film(pictures: list[Path], drawn: dict, clip: Path, out: Path) -> None:
-    height, width = cv2.imread(str(pictures[0])).shape[:2]
+def write_film(frames: list[Path], drawn: dict, clip: Path, out: Path) -> None:
+    height, width = cv2.imread(str(frames[0])).shape[:2]
     encoder = subprocess.Popen(
         ["ffmpeg", "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "bgr24", "-s",
          f"{width}x{height}", "-r", str(RATE), "-i", "-", "-i", str(clip), "-map", "0:v", "-map",
          "1:a:0", "-c:a", "copy", "-c:v", "libx264", "-preset", "veryfast", "-crf", "20",
          "-pix_fmt", "yuv420p", str(out)], stdin=subprocess.PIPE)
-    for t, path in enumerate(pictures):
-        picture = cv2.imread(str(path))
+    for t, path in enumerate(frames):
+        frame = cv2.imread(str(path))
         for box, z in drawn.get(t, []):
             colour = (0, 255, 255) if z > 0 else (180, 120, 0)
             corner = [int(v) for v in box]
-            cv2.rectangle(picture, corner[:2], corner[2:], colour, 3)
-            cv2.putText(picture, f"{z:.1f}", corner[:2], cv2.FONT_HERSHEY_SIMPLEX, 0.6, colour, 2)
-        encoder.stdin.write(picture.tobytes())
+            cv2.rectangle(frame, corner[:2], corner[2:], colour, 3)
+            cv2.putText(frame, f"{z:.1f}", corner[:2], cv2.FONT_HERSHEY_SIMPLEX, 0.6, colour, 2)
+        encoder.stdin.write(frame.tobytes())
     encoder.stdin.close()
     if encoder.wait():
         raise SystemExit("the encoder failed")
@@ -178,21 +178,21 @@ def annotate(clip: Path, speaker: Speaker, detector: Detector, out: Path) -> dic
         run("ffmpeg", "-v", "error", "-i", clip, "-qscale:v", 2, "-r", RATE, folder / "%06d.jpg")
         run("ffmpeg", "-v", "error", "-i", clip, "-vn", "-ac", 1, "-ar", 16000, folder / "a.wav")
         with wave.open(str(folder / "a.wav")) as w:
-            sound = np.frombuffer(w.readframes(w.getnframes()), np.int16)
-        pictures = sorted(folder.glob("*.jpg"))
-        faces = [detector.faces(cv2.imread(str(p))) for p in pictures]
+            audio = np.frombuffer(w.readframes(w.getnframes()), np.int16)
+        frames = sorted(folder.glob("*.jpg"))
+        faces = [detector.faces(cv2.imread(str(p))) for p in frames]
         drawn, face_frames = {}, 0
         for first, boxes in tracks_of(faces):
-            crops = crops_of(boxes, pictures[first : first + len(boxes)])
-            part = sound[first * 640 : (first + len(boxes)) * 640 + 240]
+            crops = crops_of(boxes, frames[first : first + len(boxes)])
+            part = audio[first * 640 : (first + len(boxes)) * 640 + 240]
             rows = mfcc(part, 16000)
             rows = np.pad(rows, ((0, max(0, 4 * len(boxes) - len(rows))), (0, 0)), mode="wrap")
             z = speaker.track(crops, rows[: 4 * len(boxes)])
             face_frames += len(boxes)
             for t, (box, score) in enumerate(zip(boxes, z)):
                 drawn.setdefault(first + t, []).append((box, score))
-        write_film(pictures, drawn, clip, out)
-        return {"frames": len(pictures), "face_frames": face_frames}
+        write_film(frames, drawn, clip, out)
+        return {"frames": len(frames), "face_frames": face_frames}
 
 
 def cpu_seconds() -> float:

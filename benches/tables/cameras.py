@@ -1,4 +1,4 @@
-"""Cameras: what one live stream costs, by size of its picture and by package."""
+"""Cameras: what one live stream costs, by size of its frame and by package."""
 
 import argparse
 import sys

@@ -1,5 +1,5 @@
 """What a further face costs beside its bare inference: two walls of tiles, alike but for how many of
-them have a face. Both have some, as the first ones change how finely a picture is searched.
+them have a face. Both have some, as the first ones change how finely a frame is searched.
 
 A machine's speed drifts by a tenth within minutes, and what is asked for is a difference of two runs:
 a twentieth between them would be a tenth of it. So each wall, and the transcode that runs before it,

@@ -30,9 +30,9 @@ PACKAGE_ROWS = [
     ("× real time", "times_real_time", 1),
 ]
 BARE_ROWS = [
-    ("face encoder, a picture (as many a call as in files)", "face_ms"),
+    ("face encoder, a frame (as many a call as in files)", "face_ms"),
     ("head, a call of 5 ticks (live window)", "head_ms"),
-    ("sound encoder, a tick", "sound_ms"),
+    ("audio encoder, a tick", "audio_ms"),
     ("detection at a long side of 320", "detection_ms"),
 ]
 
@@ -148,9 +148,9 @@ CAMERA_COLUMNS = [
     ("package", "package"),
     ("height", "height_px"),
     ("cores", "cpu_cores"),
-    ("pictures a second", "pictures_per_second"),
+    ("frames a second", "frames_per_second"),
     ("load level", "load_level"),
-    ("late by, half of the pictures, ms", "p50_ms"),
+    ("late by, half of the frames, ms", "p50_ms"),
     ("95 % of them", "p95_ms"),
     ("resident MB", "resident_mb"),
 ]
@@ -159,7 +159,7 @@ CAMERA_COLUMNS = [
 def live_streams(options: argparse.Namespace) -> str:
     """One live stream by package and size."""
     rows = cameras.measure(options)
-    text = signed(f"; {options.clip[0].stem}, 25 pictures a second, {cameras.SECONDS} s each")
+    text = signed(f"; {options.clip[0].stem}, 25 frames a second, {cameras.SECONDS} s each")
     text += row(*[words for words, _ in CAMERA_COLUMNS]) + row(*["---"] * len(CAMERA_COLUMNS))
     for one in rows:
         name = f"`{Path(one['package']).name}`"

@@ -17,8 +17,8 @@ use crate::run::RunError;
 use crate::stages::score::budget::Stride;
 use crate::stages::score::model::{FaceJob, FaceState, HeadJob};
 
-/// Ticks of sound in one call, without their context.
-const SOUND_CHUNK: usize = 10;
+/// Ticks of audio in one call, without their context.
+const AUDIO_CHUNK: usize = 10;
 /// Ticks that the head gives in one call.
 pub const HEAD_HOP: usize = 5;
 /// The long side of a search for faces, in pixels.
@@ -36,8 +36,8 @@ pub struct Bare {
     pub detection_ms: f64,
     /// A face-frame through the face encoder.
     pub face_ms: f64,
-    /// A tick of sound through the sound encoder.
-    pub sound_ms: f64,
+    /// A tick of audio through the audio encoder.
+    pub audio_ms: f64,
     /// A call of the head that gives 5 ticks of one face.
     pub head_ms: f64,
 }
@@ -50,15 +50,15 @@ impl Bare {
     pub fn measure(
         speaker: &Package,
         detector: &Package,
-        picture: (u32, u32),
+        image: (u32, u32),
         options: &SessionOptions,
     ) -> Result<Self, RunError> {
         let mut graphs = SpeakerGraphs::open(speaker, options).map_err(engine)?;
-        let detection_ms = detection(detector, picture, options).map_err(engine)?;
+        let detection_ms = detection(detector, image, options).map_err(engine)?;
         Ok(Self {
             detection_ms,
             face_ms: face(&mut graphs)?,
-            sound_ms: sound(&mut graphs)? / SOUND_CHUNK as f64,
+            audio_ms: audio(&mut graphs)? / AUDIO_CHUNK as f64,
             head_ms: head(&mut graphs, speaker)?,
         })
     }
@@ -69,7 +69,7 @@ impl Bare {
         Self {
             detection_ms: self.detection_ms.midpoint(other.detection_ms),
             face_ms: self.face_ms.midpoint(other.face_ms),
-            sound_ms: self.sound_ms.midpoint(other.sound_ms),
+            audio_ms: self.audio_ms.midpoint(other.audio_ms),
             head_ms: self.head_ms.midpoint(other.head_ms),
         }
     }
@@ -116,10 +116,10 @@ fn detection(
     })
 }
 
-/// A picture, with as many in a call as in files.
+/// A frame, with as many in a call as in files.
 fn face(graphs: &mut SpeakerGraphs) -> Result<f64, RunError> {
     let shape = graphs.shape().clone();
-    let ticks = Stride::FILE.suiting(&shape.face_states).face_chunk;
+    let ticks = Stride::FILE.limited_for(&shape.face_states).face_chunk_ticks;
     let mut state: Option<FaceState> = Some(shape.fresh_face_state());
     let call = timed(graphs.provider(), || {
         let state_in = state.take().unwrap_or_else(|| shape.fresh_face_state());
@@ -136,12 +136,12 @@ fn face(graphs: &mut SpeakerGraphs) -> Result<f64, RunError> {
     Ok(call / ticks as f64)
 }
 
-fn sound(graphs: &mut SpeakerGraphs) -> Result<f64, RunError> {
+fn audio(graphs: &mut SpeakerGraphs) -> Result<f64, RunError> {
     let shape = graphs.shape().clone();
-    let ticks = SOUND_CHUNK + 2 * shape.audio_reach_ticks;
+    let ticks = AUDIO_CHUNK + 2 * shape.audio_reach_ticks;
     let rows = vec![1.0; ticks * shape.rows_per_tick * shape.row_width];
     timed(graphs.provider(), || {
-        graphs.others.encode_sound(&rows, ticks).map(drop).map_err(RunError::from)
+        graphs.others.encode_audio(&rows, ticks).map(drop).map_err(RunError::from)
     })
 }
 
@@ -158,6 +158,6 @@ fn head(graphs: &mut SpeakerGraphs, speaker: &Package) -> Result<f64, RunError> 
             face: values.clone(),
             forward: shape.fresh_forward_state(),
         };
-        graphs.others.judge_all(vec![job]).map(drop).map_err(RunError::from)
+        graphs.others.run_heads(vec![job]).map(drop).map_err(RunError::from)
     })
 }

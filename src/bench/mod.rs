@@ -1,10 +1,10 @@
 //! How near the program comes to the least that its work can cost.
 //!
 //! Takes a recording and speaker packages; gives, for each package, what the whole path costs
-//! (decode, detect, score, explain, draw, encode, sound) beside *the floor in the same run*: (a) the
+//! (decode, detect, score, explain, draw, encode, audio) beside *the floor in the same run*: (a) the
 //! same decoder, encoder and muxer with nothing in between, and (b) the bare graphs on ready tensors:
 //! one detection for every 5 source frames at a long side of 320, every face-frame through the face
-//! encoder once, every tick of sound once, the head once for every 5 ticks of a face. The floor
+//! encoder once, every tick of audio once, the head once for every 5 ticks of a face. The floor
 //! counts what the clip needs, whatever the program itself does.
 //!
 //! CPU seconds are the process's own, user and system, of all threads. Machines are noisy, so what
@@ -29,10 +29,10 @@ use bare::Bare;
 use report::{Counts, PackageReport, Report, Sample, median};
 use threads::{CpuByThread, READER, StageSeconds};
 
-use crate::config::{FilmWishes, LookaheadChoice, Pipeline, RecordPaths, parse_floor};
+use crate::config::{FileSinkOptions, LookaheadChoice, Pipeline, RecordPaths, parse_floor};
 use crate::core::time::Tick;
 use crate::models::device::Device;
-use crate::models::shelf::{Role, find};
+use crate::models::registry::{Role, find};
 use crate::onnx::session::SessionOptions;
 use crate::run::{self, RunError};
 use crate::stages::explain::Mode;
@@ -60,7 +60,7 @@ pub struct Wishes {
 /// As a run.
 pub fn bench(clip: &Path, wishes: &Wishes) -> Result<Report, RunError> {
     let folder = tempfile::tempdir().map_err(RunError::Scratch)?;
-    let film = folder.path().join("film.mp4");
+    let output = folder.path().join("film.mp4");
     let names: Vec<Option<String>> = match wishes.packages.as_slice() {
         [] => vec![None],
         named => named.iter().cloned().map(Some).collect(),
@@ -69,17 +69,17 @@ pub fn bench(clip: &Path, wishes: &Wishes) -> Result<Report, RunError> {
     let mut packages: Vec<(String, Counts, Vec<Sample>)> = Vec::new();
     let detector = find(Role::Detector, wishes.detector.as_deref())?;
     let options = SessionOptions { device: wishes.device, intra_threads: 1 };
-    let picture = picture_size(clip)?;
+    let image = frame_size(clip)?;
     for _ in 0..wishes.repeats.max(1) {
-        let pipeline = pipeline(clip, &film, None, wishes)?;
+        let pipeline = pipeline(clip, &output, None, wishes)?;
         let (done, account) = measured(|| transcode::transcode(&pipeline));
         done?;
         transcodes.push(account);
         for (i, name) in names.iter().enumerate() {
-            let mut pipeline = self::pipeline(clip, &film, name.clone(), wishes)?;
+            let mut pipeline = self::pipeline(clip, &output, name.clone(), wishes)?;
             let speaker = find(Role::Speaker, name.as_deref())?;
             // Before and after: a machine's speed drifts.
-            let alone = || Bare::measure(&speaker, &detector, picture, &options);
+            let alone = || Bare::measure(&speaker, &detector, image, &options);
             let bare = alone()?;
             let Watched { report: run, account, stages } = watched(&pipeline)?;
             let bare = bare.mean(alone()?);
@@ -116,7 +116,7 @@ pub fn bench(clip: &Path, wishes: &Wishes) -> Result<Report, RunError> {
 }
 
 /// Pixels across and down.
-fn picture_size(clip: &Path) -> Result<(u32, u32), RunError> {
+fn frame_size(clip: &Path) -> Result<(u32, u32), RunError> {
     let recording = Recording::open(clip, 1)?;
     let video = recording.shape().video;
     Ok((video.width, video.height))
@@ -157,20 +157,20 @@ fn watched(pipeline: &Pipeline) -> Result<Watched, RunError> {
 /// The whole path as a user runs it, everything on.
 fn pipeline(
     clip: &Path,
-    film: &Path,
+    output: &Path,
     package: Option<String>,
     wishes: &Wishes,
 ) -> Result<Pipeline, RunError> {
     Ok(Pipeline {
         input: clip.into(),
         audio_track: 1,
-        film: Some(FilmWishes {
-            path: film.into(),
+        output: Some(FileSinkOptions {
+            path: output.into(),
             encoder: None,
             crf: 20,
             preset: "veryfast".into(),
         }),
-        records: RecordPaths { events: Some(film.with_extension("jsonl")), ..Default::default() },
+        records: RecordPaths { events: Some(output.with_extension("jsonl")), ..Default::default() },
         package,
         detector: wishes.detector.clone(),
         device: wishes.device,
@@ -178,7 +178,7 @@ fn pipeline(
         explain: None,
         floor: parse_floor("300,500,1000")?,
         style: Style::default(),
-        picture_budget_bytes: DEFAULT_BUDGET_MIB << 20,
+        frame_budget_bytes: DEFAULT_BUDGET_MIB << 20,
         overwrite: true,
     })
 }

@@ -33,7 +33,7 @@ impl Counts {
     pub fn bare_cpu_seconds(&self, bare: &Bare) -> f64 {
         let ms = self.frames as f64 / FRAMES_PER_DETECTION * bare.detection_ms
             + self.face_ticks as f64 * (bare.face_ms + bare.head_ms / HEAD_HOP as f64)
-            + self.ticks as f64 * bare.sound_ms;
+            + self.ticks as f64 * bare.audio_ms;
         ms / 1_000.0
     }
 }
@@ -83,7 +83,7 @@ pub struct PackageReport {
     pub stages: Vec<StageSeconds>,
     /// What inference did, of the last repeat.
     pub inference: BTreeMap<Graph, Count>,
-    /// One face-frame through face encoder, head and its part of the sound, in ms of one thread.
+    /// One face-frame through face encoder, head and its part of the audio, in ms of one thread.
     pub face_frame_ms: f64,
     /// The bare graphs, call by call, of the last repeat.
     pub bare: Option<Bare>,
@@ -190,9 +190,9 @@ impl PackageReport {
         if let Some(bare) = &self.bare {
             let _ = writeln!(
                 text,
-                "          detection {:.2} ms, face {:.3} ms, sound {:.3} ms a tick, head {:.3} ms a \
+                "          detection {:.2} ms, face {:.3} ms, audio {:.3} ms a tick, head {:.3} ms a \
                  call",
-                bare.detection_ms, bare.face_ms, bare.sound_ms, bare.head_ms
+                bare.detection_ms, bare.face_ms, bare.audio_ms, bare.head_ms
             );
         }
         for s in &self.stages {
@@ -219,7 +219,7 @@ pub fn median(values: impl Iterator<Item = f64>) -> f64 {
 mod tests {
     use super::*;
 
-    const BARE: Bare = Bare { detection_ms: 2.0, face_ms: 1.0, sound_ms: 0.5, head_ms: 5.0 };
+    const BARE: Bare = Bare { detection_ms: 2.0, face_ms: 1.0, audio_ms: 0.5, head_ms: 5.0 };
 
     fn account(cpu_seconds: f64) -> Account {
         Account { cpu_seconds, wall_seconds: 1.0, peak_bytes: 3_000_000 }
@@ -234,7 +234,7 @@ mod tests {
             face_ticks: 800,
             media_seconds: 16.0,
         };
-        // 100 detections, 800 faces, 160 heads, 400 ticks of sound.
+        // 100 detections, 800 faces, 160 heads, 400 ticks of audio.
         let wanted = 0.2 + 0.8 + 0.8 + 0.2;
         assert!((counts.bare_cpu_seconds(&BARE) - wanted).abs() < 1e-9);
         let sample = |cpu| Sample {

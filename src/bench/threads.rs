@@ -31,17 +31,17 @@ pub struct CpuByThread {
 /// Which stage a thread works for, by the start of its name.
 const STAGES: [(&str, &str); 14] = [
     ("source", "source (frames on both lanes)"),
-    ("multiqueue", "decode (pictures and sound)"),
+    ("multiqueue", "decode (frames and audio)"),
     ("queue", "decode and mux queues"),
     ("typefind", "demux"),
     ("qtdemux", "demux"),
-    ("sound", "source (sound)"),
-    ("packets", "source (stored sound)"),
+    ("audio", "source (audio)"),
+    ("packets", "source (stored audio)"),
     ("track", "detect and track (without inference)"),
     ("engine", "inference (detector, encoders, head)"),
     ("score", "features, score and explain (without inference)"),
     ("overlay", "overlay and records"),
-    ("pictures", "encode"),
+    ("frames", "encode"),
     ("progress", "progress"),
     ("locutor", "main"),
 ];

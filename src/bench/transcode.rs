@@ -4,10 +4,10 @@ use std::sync::atomic::AtomicBool;
 
 use crate::config::Pipeline;
 use crate::core::evidence::FrameEvidence;
-use crate::models::shelf::{Role, find};
+use crate::models::registry::{Role, find};
 use crate::passes::draw;
 use crate::run::outputs::Outputs;
-use crate::run::{RunError, setting};
+use crate::run::{RunError, settings};
 use crate::stages::sink::records::Ending;
 use crate::stages::sink::stage::Progress;
 use crate::stages::source::gst::Recording;
@@ -20,12 +20,12 @@ pub fn transcode(pipeline: &Pipeline) -> Result<(), RunError> {
     let recording = Recording::open(&pipeline.input, pipeline.audio_track)?;
     let speaker = find(Role::Speaker, pipeline.package.as_deref())?;
     let detector = find(Role::Detector, pipeline.detector.as_deref())?;
-    let setting = setting(pipeline, (&speaker, &detector), &recording.shape().video)?;
-    let outputs = Outputs::create(pipeline, &setting, &recording)?;
-    if let Some(named) = &outputs.film {
+    let settings = settings(pipeline, (&speaker, &detector), &recording.shape().video)?;
+    let outputs = Outputs::create(pipeline, &settings, &recording)?;
+    if let Some(named) = &outputs.output {
         let nothing = |frame| Ok(Some(FrameEvidence { frame, faces: Vec::new(), floor: None }));
         let how = (&Progress::default(), &AtomicBool::new(false));
-        draw(&setting, &recording, &named.film, nothing, how)?;
+        draw(&settings, &recording, &named.output, nothing, how)?;
     }
     outputs.close(Ending::Complete)?;
     Ok(())

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{AnnotateArgs, RunArgs, stats};
 use crate::bench::threads::CpuByThread;
-use crate::config::{ConfigError, FilmWishes, Pipeline, RecordPaths, parse_floor};
+use crate::config::{ConfigError, FileSinkOptions, Pipeline, RecordPaths, parse_floor};
 use crate::core::exit::Exit;
 use crate::core::time::Span;
 use crate::run::{Report, RunError, run};
@@ -20,31 +20,31 @@ use crate::stages::source::SourceShape;
 
 /// How the end is told.
 #[derive(Clone, Copy)]
-struct Telling {
+struct ReportOptions {
     json: bool,
     stats: bool,
 }
 
 /// Runs `locutor annotate`.
 pub fn annotate(args: &AnnotateArgs) -> Exit {
-    let telling = Telling { json: args.json, stats: args.stats };
+    let report_options = ReportOptions { json: args.json, stats: args.stats };
     match pipeline(args) {
-        Ok(pipeline) => go(&pipeline, telling),
+        Ok(pipeline) => run_pipeline(&pipeline, report_options),
         Err(e) => fail(&RunError::from(e)),
     }
 }
 
 /// Runs `locutor run` of a recording.
 pub fn run_file(pipeline: &Pipeline, args: &RunArgs) -> Exit {
-    go(pipeline, Telling { json: args.json, stats: args.stats })
+    run_pipeline(pipeline, ReportOptions { json: args.json, stats: args.stats })
 }
 
 fn pipeline(args: &AnnotateArgs) -> Result<Pipeline, ConfigError> {
     let device = args
         .device
         .parse()
-        .map_err(|e| ConfigError::Wrong { key: "--device".into(), problem: format!("{e}") })?;
-    let film = args.output.as_ref().map(|path| FilmWishes {
+        .map_err(|e| ConfigError::Invalid { key: "--device".into(), problem: format!("{e}") })?;
+    let output = args.output.as_ref().map(|path| FileSinkOptions {
         path: path.clone(),
         encoder: Some(args.encoder.clone()).filter(|e| e != "auto"),
         crf: args.crf,
@@ -53,7 +53,7 @@ fn pipeline(args: &AnnotateArgs) -> Result<Pipeline, ConfigError> {
     Ok(Pipeline {
         input: args.input.clone(),
         audio_track: args.audio_track,
-        film,
+        output,
         records: RecordPaths {
             events: args.events.clone(),
             rttm: args.rttm.clone(),
@@ -67,7 +67,7 @@ fn pipeline(args: &AnnotateArgs) -> Result<Pipeline, ConfigError> {
         explain: args.explain,
         floor: parse_floor(&args.floor)?,
         style: Style::default(),
-        picture_budget_bytes: args.picture_budget_mib << 20,
+        frame_budget_bytes: args.frame_budget_mib << 20,
         overwrite: args.overwrite,
     })
 }
@@ -77,7 +77,7 @@ fn fail(error: &RunError) -> Exit {
     error.exit()
 }
 
-fn go(pipeline: &Pipeline, telling: Telling) -> Exit {
+fn run_pipeline(pipeline: &Pipeline, report_options: ReportOptions) -> Exit {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         // The first signal asks for an orderly end, the second ends at once.
@@ -93,19 +93,19 @@ fn go(pipeline: &Pipeline, telling: Telling) -> Exit {
     let (progress, done) = (Progress::default(), AtomicBool::new(false));
     let cpu = CpuByThread::default();
     let result = std::thread::scope(|scope| {
-        let shown = Shown::new();
+        let display = ProgressDisplay::new();
         let (progress, done, cpu, stop) = (&progress, &done, &cpu, &stop);
-        let bar = shown.clone();
+        let bar = display.clone();
         // Without a ticker the run is silent, not impossible.
         let _ = std::thread::Builder::new()
             .name("progress".into())
             .spawn_scoped(scope, move || bar.follow(progress, done, cpu));
         // Also where the run panics: nothing may wait for the ticker then.
         let _done = Done(done);
-        run(pipeline, progress, |shape| shown.opened(shape), stop)
+        run(pipeline, progress, |shape| display.opened(shape), stop)
     });
     match result {
-        Ok(report) => tell(&report, telling, &cpu),
+        Ok(report) => print_report(&report, report_options, &cpu),
         Err(e) => fail(&e),
     }
 }
@@ -119,8 +119,8 @@ impl Drop for Done<'_> {
     }
 }
 
-fn tell(report: &Report, telling: Telling, cpu: &CpuByThread) -> Exit {
-    if telling.json {
+fn print_report(report: &Report, report_options: ReportOptions, cpu: &CpuByThread) -> Exit {
+    if report_options.json {
         match serde_json::to_string_pretty(report) {
             Ok(json) => println!("{json}"),
             Err(e) => eprintln!("locutor: the summary cannot be written as JSON: {e}"),
@@ -140,7 +140,7 @@ fn tell(report: &Report, telling: Telling, cpu: &CpuByThread) -> Exit {
             println!("{role}: {}", path.display());
         }
     }
-    if telling.stats {
+    if report_options.stats {
         eprint!("{}", stats::table(cpu, report));
     }
     match (report.complete, report.summary.degraded.is_empty()) {
@@ -152,20 +152,20 @@ fn tell(report: &Report, telling: Telling, cpu: &CpuByThread) -> Exit {
 
 /// The progress bar on a terminal, log lines elsewhere.
 #[derive(Clone)]
-struct Shown {
+struct ProgressDisplay {
     bar: Option<ProgressBar>,
 }
 
-impl Shown {
+impl ProgressDisplay {
     fn new() -> Self {
         Self { bar: std::io::stderr().is_terminal().then(ProgressBar::hidden) }
     }
 
     fn opened(&self, shape: &SourceShape) {
-        let sound = shape.sound.as_ref().map_or("no sound", |s| s.codec.as_str());
+        let audio = shape.audio.as_ref().map_or("no audio", |s| s.codec.as_str());
         let rate =
             shape.video.rate.map_or_else(|| "variable".into(), |r| format!("{:.3}", r.fps()));
-        let line = format!("{}x{}, {rate} fps, {sound}", shape.video.width, shape.video.height);
+        let line = format!("{}x{}, {rate} fps, {audio}", shape.video.width, shape.video.height);
         match &self.bar {
             Some(bar) => {
                 let ms = shape.duration.map_or(0, |d| d.ns() / 1_000_000);
@@ -180,22 +180,22 @@ impl Shown {
             }
             None => tracing::info!("{line}"),
         }
-        if shape.sound.is_none() {
-            tracing::warn!("the recording has no sound: every score is unknown");
+        if shape.audio.is_none() {
+            tracing::warn!("the recording has no audio: every score is unknown");
         }
     }
 
     fn follow(&self, progress: &Progress, done: &AtomicBool, cpu: &CpuByThread) {
-        let mut looks = 0_u32;
+        let mut polls = 0_u32;
         while !done.load(Ordering::Relaxed) {
             std::thread::sleep(Duration::from_millis(100));
-            looks += 1;
-            if looks.is_multiple_of(3) {
+            polls += 1;
+            if polls.is_multiple_of(3) {
                 cpu.sample();
             }
             let at = Span::from_ns(progress.pts_ns.load(Ordering::Relaxed));
             let people = progress.people.load(Ordering::Relaxed);
-            let speed = at.seconds() / (f64::from(looks) * 0.1);
+            let speed = at.seconds() / (f64::from(polls) * 0.1);
             let text = if progress.drawing.load(Ordering::Relaxed) {
                 format!("drawing, {:.1} s", at.seconds())
             } else {
@@ -206,7 +206,7 @@ impl Shown {
                     bar.set_position(u64::try_from(at.ns() / 1_000_000).unwrap_or(0));
                     bar.set_message(text);
                 }
-                None if looks.is_multiple_of(50) => tracing::info!("{text}"),
+                None if polls.is_multiple_of(50) => tracing::info!("{text}"),
                 None => {}
             }
         }

@@ -7,7 +7,7 @@ use super::BenchArgs;
 use super::terminal::{fail, print, print_json};
 use crate::bench::report::Report;
 use crate::bench::throughput::report::Throughput;
-use crate::bench::throughput::{self, BATCHES, PICTURES, on_gpu};
+use crate::bench::throughput::{self, BATCHES, FRAMES, on_gpu};
 use crate::bench::{Wishes, bench as measure};
 use crate::core::exit::Exit;
 use crate::models::device::Device;
@@ -15,7 +15,7 @@ use crate::run::RunError;
 
 /// What was measured.
 #[derive(Serialize)]
-struct Figures {
+struct BenchOutput {
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     whole: Option<Report>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,12 +29,12 @@ pub fn bench(args: &BenchArgs) -> Exit {
         Err(error) => return fail(Exit::Usage, format!("--device: {error}")),
     };
     match figures(args, device) {
-        Ok(Figures { whole: None, throughput: None }) => {
+        Ok(BenchOutput { whole: None, throughput: None }) => {
             let help = "give a recording, or --throughput to measure inference alone";
             fail(Exit::Usage, help)
         }
         Ok(figures) if args.json => print_json(&figures),
-        Ok(Figures { whole, throughput }) => {
+        Ok(BenchOutput { whole, throughput }) => {
             let whole = whole.map(|report| report.to_text());
             let throughput = throughput.map(|figures| figures.to_text());
             let texts: Vec<String> = whole.into_iter().chain(throughput).collect();
@@ -44,9 +44,9 @@ pub fn bench(args: &BenchArgs) -> Exit {
     }
 }
 
-fn figures(args: &BenchArgs, device: Device) -> Result<Figures, RunError> {
-    let asked = args.throughput || !args.batches.is_empty() || args.pictures.is_some();
-    let faces = asked || on_gpu(device, &args.package)?;
+fn figures(args: &BenchArgs, device: Device) -> Result<BenchOutput, RunError> {
+    let requested = args.throughput || !args.batches.is_empty() || args.frames.is_some();
+    let faces = requested || on_gpu(device, &args.package)?;
     let whole = args.clip.as_deref().map(|clip| {
         let wishes = Wishes {
             packages: args.package.clone(),
@@ -64,8 +64,8 @@ fn figures(args: &BenchArgs, device: Device) -> Result<Figures, RunError> {
             detector: args.detector.clone(),
             device,
             batches,
-            pictures: args.pictures.unwrap_or(PICTURES),
+            frames: args.frames.unwrap_or(FRAMES),
         })
     });
-    Ok(Figures { whole, throughput: throughput.transpose()? })
+    Ok(BenchOutput { whole, throughput: throughput.transpose()? })
 }

@@ -26,7 +26,7 @@ use report::{Media, Program, Report, Runtime};
 
 /// Runs `locutor doctor`.
 pub fn doctor(args: &DoctorArgs) -> Exit {
-    let models = packages::look();
+    let models = packages::inspect();
     let report = Report::new(Program::this(), media(), runtime(&models), models.report);
     let printed = if args.json { print_json(&report) } else { print(&text::render(&report)) };
     match (printed, report.ready) {
@@ -38,7 +38,7 @@ pub fn doctor(args: &DoctorArgs) -> Exit {
 
 #[cfg(feature = "gst")]
 fn media() -> Media {
-    gst::look()
+    gst::inspect()
 }
 
 #[cfg(not(feature = "gst"))]
@@ -47,23 +47,23 @@ fn media() -> Media {
         problem: Some(
             "this program was built without the feature `gst`: it reads and writes no media".into(),
         ),
-        mend: Some("cargo build --release".into()),
+        fix: Some("cargo build --release".into()),
         ..Media::default()
     }
 }
 
 #[cfg(feature = "onnx")]
-fn runtime(models: &packages::Found) -> Runtime {
-    onnx::look(models.detector.as_ref())
+fn runtime(models: &packages::Inspection) -> Runtime {
+    onnx::inspect(models.detector.as_ref())
 }
 
 #[cfg(not(feature = "onnx"))]
-fn runtime(_models: &packages::Found) -> Runtime {
+fn runtime(_models: &packages::Inspection) -> Runtime {
     Runtime {
         problem: Some(
             "this program was built without the feature `onnx`: it runs no models".into(),
         ),
-        mend: Some("cargo build --release".into()),
+        fix: Some("cargo build --release".into()),
         ..Runtime::default()
     }
 }

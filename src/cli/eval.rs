@@ -53,15 +53,15 @@ fn seconds(text: &str) -> Result<f64, String> {
 
 /// Runs `locutor eval`.
 pub fn eval(args: &EvalArgs) -> Exit {
-    let evaluation = match judge(args) {
+    let evaluation = match evaluate_files(args) {
         Ok(evaluation) => evaluation,
         Err(error) => return fail(error.exit(), error),
     };
-    tell_unpredicted(&evaluation.unpredicted);
+    note_unpredicted(&evaluation.unpredicted);
     if args.json { print_json(&evaluation) } else { print(&table(&evaluation)) }
 }
 
-fn judge(args: &EvalArgs) -> Result<Evaluation, TableError> {
+fn evaluate_files(args: &EvalArgs) -> Result<Evaluation, TableError> {
     let mut labels = Vec::new();
     for path in &args.labels {
         labels.append(&mut read_labels(path)?);
@@ -80,7 +80,7 @@ fn judge(args: &EvalArgs) -> Result<Evaluation, TableError> {
 }
 
 /// Videos that nothing was predicted for count as missed; more often they are a name misspelt.
-fn tell_unpredicted(videos: &[String]) {
+fn note_unpredicted(videos: &[String]) {
     let Some(first) = videos.first() else { return };
     note(format!(
         "{} labelled {} no prediction and {} as missed, {first} first; video_id must be the same \

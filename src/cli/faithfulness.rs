@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::core::time::Tick;
 use crate::stages::explain::Mode;
-use crate::stages::explain::faithful::Substrate;
+use crate::stages::explain::faithfulness::Substrate;
 
 /// `locutor faithfulness`.
 #[derive(Debug, Args)]
@@ -15,7 +15,7 @@ pub struct FaithfulnessArgs {
     /// that can be relied on.
     #[arg(required = true, value_name = "CLIP")]
     pub clips: Vec<PathBuf>,
-    /// Which sound track to listen to, counted from 1.
+    /// Which audio track to listen to, counted from 1.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub audio_track: u32,
     /// The speaker model: a package's name or directory.
@@ -42,8 +42,8 @@ pub struct FaithfulnessArgs {
     /// Windows of one recording at most, each of another track.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = windows)]
     pub windows: usize,
-    /// What takes the place of masked parts: blur (each picture blurred) or still (the window's
-    /// mean picture blurred, so that nothing moves either).
+    /// What takes the place of masked parts: blur (each frame blurred) or still (the window's
+    /// mean frame blurred, so that nothing moves either).
     #[arg(long, value_name = "WORD", default_value = "blur")]
     pub substrate: Substrate,
     /// What chance starts from: the same seed gives the same figures.
@@ -86,6 +86,6 @@ impl FaithfulnessArgs {
 }
 
 #[cfg(all(feature = "gst", feature = "onnx"))]
-mod tell;
+mod run;
 #[cfg(all(feature = "gst", feature = "onnx"))]
-pub use tell::faithfulness;
+pub use run::faithfulness;

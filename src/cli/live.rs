@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::RunArgs;
 use crate::config::{AnyPipeline, ConfigError, read_any};
 use crate::core::exit::Exit;
-use crate::live::process::{Figures, Orders, Process};
+use crate::live::process::{Process, ProcessReport, Signals};
 use crate::live::watchdog::{self, Watchdog};
 use crate::run::RunError;
 
@@ -20,8 +20,8 @@ pub fn run(args: &RunArgs) -> Exit {
             Err(e) => return fail(&e.into()),
         }
     }
-    let orders = Orders::default();
-    if let Err(e) = listen(&orders) {
+    let signals = Signals::default();
+    if let Err(e) = register_signals(&signals) {
         tracing::warn!("signals cannot be handled ({e}); they will end the process at once");
     }
     let process = match Process::start(&args.pipelines) {
@@ -36,31 +36,31 @@ pub fn run(args: &RunArgs) -> Exit {
         tracing::warn!("systemd's watchdog is not fed: no thread for it ({e})");
     }
     watchdog::ready();
-    tell(&process.run(&orders), args)
+    print_report(&process.run(&signals), args)
 }
 
 fn fail(error: &RunError) -> Exit {
     eprintln!("locutor: {error}");
     match error {
-        RunError::Config(ConfigError::Wrong { .. }) => Exit::Config,
+        RunError::Config(ConfigError::Invalid { .. }) => Exit::Config,
         other => other.exit(),
     }
 }
 
 /// SIGTERM and Ctrl-C end everything in good order, a second one at once; SIGHUP reads the files
 /// again.
-fn listen(orders: &Orders) -> std::io::Result<()> {
+fn register_signals(signals: &Signals) -> std::io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     for signal in [SIGINT, SIGTERM] {
         let code = i32::from(Exit::Interrupted.code());
-        signal_hook::flag::register_conditional_shutdown(signal, code, Arc::clone(&orders.stop))?;
-        signal_hook::flag::register(signal, Arc::clone(&orders.stop))?;
+        signal_hook::flag::register_conditional_shutdown(signal, code, Arc::clone(&signals.stop))?;
+        signal_hook::flag::register(signal, Arc::clone(&signals.stop))?;
     }
-    signal_hook::flag::register(SIGHUP, Arc::clone(&orders.reload))?;
+    signal_hook::flag::register(SIGHUP, Arc::clone(&signals.reload))?;
     Ok(())
 }
 
-fn tell(figures: &Figures, args: &RunArgs) -> Exit {
+fn print_report(figures: &ProcessReport, args: &RunArgs) -> Exit {
     if args.json {
         match serde_json::to_string_pretty(figures) {
             Ok(json) => println!("{json}"),

@@ -17,7 +17,7 @@ use tracing_subscriber::{EnvFilter, Registry, fmt};
 /// How long an identical message is left out after it was told.
 const WINDOW: Duration = Duration::from_secs(30);
 /// Different messages that are remembered; beyond that all are told.
-const MOST: usize = 512;
+const MAX_MESSAGES: usize = 512;
 
 /// How the log is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -47,15 +47,15 @@ pub fn start(filter: &str, format: Format) {
         given => given,
     };
     let layer: Box<dyn Layer<Registry> + Send + Sync> = match format {
-        Format::Json => lines().json().with_filter(Repeats::new(WINDOW)).boxed(),
+        Format::Json => lines().json().with_filter(RepeatFilter::new(WINDOW)).boxed(),
         Format::Journald => match tracing_journald::layer() {
-            Ok(journal) => journal.with_filter(Repeats::new(WINDOW)).boxed(),
+            Ok(journal) => journal.with_filter(RepeatFilter::new(WINDOW)).boxed(),
             Err(e) => {
                 eprintln!("locutor: the journal cannot be reached ({e}); logging lines");
-                lines().with_filter(Repeats::new(WINDOW)).boxed()
+                lines().with_filter(RepeatFilter::new(WINDOW)).boxed()
             }
         },
-        Format::Auto | Format::Human => lines().with_filter(Repeats::new(WINDOW)).boxed(),
+        Format::Auto | Format::Human => lines().with_filter(RepeatFilter::new(WINDOW)).boxed(),
     };
     // There is a log already only in tests.
     let _ = tracing_subscriber::registry().with(layer).with(filter).try_init();
@@ -74,43 +74,43 @@ fn is_journal() -> bool {
 }
 
 #[derive(Debug)]
-struct Told {
+struct RepeatEntry {
     at: Instant,
-    left_out: u64,
+    suppressed: u64,
 }
 
 /// Lets a message through once in a window.
 #[derive(Debug)]
-struct Repeats {
+struct RepeatFilter {
     window: Duration,
-    told: Mutex<HashMap<String, Told>>,
+    recent: Mutex<HashMap<String, RepeatEntry>>,
 }
 
 /// The target of the lines that say how often something was left out.
 const REPEATED: &str = "locutor::repeated";
 
-impl Repeats {
+impl RepeatFilter {
     fn new(window: Duration) -> Self {
-        Self { window, told: Mutex::default() }
+        Self { window, recent: Mutex::default() }
     }
 
     /// Whether `message` is told now, and what was left out of others since they were told.
-    fn ask(&self, message: String, now: Instant) -> (bool, Vec<(String, u64)>) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+    fn admit(&self, message: String, now: Instant) -> (bool, Vec<(String, u64)>) {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         let mut over = Vec::new();
-        told.retain(|text, told| {
-            let is_over = now.saturating_duration_since(told.at) >= self.window;
-            if is_over && told.left_out > 0 {
-                over.push((text.clone(), told.left_out));
+        recent.retain(|text, recent| {
+            let is_over = now.saturating_duration_since(recent.at) >= self.window;
+            if is_over && recent.suppressed > 0 {
+                over.push((text.clone(), recent.suppressed));
             }
             !is_over
         });
-        if let Some(told) = told.get_mut(&message) {
-            told.left_out += 1;
+        if let Some(recent) = recent.get_mut(&message) {
+            recent.suppressed += 1;
             return (false, over);
         }
-        if told.len() < MOST {
-            told.insert(message, Told { at: now, left_out: 0 });
+        if recent.len() < MAX_MESSAGES {
+            recent.insert(message, RepeatEntry { at: now, suppressed: 0 });
         }
         (true, over)
     }
@@ -129,7 +129,9 @@ impl Visit for Text {
     }
 }
 
-impl<S: Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>> Filter<S> for Repeats {
+impl<S: Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>> Filter<S>
+    for RepeatFilter
+{
     fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
         true
     }
@@ -142,12 +144,13 @@ impl<S: Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>> Filte
         event.record(&mut text);
         // The same words about another stream are another message.
         let span = context.event_span(event).map(|span| span.id().into_u64()).unwrap_or_default();
-        let (is_told, over) = self.ask(format!("{}\u{0}{span}", text.0.trim_end()), Instant::now());
+        let (admitted, over) =
+            self.admit(format!("{}\u{0}{span}", text.0.trim_end()), Instant::now());
         for (message, times) in over {
             let message = message.split('\0').next().unwrap_or_default().to_owned();
             tracing::warn!(target: REPEATED, "repeated {times} times: {message}");
         }
-        is_told
+        admitted
     }
 }
 
@@ -157,20 +160,20 @@ mod tests {
 
     #[test]
     fn what_repeats_is_told_once_a_window_with_its_count() {
-        let (repeats, start) = (Repeats::new(Duration::from_secs(30)), Instant::now());
-        let ask = |text: &str, s: u64| repeats.ask(text.into(), start + Duration::from_secs(s));
-        assert_eq!(ask("gone", 0), (true, vec![]));
-        assert_eq!(ask("gone", 1), (false, vec![]));
-        assert_eq!(ask("other", 2), (true, vec![]));
-        assert_eq!(ask("gone", 29), (false, vec![]));
-        assert_eq!(ask("third", 31), (true, vec![("gone".into(), 2)]));
-        assert_eq!(ask("gone", 32), (true, vec![]));
+        let (repeats, start) = (RepeatFilter::new(Duration::from_secs(30)), Instant::now());
+        let admit = |text: &str, s: u64| repeats.admit(text.into(), start + Duration::from_secs(s));
+        assert_eq!(admit("gone", 0), (true, vec![]));
+        assert_eq!(admit("gone", 1), (false, vec![]));
+        assert_eq!(admit("other", 2), (true, vec![]));
+        assert_eq!(admit("gone", 29), (false, vec![]));
+        assert_eq!(admit("third", 31), (true, vec![("gone".into(), 2)]));
+        assert_eq!(admit("gone", 32), (true, vec![]));
     }
 
     #[test]
     fn memory_is_bounded() {
-        let (repeats, now) = (Repeats::new(WINDOW), Instant::now());
-        assert!((0..MOST * 2).all(|n| repeats.ask(n.to_string(), now).0));
-        assert!(repeats.told.lock().expect("whole").len() <= MOST);
+        let (repeats, now) = (RepeatFilter::new(WINDOW), Instant::now());
+        assert!((0..MAX_MESSAGES * 2).all(|n| repeats.admit(n.to_string(), now).0));
+        assert!(repeats.recent.lock().expect("whole").len() <= MAX_MESSAGES);
     }
 }

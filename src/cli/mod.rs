@@ -53,13 +53,13 @@ pub struct Cli {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Annotate a recording: boxes, who speaks, heatmaps; the sound stays in sync.
+    /// Annotate a recording: boxes, who speaks, heatmaps; the audio stays in sync.
     Annotate(Box<AnnotateArgs>),
     /// Run a recording's pipeline or live streams from their TOML files.
     Run(RunArgs),
     /// Check files for `run` without running them, and tell what would be run.
     Check(CheckArgs),
-    /// Look at a live source: streams, rates, sound, faces, and a file to begin with.
+    /// Look at a live source: streams, rates, audio, faces, and a file to begin with.
     Probe(ProbeArgs),
     /// Tell what is installed, what is missing, and the command that mends it.
     Doctor(DoctorArgs),
@@ -94,7 +94,7 @@ pub struct AnnotateArgs {
     /// Turns as WebVTT captions with voice tags.
     #[arg(long, value_name = "FILE")]
     pub vtt: Option<PathBuf>,
-    /// Which sound track to listen to, counted from 1.
+    /// Which audio track to listen to, counted from 1.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub audio_track: u32,
     /// The speaker model: a package's name or directory.
@@ -122,10 +122,10 @@ pub struct AnnotateArgs {
     /// Encoding speed in x264's words.
     #[arg(long, value_name = "WORD", default_value = "veryfast")]
     pub preset: Preset,
-    /// Memory that decoded pictures may take while they wait for their scores, in MiB; above it
+    /// Memory that decoded frames may take while they wait for their scores, in MiB; above it
     /// the recording is read twice.
     #[arg(long, value_name = "MIB", default_value_t = DEFAULT_BUDGET_MIB)]
-    pub picture_budget_mib: usize,
+    pub frame_budget_mib: usize,
     /// Who-has-the-floor timing: on-delay, hold and least dwell in milliseconds.
     #[arg(long, value_name = "ON,HOLD,DWELL", default_value = "300,500,1000")]
     pub floor: String,
@@ -198,7 +198,7 @@ pub struct ProbeArgs {
     pub credentials: Option<String>,
     /// Certificates in PEM that are trusted instead of the system's: the camera's own, or its CA's.
     #[arg(long, value_name = "FILE")]
-    pub tls_trust: Option<PathBuf>,
+    pub tls_ca_file: Option<PathBuf>,
     /// How long to look.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub seconds: u64,
@@ -228,10 +228,10 @@ pub struct BenchArgs {
     /// Faces at once to measure throughput with, 1 to 512 each; implies --throughput.
     #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = batch)]
     pub batches: Vec<usize>,
-    /// Pictures of a face in one call, from 1 to 25; implies --throughput. As many as a camera's
+    /// Frames of a face in one call, from 1 to 25; implies --throughput. As many as a camera's
     /// hop has by default.
-    #[arg(long, value_name = "N", value_parser = pictures)]
-    pub pictures: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = frames)]
+    pub frames: Option<usize>,
     /// How often everything is measured; the median counts. Throughput is measured once.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = repeats)]
     pub repeat: usize,
@@ -247,7 +247,7 @@ fn batch(text: &str) -> Result<usize, String> {
     }
 }
 
-fn pictures(text: &str) -> Result<usize, String> {
+fn frames(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(n @ 1..=25) => Ok(n),
         _ => Err("give a number from 1 to 25".into()),

@@ -8,14 +8,14 @@
 //! feature `onnx` or without the library, checksums are compared and graphs are said to be
 //! unproven: that is a note and not an error, as importing and listing need no runtime.
 
+pub(super) mod graph_check;
 mod import;
 mod list;
-pub(super) mod proof;
 mod verify;
 
 use super::ModelsCommand;
 use crate::core::exit::Exit;
-use crate::models::shelf::{self, Role, ShelfError};
+use crate::models::registry::{self, RegistryError, Role};
 use crate::models::{ModelError, Package, Place};
 
 /// Runs `locutor models`.
@@ -48,16 +48,16 @@ pub fn exit_of_model_error(error: &ModelError) -> Exit {
 
 /// The kind of trouble that a shelf error is: a missing model is something to install, a broken
 /// one is bad data.
-pub fn exit_of_shelf_error(error: &ShelfError) -> Exit {
+pub fn exit_of_registry_error(error: &RegistryError) -> Exit {
     match error {
-        ShelfError::NoSuch { .. } | ShelfError::None { .. } => Exit::Unavailable,
-        ShelfError::Broken(error) => exit_of_model_error(error),
+        RegistryError::NoSuch { .. } | RegistryError::None { .. } => Exit::Unavailable,
+        RegistryError::Broken(error) => exit_of_model_error(error),
     }
 }
 
 /// Every package on the shelf, broken ones too.
-pub(super) fn shelved() -> Vec<Place> {
-    shelf::list(&shelf::directories())
+pub(super) fn installed() -> Vec<Place> {
+    registry::list(&registry::directories())
 }
 
 /// The role that a package fills.

@@ -36,10 +36,10 @@ pub fn run(args: &ProbeArgs) -> Exit {
             }
         }
     } else {
-        print(&in_words(&source, &findings))
+        print(&to_text(&source, &findings))
     };
-    if let Some(trouble) = &findings.trouble {
-        eprintln!("locutor: {}: {trouble}", address::shown(&source.uri));
+    if let Some(error) = &findings.error {
+        eprintln!("locutor: {}: {error}", address::redacted(&source.uri));
     }
     match findings.size {
         Some(_) => printed,
@@ -61,8 +61,8 @@ fn source(args: &ProbeArgs) -> Result<Source, String> {
     let named = args.credentials.as_ref().map(|name| Secrets::System.login(name)).transpose()?;
     let here = std::env::current_dir().unwrap_or_default();
     let uri = address::source(uri.as_str(), &here)?;
-    let tls_trust = args.tls_trust.clone();
-    Ok(Source { login: named.or(inside), tls_trust, ..Source::plain(uri) })
+    let tls_ca_file = args.tls_ca_file.clone();
+    Ok(Source { login: named.or(inside), tls_ca_file, ..Source::with_defaults(uri) })
 }
 
 /// `%40` as `@`, and so on.
@@ -74,45 +74,45 @@ fn decoded(text: &str) -> String {
         .unwrap_or_default()
 }
 
-fn in_words(source: &Source, found: &Findings) -> String {
+fn to_text(source: &Source, found: &Findings) -> String {
     let mut out = String::new();
     let mut line = |text: String| {
         out.push_str(&text);
         out.push('\n');
     };
-    line(format!("address:  {}", address::shown(&source.uri)));
+    line(format!("address:  {}", address::redacted(&source.uri)));
     if !found.codecs.is_empty() {
         line(format!("streams:  {}", found.codecs.join(", ")));
     }
     if let (Some((width, height)), Some(fps)) = (found.size, found.fps) {
-        line(format!("picture:  {width}x{height}, {fps:.2} a second, {} damaged", found.damaged));
+        line(format!("frame:  {width}x{height}, {fps:.2} a second, {} damaged", found.damaged));
     }
-    if let Some(seconds) = found.first_picture_seconds {
-        line(format!("opened:   first picture after {seconds:.1} s"));
+    if let Some(seconds) = found.first_frame_seconds {
+        line(format!("opened:   first frame after {seconds:.1} s"));
     }
-    match (found.sound, found.loudness) {
-        (true, Some(loudness)) => line(format!("sound:    yes, loudness {loudness:.3} (0 to 1)")),
+    match (found.audio, found.loudness) {
+        (true, Some(loudness)) => line(format!("audio:    yes, loudness {loudness:.3} (0 to 1)")),
         _ if found.size.is_some() => {
-            line("sound:    none: faces are found, but nobody can be said to speak".into());
+            line("audio:    none: faces are found, but nobody can be said to speak".into());
         }
         _ => {}
     }
     if let Some(skew) = found.skew_seconds {
-        line(format!("skew:     sound is {:+.0} ms from the picture on arrival", skew * 1_000.0));
+        line(format!("skew:     audio is {:+.0} ms from the frame on arrival", skew * 1_000.0));
     }
     if !found.faces.is_empty() {
         let most = found.faces.iter().max().copied().unwrap_or(0);
-        line(format!("faces:    up to {most} in {} pictures", found.faces.len()));
+        line(format!("faces:    up to {most} in {} frames", found.faces.len()));
     }
     if found.size.is_some() {
         line(String::new());
         line("# A file to begin with; check it with: locutor check FILE --environment".into());
-        line(format!("[source]\nuri = \"{}\"", address::shown(&source.uri)));
+        line(format!("[source]\nuri = \"{}\"", address::redacted(&source.uri)));
         if source.login.is_some() {
             line("credentials = \"NAME\"   # user:password, see docs/operating.md".into());
         }
-        if let Some(file) = &source.tls_trust {
-            line(format!("tls_trust = {:?}", file.display().to_string()));
+        if let Some(file) = &source.tls_ca_file {
+            line(format!("tls_ca_file = {:?}", file.display().to_string()));
         }
         line("\n[[sink]]\ntype = \"rtsp-server\"".into());
         line("\n[[sink]]\ntype = \"record\"\ndirectory = \"recordings\"".into());

@@ -19,11 +19,11 @@ pub fn table(cpu: &CpuByThread, report: &Report) -> String {
     for (graph, count) in report.inference.iter().filter(|(_, count)| count.calls > 0) {
         let _ = writeln!(text, "{}", count.words(*graph));
     }
-    if report.pixels.pictures > 0 {
+    if report.pixels.frames > 0 {
         let _ = writeln!(
             text,
-            "{:8.2}  whole pictures copied or converted for each that was drawn on",
-            report.pixels.each()
+            "{:8.2}  whole frames copied or converted for each that was drawn on",
+            report.pixels.per_frame()
         );
     }
     let _ = writeln!(

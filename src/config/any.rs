@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
+use super::camera::redact;
 use super::camera::secret::Secrets;
-use super::camera::tell;
 use super::camera::{self, Camera};
 use super::{ConfigError, Pipeline, file};
 
@@ -41,14 +41,16 @@ pub fn read_any_with(path: &Path, secrets: &Secrets) -> Result<AnyPipeline, Conf
 /// # Errors
 /// As [`read_any`].
 pub fn parse_any(text: &str, path: &Path, secrets: &Secrets) -> Result<AnyPipeline, ConfigError> {
-    parse_as_it_is(text, path, secrets).map_err(without_userinfo)
+    parse_as_it_is(text, path, secrets).map_err(redact_userinfo)
 }
 
 /// An address with a password may stray under any key.
-fn without_userinfo(error: ConfigError) -> ConfigError {
-    let clean = |problem: String| tell::without_userinfo(&problem);
+fn redact_userinfo(error: ConfigError) -> ConfigError {
+    let clean = |problem: String| redact::redact_userinfo(&problem);
     match error {
-        ConfigError::Wrong { key, problem } => ConfigError::Wrong { key, problem: clean(problem) },
+        ConfigError::Invalid { key, problem } => {
+            ConfigError::Invalid { key, problem: clean(problem) }
+        }
         ConfigError::Syntax { path, problem } => {
             ConfigError::Syntax { path, problem: clean(problem) }
         }
@@ -68,7 +70,7 @@ fn parse_as_it_is(text: &str, path: &Path, secrets: &Secrets) -> Result<AnyPipel
     match (has("uri"), has("file")) {
         (true, false) => camera().map(AnyPipeline::Camera),
         (false, true) => Ok(AnyPipeline::Recording(Box::new(file::parse(text, path)?))),
-        (both, _) => Err(ConfigError::Wrong {
+        (both, _) => Err(ConfigError::Invalid {
             key: format!("{}: source", path.display()),
             problem: if both {
                 "has `uri` and `file`; write uri for a camera or file for a recording".into()

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::camera::tell::toml_problem;
-use super::{ConfigError, FilmWishes, PRESETS, Pipeline, RecordPaths};
+use super::camera::redact::describe_toml_error;
+use super::{ConfigError, FileSinkOptions, PRESETS, Pipeline, RecordPaths};
 use crate::models::device::Device;
 use crate::stages::explain::Mode;
 use crate::stages::overlay::Style;
@@ -25,7 +25,7 @@ struct Raw {
     floor: RawFloor,
     #[serde(default)]
     overlay: Style,
-    film: Option<RawFilm>,
+    output: Option<RawOutput>,
     #[serde(default)]
     records: RawRecords,
     #[serde(default)]
@@ -103,7 +103,7 @@ impl Default for RawFloor {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawFilm {
+struct RawOutput {
     file: PathBuf,
     encoder: Option<String>,
     #[serde(default = "crf")]
@@ -134,12 +134,12 @@ struct RawRecords {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct RawLimits {
-    picture_budget_mib: usize,
+    frame_budget_mib: usize,
 }
 
 impl Default for RawLimits {
     fn default() -> Self {
-        Self { picture_budget_mib: DEFAULT_BUDGET_MIB }
+        Self { frame_budget_mib: DEFAULT_BUDGET_MIB }
     }
 }
 
@@ -162,33 +162,34 @@ pub fn parse(text: &str, path: &Path) -> Result<Pipeline, ConfigError> {
         path: path.into(),
         // The line is shown, but for one of a camera that strayed in here with a password in it.
         problem: match text.contains('@') {
-            true => toml_problem(&e, text),
+            true => describe_toml_error(&e, text),
             false => e.to_string().trim_end().to_owned(),
         },
     })?;
-    let beside = |p: PathBuf| path.parent().unwrap_or(Path::new("")).join(p);
-    let wrong = |key: &str, problem: String| ConfigError::Wrong {
+    let resolve = |p: PathBuf| path.parent().unwrap_or(Path::new("")).join(p);
+    let invalid = |key: &str, problem: String| ConfigError::Invalid {
         key: format!("{}: {key}", path.display()),
         problem,
     };
     if raw.source.audio_track == 0 {
-        return Err(wrong("source.audio_track", "tracks are counted from 1".into()));
+        return Err(invalid("source.audio_track", "tracks are counted from 1".into()));
     }
     let device = raw.models.device.as_deref().unwrap_or("auto");
-    let device: Device = device.parse().map_err(|e| wrong("models.device", format!("{e}")))?;
+    let device: Device = device.parse().map_err(|e| invalid("models.device", format!("{e}")))?;
     let lookahead = raw.models.lookahead.map(|word| word.to_string().parse()).transpose();
-    let lookahead = lookahead.map_err(|problem| wrong("models.lookahead", problem))?;
-    let overwrite = raw.film.as_ref().is_some_and(|f| f.overwrite);
-    let film = raw.film.map(|f| film(f, beside)).transpose().map_err(|(k, p)| wrong(k, p))?;
+    let lookahead = lookahead.map_err(|problem| invalid("models.lookahead", problem))?;
+    let overwrite = raw.output.as_ref().is_some_and(|f| f.overwrite);
+    let output =
+        raw.output.map(|f| output(f, resolve)).transpose().map_err(|(k, p)| invalid(k, p))?;
     Ok(Pipeline {
-        input: beside(raw.source.file),
+        input: resolve(raw.source.file),
         audio_track: raw.source.audio_track,
-        film,
+        output,
         records: RecordPaths {
-            events: raw.records.events.map(beside),
-            rttm: raw.records.rttm.map(beside),
-            ava_csv: raw.records.ava_csv.map(beside),
-            vtt: raw.records.vtt.map(beside),
+            events: raw.records.events.map(resolve),
+            rttm: raw.records.rttm.map(resolve),
+            ava_csv: raw.records.ava_csv.map(resolve),
+            vtt: raw.records.vtt.map(resolve),
         },
         package: raw.models.speaker,
         detector: raw.models.detector,
@@ -197,24 +198,24 @@ pub fn parse(text: &str, path: &Path) -> Result<Pipeline, ConfigError> {
         explain: raw.explain.mode,
         floor: raw.floor.into(),
         style: raw.overlay,
-        picture_budget_bytes: raw.limits.picture_budget_mib << 20,
+        frame_budget_bytes: raw.limits.frame_budget_mib << 20,
         overwrite,
     })
 }
 
-fn film(
-    raw: RawFilm,
-    beside: impl Fn(PathBuf) -> PathBuf,
-) -> Result<FilmWishes, (&'static str, String)> {
+fn output(
+    raw: RawOutput,
+    resolve: impl Fn(PathBuf) -> PathBuf,
+) -> Result<FileSinkOptions, (&'static str, String)> {
     if raw.crf > 51 {
-        return Err(("film.crf", format!("is {}; it goes from 0 (best) to 51", raw.crf)));
+        return Err(("output.crf", format!("is {}; it goes from 0 (best) to 51", raw.crf)));
     }
     if !PRESETS.contains(&raw.preset.as_str()) {
         let problem = format!("`{}` is none of {}", raw.preset, PRESETS.join(", "));
-        return Err(("film.preset", problem));
+        return Err(("output.preset", problem));
     }
-    Ok(FilmWishes {
-        path: beside(raw.file),
+    Ok(FileSinkOptions {
+        path: resolve(raw.file),
         encoder: raw.encoder.filter(|e| e != "auto"),
         crf: raw.crf,
         preset: raw.preset,

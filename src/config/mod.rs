@@ -38,10 +38,10 @@ pub const PRESETS: [&str; 10] = [
 pub struct Pipeline {
     /// The recording.
     pub input: PathBuf,
-    /// Which of its sound tracks is listened to, from 1.
+    /// Which of its audio tracks is listened to, from 1.
     pub audio_track: u32,
     /// The annotated film, if one is wanted.
-    pub film: Option<FilmWishes>,
+    pub output: Option<FileSinkOptions>,
     /// The records that are wanted.
     pub records: RecordPaths,
     /// The speaker package's name or directory; the best one here by default.
@@ -58,8 +58,8 @@ pub struct Pipeline {
     pub floor: FloorRules,
     /// What is drawn.
     pub style: Style,
-    /// Bytes that decoded pictures may take while they wait for their scores.
-    pub picture_budget_bytes: usize,
+    /// Bytes that decoded frames may take while they wait for their scores.
+    pub frame_budget_bytes: usize,
     /// Whether outputs that are there already are replaced.
     pub overwrite: bool,
 }
@@ -78,7 +78,7 @@ pub enum LookaheadChoice {
 
 impl LookaheadChoice {
     /// The most ticks that can be asked for: 10 s.
-    pub const MOST_TICKS: usize = 250;
+    pub const MAX_TICKS: usize = 250;
 
     /// Ticks, with a package that has these settings.
     pub const fn ticks(self, package: Lookahead) -> usize {
@@ -105,10 +105,10 @@ impl FromStr for LookaheadChoice {
         match (text, text.parse()) {
             ("file", _) => Ok(Self::File),
             ("live", _) => Ok(Self::Live),
-            (_, Ok(ticks)) if ticks <= Self::MOST_TICKS => Ok(Self::Ticks(ticks)),
+            (_, Ok(ticks)) if ticks <= Self::MAX_TICKS => Ok(Self::Ticks(ticks)),
             _ => Err(format!(
                 "`{text}` is none of `file`, `live` or a number of ticks of 40 ms from 0 to {}",
-                Self::MOST_TICKS
+                Self::MAX_TICKS
             )),
         }
     }
@@ -116,7 +116,7 @@ impl FromStr for LookaheadChoice {
 
 /// The film that is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FilmWishes {
+pub struct FileSinkOptions {
     /// Where to.
     pub path: PathBuf,
     /// The encoder's element name; `None` for the best one here.
@@ -168,7 +168,7 @@ pub enum ConfigError {
     },
     /// A key's value makes no sense.
     #[error("{key}: {problem}")]
-    Wrong {
+    Invalid {
         /// The key or option.
         key: String,
         /// What is wrong with it and what to write.
@@ -191,8 +191,8 @@ impl Pipeline {
     /// # Errors
     /// Where the run would write nothing, write a file twice, or over one that is there.
     pub fn check_outputs(&self) -> Result<(), ConfigError> {
-        let film = self.film.iter().map(|f| &f.path);
-        let outputs: Vec<&PathBuf> = film.chain(self.records.all()).collect();
+        let output = self.output.iter().map(|f| &f.path);
+        let outputs: Vec<&PathBuf> = output.chain(self.records.all()).collect();
         if outputs.is_empty() {
             return Err(ConfigError::NoOutput);
         }
@@ -201,11 +201,11 @@ impl Pipeline {
                 .is_ok_and(|o| std::fs::canonicalize(&self.input).is_ok_and(|i| i == o));
             if same_as_input {
                 let problem = "is the recording itself; write somewhere else".into();
-                return Err(ConfigError::Wrong { key: path.display().to_string(), problem });
+                return Err(ConfigError::Invalid { key: path.display().to_string(), problem });
             }
             if outputs[..i].contains(path) {
                 let problem = "is named for two outputs; give each its own name".into();
-                return Err(ConfigError::Wrong { key: path.display().to_string(), problem });
+                return Err(ConfigError::Invalid { key: path.display().to_string(), problem });
             }
             // Devices and pipes (/dev/stdout) are written to, not replaced.
             if !self.overwrite && path.is_file() {
@@ -221,7 +221,7 @@ impl Pipeline {
 /// # Errors
 /// Where it is anything else.
 pub fn parse_floor(text: &str) -> Result<FloorRules, ConfigError> {
-    let wrong = || ConfigError::Wrong {
+    let invalid = || ConfigError::Invalid {
         key: "--floor".into(),
         problem: format!(
             "`{text}` is not three times in milliseconds; write e.g. 300,500,1000 for on-delay, \
@@ -232,9 +232,9 @@ pub fn parse_floor(text: &str) -> Result<FloorRules, ConfigError> {
         .split(',')
         .map(|p| p.trim().parse::<u32>().map(|ms| f64::from(ms) / 1_000.0))
         .collect::<Result<_, _>>()
-        .map_err(|_| wrong())?;
+        .map_err(|_| invalid())?;
     let [on_delay_seconds, hold_seconds, min_dwell_seconds] = parts[..] else {
-        return Err(wrong());
+        return Err(invalid());
     };
     Ok(FloorRules { on_delay_seconds, hold_seconds, min_dwell_seconds })
 }

@@ -44,10 +44,10 @@ impl Probability {
 /// Why a frame's score is not known. Not knowing is not "not speaking".
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Unknown {
-    /// The source has no sound.
-    NoSound,
-    /// The sound has a hole here.
-    SoundGap,
+    /// The source has no audio.
+    NoAudio,
+    /// The audio has a hole here.
+    AudioGap,
     /// The model had too little context, or was not asked in time.
     NotScored,
 }
@@ -56,17 +56,17 @@ impl Unknown {
     /// The word that records and metrics use.
     pub const fn reason(self) -> &'static str {
         match self {
-            Self::NoSound => "no-sound",
-            Self::SoundGap => "sound-gap",
+            Self::NoAudio => "no-audio",
+            Self::AudioGap => "audio-gap",
             Self::NotScored => "not-scored",
         }
     }
 }
 
-/// How much of a decision came from the sound and how much from the face; they add up to 1.
+/// How much of a decision came from the audio and how much from the face; they add up to 1.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Shares {
-    /// The sound's share, 0..=1.
+    /// The audio's share, 0..=1.
     pub audio: f32,
     /// The face's share, 0..=1.
     pub face: f32,
@@ -163,12 +163,12 @@ impl fmt::Debug for Heatmap {
     }
 }
 
-/// A map and the place in the picture it lies over.
+/// A map and the place in the frame it lies over.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PlacedHeatmap {
     /// The map.
     pub map: Arc<Heatmap>,
-    /// The crop it was computed from, in pixels of the source picture.
+    /// The crop it was computed from, in pixels of the source frame.
     pub over: Rect,
 }
 

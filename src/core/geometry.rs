@@ -1,4 +1,4 @@
-//! Points, rectangles and faces in pixels of the upright source picture (x right, y down).
+//! Points, rectangles and faces in pixels of the upright source frame (x right, y down).
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ pub struct Point {
     pub y: f32,
 }
 
-/// A rectangle by its corners, in pixels; may reach outside the picture.
+/// A rectangle by its corners, in pixels; may reach outside the frame.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Rect {
     /// Left edge.
@@ -99,7 +99,7 @@ pub type Landmarks = [Point; 5];
 /// A face as a detector sees it.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct FaceBox {
-    /// The face, in pixels of the source picture.
+    /// The face, in pixels of the source frame.
     pub rect: Rect,
     /// The detector's confidence, 0..=1.
     pub confidence: f32,

@@ -29,7 +29,7 @@ impl WaitTime {
 
 /// An edge at one instant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct EdgeCounts {
+pub struct QueueCounts {
     /// Items that the edge has taken.
     pub sent: u64,
     /// Items that the receiver has got.
@@ -56,7 +56,7 @@ pub struct EdgeCounts {
     pub receive_wait: WaitTime,
 }
 
-impl EdgeCounts {
+impl QueueCounts {
     /// The conservation law: what went in either came out, was left out and counted, or is queued.
     pub const fn is_conserved(&self) -> bool {
         let gone = self.received + self.dropped + self.replaced + self.abandoned;
@@ -64,29 +64,29 @@ impl EdgeCounts {
     }
 }
 
-/// Something that can be read as [`EdgeCounts`].
+/// Something that can be read as [`QueueCounts`].
 pub(super) trait Counted: Send + Sync {
     fn name(&self) -> &'static str;
-    fn counts(&self) -> EdgeCounts;
+    fn counts(&self) -> QueueCounts;
 }
 
 /// A handle to read an edge's counts by, also after both ends are gone.
 #[derive(Clone)]
-pub struct EdgeMeter(pub(super) Arc<dyn Counted>);
+pub struct QueueMeter(pub(super) Arc<dyn Counted>);
 
-impl EdgeMeter {
+impl QueueMeter {
     /// The edge's name, e.g. `detect→track`.
     pub fn name(&self) -> &'static str {
         self.0.name()
     }
 
     /// The edge now.
-    pub fn read(&self) -> EdgeCounts {
+    pub fn read(&self) -> QueueCounts {
         self.0.counts()
     }
 }
 
-impl fmt::Debug for EdgeMeter {
+impl fmt::Debug for QueueMeter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "EdgeMeter({}, {:?})", self.name(), self.read())
     }

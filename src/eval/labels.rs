@@ -1,7 +1,7 @@
 //! Tables of labelled or predicted faces, in AVA-ActiveSpeaker form.
 //!
 //! Takes CSV, with or without a header: video_id, frame_timestamp (seconds), entity_box_x1, _y1,
-//! _x2, _y2 (fractions of the picture), label, entity_id, and in predictions score. With a header
+//! _x2, _y2 (fractions of the frame), label, entity_id, and in predictions score. With a header
 //! the columns may stand in any order and others may be among them; without one they stand in that
 //! order. A header that comes again (files joined by `cat`) is passed over.
 //!
@@ -34,7 +34,7 @@ const BOX: usize = 2;
 const LABEL: usize = 6;
 const SCORE: usize = 8;
 
-/// A box by its corners, in fractions of the picture.
+/// A box by its corners, in fractions of the frame.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct FractionBox {
     /// Left edge.
@@ -328,10 +328,10 @@ impl Row<'_, '_> {
         let seconds = self.number(TIME, "seconds, e.g. 12.04")?;
         let mut sides = [0.0; 4];
         for (i, side) in sides.iter_mut().enumerate() {
-            *side = self.number(BOX + i, "a fraction of the picture, e.g. 0.25")?;
+            *side = self.number(BOX + i, "a fraction of the frame, e.g. 0.25")?;
             if !(-1.0..=2.0).contains(side) {
                 let problem = format!(
-                    "{side} is no fraction of the picture; divide pixels by the picture's width \
+                    "{side} is no fraction of the frame; divide pixels by the frame's width \
                      or height, so that 0 is one edge and 1 the other"
                 );
                 return Err(self.error(BOX + i, problem));

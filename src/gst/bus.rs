@@ -75,7 +75,7 @@ impl Fault {
                 format!("{at} does not take {}; is its first part right?", uri.path())
             }
             "http" | "https" if says("Internal data stream error") => {
-                let why = super::tls::why_not(uri, source.tls_trust.as_deref());
+                let why = super::tls::why_not(uri, source.tls_ca_file.as_deref());
                 why.unwrap_or_else(|| self.text.clone())
             }
             _ if says("Failed to connect") || says("Could not connect") => {

@@ -1,4 +1,4 @@
-//! Containers by file extension: muxer, codecs, and whether stored sound fits as it is.
+//! Containers by file extension: muxer, codecs, and whether stored audio fits as it is.
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -55,7 +55,7 @@ impl Container {
         }
     }
 
-    /// The codec of its pictures.
+    /// The codec of its frames.
     pub const fn video_codec(self) -> VideoCodec {
         match self {
             Self::Webm => VideoCodec::Vp9,
@@ -63,7 +63,7 @@ impl Container {
         }
     }
 
-    /// Whether sound stored as `caps` goes into this container unchanged.
+    /// Whether audio stored as `caps` goes into this container unchanged.
     pub fn keeps(self, caps: &gst::Caps) -> bool {
         if matches!(self, Self::Mp4 | Self::Mov) && is_layer_one_or_two(caps) {
             return false;
@@ -77,11 +77,11 @@ impl Container {
             .any(|t| t.name_template().starts_with("audio_") && t.caps().can_intersect(caps))
     }
 
-    /// The encoder for sound that cannot be kept, with its caps filter's content.
+    /// The encoder for audio that cannot be kept, with its caps filter's content.
     ///
     /// # Errors
     /// Where it is not installed.
-    pub fn sound_encoder(self) -> Result<gst::Element, ElementError> {
+    pub fn audio_encoder(self) -> Result<gst::Element, ElementError> {
         if self == Self::Webm {
             return make("opusenc");
         }
@@ -95,21 +95,21 @@ impl Container {
     ///
     /// # Errors
     /// Where it is not installed or refuses a pad.
-    pub fn muxer_with_pads(self, sound: bool) -> Result<MuxerPads, ElementError> {
+    pub fn muxer_with_pads(self, audio: bool) -> Result<MuxerPads, ElementError> {
         let muxer = make(self.muxer())?;
         let pad = |template| {
             muxer
                 .request_pad_simple(template)
                 .ok_or_else(|| broken(self.muxer(), format!("it gives no pad {template}")))
         };
-        let pictures = pad("video_%u")?;
-        let sound = sound.then(|| pad("audio_%u")).transpose()?;
-        Ok(MuxerPads { muxer, pictures, sound })
+        let frames = pad("video_%u")?;
+        let audio = audio.then(|| pad("audio_%u")).transpose()?;
+        Ok(MuxerPads { muxer, frames, audio })
     }
 }
 
 /// libavcodec's AAC encoder begins with one packet of silence, and GStreamer dates it as if it were
-/// sound: all that follows would come a packet late (128 ms at 8 kHz). Without it nothing does.
+/// audio: all that follows would come a packet late (128 ms at 8 kHz). Without it nothing does.
 fn leave_priming_out(encoder: &gst::Element) {
     let Some(pad) = encoder.static_pad("src") else { return };
     let priming = OnceLock::new();
@@ -128,7 +128,7 @@ fn leave_priming_out(encoder: &gst::Element) {
     });
 }
 
-/// MPEG-1 sound other than MP3. The mp4 muxer takes it and calls it MP3; players stay silent.
+/// MPEG-1 audio other than MP3. The mp4 muxer takes it and calls it MP3; players stay silent.
 fn is_layer_one_or_two(caps: &gst::Caps) -> bool {
     caps.iter().any(|s| {
         s.name() == "audio/mpeg"
@@ -141,10 +141,10 @@ fn is_layer_one_or_two(caps: &gst::Caps) -> bool {
 pub struct MuxerPads {
     /// The muxer itself.
     pub muxer: gst::Element,
-    /// Where pictures go in.
-    pub pictures: gst::Pad,
-    /// Where sound goes in.
-    pub sound: Option<gst::Pad>,
+    /// Where frames go in.
+    pub frames: gst::Pad,
+    /// Where audio goes in.
+    pub audio: Option<gst::Pad>,
 }
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
-//! Decoders of pictures: which one is taken, and how pictures that it leaves on a device come back.
+//! Decoders of frames: which one is taken, and how frames that it leaves on a device come back.
 //!
 //! `decodebin` tries what decodes a stream by rank, highest first, and passes over what does not
 //! open; so a GPU's decoder (NVDEC, VA-API) is taken where its plugin is installed and ranks it
 //! above the CPU's. Everything behind the decoder reads the host's memory. A decoder mostly writes
 //! there when asked, but one that had settled on its own memory before anyone asked is led through
-//! the element that brings such pictures back.
+//! the element that brings such frames back.
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-/// Kinds of memory that only a device reads, and the element that brings pictures back from each.
+/// Kinds of memory that only a device reads, and the element that brings frames back from each.
 const DOWNLOADERS: [(&str, &str); 4] = [
     ("memory:CUDAMemory", "cudadownload"),
     ("memory:GLMemory", "gldownload"),
@@ -38,7 +38,7 @@ pub fn describe(element: &str) -> &'static str {
     }
 }
 
-/// The element that brings pictures of these caps to the host's memory; `None` where they lie
+/// The element that brings frames of these caps to the host's memory; `None` where they lie
 /// there, or may.
 pub fn downloader(caps: &gst::CapsRef) -> Option<&'static str> {
     let mut kinds = caps.iter_with_features().map(|(_, features)| features.to_string());
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pictures_on_a_device_are_brought_back_and_others_left_alone() {
+    fn frames_on_a_device_are_brought_back_and_others_left_alone() {
         crate::gst::start().expect("GStreamer");
         let through = |caps: &str| downloader(&gst::Caps::from_str(caps).expect("caps"));
         assert_eq!(through("video/x-raw,format=NV12,width=640,height=360"), None);

@@ -2,8 +2,8 @@
 //!
 //! GStreamer 1.22's qtdemux compares a sample's time *inside its track* with the movie's duration.
 //! Where an edit list skips a stretch at a track's start (encoder delay, B-frames), track time runs
-//! ahead of movie time by that stretch, so that much is missing at the end: a sound packet or two
-//! in most files, a third of a second of pictures in some. The movie's duration is read from
+//! ahead of movie time by that stretch, so that much is missing at the end: an audio packet or two
+//! in most files, a third of a second of frames in some. The movie's duration is read from
 //! `mvhd` and used for nothing else but that and for display, so it is lengthened by the longest
 //! stretch skipped while the header passes by; each track still ends where its own edit list says.
 

@@ -9,7 +9,7 @@ pub use super::wanted::{Group, WANTED, Wanted};
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ElementError {
     /// No plugin offers it.
-    #[error("the GStreamer element `{element}` is not installed; {}", mend(element))]
+    #[error("the GStreamer element `{element}` is not installed; {}", fix(element))]
     Missing {
         /// The element's factory name.
         element: String,
@@ -23,12 +23,12 @@ pub enum ElementError {
         reason: String,
     },
     /// The file of trusted certificates has none.
-    #[error("tls_trust: {0}")]
+    #[error("tls_ca_file: {0}")]
     Trust(String),
 }
 
 /// The command that installs `element` on Debian.
-pub fn mend(element: &str) -> String {
+pub fn fix(element: &str) -> String {
     match WANTED.iter().find(|w| w.element == element) {
         Some(w) => format!("install it with: apt-get install {}", w.package),
         None => "find its package with: apt-file search libgst".to_owned(),
@@ -65,7 +65,7 @@ pub fn chain(bin: &impl IsA<gst::Bin>, elements: &[&gst::Element]) -> Result<(),
     Ok(())
 }
 
-/// How many elements inside `bin` bring pictures to another format, size, memory or side right now:
+/// How many elements inside `bin` bring frames to another format, size, memory or side right now:
 /// each of them touches every pixel.
 pub fn conversions(bin: &impl IsA<gst::Bin>) -> usize {
     let caps = |element: &gst::Element, pad| element.static_pad(pad)?.current_caps();
@@ -81,7 +81,7 @@ pub fn conversions(bin: &impl IsA<gst::Bin>) -> usize {
     bin.iterate_recurse().into_iter().flatten().filter(touches).count()
 }
 
-/// Whether both describe pictures whose bytes are the same.
+/// Whether both describe frames whose bytes are the same.
 fn same_pixels(a: &gst::Caps, b: &gst::Caps) -> bool {
     let same = |key| {
         let of = |caps: &gst::Caps| caps.structure(0)?.value(key).ok()?.serialize().ok();
@@ -110,7 +110,7 @@ mod tests {
         let pipeline = pipeline.downcast::<gst::Pipeline>().expect("a pipeline");
         pipeline.set_state(gst::State::Paused).expect("it starts");
         let (paused, ..) = pipeline.state(gst::ClockTime::from_seconds(10));
-        paused.expect("a picture");
+        paused.expect("a frame");
         let found = conversions(&pipeline);
         pipeline.set_state(gst::State::Null).expect("it stops");
         found

@@ -9,7 +9,7 @@ use super::elements::{ElementError, is_installed, make};
 
 /// The user's wishes, independent of any one encoder.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EncoderWishes {
+pub struct EncoderOptions {
     /// `None` picks the first that is installed.
     pub element: Option<String>,
     /// Constant quality: lower is better and larger (x264's scale, 0..=51).
@@ -29,7 +29,7 @@ pub enum VideoCodec {
 
 impl VideoCodec {
     /// Encoders for this codec, best first. Software comes first: a file is encoded once and kept,
-    /// and x264 gives the better picture at the same size.
+    /// and x264 gives the better frame at the same size.
     pub const fn encoders(self) -> &'static [&'static str] {
         match self {
             Self::H264 => {
@@ -43,7 +43,7 @@ impl VideoCodec {
     ///
     /// # Errors
     /// Where the one asked for is not installed, or none is.
-    pub fn choose(self, wishes: &EncoderWishes) -> Result<&str, ElementError> {
+    pub fn choose(self, wishes: &EncoderOptions) -> Result<&str, ElementError> {
         let missing = |element: &str| ElementError::Missing { element: element.to_owned() };
         match &wishes.element {
             Some(wanted) => self
@@ -65,7 +65,7 @@ impl VideoCodec {
     ///
     /// # Errors
     /// As [`Self::choose`], and where the element cannot be made.
-    pub fn make(self, wishes: &EncoderWishes) -> Result<gst::Element, ElementError> {
+    pub fn make(self, wishes: &EncoderOptions) -> Result<gst::Element, ElementError> {
         let name = self.choose(wishes)?;
         let encoder = make(name)?;
         match name {
@@ -75,7 +75,7 @@ impl VideoCodec {
                 encoder.set_property("quantizer", u32::from(wishes.crf).min(50));
                 encoder.set_property_from_str("speed-preset", &wishes.preset);
                 // A thread for each core: x264's own choice, half as many again, is slower beside the
-                // other stages (1080p on two cores: 10.1 s for 8.0 s) and holds more pictures.
+                // other stages (1080p on two cores: 10.1 s for 8.0 s) and holds more frames.
                 let cores = std::thread::available_parallelism().map_or(1, usize::from);
                 encoder.set_property("threads", u32::try_from(cores).unwrap_or(0).min(16));
                 // Two seconds at 25 fps: players can seek without waiting.
@@ -88,7 +88,7 @@ impl VideoCodec {
     }
 }
 
-fn set_up_vp9(encoder: &gst::Element, wishes: &EncoderWishes) {
+fn set_up_vp9(encoder: &gst::Element, wishes: &EncoderOptions) {
     encoder.set_property_from_str("end-usage", "cq");
     // VP9's scale is 0..=63 where x264's is 0..=51; about the same quality lies a fifth higher.
     encoder.set_property("cq-level", i32::from(wishes.crf) * 6 / 5);

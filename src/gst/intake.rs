@@ -1,7 +1,7 @@
-//! The demux-and-decode graph of a file: `filesrc ! parsebin`, then a branch for the picture and
-//! one for the chosen sound track; every other stream is drained.
+//! The demux-and-decode graph of a file: `filesrc ! parsebin`, then a branch for the frame and
+//! one for the chosen audio track; every other stream is drained.
 //!
-//! The sound's branch is a tee: one arm decodes to 16 kHz mono for the model, the other hands out
+//! The audio's branch is a tee: one arm decodes to 16 kHz mono for the model, the other hands out
 //! the packets as they were stored, so that the sink can keep them unchanged.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,38 +13,38 @@ use gstreamer_video as gst_video;
 
 use super::decoders;
 use super::elements::{ElementError, broken, chain, make};
-use super::picture;
+use super::image;
 use super::upright;
 
 /// Buffers that wait in each outlet; beyond that the demuxer waits.
 const BUFFERS_WAITING: u32 = 4;
 /// Bytes of stored stream that may wait for another stream's first or next buffer.
 const STORED_WAITING_BYTES: u32 = 64 << 20;
-/// Bytes of model sound (16 kHz, 16 bit) that may wait: 30 minutes, as some containers store
-/// sound and picture far apart.
-const SOUND_WAITING_BYTES: u32 = 30 * 60 * 32_000;
-/// Bytes of stored sound that may wait.
+/// Bytes of model audio (16 kHz, 16 bit) that may wait: 30 minutes, as some containers store
+/// audio and frame far apart.
+const AUDIO_WAITING_BYTES: u32 = 30 * 60 * 32_000;
+/// Bytes of stored audio that may wait.
 const PACKETS_WAITING_BYTES: u32 = 64 << 20;
 
 /// The places where a file's streams come out.
 #[derive(Clone)]
 pub struct Outlets {
-    /// Decoded pictures.
-    pub pictures: gst_app::AppSink,
-    /// Sound for the model.
-    pub sound: gst_app::AppSink,
-    /// Sound as it was stored.
+    /// Decoded frames.
+    pub frames: gst_app::AppSink,
+    /// Audio for the model.
+    pub audio: gst_app::AppSink,
+    /// Audio as it was stored.
     pub packets: gst_app::AppSink,
 }
 
 /// What the demuxer has shown so far.
 #[derive(Clone, Default, Debug)]
 pub struct Found {
-    /// Streams with pictures.
-    pub pictures: u32,
-    /// Streams with sound.
-    pub sounds: u32,
-    /// The chosen sound stream's stored form.
+    /// Streams with frames.
+    pub frames: u32,
+    /// Streams with audio.
+    pub audios: u32,
+    /// The chosen audio stream's stored form.
     pub codec: Option<String>,
     /// The first thing that went wrong while building a branch.
     pub error: Option<String>,
@@ -60,7 +60,7 @@ pub struct Graph {
     pub found: Arc<Mutex<Found>>,
 }
 
-/// Builds the graph for the file at `location`, taking sound track `audio_track` (from 1).
+/// Builds the graph for the file at `location`, taking audio track `audio_track` (from 1).
 ///
 /// # Errors
 /// Where an element is missing.
@@ -79,8 +79,8 @@ pub fn build(location: &str, audio_track: u32) -> Result<Graph, ElementError> {
     chain(&pipeline, &[&source, &parse])?;
     chain(&pipeline, &[&streams])?;
     let outlets = Outlets {
-        pictures: app_sink("pictures")?,
-        sound: app_sink("sound")?,
+        frames: app_sink("frames")?,
+        audio: app_sink("audio")?,
         packets: app_sink("packets")?,
     };
     let found = Arc::new(Mutex::new(Found::default()));
@@ -142,17 +142,17 @@ fn route(
 ) -> Result<(), ElementError> {
     let mut seen = found.lock().unwrap_or_else(PoisonError::into_inner);
     if name.starts_with("video/") || name.starts_with("image/") {
-        seen.pictures += 1;
-        if seen.pictures == 1 {
+        seen.frames += 1;
+        if seen.frames == 1 {
             drop(seen);
-            return picture_branch(pipeline, &outlets.pictures, pad);
+            return frame_branch(pipeline, &outlets.frames, pad);
         }
     } else if name.starts_with("audio/") {
-        seen.sounds += 1;
-        if seen.sounds == audio_track {
+        seen.audios += 1;
+        if seen.audios == audio_track {
             seen.codec = Some(name.to_owned());
             drop(seen);
-            return sound_branch(pipeline, outlets, pad);
+            return audio_branch(pipeline, outlets, pad);
         }
     }
     drop(seen);
@@ -169,7 +169,7 @@ fn drain(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), ElementError> {
     link(pad, &sink)
 }
 
-fn picture_branch(
+fn frame_branch(
     pipeline: &gst::Pipeline,
     outlet: &gst_app::AppSink,
     pad: &gst::Pad,
@@ -178,20 +178,20 @@ fn picture_branch(
     let convert = make("videoconvert")?;
     let scale = make("videoscale")?;
     let fixed = make("capsfilter")?;
-    let caps = gst_video::VideoCapsBuilder::new().format_list(picture::FORMATS).build();
+    let caps = gst_video::VideoCapsBuilder::new().format_list(image::FORMATS).build();
     fixed.set_property("caps", &caps);
     keep_first_shape(&fixed);
     let sink: &gst::Element = outlet.upcast_ref();
     chain(pipeline, &[&decode])?;
     chain(pipeline, &[&convert, &scale, &fixed, sink])?;
-    join_pictures(&decode, &convert);
+    join_frames(&decode, &convert);
     start(&[sink, &fixed, &scale, &convert, &decode])?;
     link(pad, &decode)
 }
 
-/// A stream may change its size midway; encoders and muxers cannot. The first picture's shape stays,
-/// later pictures are scaled to it (a pass-through while nothing changes). What is announced before
-/// the first picture does not count: that may still lie on a side.
+/// A stream may change its size midway; encoders and muxers cannot. The first frame's shape stays,
+/// later frames are scaled to it (a pass-through while nothing changes). What is announced before
+/// the first frame does not count: that may still lie on a side.
 fn keep_first_shape(filter: &gst::Element) {
     let Some(pad) = filter.static_pad("src") else {
         return;
@@ -216,14 +216,14 @@ fn keep_first_shape(filter: &gst::Element) {
     });
 }
 
-fn sound_branch(
+fn audio_branch(
     pipeline: &gst::Pipeline,
     outlets: &Outlets,
     pad: &gst::Pad,
 ) -> Result<(), ElementError> {
     let tee = make("tee")?;
     let (to_model, to_sink) = (make("queue")?, byte_queue(PACKETS_WAITING_BYTES)?);
-    let decoded = byte_queue(SOUND_WAITING_BYTES)?;
+    let decoded = byte_queue(AUDIO_WAITING_BYTES)?;
     let decode = make("decodebin")?;
     let convert = make("audioconvert")?;
     let resample = make("audioresample")?;
@@ -235,21 +235,21 @@ fn sound_branch(
         .field("layout", "interleaved")
         .build();
     fixed.set_property("caps", &caps);
-    let (sound, packets): (&gst::Element, &gst::Element) =
-        (outlets.sound.upcast_ref(), outlets.packets.upcast_ref());
+    let (audio, packets): (&gst::Element, &gst::Element) =
+        (outlets.audio.upcast_ref(), outlets.packets.upcast_ref());
     chain(pipeline, &[&tee, &to_sink, packets])?;
     chain(pipeline, &[&to_model, &decode])?;
     tee.link(&to_model).map_err(|e| broken("tee", e))?;
-    chain(pipeline, &[&convert, &resample, &fixed, &decoded, sound])?;
+    chain(pipeline, &[&convert, &resample, &fixed, &decoded, audio])?;
     join_when_decoded(&decode, &convert);
-    let model_arm = [sound, &decoded, &fixed, &resample, &convert, &decode, &to_model];
+    let model_arm = [audio, &decoded, &fixed, &resample, &convert, &decode, &to_model];
     start(&model_arm)?;
     start(&[packets, &to_sink, &tee])?;
     link(pad, &tee)
 }
 
-/// Links `decode`'s first decoded stream to `next`, its pictures upright.
-pub(super) fn join_pictures(decode: &gst::Element, next: &gst::Element) {
+/// Links `decode`'s first decoded stream to `next`, its frames upright.
+pub(super) fn join_frames(decode: &gst::Element, next: &gst::Element) {
     join(decode, next, upright::keep);
 }
 
@@ -280,7 +280,7 @@ fn join(decode: &gst::Element, next: &gst::Element, joined: fn(&gst::Pad)) {
     });
 }
 
-/// Links `pad` to `sink` with `element` between, which brings pictures back from a device.
+/// Links `pad` to `sink` with `element` between, which brings frames back from a device.
 fn join_through(element: &str, pad: &gst::Pad, sink: &gst::Pad) -> Result<(), ElementError> {
     let bring = make(element)?;
     let bin = sink.parent_element().and_then(|e| e.parent()?.downcast::<gst::Bin>().ok());
@@ -289,7 +289,7 @@ fn join_through(element: &str, pad: &gst::Pad, sink: &gst::Pad) -> Result<(), El
     let out = bring.static_pad("src").ok_or_else(|| broken(element, "it has no pad called src"))?;
     out.link(sink).map_err(|e| broken(element, e))?;
     start(&[&bring])?;
-    tracing::info!("decoded pictures lie on a device; {element} brings them back");
+    tracing::info!("decoded frames lie on a device; {element} brings them back");
     link(pad, &bring)
 }
 

@@ -1,13 +1,13 @@
-//! That a decoded picture reaches its reader in the memory that the decoder wrote it to.
+//! That a decoded frame reaches its reader in the memory that the decoder wrote it to.
 
 use std::path::Path;
 
 use super::*;
 
-/// Writes a film of `pictures` pictures.
-fn film(path: &Path, pictures: usize) {
+/// Writes a film of `frames` frames.
+fn film(path: &Path, frames: usize) {
     let text = format!(
-        "videotestsrc num-buffers={pictures} ! video/x-raw,format=I420,width=320,height=180 \
+        "videotestsrc num-buffers={frames} ! video/x-raw,format=I420,width=320,height=180 \
          ! x264enc ! h264parse ! mp4mux ! filesink location={}",
         path.display()
     );
@@ -24,7 +24,7 @@ fn address(buffer: &gst::BufferRef) -> usize {
     buffer.map_readable().expect("memory").as_ptr().addr()
 }
 
-/// Writes down where every picture lies that a decoder inside `pipeline` gives.
+/// Writes down where every frame lies that a decoder inside `pipeline` gives.
 fn note_decoded(pipeline: &gst::Pipeline, noted: Arc<Mutex<Vec<usize>>>) {
     pipeline.connect_deep_element_added(move |_, _, element| {
         let noted = Arc::clone(&noted);
@@ -44,25 +44,25 @@ fn note_decoded(pipeline: &gst::Pipeline, noted: Arc<Mutex<Vec<usize>>>) {
 }
 
 #[test]
-fn between_decoder_and_reader_no_picture_is_copied() {
-    const PICTURES: usize = 40;
+fn between_decoder_and_reader_no_frame_is_copied() {
+    const FRAMES: usize = 40;
     super::super::start().expect("GStreamer");
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("film.mp4");
-    film(&path, PICTURES);
+    film(&path, FRAMES);
     let graph = build(path.to_str().expect("a name"), 1).expect("a graph");
     let decoded = Arc::default();
     note_decoded(&graph.pipeline, Arc::clone(&decoded));
     graph.pipeline.set_state(gst::State::Playing).expect("it starts");
     // An outlet joins once there is something to come out.
-    let joined = || graph.outlets.pictures.current_state() >= gst::State::Paused;
+    let joined = || graph.outlets.frames.current_state() >= gst::State::Paused;
     let patience = (0..2_000).take_while(|_| !joined());
     patience.for_each(|_| std::thread::sleep(std::time::Duration::from_millis(5)));
     let wait = gst::ClockTime::from_seconds(10);
     let samples: Vec<gst::Sample> =
-        std::iter::from_fn(|| graph.outlets.pictures.try_pull_sample(wait)).collect();
+        std::iter::from_fn(|| graph.outlets.frames.try_pull_sample(wait)).collect();
     let read: Vec<usize> = samples.iter().filter_map(|s| s.buffer().map(address)).collect();
     graph.pipeline.set_state(gst::State::Null).expect("it stops");
-    assert_eq!(read.len(), PICTURES);
+    assert_eq!(read.len(), FRAMES);
     assert_eq!(*decoded.lock().expect("no panic before"), read);
 }

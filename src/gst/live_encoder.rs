@@ -1,7 +1,7 @@
-//! The encoder of a live stream: raw pictures and sound in, packets out, as soon as they are ready.
+//! The encoder of a live stream: raw frames and audio in, packets out, as soon as they are ready.
 //!
-//! Takes pictures of one size and 48 kHz sound of two channels, each with its time on the stream's
-//! clock; gives H.264 and AAC packets on those times to `take`. A picture that finds the encoder
+//! Takes frames of one size and 48 kHz audio of two channels, each with its time on the stream's
+//! clock; gives H.264 and AAC packets on those times to `take`. A frame that finds the encoder
 //! behind is left out: the caller counts it. Which encoder works here is found out once per process,
 //! by encoding: a hardware encoder that is installed but does not start is named with the reason in
 //! plain words, and the next one is taken.
@@ -20,10 +20,10 @@ use super::packet::{Kind, Packet};
 use crate::config::camera::LiveEncoder;
 use crate::core::time::{Pts, Rate, Span};
 
-/// Pictures that may wait for the encoder.
-const PICTURES_WAITING: u64 = 3;
-/// Bytes of sound that may wait: two seconds.
-const SOUND_WAITING_BYTES: u64 = 2 * 48_000 * 4;
+/// Frames that may wait for the encoder.
+const FRAMES_WAITING: u64 = 3;
+/// Bytes of audio that may wait: two seconds.
+const AUDIO_WAITING_BYTES: u64 = 2 * 48_000 * 4;
 /// How long an encoder may take to show that it works.
 const PROBE_DEADLINE: gst::ClockTime = gst::ClockTime::from_seconds(5);
 /// Encoders from the one that costs this machine least.
@@ -66,7 +66,7 @@ pub fn choose(wanted: Option<&str>) -> Result<Chosen, ElementError> {
     .clone()
 }
 
-/// Encodes three pictures.
+/// Encodes three frames.
 fn probe(element: &str) -> Result<(), ElementError> {
     let encoder = make(element)?;
     let pipeline = gst::Pipeline::new();
@@ -81,7 +81,7 @@ fn probe(element: &str) -> Result<(), ElementError> {
     match (started, ended, bus.spoken().error) {
         (Ok(_), Some(m), None) if m.type_() == gst::MessageType::Eos => Ok(()),
         (_, _, Some(fault)) => Err(broken(element, plain(element, &fault.to_string()))),
-        _ => Err(broken(element, "it gives no picture within 5 s")),
+        _ => Err(broken(element, "it gives no frame within 5 s")),
     }
 }
 
@@ -96,17 +96,17 @@ fn plain(element: &str, said: &str) -> String {
     said.to_owned()
 }
 
-/// An encoder at work for pictures of one size.
+/// An encoder at work for frames of one size.
 pub struct Encoder {
     pipeline: gst::Pipeline,
     bus: BusListener,
-    pictures: gst_app::AppSrc,
-    sound: gst_app::AppSrc,
+    frames: gst_app::AppSrc,
+    audio: gst_app::AppSrc,
     caps: gst::Caps,
 }
 
 impl Encoder {
-    /// Starts `element` for pictures with `caps`.
+    /// Starts `element` for frames with `caps`.
     ///
     /// # Errors
     /// Where an element is missing or does not start.
@@ -121,43 +121,43 @@ impl Encoder {
         // Times are set by the caller; no clock is waited for.
         pipeline.use_clock(None::<&gst::Clock>);
         let bus = BusListener::attach(&pipeline);
-        let pictures = source("pictures", caps);
-        let sound_caps = gst::Caps::builder("audio/x-raw")
+        let frames = source("frames", caps);
+        let audio_caps = gst::Caps::builder("audio/x-raw")
             .field("format", "S16LE")
             .field("rate", 48_000)
             .field("channels", 2)
             .field("layout", "interleaved")
             .build();
-        let sound = source("sound", &sound_caps);
-        picture_row(&pipeline, wishes, (element, rate), &pictures, Arc::clone(&take))?;
-        sound_row(&pipeline, wishes, &sound, take)?;
+        let audio = source("audio", &audio_caps);
+        frame_row(&pipeline, wishes, (element, rate), &frames, Arc::clone(&take))?;
+        audio_row(&pipeline, wishes, &audio, take)?;
         pipeline.set_state(gst::State::Playing).map_err(|e| {
             let said = bus.spoken().error.map_or_else(|| e.to_string(), |f| f.to_string());
             broken(element, plain(element, &said))
         })?;
-        Ok(Self { pipeline, bus, pictures, sound, caps: caps.clone() })
+        Ok(Self { pipeline, bus, frames, audio, caps: caps.clone() })
     }
 
-    /// The format of the pictures that it takes.
+    /// The format of the frames that it takes.
     pub const fn caps(&self) -> &gst::Caps {
         &self.caps
     }
 
-    /// Encodes a picture. `false` where the encoder is so far behind that it was left out.
-    pub fn picture(&self, mut buffer: gst::Buffer, at: Pts, span: Option<Span>) -> bool {
-        if self.pictures.current_level_buffers() >= PICTURES_WAITING {
+    /// Encodes a frame. `false` where the encoder is so far behind that it was left out.
+    pub fn image(&self, mut buffer: gst::Buffer, at: Pts, span: Option<Span>) -> bool {
+        if self.frames.current_level_buffers() >= FRAMES_WAITING {
             return false;
         }
         let meta = buffer.make_mut();
         meta.set_pts(clock_time(at));
         meta.set_dts(gst::ClockTime::NONE);
         meta.set_duration(span.and_then(|s| clock_time(Pts::ZERO + s)));
-        self.pictures.push_buffer(buffer).is_ok()
+        self.frames.push_buffer(buffer).is_ok()
     }
 
-    /// Encodes sound that is first heard at `at`: two channels by turns.
-    pub fn sound(&self, samples: &[i16], at: Pts) -> bool {
-        if self.sound.current_level_bytes() >= SOUND_WAITING_BYTES {
+    /// Encodes audio that is first heard at `at`: two channels by turns.
+    pub fn audio(&self, samples: &[i16], at: Pts) -> bool {
+        if self.audio.current_level_bytes() >= AUDIO_WAITING_BYTES {
             return false;
         }
         let bytes: Vec<u8> = samples.iter().flat_map(|s| s.to_le_bytes()).collect();
@@ -167,10 +167,10 @@ impl Encoder {
             meta.set_pts(clock_time(at));
             meta.set_duration(gst::ClockTime::from_nseconds(frames * 1_000_000_000 / 48_000));
         }
-        self.sound.push_buffer(buffer).is_ok()
+        self.audio.push_buffer(buffer).is_ok()
     }
 
-    /// Asks for a key picture, for a reader that begins now.
+    /// Asks for a keyframe, for a reader that begins now.
     pub fn ask_for_key(&self) {
         let event = gst_video::UpstreamForceKeyUnitEvent::builder().all_headers(true).build();
         if let Some(sink) = self.pipeline.by_name("out") {
@@ -185,8 +185,8 @@ impl Encoder {
 
     /// Ends it once everything pushed is encoded, or after `patience`.
     pub fn finish(self, patience: Duration) {
-        let _ = self.pictures.end_of_stream();
-        let _ = self.sound.end_of_stream();
+        let _ = self.frames.end_of_stream();
+        let _ = self.audio.end_of_stream();
         let wanted = [gst::MessageType::Eos, gst::MessageType::Error];
         let patience = gst::ClockTime::try_from(patience).ok();
         let _ = self.pipeline.bus().map(|b| b.timed_pop_filtered(patience, &wanted));
@@ -213,7 +213,7 @@ fn source(name: &str, caps: &gst::Caps) -> gst_app::AppSrc {
         .build()
 }
 
-fn picture_row(
+fn frame_row(
     pipeline: &gst::Pipeline,
     wishes: &LiveEncoder,
     (element, rate): (&str, Option<Rate>),
@@ -233,7 +233,7 @@ fn picture_row(
     let sink = outlet("out", move |sample| {
         let (buffer, at) = on_stream_clock(sample)?;
         let key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
-        take(Packet { kind: Kind::Picture { key }, at, caps: sample.caps_owned()?, buffer });
+        take(Packet { kind: Kind::Image { key }, at, caps: sample.caps_owned()?, buffer });
         Some(())
     });
     let row = [from.upcast_ref(), &convert, &encoder, &parse, &fixed, sink.upcast_ref()];
@@ -242,27 +242,30 @@ fn picture_row(
 
 fn set_up(encoder: &gst::Element, element: &str, wishes: &LiveEncoder, rate: Option<Rate>) {
     let fps = rate.map_or(25.0, |r| r.fps());
-    let key_every = (wishes.key_every.as_secs_f64() * fps).round().clamp(1.0, 1_000.0) as u32;
+    let keyframe_interval =
+        (wishes.keyframe_interval.as_secs_f64() * fps).round().clamp(1.0, 1_000.0) as u32;
     let kbit = wishes.kbit_per_second;
     match element {
         "x264enc" => {
             encoder.set_property_from_str("tune", "zerolatency");
             encoder.set_property_from_str("speed-preset", &wishes.preset);
             encoder.set_property("bitrate", kbit);
-            encoder.set_property("key-int-max", key_every);
-            // Key pictures where they are due and nowhere else: segments and readers count on them.
+            encoder.set_property("key-int-max", keyframe_interval);
+            // Keyframes where they are due and nowhere else: segments and readers count on them.
             encoder.set_property_from_str("option-string", "scenecut=0");
         }
         "openh264enc" => {
             encoder.set_property("bitrate", kbit.saturating_mul(1_000));
-            encoder.set_property("gop-size", key_every);
+            encoder.set_property("gop-size", keyframe_interval);
             encoder.set_property_from_str("complexity", "low");
         }
         _ => {
             // The names differ from plugin to plugin and version to version.
-            for (name, value) in
-                [("bitrate", kbit), ("gop-size", key_every), ("key-int-max", key_every)]
-            {
+            for (name, value) in [
+                ("bitrate", kbit),
+                ("gop-size", keyframe_interval),
+                ("key-int-max", keyframe_interval),
+            ] {
                 if encoder.has_property(name) {
                     encoder.set_property_from_str(name, &value.to_string());
                 }
@@ -274,7 +277,7 @@ fn set_up(encoder: &gst::Element, element: &str, wishes: &LiveEncoder, rate: Opt
     }
 }
 
-fn sound_row(
+fn audio_row(
     pipeline: &gst::Pipeline,
     wishes: &LiveEncoder,
     from: &gst_app::AppSrc,
@@ -282,7 +285,7 @@ fn sound_row(
 ) -> Result<(), ElementError> {
     let (convert, encoder) = (make("audioconvert")?, make("avenc_aac")?);
     let (parse, fixed) = (make("aacparse")?, make("capsfilter")?);
-    encoder.set_property_from_str("bitrate", &(wishes.sound_kbit_per_second * 1_000).to_string());
+    encoder.set_property_from_str("bitrate", &(wishes.audio_kbit_per_second * 1_000).to_string());
     // Two fifths of the default's time, and nearer to its source: SDR of two clips at 96 kbit/s 58.2 and
     // 49.7 dB, 44.2 and 44.5 with the default.
     if encoder.has_property("aac-coder") {
@@ -295,7 +298,7 @@ fn sound_row(
     fixed.set_property("caps", caps);
     let sink = outlet("heard", move |sample| {
         let (buffer, at) = on_stream_clock(sample)?;
-        take(Packet { kind: Kind::Sound, at, caps: sample.caps_owned()?, buffer });
+        take(Packet { kind: Kind::Audio, at, caps: sample.caps_owned()?, buffer });
         Some(())
     });
     let row = [from.upcast_ref(), &convert, &encoder, &parse, &fixed, sink.upcast_ref()];

@@ -1,4 +1,4 @@
-//! A live source, decoded: pictures as they are, sound as the model hears it and as people do.
+//! A live source, decoded: frames as they are, audio as the model hears it and as people do.
 //!
 //! Every branch hands over what it decoded at once, on GStreamer's own threads, to [`Taps`]: they
 //! must not wait. Times are running times; the caller puts them on the stream's clock. Nothing here
@@ -14,13 +14,13 @@ use gstreamer_video as gst_video;
 
 use super::bus::BusListener;
 use super::elements::{ElementError, broken, chain, make};
+use super::image::{self, GstImage};
 use super::live_source::{Head, head};
-use super::picture::{self, GstPicture};
 use super::running_time;
 use crate::config::camera::Source;
-use crate::core::edge::{ByteSize, Capacity, WhenFull, edge};
+use crate::core::queue::{ByteSize, Capacity, Overflow, bounded};
 use crate::core::time::{Pts, Span};
-use crate::stages::source::{RawPicture, SoundBlock};
+use crate::stages::source::{AudioBlock, RawFrame};
 
 /// Buffers that wait between two threads of a branch.
 const BUFFERS_WAITING: u32 = 8;
@@ -28,34 +28,34 @@ const BUFFERS_WAITING: u32 = 8;
 /// Where decoded things go. None of these may wait.
 #[derive(Clone)]
 pub struct Taps {
-    /// Pictures.
-    pub picture: Arc<dyn Fn(RawPicture) + Send + Sync>,
-    /// Sound for the model: 16 kHz, one channel.
-    pub heard: Arc<dyn Fn(SoundBlock) + Send + Sync>,
-    /// Sound for people: 48 kHz, two channels by turns.
-    pub sound: Arc<dyn Fn(SoundBlock) + Send + Sync>,
+    /// Frames.
+    pub image: Arc<dyn Fn(RawFrame) + Send + Sync>,
+    /// Audio for the model: 16 kHz, one channel.
+    pub heard: Arc<dyn Fn(AudioBlock) + Send + Sync>,
+    /// Audio for people: 48 kHz, two channels by turns.
+    pub audio: Arc<dyn Fn(AudioBlock) + Send + Sync>,
 }
 
 #[cfg(test)]
 impl Taps {
-    /// Nothing but a count of the pictures.
+    /// Nothing but a count of the frames.
     pub fn counting() -> (Self, Arc<std::sync::atomic::AtomicU64>) {
-        let pictures = Arc::<std::sync::atomic::AtomicU64>::default();
-        let count = Arc::clone(&pictures);
-        let picture = Arc::new(move |_| {
+        let frames = Arc::<std::sync::atomic::AtomicU64>::default();
+        let count = Arc::clone(&frames);
+        let image = Arc::new(move |_| {
             count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         });
-        (Self { picture, heard: Arc::new(|_| {}), sound: Arc::new(|_| {}) }, pictures)
+        (Self { image, heard: Arc::new(|_| {}), audio: Arc::new(|_| {}) }, frames)
     }
 }
 
 /// What has shown up so far.
 #[derive(Clone, Debug, Default)]
 pub struct Shown {
-    /// Streams with pictures.
-    pub pictures: u32,
-    /// Streams with sound.
-    pub sounds: u32,
+    /// Streams with frames.
+    pub frames: u32,
+    /// Streams with audio.
+    pub audios: u32,
     /// The chosen streams' stored form, e.g. `H264, MPEG4-GENERIC`.
     pub codecs: Vec<String>,
     /// Whether no more streams are to come.
@@ -104,7 +104,7 @@ impl LiveGraph {
     /// Takes it down; a source that does not end within `patience` is left to itself, and said so.
     pub fn stop_within(&self, patience: Duration) {
         let (one, pipeline) = (Capacity { items: 1, bytes: usize::MAX }, self.pipeline.clone());
-        let (done, waits) = edge("closer→source", one, WhenFull::Block);
+        let (done, waits) = bounded("closer→source", one, Overflow::Block);
         let closer = std::thread::Builder::new().name("closer".into()).spawn(move || {
             let _ = pipeline.set_state(gst::State::Null);
             // Whoever waited may be gone.
@@ -143,7 +143,7 @@ pub fn build(source: &Source, taps: Taps) -> Result<LiveGraph, ElementError> {
     pipeline.use_clock(Some(&gst::SystemClock::obtain()));
     let shown = Arc::new(Mutex::new(Shown::default()));
     let bus = BusListener::attach(&pipeline);
-    let Head { row, sound, paced } = head(source)?;
+    let Head { row, audio, paced } = head(source)?;
     chain(&pipeline, &row.iter().collect::<Vec<_>>())?;
     let builder = Arc::new(Builder {
         pipeline: pipeline.downgrade(),
@@ -159,9 +159,9 @@ pub fn build(source: &Source, taps: Taps) -> Result<LiveGraph, ElementError> {
         let builder = Arc::clone(&builder);
         last.connect_pad_added(move |_, pad| builder.take(pad));
     }
-    if let Some(sound) = sound {
-        chain(&pipeline, &[&sound])?;
-        if let Some(pad) = sound.static_pad("src") {
+    if let Some(audio) = audio {
+        chain(&pipeline, &[&audio])?;
+        if let Some(pad) = audio.static_pad("src") {
             builder.take(&pad);
         }
         lock(&shown).all = true;
@@ -190,46 +190,46 @@ impl Builder {
         let Some(pipeline) = self.pipeline.upgrade() else { return Ok(()) };
         let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
         let (kind, codec) = kind_of(&caps);
-        let (pictures, sounds) = {
+        let (frames, audios) = {
             let mut shown = lock(&self.shown);
-            shown.pictures += u32::from(kind == Kind::Picture);
-            shown.sounds += u32::from(kind == Kind::Sound);
+            shown.frames += u32::from(kind == Kind::Image);
+            shown.audios += u32::from(kind == Kind::Audio);
             shown.codecs.push(codec);
-            (shown.pictures, shown.sounds)
+            (shown.frames, shown.audios)
         };
         match kind {
-            Kind::Picture if pictures == 1 => self.pictures(&pipeline, pad),
-            Kind::Sound if sounds == self.audio_track => self.sound(&pipeline, pad),
+            Kind::Image if frames == 1 => self.frames(&pipeline, pad),
+            Kind::Audio if audios == self.audio_track => self.audio(&pipeline, pad),
             _ => drain(&pipeline, pad),
         }
     }
 
-    fn pictures(&self, pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), ElementError> {
+    fn frames(&self, pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), ElementError> {
         let decode = decoder()?;
         let convert = make("videoconvert")?;
         let fixed = make("capsfilter")?;
-        let caps = gst_video::VideoCapsBuilder::new().format_list(picture::FORMATS).build();
+        let caps = gst_video::VideoCapsBuilder::new().format_list(image::FORMATS).build();
         fixed.set_property("caps", &caps);
-        let (tap, shown) = (Arc::clone(&self.taps.picture), Arc::clone(&self.shown));
+        let (tap, shown) = (Arc::clone(&self.taps.image), Arc::clone(&self.shown));
         let outlet = self.outlet(shown, move |sample| {
-            if let Some(raw) = raw_picture(sample) {
+            if let Some(raw) = raw_frame(sample) {
                 tap(raw);
             }
         });
         let sink: &gst::Element = outlet.upcast_ref();
         chain(pipeline, &[&decode])?;
         chain(pipeline, &[&convert, &fixed, sink])?;
-        super::intake::join_pictures(&decode, &convert);
+        super::intake::join_frames(&decode, &convert);
         super::intake::start(&[sink, &fixed, &convert, &decode])?;
         super::intake::link(pad, &decode)
     }
 
-    fn sound(&self, pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), ElementError> {
+    fn audio(&self, pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), ElementError> {
         let decode = decoder()?;
         let tee = make("tee")?;
         chain(pipeline, &[&decode])?;
         chain(pipeline, &[&tee])?;
-        let taps = [(&self.taps.heard, 16_000, 1), (&self.taps.sound, 48_000, 2)];
+        let taps = [(&self.taps.heard, 16_000, 1), (&self.taps.audio, 48_000, 2)];
         for (tap, rate_hz, channels) in taps {
             let queue = make("queue")?;
             queue.set_property("max-size-buffers", BUFFERS_WAITING * 8);
@@ -244,7 +244,7 @@ impl Builder {
             fixed.set_property("caps", &caps);
             let (tap, shown) = (Arc::clone(tap), Arc::clone(&self.shown));
             let outlet = self.outlet(shown, move |sample| {
-                if let Some(block) = sound_block(sample) {
+                if let Some(block) = audio_block(sample) {
                     tap(block);
                 }
             });
@@ -286,8 +286,8 @@ impl Builder {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    Picture,
-    Sound,
+    Image,
+    Audio,
     Other,
 }
 
@@ -298,16 +298,16 @@ fn kind_of(caps: &gst::Caps) -> (Kind, String) {
     let media = structure.get::<String>("media").unwrap_or_else(|_| name.clone());
     let codec = structure.get::<String>("encoding-name").unwrap_or(name);
     let kind = if media.starts_with("video") || media.starts_with("image") {
-        Kind::Picture
+        Kind::Image
     } else if media.starts_with("audio") {
-        Kind::Sound
+        Kind::Audio
     } else {
         Kind::Other
     };
     (kind, codec)
 }
 
-/// A decoder that gives each picture as soon as it is decoded: threads over frames would hold one
+/// A decoder that gives each frame as soon as it is decoded: threads over frames would hold one
 /// back for each thread.
 fn decoder() -> Result<gst::Element, ElementError> {
     let decode = make("decodebin")?;
@@ -331,19 +331,19 @@ fn drain(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), ElementError> {
     super::intake::link(pad, &sink)
 }
 
-fn raw_picture(sample: &gst::SampleRef) -> Option<RawPicture> {
+fn raw_frame(sample: &gst::SampleRef) -> Option<RawFrame> {
     let (buffer, caps) = (sample.buffer_owned()?, sample.caps()?);
     let info = gst_video::VideoInfo::from_caps(caps).ok()?;
     let pts = running_time(sample);
     let span = buffer.duration().map(|d| Span::from_ns(d.nseconds().try_into().unwrap_or(0)));
     let damaged = buffer.flags().contains(gst::BufferFlags::CORRUPTED);
-    let picture = Arc::new(GstPicture::map(buffer, &info)?);
-    Some(RawPicture { pts, span, picture, damaged })
+    let image = Arc::new(GstImage::map(buffer, &info)?);
+    Some(RawFrame { pts, span, image, damaged })
 }
 
-fn sound_block(sample: &gst::SampleRef) -> Option<SoundBlock> {
+fn audio_block(sample: &gst::SampleRef) -> Option<AudioBlock> {
     let map = sample.buffer()?.map_readable().ok()?;
     let (pairs, _) = map.as_slice().as_chunks::<2>();
     let samples = pairs.iter().map(|b| i16::from_le_bytes(*b)).collect();
-    Some(SoundBlock { pts: running_time(sample), samples })
+    Some(AudioBlock { pts: running_time(sample), samples })
 }

@@ -1,5 +1,5 @@
 //! The element that a live source's address asks for, set up: RTSP, HTTP(S) and HLS, SRT, RTMP, UDP,
-//! cameras at this machine, files, standard input, and a test picture.
+//! cameras at this machine, files, standard input, and a test frame.
 //!
 //! Gives the elements in a row; the last one shows pads, now or later, of streams that still are to
 //! be decoded. Who to be is set as properties, so no address ever carries a password.
@@ -19,8 +19,8 @@ const QUIET_SECONDS: u64 = 5;
 pub struct Head {
     /// In order; to be added and linked.
     pub row: Vec<gst::Element>,
-    /// A second source for sound, where the first has none of its own (the test picture).
-    pub sound: Option<gst::Element>,
+    /// A second source for audio, where the first has none of its own (the test frame).
+    pub audio: Option<gst::Element>,
     /// Whether its buffers come as fast as they are taken, so that the clock has to pace them.
     pub paced: bool,
 }
@@ -78,11 +78,11 @@ pub fn head(source: &Source) -> Result<Head, ElementError> {
             element.set_property("device", source.uri.path());
             (vec![element], false)
         }
-        "test" => (vec![test_picture()?], false),
+        "test" => (vec![test_frame()?], false),
         other => return Err(broken(other, "no source has this scheme")),
     };
-    let sound = (source.uri.scheme() == "test").then(test_sound).transpose()?;
-    Ok(Head { row, sound, paced })
+    let audio = (source.uri.scheme() == "test").then(test_audio).transpose()?;
+    Ok(Head { row, audio, paced })
 }
 
 fn rtsp(source: &Source) -> Result<gst::Element, ElementError> {
@@ -101,7 +101,7 @@ fn rtsp(source: &Source) -> Result<gst::Element, ElementError> {
     element.set_property("teardown-timeout", gst::ClockTime::from_mseconds(200).nseconds());
     element.set_property("do-retransmission", false);
     if source.uri.scheme() == "rtsps" {
-        tls::rtsp(&element, &source.uri, source.tls_trust.as_deref())?;
+        tls::rtsp(&element, &source.uri, source.tls_ca_file.as_deref())?;
     }
     if let Some(login) = &source.login {
         element.set_property("user-id", &login.user);
@@ -115,7 +115,7 @@ fn http(source: &Source) -> Result<gst::Element, ElementError> {
     element.set_property("location", source.uri.as_str());
     element.set_property("timeout", u32::try_from(QUIET_SECONDS).unwrap_or(5));
     element.set_property("retries", 0_i32);
-    if let Some(file) = &source.tls_trust {
+    if let Some(file) = &source.tls_ca_file {
         tls::http(&element, file)?;
     }
     if let Some(login) = &source.login {
@@ -125,7 +125,7 @@ fn http(source: &Source) -> Result<gst::Element, ElementError> {
     Ok(element)
 }
 
-fn test_picture() -> Result<gst::Element, ElementError> {
+fn test_frame() -> Result<gst::Element, ElementError> {
     let bin = gst::parse::bin_from_description(
         "videotestsrc is-live=true pattern=smpte ! capsfilter \
          caps=\"video/x-raw,format=I420,width=640,height=360,framerate=25/1\"",
@@ -135,7 +135,7 @@ fn test_picture() -> Result<gst::Element, ElementError> {
 }
 
 /// A voice, where the synthesiser is installed; else a tick a second.
-fn test_sound() -> Result<gst::Element, ElementError> {
+fn test_audio() -> Result<gst::Element, ElementError> {
     // It names loudspeakers as fast as it is asked: the clock holds it back.
     let voice =
         "flitetestsrc ! audio/x-raw,channels=1 ! audiorate ! identity sync=true ! audioconvert";

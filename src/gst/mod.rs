@@ -1,4 +1,4 @@
-//! What every GStreamer stage shares: start-up, element look-up, buffers as pictures, the bus.
+//! What every GStreamer stage shares: start-up, element look-up, buffers as frames, the bus.
 //!
 //! Together with the files called `gst.rs` in the stages this is the only place that names
 //! GStreamer; the thinking part builds and tests without it.
@@ -9,12 +9,12 @@ pub mod decoders;
 pub mod edit_list;
 pub mod elements;
 pub mod encoder;
+pub mod image;
 pub mod intake;
 pub mod live_encoder;
 pub mod live_intake;
 pub mod live_source;
 pub mod packet;
-pub mod picture;
 pub mod tls;
 mod upright;
 pub mod wanted;

@@ -1,20 +1,20 @@
-//! An encoded picture or a stretch of encoded sound on its way to the sinks of a live stream.
+//! An encoded frame or a stretch of encoded audio on its way to the sinks of a live stream.
 
 use gstreamer as gst;
 
-use crate::core::edge::ByteSize;
+use crate::core::queue::ByteSize;
 use crate::core::time::Pts;
 
 /// What a packet holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// One H.264 access unit, as a byte stream with its parameter sets before every key picture.
-    Picture {
+    /// One H.264 access unit, as a byte stream with its parameter sets before every keyframe.
+    Image {
         /// Whether decoding can start here.
         key: bool,
     },
     /// One AAC frame, raw.
-    Sound,
+    Audio,
 }
 
 /// An access unit, shared by all sinks.
@@ -27,7 +27,7 @@ pub struct Packet {
     pub at: Pts,
     /// The bytes; its PTS (and DTS) are on the stream's clock.
     pub buffer: gst::Buffer,
-    /// Its format. Changes only before a key picture, e.g. when the picture's size does.
+    /// Its format. Changes only before a keyframe, e.g. when the frame's size does.
     pub caps: gst::Caps,
 }
 

@@ -13,7 +13,7 @@ use gstreamer_rtsp_server::gio;
 use gstreamer_rtsp_server::gio::prelude::*;
 
 use super::elements::ElementError;
-use crate::config::camera::address::{SYSTEM_ONLY, is_playlist};
+use crate::config::camera::address::{HLS_CA_HINT, is_playlist};
 
 /// How long a web server may take to be asked for its certificate, in seconds.
 const ASKS_SECONDS: u32 = 3;
@@ -88,7 +88,7 @@ pub fn why_not(uri: &url::Url, file: Option<&Path>) -> Option<String> {
     let flaws = *flaws.lock().unwrap_or_else(PoisonError::into_inner);
     Some(match flaws {
         Some(_) if is_playlist(uri) => {
-            format!("{}; {}", untrusted(host, flaws), SYSTEM_ONLY)
+            format!("{}; {}", untrusted(host, flaws), HLS_CA_HINT)
         }
         Some(_) => refused(host, flaws),
         None => format!("no connection to {host}:{port}"),
@@ -112,7 +112,7 @@ fn unreadable(file: &Path, error: &gst::glib::Error) -> ElementError {
 /// What is wrong with a certificate, and what to do.
 fn refused(host: &str, flaws: Option<gio::TlsCertificateFlags>) -> String {
     format!(
-        "{}; write it, or that of its CA, into a file in PEM, and name that: tls_trust = \"FILE\"",
+        "{}; write it, or that of its CA, into a file in PEM, and name that: tls_ca_file = \"FILE\"",
         untrusted(host, flaws)
     )
 }

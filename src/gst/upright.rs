@@ -1,8 +1,8 @@
-//! Pictures turned upright, where their stream says that they lie on a side or on the head.
+//! Frames turned upright, where their stream says that they lie on a side or on the head.
 //!
-//! A `videoflip` that is always there costs two copies of every picture, also where it has nothing
+//! A `videoflip` that is always there costs two copies of every frame, also where it has nothing
 //! to turn: its own, up to GStreamer 1.22, and the decoder's, to which it offers no memory. So it is
-//! put in only once a tag `image-orientation` asks for it; that tag comes before the first picture.
+//! put in only once a tag `image-orientation` asks for it; that tag comes before the first frame.
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -10,10 +10,10 @@ use gstreamer::tags::ImageOrientation;
 
 use super::elements::{ElementError, broken, chain, make};
 
-/// What a stream says whose pictures are upright.
+/// What a stream says whose frames are upright.
 const UPRIGHT: &str = "rotate-0";
 
-/// Watches what `pad` gives; once it says that its pictures lie, an element that turns them is put
+/// Watches what `pad` gives; once it says that its frames lie, an element that turns them is put
 /// behind it.
 pub(super) fn keep(pad: &gst::Pad) {
     let lies = |event: &gst::Event| match event.view() {
@@ -27,7 +27,7 @@ pub(super) fn keep(pad: &gst::Pad) {
             return gst::PadProbeReturn::Ok;
         }
         if let Err(e) = put_behind(pad) {
-            tracing::warn!("pictures stay as they lie: {e}");
+            tracing::warn!("frames stay as they lie: {e}");
         }
         gst::PadProbeReturn::Remove
     });
@@ -38,7 +38,7 @@ pub(super) fn keep(pad: &gst::Pad) {
 fn put_behind(pad: &gst::Pad) -> Result<(), ElementError> {
     let name = "videoflip";
     let refused = |reason: &str| broken(name, reason);
-    let next = pad.peer().ok_or_else(|| refused("nothing takes the pictures yet"))?;
+    let next = pad.peer().ok_or_else(|| refused("nothing takes the frames yet"))?;
     let bin = next.parent_element().and_then(|e| e.parent()?.downcast::<gst::Bin>().ok());
     let bin = bin.ok_or_else(|| refused("there is no pipeline around it"))?;
     let flip = make(name)?;
@@ -58,7 +58,7 @@ fn put_behind(pad: &gst::Pad) -> Result<(), ElementError> {
 mod tests {
     use super::*;
 
-    /// The size of a picture of 64 × 48 that says this of itself, and whether anything turned it.
+    /// The size of a frame of 64 × 48 that says this of itself, and whether anything turned it.
     fn seen(tag: Option<&str>) -> ((i32, i32), bool) {
         super::super::start().expect("GStreamer");
         let tag = tag.map(|way| format!("! taginject tags=image-orientation={way}"));
@@ -73,7 +73,7 @@ mod tests {
         keep(&pad("decoded", "src").expect("a pad"));
         pipeline.set_state(gst::State::Paused).expect("it starts");
         let (paused, ..) = pipeline.state(gst::ClockTime::from_seconds(10));
-        paused.expect("a picture");
+        paused.expect("a frame");
         let caps = pad("out", "sink").and_then(|pad| pad.current_caps()).expect("caps");
         let size = caps.structure(0).expect("one");
         let flips = |e: gst::Element| e.factory().is_some_and(|f| f.name() == "videoflip");
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn only_pictures_that_lie_are_turned() {
+    fn only_frames_that_lie_are_turned() {
         assert_eq!(seen(None), ((64, 48), false));
         assert_eq!(seen(Some("rotate-0")), ((64, 48), false));
         assert_eq!(seen(Some("rotate-90")), ((48, 64), true));

@@ -34,10 +34,10 @@ pub enum Group {
     Containers,
     /// Cutting streams into the packets that decoders and muxers take.
     Parsers,
-    /// Decoding pictures.
-    Pictures,
-    /// Decoding sound.
-    Sound,
+    /// Decoding frames.
+    Frames,
+    /// Decoding audio.
+    Audio,
     /// Encoding and writing.
     Output,
     /// Cameras and live sinks.
@@ -50,8 +50,8 @@ impl Group {
         Self::Pipeline,
         Self::Containers,
         Self::Parsers,
-        Self::Pictures,
-        Self::Sound,
+        Self::Frames,
+        Self::Audio,
         Self::Output,
         Self::Live,
     ];
@@ -62,8 +62,8 @@ impl Group {
             Self::Pipeline => "pipeline",
             Self::Containers => "containers",
             Self::Parsers => "parsers",
-            Self::Pictures => "picture decoders",
-            Self::Sound => "sound decoders",
+            Self::Frames => "frame decoders",
+            Self::Audio => "audio decoders",
             Self::Output => "output",
             Self::Live => "live streams",
         }
@@ -103,7 +103,7 @@ const BAD: &str = "gstreamer1.0-plugins-bad";
 const UGLY: &str = "gstreamer1.0-plugins-ugly";
 const LIBAV: &str = "gstreamer1.0-libav";
 
-use Group::{Containers, Live, Output, Parsers, Pictures, Pipeline, Sound};
+use Group::{Audio, Containers, Frames, Live, Output, Parsers, Pipeline};
 
 /// Everything that `annotate` may need, in the order of a frame's way.
 pub const WANTED: &[Wanted] = &[
@@ -111,14 +111,14 @@ pub const WANTED: &[Wanted] = &[
     of(Pipeline, "parsebin", BASE, "demux any container").needed(),
     of(Pipeline, "multiqueue", CORE, "keep tracks of a recording together").needed(),
     of(Pipeline, "queue", CORE, "let branches run side by side").needed(),
-    of(Pipeline, "tee", CORE, "share the sound").needed(),
+    of(Pipeline, "tee", CORE, "share the audio").needed(),
     of(Pipeline, "capsfilter", CORE, "fix formats").needed(),
     of(Pipeline, "decodebin", BASE, "pick decoders").needed(),
-    of(Pipeline, "videoflip", GOOD, "turn pictures upright").needed(),
-    of(Pipeline, "videoconvert", BASE, "bring pictures to I420 or NV12").needed(),
+    of(Pipeline, "videoflip", GOOD, "turn frames upright").needed(),
+    of(Pipeline, "videoconvert", BASE, "bring frames to I420 or NV12").needed(),
     of(Pipeline, "videoscale", BASE, "follow a change of size").needed(),
-    of(Pipeline, "audioconvert", BASE, "mix sound down for the model").needed(),
-    of(Pipeline, "audioresample", BASE, "bring sound to 16 kHz for the model").needed(),
+    of(Pipeline, "audioconvert", BASE, "mix audio down for the model").needed(),
+    of(Pipeline, "audioresample", BASE, "bring audio to 16 kHz for the model").needed(),
     of(Pipeline, "appsink", BASE, "take frames out").needed(),
     of(Pipeline, "appsrc", BASE, "put frames in").needed(),
     of(Pipeline, "fakesink", CORE, "let go of tracks that nobody reads").needed(),
@@ -142,56 +142,55 @@ pub const WANTED: &[Wanted] = &[
     of(Parsers, "mpegaudioparse", GOOD, "hand MP2 and MP3 to decoders and muxers"),
     of(Parsers, "ac3parse", GOOD, "hand AC-3 to decoders and muxers"),
     of(Parsers, "opusparse", BAD, "hand Opus to decoders and muxers"),
-    of(Pictures, "avdec_h264", LIBAV, "decode H.264")
+    of(Frames, "avdec_h264", LIBAV, "decode H.264")
         .or(&["openh264dec", "nvh264dec", "vah264dec", "vaapih264dec", "v4l2h264dec"])
         .needed(),
-    of(Pictures, "avdec_h265", LIBAV, "decode H.265 (phones, newer cameras)").or(&[
+    of(Frames, "avdec_h265", LIBAV, "decode H.265 (phones, newer cameras)").or(&[
         "libde265dec",
         "nvh265dec",
         "vah265dec",
         "vaapih265dec",
         "v4l2h265dec",
     ]),
-    of(Pictures, "vp8dec", GOOD, "decode VP8").or(&["avdec_vp8", "nvvp8dec", "vavp8dec"]),
-    of(Pictures, "vp9dec", GOOD, "decode VP9").or(&["avdec_vp9", "nvvp9dec", "vavp9dec"]),
-    of(Pictures, "av1dec", BAD, "decode AV1").or(&[
+    of(Frames, "vp8dec", GOOD, "decode VP8").or(&["avdec_vp8", "nvvp8dec", "vavp8dec"]),
+    of(Frames, "vp9dec", GOOD, "decode VP9").or(&["avdec_vp9", "nvvp9dec", "vavp9dec"]),
+    of(Frames, "av1dec", BAD, "decode AV1").or(&[
         "dav1ddec",
         "avdec_libdav1d",
         "nvav1dec",
         "vaav1dec",
     ]),
-    of(Pictures, "avdec_mpeg4", LIBAV, "decode MPEG-4 part 2 (DivX, Xvid)")
-        .or(&["nvmpeg4videodec"]),
-    of(Pictures, "avdec_mpeg2video", LIBAV, "decode MPEG-1 and MPEG-2").or(&[
+    of(Frames, "avdec_mpeg4", LIBAV, "decode MPEG-4 part 2 (DivX, Xvid)").or(&["nvmpeg4videodec"]),
+    of(Frames, "avdec_mpeg2video", LIBAV, "decode MPEG-1 and MPEG-2").or(&[
         "mpeg2dec",
         "avdec_mpegvideo",
         "nvmpeg2videodec",
     ]),
-    of(Pictures, "jpegdec", GOOD, "decode Motion JPEG").or(&["avdec_mjpeg", "nvjpegdec"]),
-    of(Pictures, "avdec_msmpeg4", LIBAV, "decode old Microsoft MPEG-4"),
-    of(Pictures, "avdec_wmv3", LIBAV, "decode Windows Media Video 9"),
-    of(Pictures, "avdec_h263", LIBAV, "decode H.263 (3gp)"),
-    of(Pictures, "avdec_flv", LIBAV, "decode Sorenson (old flv)"),
-    of(Pictures, "avdec_prores", LIBAV, "decode ProRes"),
-    of(Pictures, "avdec_dvvideo", LIBAV, "decode DV").or(&["dvdec"]),
-    of(Pictures, "theoradec", BASE, "decode Theora"),
-    of(Sound, "avdec_aac", LIBAV, "decode AAC").or(&["fdkaacdec", "faad"]).needed(),
-    of(Sound, "mpg123audiodec", GOOD, "decode MP2 and MP3").or(&["avdec_mp3", "mad"]),
-    of(Sound, "avdec_ac3", LIBAV, "decode AC-3").or(&["a52dec"]),
-    of(Sound, "avdec_eac3", LIBAV, "decode E-AC-3"),
-    of(Sound, "avdec_alac", LIBAV, "decode ALAC"),
-    of(Sound, "opusdec", BASE, "decode Opus").or(&["avdec_opus"]),
-    of(Sound, "vorbisdec", BASE, "decode Vorbis").or(&["avdec_vorbis"]),
-    of(Sound, "flacdec", GOOD, "decode FLAC").or(&["avdec_flac"]),
-    of(Sound, "avdec_wmav2", LIBAV, "decode Windows Media Audio"),
-    of(Sound, "avdec_amrnb", LIBAV, "decode AMR (3gp)").or(&["amrnbdec"]),
-    of(Sound, "alawdec", GOOD, "decode A-law").or(&["avdec_pcm_alaw"]),
-    of(Sound, "mulawdec", GOOD, "decode µ-law").or(&["avdec_pcm_mulaw"]),
-    of(Sound, "avdec_adpcm_ima_wav", LIBAV, "decode IMA ADPCM").or(&["adpcmdec"]),
+    of(Frames, "jpegdec", GOOD, "decode Motion JPEG").or(&["avdec_mjpeg", "nvjpegdec"]),
+    of(Frames, "avdec_msmpeg4", LIBAV, "decode old Microsoft MPEG-4"),
+    of(Frames, "avdec_wmv3", LIBAV, "decode Windows Media Video 9"),
+    of(Frames, "avdec_h263", LIBAV, "decode H.263 (3gp)"),
+    of(Frames, "avdec_flv", LIBAV, "decode Sorenson (old flv)"),
+    of(Frames, "avdec_prores", LIBAV, "decode ProRes"),
+    of(Frames, "avdec_dvvideo", LIBAV, "decode DV").or(&["dvdec"]),
+    of(Frames, "theoradec", BASE, "decode Theora"),
+    of(Audio, "avdec_aac", LIBAV, "decode AAC").or(&["fdkaacdec", "faad"]).needed(),
+    of(Audio, "mpg123audiodec", GOOD, "decode MP2 and MP3").or(&["avdec_mp3", "mad"]),
+    of(Audio, "avdec_ac3", LIBAV, "decode AC-3").or(&["a52dec"]),
+    of(Audio, "avdec_eac3", LIBAV, "decode E-AC-3"),
+    of(Audio, "avdec_alac", LIBAV, "decode ALAC"),
+    of(Audio, "opusdec", BASE, "decode Opus").or(&["avdec_opus"]),
+    of(Audio, "vorbisdec", BASE, "decode Vorbis").or(&["avdec_vorbis"]),
+    of(Audio, "flacdec", GOOD, "decode FLAC").or(&["avdec_flac"]),
+    of(Audio, "avdec_wmav2", LIBAV, "decode Windows Media Audio"),
+    of(Audio, "avdec_amrnb", LIBAV, "decode AMR (3gp)").or(&["amrnbdec"]),
+    of(Audio, "alawdec", GOOD, "decode A-law").or(&["avdec_pcm_alaw"]),
+    of(Audio, "mulawdec", GOOD, "decode µ-law").or(&["avdec_pcm_mulaw"]),
+    of(Audio, "avdec_adpcm_ima_wav", LIBAV, "decode IMA ADPCM").or(&["adpcmdec"]),
     of(Output, "x264enc", UGLY, "encode H.264 (mp4, mov, mkv)")
         .or(VideoCodec::H264.encoders())
         .needed(),
-    of(Output, "avenc_aac", LIBAV, "encode AAC where the sound cannot be kept as it is").needed(),
+    of(Output, "avenc_aac", LIBAV, "encode AAC where the audio cannot be kept as it is").needed(),
     of(Output, "vp9enc", GOOD, "encode VP9 (webm)"),
     of(Output, "opusenc", BASE, "encode Opus (webm)"),
     of(Output, "mp4mux", GOOD, "write mp4").needed(),
@@ -206,8 +205,8 @@ pub const WANTED: &[Wanted] = &[
     of(Live, "udpsrc", GOOD, "read UDP"),
     of(Live, "v4l2src", GOOD, "read USB cameras"),
     of(Live, "fdsrc", CORE, "read standard input"),
-    of(Live, "videotestsrc", BASE, "make a test picture"),
-    of(Live, "audiotestsrc", BASE, "make a test sound"),
+    of(Live, "videotestsrc", BASE, "make a test frame"),
+    of(Live, "audiotestsrc", BASE, "make a test audio"),
     of(Live, "rtph264pay", GOOD, "serve H.264 by RTSP"),
     of(Live, "rtpmp4gpay", GOOD, "serve AAC by RTSP"),
     of(Live, "rtspclientsink", "gstreamer1.0-rtsp", "push to an RTSP server"),

@@ -7,32 +7,32 @@
 /// A place in a stage where a fault can happen.
 #[cfg(feature = "chaos")]
 #[derive(Debug)]
-pub struct Point {
+pub struct FaultPoint {
     fault: Option<(bool, u64)>,
-    passed: u64,
+    hits: u64,
 }
 
 #[cfg(feature = "chaos")]
-impl Point {
+impl FaultPoint {
     /// A place in `stage`.
-    pub fn of(stage: &str) -> Self {
+    pub fn new(stage: &str) -> Self {
         use std::sync::atomic::{AtomicBool, Ordering};
         static DONE: AtomicBool = AtomicBool::new(false);
-        let asked = std::env::var("LOCUTOR_CHAOS").unwrap_or_default();
+        let setting = std::env::var("LOCUTOR_CHAOS").unwrap_or_default();
         let fault =
-            asked.split_once('=').filter(|(name, _)| *name == stage).and_then(|(_, what)| {
+            setting.split_once('=').filter(|(name, _)| *name == stage).and_then(|(_, what)| {
                 let (kind, after) = what.split_once('@')?;
                 Some((kind == "hang", after.parse().ok()?))
             });
         let fault = fault.filter(|_| !DONE.swap(true, Ordering::Relaxed));
-        Self { fault, passed: 0 }
+        Self { fault, hits: 0 }
     }
 
     /// The stage passes here.
-    pub fn pass(&mut self) {
-        self.passed += 1;
+    pub fn hit(&mut self) {
+        self.hits += 1;
         match self.fault {
-            Some((hang, after)) if self.passed == after => {
+            Some((hang, after)) if self.hits == after => {
                 assert!(hang, "a fault on purpose");
                 loop {
                     std::thread::park();
@@ -46,15 +46,15 @@ impl Point {
 /// Without the feature there are no faults on purpose.
 #[cfg(not(feature = "chaos"))]
 #[derive(Debug)]
-pub struct Point;
+pub struct FaultPoint;
 
 #[cfg(not(feature = "chaos"))]
-impl Point {
+impl FaultPoint {
     /// A place in `stage`.
-    pub const fn of(_: &str) -> Self {
+    pub const fn new(_: &str) -> Self {
         Self
     }
 
     /// The stage passes here.
-    pub const fn pass(&mut self) {}
+    pub const fn hit(&mut self) {}
 }

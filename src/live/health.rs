@@ -18,13 +18,13 @@ use axum::routing::get;
 use serde::Serialize;
 use tokio::sync::Notify;
 
-use super::bounded::Bounded;
-use super::meters::Meters;
-use super::status::{SinkTroubles, SourceState, Status};
+use super::limited_listener::LimitedListener;
 use super::streams::StreamList;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::status::{SinkErrors, SourceState, Status};
 
 /// How long answers that are on their way may take once the server is told to stop.
-const LAST_ANSWERS: Duration = Duration::from_secs(2);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why there is no health page.
 #[derive(Debug, thiserror::Error)]
@@ -34,10 +34,10 @@ pub enum HealthError {
         "the health page cannot be served on {0}: another program listens there; stop it, or write \
          another port (or off) as health under [serve]"
     )]
-    Taken(SocketAddr),
+    AddressInUse(SocketAddr),
     /// It cannot be listened on for another reason.
     #[error("the health page cannot be served on {address}: {reason}")]
-    Cannot {
+    Bind {
         /// Where.
         address: SocketAddr,
         /// What the system said.
@@ -47,19 +47,19 @@ pub enum HealthError {
 
 /// A running health page; ends when it is dropped.
 #[derive(Debug)]
-pub struct Health {
+pub struct HealthServer {
     address: SocketAddr,
     stop: Arc<Notify>,
     thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Clone)]
-struct Page {
+struct PageState {
     streams: StreamList,
-    meters: Meters,
+    metrics: Metrics,
 }
 
-impl Health {
+impl HealthServer {
     /// Serves on `address`.
     ///
     /// # Errors
@@ -67,11 +67,11 @@ impl Health {
     pub fn start(
         address: SocketAddr,
         streams: StreamList,
-        meters: Meters,
+        metrics: Metrics,
     ) -> Result<Self, HealthError> {
         let cannot = |reason: io::Error| match reason.kind() {
-            io::ErrorKind::AddrInUse => HealthError::Taken(address),
-            _ => HealthError::Cannot { address, reason },
+            io::ErrorKind::AddrInUse => HealthError::AddressInUse(address),
+            _ => HealthError::Bind { address, reason },
         };
         let listener = TcpListener::bind(address).map_err(cannot)?;
         listener.set_nonblocking(true).map_err(cannot)?;
@@ -82,7 +82,7 @@ impl Health {
             .build()
             .map_err(cannot)?;
         let stop = Arc::new(Notify::new());
-        let (stopped, page) = (Arc::clone(&stop), Page { streams, meters });
+        let (stopped, page) = (Arc::clone(&stop), PageState { streams, metrics });
         let thread = std::thread::Builder::new()
             .name("health".into())
             .spawn(move || runtime.block_on(serve(listener, page, &stopped)))
@@ -96,7 +96,7 @@ impl Health {
     }
 }
 
-impl Drop for Health {
+impl Drop for HealthServer {
     fn drop(&mut self) {
         self.stop.notify_one();
         // A panic there was told already.
@@ -104,9 +104,9 @@ impl Drop for Health {
     }
 }
 
-async fn serve(listener: TcpListener, page: Page, stop: &Notify) {
+async fn serve(listener: TcpListener, page: PageState, stop: &Notify) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
-        Ok(listener) => Bounded::new(listener),
+        Ok(listener) => LimitedListener::new(listener),
         Err(e) => return tracing::error!("the health page cannot be served: {e}"),
     };
     let router = axum::Router::new()
@@ -116,14 +116,14 @@ async fn serve(listener: TcpListener, page: Page, stop: &Notify) {
         .route("/v1/health/ready", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(page);
-    let told = Arc::new(Notify::new());
-    let graceful = Arc::clone(&told);
+    let shutdown = Arc::new(Notify::new());
+    let graceful = Arc::clone(&shutdown);
     let server = axum::serve(listener, router);
     let server = server.with_graceful_shutdown(async move { graceful.notified().await });
     let stopping = async {
         stop.notified().await;
-        told.notify_one();
-        tokio::time::sleep(LAST_ANSWERS).await;
+        shutdown.notify_one();
+        tokio::time::sleep(SHUTDOWN_TIMEOUT).await;
     };
     tokio::select! {
         ended = async { server.await } => if let Err(e) = ended {
@@ -134,7 +134,7 @@ async fn serve(listener: TcpListener, page: Page, stop: &Notify) {
 }
 
 /// Whether the process is worth keeping: nothing is stuck.
-async fn livez(State(page): State<Page>) -> Response {
+async fn livez(State(page): State<PageState>) -> Response {
     let stuck = page.streams.stuck();
     if stuck.is_empty() {
         return (StatusCode::OK, "ok\n").into_response();
@@ -161,7 +161,7 @@ struct StreamReady {
     reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_try_seconds: Option<u64>,
-    sink_troubles: SinkTroubles,
+    sink_errors: SinkErrors,
 }
 
 impl StreamReady {
@@ -170,8 +170,8 @@ impl StreamReady {
         let (state, since, reason, next_try) = match status.source() {
             SourceState::Connecting { since } => ("connecting", Some(since), None, None),
             SourceState::Live { since } => ("live", Some(since), None, None),
-            SourceState::Away { since, why, next_try } => {
-                ("away", Some(since), Some(why), Some(next_try))
+            SourceState::Lost { since, why, next_try } => {
+                ("lost", Some(since), Some(why), Some(next_try))
             }
             SourceState::Ended => ("ended", None, None, None),
         };
@@ -187,22 +187,22 @@ impl StreamReady {
             for_seconds: lasted,
             reason,
             next_try_seconds: next_try.map(|t| t.saturating_duration_since(now).as_secs()),
-            sink_troubles: status.troubles(),
+            sink_errors: status.sink_errors(),
         }
     }
 }
 
-/// Whether every stream gives pictures.
-async fn readyz(State(page): State<Page>) -> Response {
+/// Whether every stream gives frames.
+async fn readyz(State(page): State<PageState>) -> Response {
     let streams: Vec<_> = page.streams.all().iter().map(StreamReady::of).collect();
     let ready = !streams.is_empty() && streams.iter().all(|s| s.state == "live");
     let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (code, Json(Ready { ready, streams })).into_response()
 }
 
-async fn metrics(State(page): State<Page>) -> Response {
+async fn metrics(State(page): State<PageState>) -> Response {
     let mut text = String::new();
-    let registry = page.meters.registry().lock().unwrap_or_else(PoisonError::into_inner);
+    let registry = page.metrics.registry().lock().unwrap_or_else(PoisonError::into_inner);
     let encoded = prometheus_client::encoding::text::encode(&mut text, &registry);
     drop(registry);
     if encoded.is_err() {

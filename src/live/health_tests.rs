@@ -16,11 +16,11 @@ fn get(address: SocketAddr, path: &str) -> (u16, String, String) {
     (code, head.to_lowercase(), body.to_owned())
 }
 
-fn page() -> (Health, StreamList, Meters) {
-    let (streams, meters) = (StreamList::default(), Meters::new());
+fn page() -> (HealthServer, StreamList, Metrics) {
+    let (streams, metrics) = (StreamList::default(), Metrics::new());
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let health = Health::start(any, streams.clone(), meters.clone()).expect("a free port");
-    (health, streams, meters)
+    let health = HealthServer::start(any, streams.clone(), metrics.clone()).expect("a free port");
+    (health, streams, metrics)
 }
 
 #[test]
@@ -36,15 +36,15 @@ fn ready_is_only_who_has_all_streams() {
     room.set_source(SourceState::Live { since: now });
     assert_eq!(get(at, "/v1/health/ready").0, 200);
     let (why, next_try) = ("no route".to_owned(), now + Duration::from_secs(90));
-    room.set_source(SourceState::Away { since: now, why, next_try });
-    room.sink("record", Some("disk full".into()));
+    room.set_source(SourceState::Lost { since: now, why, next_try });
+    room.set_sink_error("record", Some("disk full".into()));
     let (code, _, body) = get(at, "/readyz");
     let json: serde_json::Value = serde_json::from_str(&body).expect("JSON");
     assert_eq!((code, &json["ready"]), (503, &false.into()));
     assert_eq!(json["streams"][0]["state"], "live");
     let room = &json["streams"][1];
-    assert_eq!((&room["state"], &room["reason"]), (&"away".into(), &"no route".into()));
-    assert_eq!(room["sink_troubles"]["record"], "disk full");
+    assert_eq!((&room["state"], &room["reason"]), (&"lost".into(), &"no route".into()));
+    assert_eq!(room["sink_errors"]["record"], "disk full");
     assert!(room["next_try_seconds"].as_u64().is_some_and(|s| s > 30 && s <= 90), "{room}");
     assert!(room["since"].as_str().is_some_and(|s| s.ends_with('Z')), "{room}");
 }
@@ -61,9 +61,12 @@ fn alive_is_who_is_not_stuck() {
 
 #[test]
 fn metrics_are_open_metrics() {
-    let (health, _, meters) = page();
-    meters.frames.get_or_create(&crate::live::meters::of("door", "encoder")).inc_by(7);
-    meters.tell_provider("CPU");
+    let (health, _, metrics) = page();
+    metrics
+        .frames
+        .get_or_create(&crate::telemetry::metrics::stage_labels("door", "encoder"))
+        .inc_by(7);
+    metrics.set_provider("CPU");
     let (code, head, body) = get(health.address(), "/metrics");
     assert_eq!(code, 200);
     assert!(head.contains("content-type: application/openmetrics-text; version=1.0.0"), "{head}");
@@ -79,14 +82,14 @@ fn metrics_are_open_metrics() {
 
 #[test]
 fn a_taken_port_is_told_and_a_stopped_page_frees_it() {
-    let (health, streams, meters) = page();
+    let (health, streams, metrics) = page();
     let at = health.address();
-    let taken = Health::start(at, streams.clone(), meters.clone()).expect_err("taken");
+    let taken = HealthServer::start(at, streams.clone(), metrics.clone()).expect_err("taken");
     assert!(taken.to_string().contains("another program listens there"), "{taken}");
     // A client that says nothing does not hold up the end.
     let _silent = TcpStream::connect(at).expect("it listens");
     drop(health);
-    drop(Health::start(at, streams, meters).expect("free again"));
+    drop(HealthServer::start(at, streams, metrics).expect("free again"));
 }
 
 #[test]

@@ -3,8 +3,8 @@
 //! Takes, once a second, how many of the frames shown had their scores in time and how many frames
 //! the slow lane left out; gives a level. In order: 1 heatmaps are no longer made; 2 faces are
 //! searched for half as often; 3 three times as many ticks are scored at once. Beyond that the slow
-//! lane leaves frames out, and the newest boxes stay up to their stated age; the picture itself
-//! keeps its rate throughout. It takes [`WORSE_AFTER`] bad seconds to go up and [`BETTER_AFTER`] good
+//! lane leaves frames out, and the newest boxes stay up to their stated age; the frame itself
+//! keeps its rate throughout. It takes [`RAISE_AFTER_SECONDS`] bad seconds to go up and [`LOWER_AFTER_SECONDS`] good
 //! ones to come down, so that a level does not flutter.
 
 use std::sync::Arc;
@@ -14,49 +14,49 @@ use crate::core::time::Span;
 use crate::stages::explain::Mode;
 
 /// The highest level.
-pub const MOST: u8 = 3;
+pub const MAX_LEVEL: u8 = 3;
 /// What each level means.
-pub const MEANS: [&str; 4] = [
+pub const LEVEL_DESCRIPTIONS: [&str; 4] = [
     "everything is done",
     "no heatmaps are made",
     "no heatmaps are made, and faces are searched for half as often",
     "no heatmaps are made, faces are searched for half as often, and scores come three times as late",
 ];
 /// Bad seconds in a row before the level goes up.
-pub const WORSE_AFTER: u32 = 2;
+pub const RAISE_AFTER_SECONDS: u32 = 2;
 /// Good seconds in a row before it comes down.
-pub const BETTER_AFTER: u32 = 15;
+pub const LOWER_AFTER_SECONDS: u32 = 15;
 /// A second is bad when more than this share of its frames had no scores in time.
-const BAD_SHARE: f64 = 0.1;
+const MAX_LATE_RATIO: f64 = 0.1;
 
 /// The level, shared by the stages.
 #[derive(Clone, Debug, Default)]
-pub struct Load(Arc<AtomicU8>);
+pub struct LoadLevel(Arc<AtomicU8>);
 
 /// What a stage may spend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Spending {
+pub struct LoadBudget {
     /// Whether heatmaps are made.
     pub heat: bool,
     /// Searches for faces lie so many times as far apart.
-    pub search_every: i64,
+    pub search_interval_factor: i64,
     /// So many times as many ticks are scored at once.
-    pub hops: usize,
+    pub hop_factor: usize,
 }
 
-impl Load {
+impl LoadLevel {
     /// The level now.
     pub fn level(&self) -> u8 {
         self.0.load(Ordering::Relaxed)
     }
 
     /// What may be spent now.
-    pub fn spending(&self) -> Spending {
+    pub fn budget(&self) -> LoadBudget {
         let level = self.level();
-        Spending {
+        LoadBudget {
             heat: level < 1,
-            search_every: if level < 2 { 1 } else { 2 },
-            hops: if level < 3 { 1 } else { 3 },
+            search_interval_factor: if level < 2 { 1 } else { 2 },
+            hop_factor: if level < 3 { 1 } else { 3 },
         }
     }
 
@@ -65,7 +65,7 @@ impl Load {
     }
 }
 
-impl Spending {
+impl LoadBudget {
     /// The mode that heatmaps are made in: a mode that needs what was kept from earlier ticks cannot
     /// be left and taken up again in the middle of a track.
     pub const fn mode(self, wanted: Mode) -> Mode {
@@ -74,52 +74,52 @@ impl Spending {
 
     /// The time between two searches.
     pub const fn stride(self, ordinary: Span) -> Span {
-        Span::from_ns(ordinary.ns() * self.search_every)
+        Span::from_ns(ordinary.ns() * self.search_interval_factor)
     }
 }
 
 /// One second of a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Second {
+pub struct LoadSample {
     /// Frames shown.
     pub shown: u32,
     /// Of those, the ones whose scores were not there in time.
     pub late: u32,
     /// Frames that the slow lane left out.
-    pub left_out: u32,
+    pub dropped: u32,
 }
 
 /// Sets the level.
 #[derive(Debug, Default)]
-pub struct Governor {
-    load: Load,
+pub struct LoadController {
+    load: LoadLevel,
     bad: u32,
     good: u32,
 }
 
-impl Governor {
+impl LoadController {
     /// A governor of `load`.
-    pub const fn of(load: Load) -> Self {
+    pub const fn new(load: LoadLevel) -> Self {
         Self { load, bad: 0, good: 0 }
     }
 
     /// Takes the last second; gives the new level where it changed.
-    pub fn second(&mut self, second: Second) -> Option<u8> {
-        if second.shown == 0 {
+    pub fn update(&mut self, sample: LoadSample) -> Option<u8> {
+        if sample.shown == 0 {
             return None;
         }
-        let missed = f64::from(second.late.max(second.left_out)) / f64::from(second.shown);
+        let missed = f64::from(sample.late.max(sample.dropped)) / f64::from(sample.shown);
         let level = self.load.level();
-        if missed > BAD_SHARE {
+        if missed > MAX_LATE_RATIO {
             (self.bad, self.good) = (self.bad + 1, 0);
-            if self.bad >= WORSE_AFTER && level < MOST {
+            if self.bad >= RAISE_AFTER_SECONDS && level < MAX_LEVEL {
                 self.bad = 0;
                 self.load.set(level + 1);
                 return Some(level + 1);
             }
         } else {
             (self.bad, self.good) = (0, self.good + 1);
-            if self.good >= BETTER_AFTER && level > 0 {
+            if self.good >= LOWER_AFTER_SECONDS && level > 0 {
                 self.good = 0;
                 self.load.set(level - 1);
                 return Some(level - 1);
@@ -133,32 +133,41 @@ impl Governor {
 mod tests {
     use super::*;
 
-    const GOOD: Second = Second { shown: 25, late: 0, left_out: 0 };
-    const BAD: Second = Second { shown: 25, late: 9, left_out: 3 };
+    const GOOD: LoadSample = LoadSample { shown: 25, late: 0, dropped: 0 };
+    const BAD: LoadSample = LoadSample { shown: 25, late: 9, dropped: 3 };
 
     #[test]
     fn levels_go_up_after_bad_seconds_and_come_down_only_after_many_good_ones() {
-        let load = Load::default();
-        let mut governor = Governor::of(load.clone());
-        let ups: Vec<_> = (0..8).filter_map(|_| governor.second(BAD)).collect();
+        let load = LoadLevel::default();
+        let mut load_controller = LoadController::new(load.clone());
+        let ups: Vec<_> = (0..8).filter_map(|_| load_controller.update(BAD)).collect();
         assert_eq!(ups, [1, 2, 3]);
-        assert_eq!(load.spending(), Spending { heat: false, search_every: 2, hops: 3 });
-        let downs: Vec<_> = (0..BETTER_AFTER * 3).filter_map(|_| governor.second(GOOD)).collect();
+        assert_eq!(
+            load.budget(),
+            LoadBudget { heat: false, search_interval_factor: 2, hop_factor: 3 }
+        );
+        let downs: Vec<_> =
+            (0..LOWER_AFTER_SECONDS * 3).filter_map(|_| load_controller.update(GOOD)).collect();
         assert_eq!((downs, load.level()), (vec![2, 1, 0], 0));
     }
 
     #[test]
     fn seconds_by_turns_good_and_bad_change_nothing() {
-        let mut governor = Governor::of(Load::default());
-        let changes = (0..60).filter_map(|i| governor.second(if i % 2 == 0 { BAD } else { GOOD }));
+        let mut load_controller = LoadController::new(LoadLevel::default());
+        let changes =
+            (0..60).filter_map(|i| load_controller.update(if i % 2 == 0 { BAD } else { GOOD }));
         assert_eq!(changes.count(), 0);
-        assert_eq!(governor.second(Second::default()), None, "nothing shown, nothing known");
+        assert_eq!(
+            load_controller.update(LoadSample::default()),
+            None,
+            "nothing shown, nothing known"
+        );
     }
 
     #[test]
     fn ablation_is_not_left_in_the_middle_of_a_track() {
-        let spending = Spending { heat: false, search_every: 1, hops: 1 };
-        assert_eq!(spending.mode(Mode::GateActivation), Mode::None);
-        assert_eq!(spending.mode(Mode::Ablation), Mode::Ablation);
+        let budget = LoadBudget { heat: false, search_interval_factor: 1, hop_factor: 1 };
+        assert_eq!(budget.mode(Mode::GateActivation), Mode::None);
+        assert_eq!(budget.mode(Mode::Ablation), Mode::Ablation);
     }
 }

@@ -3,27 +3,23 @@
 //! [`stream`] runs one: a [`session`] for every time its source is there, [`show`] for good. The
 //! stages are those of recordings, wired in [`session`] so that nothing live ever waits.
 
-mod bounded;
 pub mod chaos;
 pub mod check;
-pub mod clock;
-pub mod edges;
+mod compute_time;
 pub mod health;
-pub mod latency;
+mod limited_listener;
 pub mod load;
-pub mod meters;
-mod pace;
-pub mod prepared;
+mod output_encoder;
+pub mod prepared_stream;
+pub mod presenter;
 pub mod probe;
 pub mod process;
-pub mod running;
+pub mod queues;
+pub mod running_stream;
 pub mod session;
-pub mod setting;
-pub mod show;
+pub mod settings;
 pub mod slate;
 mod stage_threads;
-pub mod status;
 pub mod stream;
 pub mod streams;
-mod studio;
 pub mod watchdog;

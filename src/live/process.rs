@@ -11,11 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::health::Health;
-use super::latency::Percentiles;
-use super::meters::{Meters, because};
-use super::prepared::{Engines, Prepared, fingerprint, read_camera};
-use super::running::Running;
+use super::health::HealthServer;
+use super::prepared_stream::{EngineCache, PreparedStream, fingerprint, read_camera};
+use super::running_stream::RunningStream;
 use super::streams::StreamList;
 use super::watchdog;
 use crate::config::ConfigError;
@@ -23,17 +21,19 @@ use crate::config::camera::Serve;
 use crate::run::RunError;
 use crate::stages::sink::live::rtsp_server::RtspServer;
 use crate::stages::sink::records::event::Event;
+use crate::telemetry::latency::Percentiles;
+use crate::telemetry::metrics::{Metrics, reason_labels};
 
 /// How often the streams are looked after.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// How often their status is told, and their files are looked at.
-const TELL_EVERY: Duration = Duration::from_secs(1);
+const STATUS_INTERVAL: Duration = Duration::from_secs(1);
 /// A stream that failed as a whole is started again after so long.
-const RESTART_AFTER: Duration = Duration::from_secs(2);
+const RESTART_DELAY: Duration = Duration::from_secs(2);
 
 /// What the process is told from outside.
 #[derive(Clone, Debug, Default)]
-pub struct Orders {
+pub struct Signals {
     /// End everything.
     pub stop: Arc<AtomicBool>,
     /// Read all files again.
@@ -42,7 +42,7 @@ pub struct Orders {
 
 /// What a process did, for whoever asked for figures.
 #[derive(Debug, Default, serde::Serialize)]
-pub struct Figures {
+pub struct ProcessReport {
     /// Latency percentiles by stream and stage.
     pub latency: BTreeMap<String, BTreeMap<&'static str, Percentiles>>,
     /// Whether everything ended in time.
@@ -51,13 +51,13 @@ pub struct Figures {
 
 /// A process at work.
 pub struct Process {
-    meters: Meters,
-    engines: Engines,
+    metrics: Metrics,
+    engines: EngineCache,
     list: StreamList,
     server: Option<RtspServer>,
-    health: Option<Health>,
+    health: Option<HealthServer>,
     serve: Serve,
-    streams: BTreeMap<PathBuf, Running>,
+    streams: BTreeMap<PathBuf, RunningStream>,
     restart_at: BTreeMap<PathBuf, Instant>,
     changed: BTreeMap<PathBuf, Option<std::time::SystemTime>>,
     ended: BTreeMap<String, BTreeMap<&'static str, Percentiles>>,
@@ -69,17 +69,19 @@ impl Process {
     /// # Errors
     /// Where a file is wrong, or what they share cannot be had; nothing runs then.
     pub fn start(paths: &[PathBuf]) -> Result<Self, RunError> {
-        let mut engines = Engines::default();
-        let prepared: Vec<Prepared> =
-            paths.iter().map(|path| Prepared::new(path, &mut engines)).collect::<Result<_, _>>()?;
+        let mut engines = EngineCache::default();
+        let prepared: Vec<PreparedStream> = paths
+            .iter()
+            .map(|path| PreparedStream::new(path, &mut engines))
+            .collect::<Result<_, _>>()?;
         let serve = shared_serve(&prepared)?;
         let server = serve.rtsp.as_ref().map(RtspServer::start).transpose();
         let server = server.map_err(|e| RunError::Serve(e.to_string()))?;
-        let (meters, list) = (Meters::new(), StreamList::default());
-        let health = serve.health.map(|at| Health::start(at, list.clone(), meters.clone()));
+        let (metrics, list) = (Metrics::new(), StreamList::default());
+        let health = serve.health.map(|at| HealthServer::start(at, list.clone(), metrics.clone()));
         let health = health.transpose().map_err(|e| RunError::Serve(e.to_string()))?;
         let mut process = Self {
-            meters,
+            metrics,
             engines,
             list,
             server,
@@ -98,8 +100,8 @@ impl Process {
     }
 
     /// The metrics.
-    pub const fn meters(&self) -> &Meters {
-        &self.meters
+    pub const fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// What is served.
@@ -114,28 +116,28 @@ impl Process {
 
     /// Where the health page is.
     pub fn health(&self) -> Option<SocketAddr> {
-        self.health.as_ref().map(Health::address)
+        self.health.as_ref().map(HealthServer::address)
     }
 
-    fn launch(&mut self, prepared: Prepared) -> Result<(), RunError> {
+    fn launch(&mut self, prepared: PreparedStream) -> Result<(), RunError> {
         banner(&prepared);
         let path = prepared.path.clone();
-        self.meters.tell_provider(&prepared.engine.provider().to_string());
-        let running = Running::start(prepared, &self.meters, self.server.as_ref())?;
-        self.list.put(running.status.clone());
+        self.metrics.set_provider(&prepared.engine.provider().to_string());
+        let running = RunningStream::start(prepared, &self.metrics, self.server.as_ref())?;
+        self.list.insert(running.status.clone());
         self.streams.insert(path, running);
         Ok(())
     }
 
     /// Looks after the streams until they are told to end, or none is left.
-    pub fn run(mut self, orders: &Orders) -> Figures {
-        let mut told = Instant::now();
-        while !orders.stop.load(Ordering::Relaxed) {
-            std::thread::sleep(LOOK_EVERY);
-            if told.elapsed() >= TELL_EVERY {
-                told = Instant::now();
+    pub fn run(mut self, signals: &Signals) -> ProcessReport {
+        let mut last_status = Instant::now();
+        while !signals.stop.load(Ordering::Relaxed) {
+            std::thread::sleep(POLL_INTERVAL);
+            if last_status.elapsed() >= STATUS_INTERVAL {
+                last_status = Instant::now();
                 self.streams.values().for_each(|stream| stream.hub.status(&stream.status));
-                let wanted = orders.reload.swap(false, Ordering::Relaxed);
+                let wanted = signals.reload.swap(false, Ordering::Relaxed);
                 if wanted {
                     watchdog::reloading();
                 }
@@ -144,7 +146,7 @@ impl Process {
                     watchdog::ready();
                 }
             }
-            self.mend();
+            self.restart_failed();
             if self.streams.is_empty() && self.restart_at.is_empty() {
                 break;
             }
@@ -153,12 +155,12 @@ impl Process {
     }
 
     /// Takes away streams that are over, and starts again those that failed as a whole.
-    fn mend(&mut self) {
+    fn restart_failed(&mut self) {
         let finished: Vec<PathBuf> =
             self.streams.iter().filter(|(_, s)| s.is_finished()).map(|(p, _)| p.clone()).collect();
         for path in finished {
             let Some(stream) = self.streams.remove(&path) else { continue };
-            let over = stream.is_over();
+            let over = stream.has_ended();
             let name = stream.prepared.camera.name.clone();
             if over {
                 self.list.remove(&name);
@@ -167,21 +169,21 @@ impl Process {
             stream.end();
             if !over {
                 tracing::error!(stream = %name, "the stream failed as a whole; it is started again");
-                let key = because(&name, "stream", "failed");
-                self.meters.reconnects.get_or_create(&key).inc();
-                self.restart_at.insert(path, Instant::now() + RESTART_AFTER);
+                let key = reason_labels(&name, "stream", "failed");
+                self.metrics.reconnects.get_or_create(&key).inc();
+                self.restart_at.insert(path, Instant::now() + RESTART_DELAY);
             }
         }
         let now = Instant::now();
         let due: Vec<PathBuf> =
             self.restart_at.iter().filter(|(_, at)| **at <= now).map(|(p, _)| p.clone()).collect();
         for path in due {
-            let again = Prepared::new(&path, &mut self.engines).and_then(|p| self.launch(p));
+            let again = PreparedStream::new(&path, &mut self.engines).and_then(|p| self.launch(p));
             match again {
                 Ok(()) => drop(self.restart_at.remove(&path)),
                 Err(e) => {
                     tracing::error!("{}: {e}", path.display());
-                    self.restart_at.insert(path, now + RESTART_AFTER * 5);
+                    self.restart_at.insert(path, now + RESTART_DELAY * 5);
                 }
             }
         }
@@ -207,7 +209,8 @@ impl Process {
             return;
         }
         // Everything that can be wrong is found before the running stream is touched.
-        let new = same.map_err(RunError::from).and_then(|_| Prepared::new(path, &mut self.engines));
+        let new =
+            same.map_err(RunError::from).and_then(|_| PreparedStream::new(path, &mut self.engines));
         let new = new.and_then(|new| self.fits(new));
         let new = match new {
             Ok(new) => new,
@@ -227,26 +230,26 @@ impl Process {
         }
         if let Err(e) = self.launch(new) {
             tracing::error!("{}: {e}", path.display());
-            self.restart_at.insert(path.clone(), Instant::now() + RESTART_AFTER);
+            self.restart_at.insert(path.clone(), Instant::now() + RESTART_DELAY);
         }
     }
 
     /// What the process serves cannot change while it runs.
-    fn fits(&self, new: Prepared) -> Result<Prepared, RunError> {
+    fn fits(&self, new: PreparedStream) -> Result<PreparedStream, RunError> {
         if same_serve(&new.camera.serve, &self.serve) {
             return Ok(new);
         }
-        Err(ConfigError::Wrong {
+        Err(ConfigError::Invalid {
             key: format!("{}: serve", new.path.display()),
             problem: "has changed; restart the service for that".into(),
         }
         .into())
     }
 
-    fn end(mut self) -> Figures {
+    fn end(mut self) -> ProcessReport {
         watchdog::stopping();
-        let mut figures = Figures { latency: self.ended, ended_in_time: true };
-        self.streams.values().for_each(Running::ask_to_end);
+        let mut figures = ProcessReport { latency: self.ended, ended_in_time: true };
+        self.streams.values().for_each(RunningStream::request_stop);
         for (_, stream) in std::mem::take(&mut self.streams) {
             let name = stream.prepared.camera.name.clone();
             figures.latency.insert(name.clone(), stream.latencies.percentiles());
@@ -264,13 +267,13 @@ fn modified(path: &std::path::Path) -> Option<std::time::SystemTime> {
 }
 
 /// What all streams of a process serve together: they must agree.
-fn shared_serve(prepared: &[Prepared]) -> Result<Serve, RunError> {
+fn shared_serve(prepared: &[PreparedStream]) -> Result<Serve, RunError> {
     let mut serve: Option<(&PathBuf, Serve)> = None;
     for stream in prepared {
         let own = &stream.camera.serve;
         match &mut serve {
             Some((first, said)) if !same_serve(own, said) => {
-                return Err(ConfigError::Wrong {
+                return Err(ConfigError::Invalid {
                     key: format!("{}: serve", stream.path.display()),
                     problem: format!(
                         "says something else than {}; one process serves once",
@@ -293,8 +296,8 @@ fn same_serve(a: &Serve, b: &Serve) -> bool {
     rtsp && a.health == b.health
 }
 
-fn banner(prepared: &Prepared) {
-    let (camera, setting) = (&prepared.camera, &prepared.setting);
+fn banner(prepared: &PreparedStream) {
+    let (camera, settings) = (&prepared.camera, &prepared.settings);
     tracing::info!(
         stream = %camera.name,
         "locutor {} with GStreamer {}, on {}, encoding by {}, {} sinks; scores are late by {:.0} ms",
@@ -303,6 +306,6 @@ fn banner(prepared: &Prepared) {
         prepared.engine.provider(),
         prepared.encoder.element,
         camera.sinks.len(),
-        setting.schedule.span_held.seconds() * 1_000.0,
+        settings.schedule.span_held.seconds() * 1_000.0,
     );
 }

@@ -1,10 +1,10 @@
 //! One uninterrupted run of a live source: opened, watched, and taken down when it is lost.
 //!
 //! ```text
-//! source ─┬─ pictures → sync ─┬───────────── fast lane ──────────────→ show
+//! source ─┬─ frames → sync ─┬───────────── fast lane ──────────────→ show
 //!         │                   └→ detect → track ─┐
-//!         ├─ sound (16 kHz) ─────────────────────┴→ score … decide ──→ show
-//!         └─ sound (48 kHz) ─────────────────────────────────────────→ show
+//!         ├─ audio (16 kHz) ─────────────────────┴→ score … decide ──→ show
+//!         └─ audio (48 kHz) ─────────────────────────────────────────→ show
 //! ```
 //!
 //! The source's threads never wait: they place, stamp and try to send. The slow lane (detect to
@@ -15,29 +15,29 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::edges;
-use super::stage_threads::{SlowLane, ended_early};
+use super::queues;
+use super::stage_threads::{SlowPath, ended_early};
 use super::stream::Shared;
-use crate::core::edge::{Receiver, Sender, WhenFull, edge};
-use crate::core::picture::Frame;
+use crate::core::frame::Frame;
+use crate::core::queue::{Overflow, Receiver, Sender, bounded};
 use crate::core::time::{Epoch, Pts};
 use crate::gst::live_intake::{LiveGraph, Taps, build};
 use crate::stages::score::stage::ScoreInput;
 use crate::stages::source::live::anchor::Anchor;
 use crate::stages::source::live::{Loss, Reason};
-use crate::stages::source::{RawPicture, SoundBlock};
+use crate::stages::source::{AudioBlock, RawFrame};
 use crate::stages::sync::timeline::{JumpPolicy, Timeline};
 
 /// How often a session is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// After the first picture so long is waited for a sound track to show up.
-const SOUND_PATIENCE: Duration = Duration::from_millis(800);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// After the first frame so long is waited for an audio track to show up.
+const AUDIO_TIMEOUT: Duration = Duration::from_millis(800);
 /// How long a source may take to be taken down before it is left to itself.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What goes on from session to session.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Going {
+pub struct SessionState {
     /// The next session's epoch.
     pub epoch: Epoch,
     /// The next frame's number.
@@ -46,57 +46,62 @@ pub struct Going {
     pub people: u32,
 }
 
-/// Where a picture goes from the source's thread.
+/// Where a frame goes from the source's thread.
 pub(super) struct Intake {
     pub(super) timeline: Timeline,
     pub(super) anchor: Anchor,
     generation: u32,
     size: Option<(usize, usize)>,
-    pub(super) next: Going,
-    pub(super) last_picture: Option<Instant>,
-    last_picture_at: Option<Pts>,
+    pub(super) next: SessionState,
+    pub(super) last_frame: Option<Instant>,
+    last_frame_at: Option<Pts>,
 }
 
 /// The taps' ends of the edges.
-struct Ends {
+struct TapSenders {
     fast: Option<Sender<Frame>>,
     slow: Sender<Frame>,
     heard: Sender<ScoreInput>,
-    sound: Option<Sender<SoundBlock>>,
+    audio: Option<Sender<AudioBlock>>,
 }
 
 /// Runs the source until it is lost, or the stream is told to stop.
-pub(super) fn session(shared: &Arc<Shared>, going: &mut Going, opened: &dyn Fn(&[String])) -> Loss {
-    let (slow, look_out) = edge("source→detect", edges::TO_DETECT, WhenFull::DropOldest);
-    let (score_in, found) = edge("track→score", edges::TO_SCORE, WhenFull::Block);
+pub(super) fn session(
+    shared: &Arc<Shared>,
+    session_state: &mut SessionState,
+    opened: &dyn Fn(&[String]),
+) -> Loss {
+    let (slow, detect_out) = bounded("source→detect", queues::TO_DETECT, Overflow::DropOldest);
+    let (score_in, score_out) = bounded("track→score", queues::TO_SCORE, Overflow::Block);
     let intake = Arc::new(Mutex::new(Intake {
-        timeline: Timeline::new(JumpPolicy::default(), None).going_on(going.epoch, going.seq),
+        timeline: Timeline::new(JumpPolicy::default(), None)
+            .going_on(session_state.epoch, session_state.seq),
         anchor: Anchor::at(shared.clock.now()),
         generation: 0,
         size: None,
-        next: *going,
-        last_picture: None,
-        last_picture_at: None,
+        next: *session_state,
+        last_frame: None,
+        last_frame_at: None,
     }));
-    shared.watch_edges(&[slow.meter(), score_in.meter()]);
-    let ends = Ends {
+    shared.watch_queues(&[slow.meter(), score_in.meter()]);
+    let senders = TapSenders {
         fast: shared.fast.clone(),
         slow,
         heard: score_in.clone(),
-        sound: shared.sound.clone(),
+        audio: shared.audio.clone(),
     };
-    let loss = match build(&shared.camera.source, taps(shared, &intake, ends)) {
+    let loss = match build(&shared.camera.source, taps(shared, &intake, senders)) {
         Err(e) => Loss { reason: Reason::Unreadable, why: e.to_string() },
         Ok(graph) => {
-            let lane = Lane { look_out, found, score_in, intake: &intake };
-            let loss = watch(shared, &graph, lane, opened, going);
-            graph.stop_within(CLOSE_PATIENCE);
+            let inputs = AnalysisInputs { detect_out, score_out, score_in, intake: &intake };
+            let loss = watch(shared, &graph, inputs, opened, session_state);
+            graph.stop_within(CLOSE_TIMEOUT);
             loss
         }
     };
     let intake = lock(&intake);
-    *going = Going { people: going.people, ..intake.next };
-    going.epoch = going.epoch.next();
+    *session_state = SessionState { people: session_state.people, ..intake.next };
+    session_state.epoch = session_state.epoch.next();
     loss
 }
 
@@ -104,17 +109,17 @@ fn lock(intake: &Mutex<Intake>) -> std::sync::MutexGuard<'_, Intake> {
     intake.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn taps(shared: &Arc<Shared>, intake: &Arc<Mutex<Intake>>, ends: Ends) -> Taps {
-    let Ends { fast, slow, heard, sound } = ends;
+fn taps(shared: &Arc<Shared>, intake: &Arc<Mutex<Intake>>, senders: TapSenders) -> Taps {
+    let TapSenders { fast, slow, heard, audio } = senders;
     let (clock, latency) = (shared.clock, shared.latency.clone());
-    let picture = {
+    let image = {
         let (intake, shared) = (Arc::clone(intake), Arc::clone(shared));
-        move |raw: RawPicture| {
+        move |raw: RawFrame| {
             let now = clock.now();
             let (frame, epoch) = lock(&intake).place(raw, now);
-            let view = frame.picture.view();
+            let view = frame.image.view();
             let epoch = epoch.map(|reason| (frame.id.epoch, reason));
-            shared.pictures_are(view.width, view.height, epoch);
+            shared.set_frame_size(view.width, view.height, epoch);
             latency.add("decode", now - frame.id.pts);
             if let Some(fast) = &fast {
                 let _ = fast.try_send(frame.clone());
@@ -125,48 +130,49 @@ fn taps(shared: &Arc<Shared>, intake: &Arc<Mutex<Intake>>, ends: Ends) -> Taps {
     };
     let placed = {
         let intake = Arc::clone(intake);
-        move |block: SoundBlock| {
+        move |block: AudioBlock| {
             let at = lock(&intake).anchor.place(block.pts, clock.now()).at;
-            SoundBlock { pts: Some(at), ..block }
+            AudioBlock { pts: Some(at), ..block }
         }
     };
-    let meters = (shared.meters.clone(), shared.camera.name.clone());
+    let metrics = (shared.metrics.clone(), shared.camera.name.clone());
     let skew = {
         let intake = Arc::clone(intake);
-        let (meters, name) = (shared.meters.clone(), shared.camera.name.clone());
+        let (metrics, name) = (shared.metrics.clone(), shared.camera.name.clone());
         move |at: Option<Pts>| {
-            if let (Some(sound), Some(picture)) = (at, lock(&intake).last_picture_at) {
-                let level = meters.av_skew.get_or_create(&super::meters::of_stream(&name));
-                level.set((sound - picture).seconds());
+            if let (Some(audio), Some(image)) = (at, lock(&intake).last_frame_at) {
+                let level =
+                    metrics.av_skew.get_or_create(&crate::telemetry::metrics::stream_labels(&name));
+                level.set((audio - image).seconds());
             }
         }
     };
     let place = placed.clone();
     Taps {
-        picture: Arc::new(picture),
+        image: Arc::new(image),
         heard: Arc::new(move |block| {
             let block = place(block);
             skew(block.pts);
             // A scorer that is behind hears less; it must not hold up the source.
-            if heard.try_send(ScoreInput::Sound(block)).is_err() {
-                let (meters, name) = &meters;
-                super::meters::dropped(meters, name, "track→score", "full", 1);
+            if heard.try_send(ScoreInput::Audio(block)).is_err() {
+                let (metrics, name) = &metrics;
+                crate::telemetry::metrics::count_dropped(metrics, name, "track→score", "full", 1);
             }
         }),
-        sound: Arc::new(move |block| {
-            if let Some(sound) = &sound {
-                let _ = sound.try_send(placed(block));
+        audio: Arc::new(move |block| {
+            if let Some(audio) = &audio {
+                let _ = audio.try_send(placed(block));
             }
         }),
     }
 }
 
 impl Intake {
-    /// The picture's place on the stream's clock. A jump of the source's clock and a change of its
+    /// The frame's place on the stream's clock. A jump of the source's clock and a change of its
     /// size each begin an epoch.
-    fn place(&mut self, raw: RawPicture, now: Pts) -> (Frame, Option<&'static str>) {
+    fn place(&mut self, raw: RawFrame, now: Pts) -> (Frame, Option<&'static str>) {
         let placed = self.anchor.place(raw.pts, now);
-        let view = raw.picture.view();
+        let view = raw.image.view();
         let size = (view.width, view.height);
         let reshaped = self.size.is_some_and(|before| before != size);
         let jumped = placed.generation != self.generation;
@@ -176,67 +182,67 @@ impl Intake {
         let why = match (self.size, jumped, reshaped) {
             (None, ..) => Some("the source was opened"),
             (_, true, _) => Some("the source's clock jumped"),
-            (_, _, true) => Some("the picture's size changed"),
+            (_, _, true) => Some("the frame's size changed"),
             _ => None,
         };
         (self.generation, self.size) = (placed.generation, Some(size));
         let id = self.timeline.advance_to(Some(placed.at));
         self.next.epoch = id.epoch;
         self.next.seq = id.seq + 1;
-        self.last_picture = Some(Instant::now());
-        self.last_picture_at = Some(id.pts);
-        (Frame { id, span: raw.span, picture: raw.picture }, why)
+        self.last_frame = Some(Instant::now());
+        self.last_frame_at = Some(id.pts);
+        (Frame { id, span: raw.span, image: raw.image }, why)
     }
 }
 
 /// The slow lane's ends, until it starts.
-struct Lane<'a> {
-    look_out: Receiver<Frame>,
-    found: Receiver<ScoreInput>,
+struct AnalysisInputs<'a> {
+    detect_out: Receiver<Frame>,
+    score_out: Receiver<ScoreInput>,
     score_in: Sender<ScoreInput>,
     intake: &'a Mutex<Intake>,
 }
 
-/// Starts the source, waits for its first picture, then watches it until it is lost.
+/// Starts the source, waits for its first frame, then watches it until it is lost.
 fn watch(
     shared: &Shared,
     graph: &LiveGraph,
-    lane: Lane<'_>,
+    inputs: AnalysisInputs<'_>,
     opened: &dyn Fn(&[String]),
-    going: &mut Going,
+    session_state: &mut SessionState,
 ) -> Loss {
     if let Err(why) = graph.play() {
         let why = shared.redacted(&why);
         return lost(shared, graph).unwrap_or(Loss { reason: Reason::Unreachable, why });
     }
     if let Some(base) = graph.base(shared.clock.now()) {
-        lock(lane.intake).anchor = Anchor::at(base);
+        lock(inputs.intake).anchor = Anchor::at(base);
     }
     let begun = Instant::now();
-    let stall_after = shared.camera.source.stall_after;
+    let stall_timeout = shared.camera.source.stall_timeout;
     let mut ready_since: Option<Instant> = None;
     loop {
         if let Some(loss) = lost(shared, graph) {
             return loss;
         }
         let shown = graph.shown();
-        let pictures = lock(lane.intake).last_picture.is_some();
-        if pictures {
+        let frames = lock(inputs.intake).last_frame.is_some();
+        if frames {
             let since = *ready_since.get_or_insert_with(Instant::now);
-            let has_sound = shown.sounds >= shared.camera.source.audio_track;
-            if shown.all || has_sound || since.elapsed() > SOUND_PATIENCE {
+            let has_audio = shown.audios >= shared.camera.source.audio_track;
+            if shown.all || has_audio || since.elapsed() > AUDIO_TIMEOUT {
                 opened(&shown.codecs);
-                return live(shared, graph, lane, has_sound, going);
+                return live(shared, graph, inputs, has_audio, session_state);
             }
-        } else if begun.elapsed() > stall_after {
-            let why = if shown.pictures == 0 && shown.sounds > 0 {
-                "it has sound but no picture".to_owned()
+        } else if begun.elapsed() > stall_timeout {
+            let why = if shown.frames == 0 && shown.audios > 0 {
+                "it has audio but no frame".to_owned()
             } else {
-                format!("no picture came within {} s", stall_after.as_secs())
+                format!("no frame came within {} s", stall_timeout.as_secs())
             };
             return Loss { reason: Reason::Stalled, why };
         }
-        std::thread::sleep(LOOK_EVERY);
+        std::thread::sleep(POLL_INTERVAL);
     }
 }
 
@@ -244,15 +250,15 @@ fn watch(
 fn live(
     shared: &Shared,
     graph: &LiveGraph,
-    lane: Lane<'_>,
-    has_sound: bool,
-    going: &mut Going,
+    inputs: AnalysisInputs<'_>,
+    has_audio: bool,
+    session_state: &mut SessionState,
 ) -> Loss {
-    let Lane { look_out, found, score_in, intake } = lane;
+    let AnalysisInputs { detect_out, score_out, score_in, intake } = inputs;
     let done = AtomicBool::new(false);
-    let slow = SlowLane { shared, has_sound, people: going.people };
+    let slow = SlowPath { shared, has_audio, people: session_state.people };
     std::thread::scope(|scope| {
-        let threads = match slow.start(scope, look_out, (score_in, found), &done) {
+        let threads = match slow.start(scope, detect_out, (score_in, score_out), &done) {
             Ok(threads) => threads,
             Err(e) => return Loss { reason: Reason::Stage, why: format!("no thread: {e}") },
         };
@@ -263,22 +269,22 @@ fn live(
             if let Some(loss) = ended_early(&threads) {
                 break loss;
             }
-            let quiet = lock(intake).last_picture.map_or(Duration::ZERO, |at| at.elapsed());
-            if quiet > shared.camera.source.stall_after {
-                let why = format!("no picture for {:.0} s", quiet.as_secs_f64());
+            let quiet = lock(intake).last_frame.map_or(Duration::ZERO, |at| at.elapsed());
+            if quiet > shared.camera.source.stall_timeout {
+                let why = format!("no frame for {:.0} s", quiet.as_secs_f64());
                 break Loss { reason: Reason::Stalled, why };
             }
-            if !has_sound && graph.shown().sounds >= shared.camera.source.audio_track {
-                let why = "a sound track has appeared".to_owned();
+            if !has_audio && graph.shown().audios >= shared.camera.source.audio_track {
+                let why = "an audio track has appeared".to_owned();
                 break Loss { reason: Reason::Changed, why };
             }
-            std::thread::sleep(LOOK_EVERY);
+            std::thread::sleep(POLL_INTERVAL);
         };
         // The source's threads let go of their ends of the edges, and the lane ends with them.
         done.store(true, Ordering::Relaxed);
-        graph.stop_within(CLOSE_PATIENCE);
+        graph.stop_within(CLOSE_TIMEOUT);
         let (people, failed) = threads.join();
-        going.people = people.max(going.people);
+        session_state.people = people.max(session_state.people);
         failed.unwrap_or(loss)
     })
 }

@@ -1,10 +1,10 @@
-//! What a slate says: that there is no picture, since when, why, and when it is tried again.
+//! What a slate says: that there is no frame, since when, why, and when it is tried again.
 
 use std::time::Instant;
 
-use super::clock::StreamClock;
-use super::status::SourceState;
 use crate::core::time::Span;
+use crate::telemetry::clock::StreamClock;
+use crate::telemetry::status::SourceState;
 
 /// The lines for a stream in this state.
 pub fn lines(stream: &str, state: &SourceState, clock: StreamClock) -> Vec<String> {
@@ -14,23 +14,18 @@ pub fn lines(stream: &str, state: &SourceState, clock: StreamClock) -> Vec<Strin
     };
     match state {
         SourceState::Connecting { since } => {
-            vec![format!("{stream}: no picture yet"), format!("connecting since {}", utc(since))]
+            vec![format!("{stream}: no frame yet"), format!("connecting since {}", utc(since))]
         }
-        SourceState::Away { since, why, next_try } => {
+        SourceState::Lost { since, why, next_try } => {
             let wait = next_try.saturating_duration_since(Instant::now()).as_secs();
             let again = match wait {
                 0 => "trying again now".to_owned(),
                 wait => format!("trying again in {wait} s"),
             };
-            vec![
-                format!("{stream}: no picture"),
-                format!("since {}", utc(since)),
-                why.clone(),
-                again,
-            ]
+            vec![format!("{stream}: no frame"), format!("since {}", utc(since)), why.clone(), again]
         }
         SourceState::Live { .. } => {
-            vec![format!("{stream}: no picture"), "the source is quiet".to_owned()]
+            vec![format!("{stream}: no frame"), "the source is quiet".to_owned()]
         }
         SourceState::Ended => vec![format!("{stream}: the source has ended")],
     }
@@ -45,9 +40,9 @@ mod tests {
         let now = Instant::now();
         let next_try = now + std::time::Duration::from_secs(9);
         let why = "connection refused".to_owned();
-        let state = SourceState::Away { since: now, why: why.clone(), next_try };
+        let state = SourceState::Lost { since: now, why: why.clone(), next_try };
         let said = lines("door", &state, StreamClock::start());
-        assert_eq!((said[0].as_str(), said[2].as_str()), ("door: no picture", why.as_str()));
+        assert_eq!((said[0].as_str(), said[2].as_str()), ("door: no frame", why.as_str()));
         assert!(said[1].starts_with("since 2") && said[1].ends_with("UTC"), "{said:?}");
         assert!(said[3].starts_with("trying again in "), "{said:?}");
     }

@@ -1,6 +1,6 @@
 //! The slow lane of a session: detect and track on one thread, score to decide on another.
 //!
-//! Takes frames from the source's edge, and sound that the source sends to the scorer itself; tells
+//! Takes frames from the source's edge, and audio that the source sends to the scorer itself; tells
 //! evidence. Both threads end when they are told that the session is over, and say who failed.
 
 use std::sync::Arc;
@@ -8,42 +8,42 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::Duration;
 
-use super::chaos::Point;
-use super::load::{Load, Spending};
-use super::status::Beat;
-use super::stream::{Shared, Told};
-use crate::config::camera::Show;
-use crate::core::edge::{NoItem, Receiver, Sender};
-use crate::core::picture::Frame;
+use super::chaos::FaultPoint;
+use super::load::{LoadBudget, LoadLevel};
+use super::stream::{EarlyResult, Shared};
+use crate::config::camera::OutputPolicy;
+use crate::core::frame::Frame;
+use crate::core::queue::{NoItem, Receiver, Sender};
 use crate::core::time::{Span, Tick};
 use crate::run::RunError;
-use crate::stages::detect::look::Look;
+use crate::stages::detect::front_end::FrontEnd;
 use crate::stages::explain::Mode;
-use crate::stages::features::audio_line::AudioLine;
-use crate::stages::score::hearing::Hearing;
-use crate::stages::score::join::Join;
+use crate::stages::features::audio_features::AudioFeatures;
+use crate::stages::score::audio_encoder::AudioEncoder;
+use crate::stages::score::frame_assembler::FrameAssembler;
 use crate::stages::score::scorer::Scorer;
-use crate::stages::score::stage::{LookIn, ScoreInput, score};
+use crate::stages::score::stage::{ScoreInput, ScoreObserver, score};
 use crate::stages::source::live::{Loss, Reason};
+use crate::telemetry::status::Heartbeat;
 
 /// How often a waiting stage looks whether the session is over.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What the slow lane is made from.
-pub(super) struct SlowLane<'a> {
+pub(super) struct SlowPath<'a> {
     pub(super) shared: &'a Shared,
-    pub(super) has_sound: bool,
+    pub(super) has_audio: bool,
     pub(super) people: u32,
 }
 
 /// The slow lane at work.
-pub(super) struct Threads<'scope> {
+pub(super) struct SlowPathThreads<'scope> {
     track: ScopedJoinHandle<'scope, Result<u32, RunError>>,
     score: ScopedJoinHandle<'scope, Result<(), RunError>>,
 }
 
 /// Says that a stage has ended, and is soon to be asked why.
-pub(super) fn ended_early(threads: &Threads<'_>) -> Option<Loss> {
+pub(super) fn ended_early(threads: &SlowPathThreads<'_>) -> Option<Loss> {
     let ended = |stage: &str| {
         Some(Loss { reason: Reason::Stage, why: format!("the stage `{stage}` has ended") })
     };
@@ -53,41 +53,43 @@ pub(super) fn ended_early(threads: &Threads<'_>) -> Option<Loss> {
     threads.score.is_finished().then(|| ended("score")).flatten()
 }
 
-impl<'a> SlowLane<'a> {
+impl<'a> SlowPath<'a> {
     /// Starts both threads.
     pub(super) fn start<'scope>(
         self,
         scope: &'scope Scope<'scope, 'a>,
         frames: Receiver<Frame>,
-        (to_score, found): (Sender<ScoreInput>, Receiver<ScoreInput>),
+        (to_score, score_out): (Sender<ScoreInput>, Receiver<ScoreInput>),
         done: &'a AtomicBool,
-    ) -> std::io::Result<Threads<'scope>>
+    ) -> std::io::Result<SlowPathThreads<'scope>>
     where
         'a: 'scope,
     {
-        let Self { shared, has_sound, people } = self;
+        let Self { shared, has_audio, people } = self;
         let named = |name: &str| std::thread::Builder::new().name(name.into());
-        let setting = &shared.setting;
+        let settings = &shared.settings;
         let detector = Box::new(shared.engine.detector());
-        let look = Look::new(detector, setting.plan, setting.policy).prompt(people);
+        let front_end = FrontEnd::new(detector, settings.plan, settings.policy).prompt(people);
         let track = named("track").spawn_scoped(scope, move || {
-            let end = EndsInputs(&to_score);
-            let followed = follow(shared, look, &frames, &to_score, done);
+            let end = InputsGuard(&to_score);
+            let tracked_frames = track_frames(shared, front_end, &frames, &to_score, done);
             drop(end);
-            followed
+            tracked_frames
         })?;
-        let (scorer, join) = scorer(shared, has_sound);
+        let (scorer, join) = scorer(shared, has_audio);
         let score = named("score").spawn_scoped(scope, move || {
-            let mut watcher = Watcher::new(shared);
-            let most = shared.setting.schedule.give_up_at;
-            let told = &shared.exact;
-            score(&found, scorer, join, most, told, &mut watcher).map(drop).map_err(RunError::from)
+            let mut monitor = ScoringMonitor::new(shared);
+            let most = shared.settings.schedule.max_waiting_frames;
+            let to_presenter = &shared.scored;
+            score(&score_out, scorer, join, most, to_presenter, &mut monitor)
+                .map(drop)
+                .map_err(RunError::from)
         })?;
-        Ok(Threads { track, score })
+        Ok(SlowPathThreads { track, score })
     }
 }
 
-impl Threads<'_> {
+impl SlowPathThreads<'_> {
     /// Waits for both; gives the people numbered so far, and what failed first.
     pub(super) fn join(self) -> (u32, Option<Loss>) {
         let tracked = self.track.join();
@@ -107,103 +109,103 @@ impl Threads<'_> {
 }
 
 /// Tells the scorer that nothing more comes, also where tracking fails or panics.
-struct EndsInputs<'a>(&'a Sender<ScoreInput>);
+struct InputsGuard<'a>(&'a Sender<ScoreInput>);
 
-impl Drop for EndsInputs<'_> {
+impl Drop for InputsGuard<'_> {
     fn drop(&mut self) {
         // A scorer that is gone needs no telling.
         let _ = self.0.send(ScoreInput::FramesEnd);
-        let _ = self.0.send(ScoreInput::SoundEnd);
+        let _ = self.0.send(ScoreInput::AudioEnd);
     }
 }
 
-fn follow(
+fn track_frames(
     shared: &Shared,
-    mut look: Look,
+    mut front_end: FrontEnd,
     frames: &Receiver<Frame>,
     to: &Sender<ScoreInput>,
     done: &AtomicBool,
 ) -> Result<u32, RunError> {
-    let beat = shared.status.beat("track");
-    let mut fault = Point::of("track");
-    let ordinary = shared.setting.plan.stride;
-    let mut followed = Vec::new();
+    let heartbeat = shared.status.heartbeat("track");
+    let mut fault = FaultPoint::new("track");
+    let ordinary = shared.settings.plan.stride;
+    let mut tracked_frames = Vec::new();
     loop {
-        let frame = match frames.recv_timeout(LOOK_EVERY) {
+        let frame = match frames.recv_timeout(POLL_INTERVAL) {
             Ok(frame) => frame,
             Err(NoItem::Empty) if !done.load(Ordering::Relaxed) => continue,
             Err(_) => break,
         };
-        fault.pass();
-        look.set_stride(shared.load.spending().stride(ordinary));
-        look.push(frame, &mut followed)?;
-        for looked in followed.drain(..) {
-            let late = shared.clock.now() - looked.0.id.pts;
+        fault.hit();
+        front_end.set_stride(shared.load.budget().stride(ordinary));
+        front_end.push(frame, &mut tracked_frames)?;
+        for tracked_frame in tracked_frames.drain(..) {
+            let late = shared.clock.now() - tracked_frame.0.id.pts;
             shared.latency.add("track", late);
-            if to.send(ScoreInput::Frame(looked)).is_err() {
-                return Ok(look.people());
+            if to.send(ScoreInput::Frame(tracked_frame)).is_err() {
+                return Ok(front_end.people());
             }
         }
-        beat.beat();
+        heartbeat.heartbeat();
         if done.load(Ordering::Relaxed) {
             break;
         }
     }
-    for looked in look.finish()? {
-        if to.send(ScoreInput::Frame(looked)).is_err() {
+    for tracked_frame in front_end.finish()? {
+        if to.send(ScoreInput::Frame(tracked_frame)).is_err() {
             break;
         }
     }
-    Ok(look.people())
+    Ok(front_end.people())
 }
 
-fn scorer(shared: &Shared, has_sound: bool) -> (Scorer, Join) {
-    let setting = &shared.setting;
+fn scorer(shared: &Shared, has_audio: bool) -> (Scorer, FrameAssembler) {
+    let settings = &shared.settings;
     // Nothing before the session is known, or waited for.
     let first = Tick::nearest(shared.clock.now() - Span::from_ms(4_000));
-    let line = has_sound.then(|| AudioLine::new(setting.spectrum(), first));
-    let hearing = Hearing::new(line, first).ending_with(setting.schedule.window);
+    let line = has_audio.then(|| AudioFeatures::new(settings.spectrum(), first));
+    let audio_encoder = AudioEncoder::new(line, first).with_window(settings.schedule.window);
     let scorer =
-        Scorer::new(Box::new(shared.engine.speaker()), setting.scorer(), hearing, has_sound);
-    (scorer, Join::new(setting.rule, setting.floor, has_sound))
+        Scorer::new(Box::new(shared.engine.speaker()), settings.scorer(), audio_encoder, has_audio);
+    (scorer, FrameAssembler::new(settings.rule, settings.floor, has_audio))
 }
 
 /// Looks in on scoring.
-struct Watcher<'a> {
+struct ScoringMonitor<'a> {
     shared: &'a Shared,
-    beat: Arc<Beat>,
-    load: Load,
+    heartbeat: Arc<Heartbeat>,
+    load: LoadLevel,
     mode: Mode,
     hop: usize,
-    fault: Point,
+    fault: FaultPoint,
 }
 
-impl<'a> Watcher<'a> {
+impl<'a> ScoringMonitor<'a> {
     fn new(shared: &'a Shared) -> Self {
         Self {
             shared,
-            beat: shared.status.beat("score"),
+            heartbeat: shared.status.heartbeat("score"),
             load: shared.load.clone(),
-            mode: shared.setting.mode,
-            hop: shared.setting.schedule.window.hop,
-            fault: Point::of("score"),
+            mode: shared.settings.mode,
+            hop: shared.settings.schedule.window.hop,
+            fault: FaultPoint::new("score"),
         }
     }
 }
 
-impl LookIn for Watcher<'_> {
-    fn look_in(&mut self, scorer: &mut Scorer, join: &Join, frame: bool) {
-        self.beat.beat();
+impl ScoreObserver for ScoringMonitor<'_> {
+    fn after_input(&mut self, scorer: &mut Scorer, join: &FrameAssembler, frame: bool) {
+        self.heartbeat.heartbeat();
         if !frame {
             return;
         }
-        self.fault.pass();
-        let spending: Spending = self.load.spending();
-        scorer.spend(spending.mode(self.mode), self.hop * spending.hops);
-        if self.shared.camera.show == Show::Latest
+        self.fault.hit();
+        let budget: LoadBudget = self.load.budget();
+        scorer.set_mode_and_hop(budget.mode(self.mode), self.hop * budget.hop_factor);
+        if self.shared.camera.output_policy == OutputPolicy::Latest
             && let Some(newest) = join.newest()
         {
-            let _ = self.shared.told.try_send(Told(newest));
+            let _ = self.shared.early.try_send(EarlyResult(newest));
         }
     }
 }

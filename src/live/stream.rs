@@ -1,52 +1,52 @@
-//! A live stream: its source opened again and again, its pictures shown without a break.
+//! A live stream: its source opened again and again, its frames shown without a break.
 //!
 //! Two threads for good: this one opens the source, runs a session, and waits before the next try;
-//! `show` draws and encodes whatever there is. Neither waits for the other.
+//! `output_policy` draws and encodes whatever there is. Neither waits for the other.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::clock::StreamClock;
-use super::edges;
-use super::latency::Latencies;
-use super::load::Load;
-use super::meters::{Meters, because, of, of_stream};
-use super::session::{Going, session};
-use super::show::show;
-use super::status::{SourceState, Status};
-use super::studio::Studio;
-use crate::config::camera::{Camera, Show};
+use super::load::LoadLevel;
+use super::output_encoder::OutputEncoder;
+use super::presenter::present;
+use super::queues;
+use super::session::{SessionState, session};
+use crate::config::camera::{Camera, OutputPolicy};
 use crate::core::backoff::Backoff;
-use crate::core::edge::{ByteSize, Receiver, Sender, WhenFull, edge};
 use crate::core::evidence::FrameEvidence;
-use crate::core::meter::EdgeMeter;
-use crate::core::picture::Frame;
+use crate::core::frame::Frame;
+use crate::core::meter::QueueMeter;
+use crate::core::queue::{ByteSize, Overflow, Receiver, Sender, bounded};
 use crate::core::time::{Epoch, Span, Tick};
 use crate::onnx::engine::Engine;
-use crate::run::Setting;
+use crate::run::Settings;
 use crate::stages::sink::events::hub::EventHub;
 use crate::stages::sink::fan_out::FanOut;
-use crate::stages::sink::records::PictureSize;
+use crate::stages::sink::records::FrameSize;
 use crate::stages::sink::records::event::Event;
-use crate::stages::source::SoundBlock;
+use crate::stages::source::AudioBlock;
 use crate::stages::source::live::{Loss, Reason};
+use crate::telemetry::clock::StreamClock;
+use crate::telemetry::latency::Latencies;
+use crate::telemetry::metrics::{Metrics, reason_labels, stage_labels, stream_labels};
+use crate::telemetry::status::{SourceState, Status};
 
 /// A source that was well for so long has earned a quick first try.
-const WELL_FOR: Duration = Duration::from_secs(20);
+const BACKOFF_RESET_AFTER: Duration = Duration::from_secs(20);
 /// How often a waiting stream looks whether it is to end.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Evidence by what is known now.
-pub(super) struct Told(pub(super) FrameEvidence);
+pub(super) struct EarlyResult(pub(super) FrameEvidence);
 
-impl ByteSize for Told {
+impl ByteSize for EarlyResult {
     fn byte_size(&self) -> usize {
         self.0.byte_size()
     }
 }
 
-impl ByteSize for SoundBlock {
+impl ByteSize for AudioBlock {
     fn byte_size(&self) -> usize {
         size_of_val(self.samples.as_slice())
     }
@@ -61,15 +61,15 @@ pub struct Shared {
     /// What it does.
     pub status: Status,
     /// What it measures.
-    pub meters: Meters,
+    pub metrics: Metrics,
     /// How late it is.
     pub latency: Latencies,
     /// What it may spend.
-    pub load: Load,
+    pub load: LoadLevel,
     /// Whether it is to end.
     pub stop: Arc<AtomicBool>,
     /// What its stages are built from.
-    pub setting: Setting,
+    pub settings: Settings,
     /// Who runs its models.
     pub engine: Arc<Engine>,
     /// Where its packets go.
@@ -80,33 +80,33 @@ pub struct Shared {
     pub hub: EventHub,
     /// Shown so far, for whoever waits for it.
     pub(super) fast: Option<Sender<Frame>>,
-    pub(super) sound: Option<Sender<SoundBlock>>,
-    pub(super) exact: Sender<FrameEvidence>,
-    pub(super) told: Sender<Told>,
-    edges: Mutex<Vec<(EdgeMeter, u64)>>,
-    left_out: AtomicU64,
-    /// Width and height of the newest picture, 32 bits each.
-    picture: AtomicU64,
+    pub(super) audio: Option<Sender<AudioBlock>>,
+    pub(super) scored: Sender<FrameEvidence>,
+    pub(super) early: Sender<EarlyResult>,
+    queues: Mutex<Vec<(QueueMeter, u64)>>,
+    dropped_frames: AtomicU64,
+    /// Width and height of the newest frame, 32 bits each.
+    image: AtomicU64,
 }
 
-/// The ends that `show` reads.
-pub(super) struct ShowEnds {
+/// The ends that `output_policy` reads.
+pub(super) struct PresenterInputs {
     pub(super) frames: Receiver<Frame>,
-    pub(super) exact: Receiver<FrameEvidence>,
-    pub(super) told: Receiver<Told>,
-    pub(super) sound: Receiver<SoundBlock>,
+    pub(super) scored: Receiver<FrameEvidence>,
+    pub(super) early: Receiver<EarlyResult>,
+    pub(super) audio: Receiver<AudioBlock>,
 }
 
 /// What a stream is made from.
-pub struct Parts {
+pub struct StreamParts {
     /// The stream as configured.
     pub camera: Camera,
     /// What its stages are built from.
-    pub setting: Setting,
+    pub settings: Settings,
     /// Who runs its models.
     pub engine: Arc<Engine>,
     /// The metrics of the process.
-    pub meters: Meters,
+    pub metrics: Metrics,
     /// Its status.
     pub status: Status,
     /// Its clock.
@@ -115,8 +115,8 @@ pub struct Parts {
     pub fan_out: FanOut,
     /// The encoder's element.
     pub encoder: &'static str,
-    /// Raised by sinks that want a key picture.
-    pub wants_key: Arc<AtomicBool>,
+    /// Raised by sinks that want a keyframe.
+    pub keyframe_requested: Arc<AtomicBool>,
     /// Who hears what happens.
     pub hub: EventHub,
     /// Whether it is to end.
@@ -124,91 +124,95 @@ pub struct Parts {
 }
 
 /// Runs a stream until it is told to stop (or its file has ended), on this thread and one more.
-pub fn run(parts: Parts, latencies: Latencies) -> std::io::Result<()> {
-    let (shared, ends, wants_key) = share(parts, latencies);
+pub fn run(parts: StreamParts, latencies: Latencies) -> std::io::Result<()> {
+    let (shared, inputs, keyframe_requested) = build_shared(parts, latencies);
     let shared = Arc::new(shared);
-    let studio = shared.fast.is_some().then(|| Studio::new(&shared, wants_key));
+    let output_encoder =
+        shared.fast.is_some().then(|| OutputEncoder::new(&shared, keyframe_requested));
     let showing = {
         let shared = Arc::clone(&shared);
         std::thread::Builder::new()
             .name("show".into())
-            .spawn(move || show(&shared, ends, studio))?
+            .spawn(move || present(&shared, inputs, output_encoder))?
     };
     supervise(&shared, &showing);
     shared.stop.store(true, Ordering::Relaxed);
     if showing.join().is_err() {
         // Nothing can be shown any more: whoever supervises the process is to begin anew.
-        shared.trouble("show", Some("it panicked; this is a fault of the program".into()));
+        shared.report_error("show", Some("it panicked; this is a fault of the program".into()));
     }
     shared.status.set_source(SourceState::Ended);
     Ok(())
 }
 
-fn share(parts: Parts, latency: Latencies) -> (Shared, ShowEnds, Arc<AtomicBool>) {
+fn build_shared(
+    parts: StreamParts,
+    latency: Latencies,
+) -> (Shared, PresenterInputs, Arc<AtomicBool>) {
     let video = parts.camera.sinks.iter().any(crate::config::camera::Sink::takes_video);
-    let pictures = edges::to_show(&parts.setting.schedule);
-    let (fast, frames) = edge("source→show", pictures, WhenFull::DropOldest);
-    let (exact_in, exact) = edge("score→show", edges::EVIDENCE, WhenFull::DropOldest);
-    let (told_in, told) = edge("track→show", edges::EVIDENCE, WhenFull::DropOldest);
-    let (sound_in, sound) = edge("source→sound", edges::SOUND, WhenFull::DropOldest);
-    let edges = vec![(fast.meter(), 0), (exact_in.meter(), 0), (sound_in.meter(), 0)];
+    let frames = queues::to_show(&parts.settings.schedule);
+    let (fast, frames) = bounded("source→show", frames, Overflow::DropOldest);
+    let (exact_in, scored) = bounded("score→show", queues::EVIDENCE, Overflow::DropOldest);
+    let (told_in, early) = bounded("track→show", queues::EVIDENCE, Overflow::DropOldest);
+    let (audio_in, audio) = bounded("source→audio", queues::AUDIO, Overflow::DropOldest);
+    let queues = vec![(fast.meter(), 0), (exact_in.meter(), 0), (audio_in.meter(), 0)];
     let shared = Shared {
         latency,
         clock: parts.clock,
         status: parts.status,
-        meters: parts.meters,
-        load: Load::default(),
+        metrics: parts.metrics,
+        load: LoadLevel::default(),
         stop: parts.stop,
-        setting: parts.setting,
+        settings: parts.settings,
         engine: parts.engine,
         fan_out: parts.fan_out,
         encoder: parts.encoder,
         hub: parts.hub,
-        picture: AtomicU64::new(0),
+        image: AtomicU64::new(0),
         fast: video.then_some(fast),
-        sound: video.then_some(sound_in),
-        exact: exact_in,
-        told: told_in,
-        edges: Mutex::new(edges),
-        left_out: AtomicU64::new(0),
+        audio: video.then_some(audio_in),
+        scored: exact_in,
+        early: told_in,
+        queues: Mutex::new(queues),
+        dropped_frames: AtomicU64::new(0),
         camera: parts.camera,
     };
-    (shared, ShowEnds { frames, exact, told, sound }, parts.wants_key)
+    (shared, PresenterInputs { frames, scored, early, audio }, parts.keyframe_requested)
 }
 
 /// Opens the source, again and again.
 fn supervise(shared: &Arc<Shared>, showing: &std::thread::JoinHandle<()>) {
     let source = &shared.camera.source;
-    let mut backoff = Backoff::new(source.retry_first, source.retry_most);
-    let mut going = Going::default();
-    let mut away_since: Option<Instant> = None;
+    let mut backoff = Backoff::new(source.retry_min, source.retry_max);
+    let mut session_state = SessionState::default();
+    let mut lost_since: Option<Instant> = None;
     while !shared.stop.load(Ordering::Relaxed) && !showing.is_finished() {
-        if away_since.is_none() {
+        if lost_since.is_none() {
             shared.status.set_source(SourceState::Connecting { since: Instant::now() });
         }
-        let lives_since: Mutex<Option<Instant>> = Mutex::new(None);
-        let was_away = away_since;
-        let loss = session(shared, &mut going, &|codecs| {
-            *lives_since.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-            opened(shared, was_away, codecs);
+        let live_since: Mutex<Option<Instant>> = Mutex::new(None);
+        let was_lost_since = lost_since;
+        let loss = session(shared, &mut session_state, &|codecs| {
+            *live_since.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            opened(shared, was_lost_since, codecs);
         });
-        let lived = lives_since.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if lived.is_some() {
-            away_since = None;
+        let went_live_at = live_since.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if went_live_at.is_some() {
+            lost_since = None;
         }
         if shared.stop.load(Ordering::Relaxed) {
             break;
         }
         let local = matches!(source.uri.scheme(), "file" | "fd");
-        if loss.reason == Reason::Ended && local && lived.is_some() {
+        if loss.reason == Reason::Ended && local && went_live_at.is_some() {
             if source.looped {
                 continue;
             }
             drain(shared);
             break;
         }
-        let since = *away_since.get_or_insert_with(Instant::now);
-        away(shared, &mut backoff, &loss, since, lived);
+        let since = *lost_since.get_or_insert_with(Instant::now);
+        source_lost(shared, &mut backoff, &loss, since, went_live_at);
     }
 }
 
@@ -217,11 +221,12 @@ fn drain(shared: &Shared) {
     std::thread::sleep(Duration::from_nanos(u64::try_from(shared.delay().ns()).unwrap_or(0)));
 }
 
-fn opened(shared: &Shared, was_away: Option<Instant>, codecs: &[String]) {
+fn opened(shared: &Shared, was_lost_since: Option<Instant>, codecs: &[String]) {
     let name = &shared.camera.name;
     shared.status.set_source(SourceState::Live { since: Instant::now() });
-    shared.meters.source_up.get_or_create(&of_stream(name)).set(1);
-    let (codecs, away) = (codecs.join(", "), was_away.map(|since| since.elapsed().as_secs_f64()));
+    shared.metrics.source_up.get_or_create(&stream_labels(name)).set(1);
+    let (codecs, away) =
+        (codecs.join(", "), was_lost_since.map(|since| since.elapsed().as_secs_f64()));
     match away {
         Some(away) => {
             tracing::info!(stream = %name, "the source is back after {away:.1} s ({codecs})")
@@ -231,18 +236,18 @@ fn opened(shared: &Shared, was_away: Option<Instant>, codecs: &[String]) {
     shared.hub.status(&shared.status);
 }
 
-fn away(
+fn source_lost(
     shared: &Shared,
     backoff: &mut Backoff,
     loss: &Loss,
     since: Instant,
-    lived: Option<Instant>,
+    went_live_at: Option<Instant>,
 ) {
     let name = &shared.camera.name;
     let wait = match loss.reason {
         Reason::Changed => Duration::ZERO,
         _ => {
-            if lived.is_some_and(|at| at.elapsed() >= WELL_FOR) {
+            if went_live_at.is_some_and(|at| at.elapsed() >= BACKOFF_RESET_AFTER) {
                 backoff.reset();
             }
             backoff.next_wait()
@@ -251,31 +256,31 @@ fn away(
     let next_try = Instant::now() + wait;
     let why = loss.why.clone();
     tracing::warn!(stream = %name, "no source: {why}; trying again in {:.1} s", wait.as_secs_f64());
-    shared.status.set_source(SourceState::Away { since, why, next_try });
-    shared.meters.source_up.get_or_create(&of_stream(name)).set(0);
-    let key = because(name, "source", loss.reason.word());
-    shared.meters.reconnects.get_or_create(&key).inc();
+    shared.status.set_source(SourceState::Lost { since, why, next_try });
+    shared.metrics.source_up.get_or_create(&stream_labels(name)).set(0);
+    let key = reason_labels(name, "source", loss.reason.word());
+    shared.metrics.reconnects.get_or_create(&key).inc();
     shared.hub.status(&shared.status);
     while Instant::now() < next_try && !shared.stop.load(Ordering::Relaxed) {
-        std::thread::sleep(LOOK_EVERY.min(next_try.saturating_duration_since(Instant::now())));
+        std::thread::sleep(POLL_INTERVAL.min(next_try.saturating_duration_since(Instant::now())));
     }
 }
 
 impl Shared {
-    /// How late a picture is shown after its capture.
+    /// How late a frame is shown after its capture.
     pub fn delay(&self) -> Span {
-        match self.camera.show {
-            Show::Delay => self.setting.schedule.span_held,
-            Show::Latest => Span::ZERO,
+        match self.camera.output_policy {
+            OutputPolicy::Delay => self.settings.schedule.span_held,
+            OutputPolicy::Latest => Span::ZERO,
         }
     }
 
     /// How late a frame's scores may be, at the load's level.
-    pub fn scores_due(&self) -> Span {
-        let hop = self.setting.schedule.window.hop;
-        let more = hop * (self.load.spending().hops - 1);
+    pub fn score_deadline(&self) -> Span {
+        let hop = self.settings.schedule.window.hop;
+        let more = hop * (self.load.budget().hop_factor - 1);
         let more = Tick::SPAN.ns() * i64::try_from(more).unwrap_or(0);
-        self.setting.schedule.span_held + Span::from_ns(more)
+        self.settings.schedule.span_held + Span::from_ns(more)
     }
 
     /// `text` without what must not be told.
@@ -289,29 +294,29 @@ impl Shared {
     }
 
     /// A part of the output is in trouble, or well again.
-    pub fn trouble(&self, part: &str, trouble: Option<String>) {
-        if let Some(why) = &trouble {
+    pub fn report_error(&self, part: &str, error: Option<String>) {
+        if let Some(why) = &error {
             tracing::warn!(stream = %self.camera.name, "{part}: {why}");
         }
-        self.status.sink(part, trouble);
+        self.status.set_sink_error(part, error);
     }
 
-    pub(super) fn tell_frame(&self, evidence: &FrameEvidence) {
-        self.hub.frame(evidence, self.clock.utc(evidence.frame.pts), self.picture_size());
+    pub(super) fn publish_frame(&self, evidence: &FrameEvidence) {
+        self.hub.frame(evidence, self.clock.utc(evidence.frame.pts), self.frame_size());
     }
 
-    /// The size of the newest picture.
-    pub fn picture_size(&self) -> PictureSize {
-        let both = self.picture.load(Ordering::Relaxed);
+    /// The size of the newest frame.
+    pub fn frame_size(&self) -> FrameSize {
+        let both = self.image.load(Ordering::Relaxed);
         let half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).unwrap_or(0);
-        PictureSize { width: half(both >> 32), height: half(both) }
+        FrameSize { width: half(both >> 32), height: half(both) }
     }
 
-    /// The newest picture has this size, and begins an epoch where `epoch` says so.
-    pub(super) fn pictures_are(&self, width: usize, height: usize, epoch: Option<(Epoch, &str)>) {
+    /// The newest frame has this size, and begins an epoch where `epoch` says so.
+    pub(super) fn set_frame_size(&self, width: usize, height: usize, epoch: Option<(Epoch, &str)>) {
         let half = |n: usize| u32::try_from(n).unwrap_or(0);
         let (width, height) = (half(width), half(height));
-        self.picture.store(u64::from(width) << 32 | u64::from(height), Ordering::Relaxed);
+        self.image.store(u64::from(width) << 32 | u64::from(height), Ordering::Relaxed);
         if let Some((epoch, reason)) = epoch {
             let reason = reason.to_owned();
             self.hub.event(&Event::Epoch { epoch: epoch.0, width, height, reason });
@@ -319,7 +324,8 @@ impl Shared {
     }
 
     pub(super) fn load_changed(&self, level: u8) {
-        let what = super::load::MEANS[usize::from(level).min(super::load::MEANS.len() - 1)];
+        let what = super::load::LEVEL_DESCRIPTIONS
+            [usize::from(level).min(super::load::LEVEL_DESCRIPTIONS.len() - 1)];
         tracing::warn!(stream = %self.camera.name, "load level {level}: {what}");
         let reason = what.to_owned();
         self.hub.event(&match level {
@@ -329,32 +335,38 @@ impl Shared {
     }
 
     /// A session's own edges, instead of those of the session before it.
-    pub(super) fn watch_edges(&self, meters: &[EdgeMeter]) {
-        let mut edges = self.edges.lock().unwrap_or_else(PoisonError::into_inner);
-        edges.retain(|(meter, _)| meters.iter().all(|new| new.name() != meter.name()));
-        edges.extend(meters.iter().map(|meter| (meter.clone(), 0)));
+    pub(super) fn watch_queues(&self, metrics: &[QueueMeter]) {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        queues.retain(|(meter, _)| metrics.iter().all(|new| new.name() != meter.name()));
+        queues.extend(metrics.iter().map(|meter| (meter.clone(), 0)));
     }
 
     /// Tells all edges to the metrics; gives how many frames were left out before the detector so
     /// far.
-    pub(super) fn sample_edges(&self) -> u64 {
-        let mut edges = self.edges.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn sample_queues(&self) -> u64 {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
         let name = &self.camera.name;
-        for (meter, before) in edges.iter_mut() {
+        for (meter, before) in queues.iter_mut() {
             let counts = meter.read();
-            let stage = of(name, meter.name());
+            let stage = stage_labels(name, meter.name());
             let whole = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-            self.meters.queue_items.get_or_create(&stage).set(whole(counts.queued_items));
-            self.meters.queue_bytes.get_or_create(&stage).set(whole(counts.queued_bytes));
+            self.metrics.queue_items.get_or_create(&stage).set(whole(counts.queued_items));
+            self.metrics.queue_bytes.get_or_create(&stage).set(whole(counts.queued_bytes));
             let new = counts.dropped.saturating_sub(*before);
             *before = counts.dropped;
             if new > 0 {
-                super::meters::dropped(&self.meters, name, meter.name(), "full", new);
+                crate::telemetry::metrics::count_dropped(
+                    &self.metrics,
+                    name,
+                    meter.name(),
+                    "full",
+                    new,
+                );
                 if meter.name() == "source→detect" {
-                    self.left_out.fetch_add(new, Ordering::Relaxed);
+                    self.dropped_frames.fetch_add(new, Ordering::Relaxed);
                 }
             }
         }
-        self.left_out.load(Ordering::Relaxed)
+        self.dropped_frames.load(Ordering::Relaxed)
     }
 }

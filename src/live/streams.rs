@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::status::Status;
+use crate::telemetry::status::Status;
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -27,7 +27,7 @@ impl StreamList {
     }
 
     /// One more stream; one of the same name goes.
-    pub fn put(&self, status: Status) {
+    pub fn insert(&self, status: Status) {
         self.with(|inner| {
             inner.streams.retain(|s| s.stream != status.stream);
             inner.streams.push(status);

@@ -1,7 +1,7 @@
 //! Tells systemd that the process is well, and only while that is true.
 //!
-//! Takes the streams' beats and the states of their sources. A [`Judge`] says which stages have not
-//! moved since it last looked although pictures come; while there are any, no ping is sent, and
+//! Takes the streams' beats and the states of their sources. A [`StallDetector`] says which stages have not
+//! moved since it last looked although frames come; while there are any, no ping is sent, and
 //! systemd ends the process and starts it anew. A source that is known to be away is no fault, nor is a
 //! sink whose disk or network does not answer: that is the sink's trouble, told as such.
 
@@ -13,71 +13,73 @@ use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 
-use super::status::{SourceState, Status};
 use super::streams::StreamList;
+use crate::telemetry::status::{SourceState, Status};
 
 /// A source that connects for longer, or is not tried again for so long after it should be, has a
 /// supervisor that is stuck itself.
-const SUPERVISOR_MOVES: Duration = Duration::from_secs(60);
+const SUPERVISOR_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often the streams are looked at where systemd does not ask for it.
-const LOOKS: Duration = Duration::from_secs(5);
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// What people are told is no older than this.
-const TELLS: Duration = Duration::from_secs(1);
+const STATUS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Which stage of which stream: those of one name are counted.
-type Place = (Arc<str>, &'static str, usize);
+type HeartbeatKey = (Arc<str>, &'static str, usize);
 
 /// Finds what does not move.
 #[derive(Debug, Default)]
-pub struct Judge {
-    counts: HashMap<Place, u64>,
-    looked: Option<Instant>,
+pub struct StallDetector {
+    counts: HashMap<HeartbeatKey, u64>,
+    last_check: Option<Instant>,
 }
 
-impl Judge {
+impl StallDetector {
     /// What has not moved since the last call although it should have, in words. A stage that was
     /// not there then, and a source that was not live all the time since, is given the time to
     /// the next call.
-    pub fn look(&mut self, streams: &[Status], now: Instant) -> Vec<String> {
+    pub fn check(&mut self, streams: &[Status], now: Instant) -> Vec<String> {
         let mut stuck = Vec::new();
         let mut counts = HashMap::new();
         for status in streams {
             let source = status.source();
             let mut moved = false;
-            let (mut still, mut waits) = (Vec::new(), Vec::new());
-            for (n, beat) in status.beats().iter().enumerate() {
-                let place = (Arc::clone(&status.stream), beat.stage, n);
-                let count = beat.count();
-                match self.counts.get(&place) {
-                    Some(before) if *before == count && beat.outward => waits.push(beat.stage),
-                    Some(before) if *before == count => still.push(beat.stage),
+            let (mut stalled, mut unresponsive) = (Vec::new(), Vec::new());
+            for (n, heartbeat) in status.heartbeats().iter().enumerate() {
+                let key = (Arc::clone(&status.stream), heartbeat.stage, n);
+                let count = heartbeat.count();
+                match self.counts.get(&key) {
+                    Some(before) if *before == count && heartbeat.external => {
+                        unresponsive.push(heartbeat.stage)
+                    }
+                    Some(before) if *before == count => stalled.push(heartbeat.stage),
                     Some(_) => moved = true,
                     None => {}
                 }
-                counts.insert(place, count);
+                counts.insert(key, count);
             }
-            status.set_unanswered(waits);
+            status.set_unresponsive(unresponsive);
             let name = &status.stream;
             match source {
-                SourceState::Live { since } if self.looked.is_some_and(|l| since <= l) => {
-                    stuck.extend(still.iter().map(|stage| format!("{name}: {stage}")));
+                SourceState::Live { since } if self.last_check.is_some_and(|l| since <= l) => {
+                    stuck.extend(stalled.iter().map(|stage| format!("{name}: {stage}")));
                 }
-                SourceState::Connecting { since } if !moved && late(now, since) => {
+                SourceState::Connecting { since } if !moved && overdue(now, since) => {
                     stuck.push(format!("{name}: the source connects for too long"));
                 }
-                SourceState::Away { next_try, .. } if !moved && late(now, next_try) => {
+                SourceState::Lost { next_try, .. } if !moved && overdue(now, next_try) => {
                     stuck.push(format!("{name}: the source is not tried again"));
                 }
                 _ => {}
             }
         }
-        (self.counts, self.looked) = (counts, Some(now));
+        (self.counts, self.last_check) = (counts, Some(now));
         stuck
     }
 }
 
-fn late(now: Instant, due: Instant) -> bool {
-    now.saturating_duration_since(due) > SUPERVISOR_MOVES
+fn overdue(now: Instant, due: Instant) -> bool {
+    now.saturating_duration_since(due) > SUPERVISOR_TIMEOUT
 }
 
 /// The watch; it ends when it is dropped.
@@ -96,11 +98,13 @@ impl Watchdog {
     pub fn start(streams: StreamList) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let wanted = sd_notify::watchdog_enabled();
-        let every = wanted.map_or(LOOKS, |limit| limit / 2).max(Duration::from_millis(10));
+        let watchdog_timeout = sd_notify::watchdog_enabled();
+        let interval = watchdog_timeout
+            .map_or(CHECK_INTERVAL, |limit| limit / 2)
+            .max(Duration::from_millis(10));
         let thread = std::thread::Builder::new()
             .name("watchdog".into())
-            .spawn(move || watch(&streams, &stopped, wanted.is_some(), every))?;
+            .spawn(move || watch(&streams, &stopped, watchdog_timeout.is_some(), interval))?;
         Ok(Self { stop, thread: Some(thread) })
     }
 }
@@ -116,53 +120,53 @@ impl Drop for Watchdog {
     }
 }
 
-fn watch(streams: &StreamList, stop: &AtomicBool, pings: bool, every: Duration) {
-    let mut judge = Judge::default();
-    let mut told = String::new();
+fn watch(streams: &StreamList, stop: &AtomicBool, pings: bool, interval: Duration) {
+    let mut detector = StallDetector::default();
+    let mut last_status = String::new();
     while !stop.load(Ordering::Relaxed) {
         let all = streams.all();
-        let stuck = judge.look(&all, Instant::now());
-        let status = in_words(&all, &stuck);
-        if status != told {
+        let stuck = detector.check(&all, Instant::now());
+        let status = status_line(&all, &stuck);
+        if status != last_status {
             if !stuck.is_empty() {
                 tracing::error!("stuck: {}; systemd's watchdog is not fed", stuck.join("; "));
             }
             send(&[NotifyState::Status(&status)]);
-            told = status;
+            last_status = status;
         }
         if pings && stuck.is_empty() {
             send(&[NotifyState::Watchdog]);
         }
         streams.set_stuck(stuck.clone());
-        let until = Instant::now() + every;
+        let until = Instant::now() + interval;
         // Parking may end early for no reason.
         while !stop.load(Ordering::Relaxed) {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
             }
-            std::thread::park_timeout(left.min(TELLS));
-            let status = in_words(&streams.all(), &stuck);
-            if left > TELLS && status != told {
+            std::thread::park_timeout(left.min(STATUS_INTERVAL));
+            let status = status_line(&streams.all(), &stuck);
+            if left > STATUS_INTERVAL && status != last_status {
                 send(&[NotifyState::Status(&status)]);
-                told = status;
+                last_status = status;
             }
         }
     }
 }
 
 /// One line about all streams.
-fn in_words(streams: &[Status], stuck: &[String]) -> String {
+fn status_line(streams: &[Status], stuck: &[String]) -> String {
     let live = streams.iter().filter(|s| matches!(s.source(), SourceState::Live { .. })).count();
-    let troubled = streams.iter().filter(|s| !s.troubles().is_empty()).count();
-    let mut words = format!("{live} of {} streams live", streams.len());
+    let troubled = streams.iter().filter(|s| !s.sink_errors().is_empty()).count();
+    let mut line = format!("{live} of {} streams live", streams.len());
     if troubled > 0 {
-        words.push_str(&format!(", {troubled} with a sink in trouble"));
+        line.push_str(&format!(", {troubled} with a sink in trouble"));
     }
     if !stuck.is_empty() {
-        words.push_str(&format!("; stuck: {}", stuck.join("; ")));
+        line.push_str(&format!("; stuck: {}", stuck.join("; ")));
     }
-    words
+    line
 }
 
 /// Tells systemd that everything is set up.

@@ -7,60 +7,60 @@ use super::*;
 
 #[test]
 fn who_moves_is_well_and_who_does_not_is_named() {
-    let (door, mut judge) = (Status::new("door"), Judge::default());
+    let (door, mut detector) = (Status::new("door"), StallDetector::default());
     let start = Instant::now();
     let at = |s: u64| start + Duration::from_secs(s);
     door.set_source(SourceState::Live { since: start });
-    let (encoder, scorer) = (door.beat("encoder"), door.beat("scorer"));
+    let (encoder, scorer) = (door.heartbeat("encoder"), door.heartbeat("scorer"));
     let streams = [door.clone()];
-    assert!(judge.look(&streams, at(0)).is_empty(), "nothing to compare with");
-    encoder.beat();
-    scorer.beat();
-    assert!(judge.look(&streams, at(5)).is_empty());
-    encoder.beat();
-    assert_eq!(judge.look(&streams, at(10)), ["door: scorer"]);
+    assert!(detector.check(&streams, at(0)).is_empty(), "nothing to compare with");
+    encoder.heartbeat();
+    scorer.heartbeat();
+    assert!(detector.check(&streams, at(5)).is_empty());
+    encoder.heartbeat();
+    assert_eq!(detector.check(&streams, at(10)), ["door: scorer"]);
     // A new stage, and one that has ended, are no fault.
     drop(scorer);
-    let _recorder = door.beat("recorder");
-    encoder.beat();
-    assert!(judge.look(&streams, at(15)).is_empty());
+    let _recorder = door.heartbeat("recorder");
+    encoder.heartbeat();
+    assert!(detector.check(&streams, at(15)).is_empty());
 }
 
 #[test]
 fn a_source_that_is_away_is_no_fault_as_long_as_it_is_tried_again() {
-    let (door, mut judge) = (Status::new("door"), Judge::default());
+    let (door, mut detector) = (Status::new("door"), StallDetector::default());
     let start = Instant::now();
     let at = |s: u64| start + Duration::from_secs(s);
-    let _encoder = door.beat("encoder");
+    let _encoder = door.heartbeat("encoder");
     let streams = [door.clone()];
-    judge.look(&streams, at(0));
-    door.set_source(SourceState::Away { since: start, why: "gone".into(), next_try: at(30) });
-    assert!(judge.look(&streams, at(80)).is_empty());
-    assert_eq!(judge.look(&streams, at(91)), ["door: the source is not tried again"]);
+    detector.check(&streams, at(0));
+    door.set_source(SourceState::Lost { since: start, why: "gone".into(), next_try: at(30) });
+    assert!(detector.check(&streams, at(80)).is_empty());
+    assert_eq!(detector.check(&streams, at(91)), ["door: the source is not tried again"]);
     door.set_source(SourceState::Connecting { since: at(91) });
-    assert!(judge.look(&streams, at(100)).is_empty());
-    assert_eq!(judge.look(&streams, at(160)), ["door: the source connects for too long"]);
+    assert!(detector.check(&streams, at(100)).is_empty());
+    assert_eq!(detector.check(&streams, at(160)), ["door: the source connects for too long"]);
     // It has come back since the last look: its stages get time to begin.
     door.set_source(SourceState::Live { since: at(161) });
-    assert!(judge.look(&streams, at(165)).is_empty());
-    assert_eq!(judge.look(&streams, at(170)), ["door: encoder"]);
+    assert!(detector.check(&streams, at(165)).is_empty());
+    assert_eq!(detector.check(&streams, at(170)), ["door: encoder"]);
 }
 
 #[test]
 fn a_disk_that_does_not_answer_is_the_sinks_trouble_and_no_fault_of_the_process() {
-    let (door, mut judge) = (Status::new("door"), Judge::default());
+    let (door, mut detector) = (Status::new("door"), StallDetector::default());
     let start = Instant::now();
     let at = |s: u64| start + Duration::from_secs(s);
     door.set_source(SourceState::Live { since: start });
-    let recorder = door.outward_beat("record");
+    let recorder = door.external_heartbeat("record");
     let streams = [door.clone()];
-    judge.look(&streams, at(0));
-    assert!(door.troubles().is_empty());
-    assert!(judge.look(&streams, at(5)).is_empty(), "the watchdog is fed");
-    assert!(door.troubles()["record"].contains("does not answer"));
-    recorder.beat();
-    judge.look(&streams, at(10));
-    assert!(door.troubles().is_empty());
+    detector.check(&streams, at(0));
+    assert!(door.sink_errors().is_empty());
+    assert!(detector.check(&streams, at(5)).is_empty(), "the watchdog is fed");
+    assert!(door.sink_errors()["record"].contains("does not answer"));
+    recorder.heartbeat();
+    detector.check(&streams, at(10));
+    assert!(door.sink_errors().is_empty());
 }
 
 /// What [`pings_end_when_a_stage_does`] runs in a process with a service manager's environment.
@@ -69,19 +69,19 @@ fn a_disk_that_does_not_answer_is_the_sinks_trouble_and_no_fault_of_the_process(
 fn child() {
     let (streams, door) = (StreamList::default(), Status::new("door"));
     door.set_source(SourceState::Live { since: Instant::now() });
-    let encoder = door.beat("encoder");
-    streams.put(door.clone());
+    let encoder = door.heartbeat("encoder");
+    streams.insert(door.clone());
     let _watchdog = Watchdog::start(streams).expect("a thread");
     ready();
     for _ in 0..50 {
-        encoder.beat();
+        encoder.heartbeat();
         std::thread::sleep(Duration::from_millis(20));
     }
     reloading();
     ready();
     std::thread::sleep(Duration::from_millis(1_500));
     let (since, why) = (Instant::now(), "unplugged".to_owned());
-    door.set_source(SourceState::Away { since, why, next_try: since });
+    door.set_source(SourceState::Lost { since, why, next_try: since });
     std::thread::sleep(Duration::from_millis(1_500));
     stopping();
 }

@@ -20,7 +20,7 @@ pub(crate) mod graph;
 pub mod import;
 pub mod manifest;
 pub mod package;
-pub mod shelf;
+pub mod registry;
 pub mod tensor;
 pub mod tiny;
 

@@ -1,8 +1,8 @@
 //! Questions to the engine on their way, and what becomes of their answers.
 
-use crate::core::bell::Bell;
-use crate::core::edge::{ByteSize, Capacity, NoItem, Receiver, Sender, WhenFull, edge};
-use crate::stages::score::model::{Encoding, FaceFeatures, ModelFault};
+use crate::core::notify::Notify;
+use crate::core::queue::{ByteSize, Capacity, NoItem, Overflow, Receiver, Sender, bounded};
+use crate::stages::score::model::{FaceFeatures, InferenceError, PendingFeatures};
 
 /// An answer; its size does not matter, as each edge carries one.
 pub(super) struct Reply<T>(pub(super) T);
@@ -14,7 +14,7 @@ impl<T> ByteSize for Reply<T> {
 }
 
 /// What the model says to some jobs, or why it fails.
-pub(super) type Said<A> = Result<Vec<A>, ModelFault>;
+pub(super) type Said<A> = Result<Vec<A>, InferenceError>;
 
 /// Jobs of one caller, answered all at once.
 pub(super) struct Asked<J, A> {
@@ -25,7 +25,7 @@ pub(super) struct Asked<J, A> {
 /// Where the answers to some jobs go. Rings when they are there, or never will be.
 pub(super) struct Answers<A> {
     reply: Option<Sender<Reply<Said<A>>>>,
-    bell: Option<Bell>,
+    notify: Option<Notify>,
 }
 
 impl<A> Answers<A> {
@@ -41,28 +41,28 @@ impl<A> Drop for Answers<A> {
     fn drop(&mut self) {
         // The edge has to end before whoever is woken looks.
         drop(self.reply.take());
-        if let Some(bell) = &self.bell {
-            bell.ring();
+        if let Some(notify) = &self.notify {
+            notify.notify();
         }
     }
 }
 
 /// Where answers go, and where they come.
-pub(super) fn answers<A>(bell: Option<&Bell>) -> (Answers<A>, Receiver<Reply<Said<A>>>) {
+pub(super) fn answers<A>(notify: Option<&Notify>) -> (Answers<A>, Receiver<Reply<Said<A>>>) {
     let one = Capacity { items: 1, bytes: usize::MAX };
-    let (reply, answer) = edge("engine→stage", one, WhenFull::Block);
-    (Answers { reply: Some(reply), bell: bell.cloned() }, answer)
+    let (reply, answer) = bounded("engine→stage", one, Overflow::Block);
+    (Answers { reply: Some(reply), notify: notify.cloned() }, answer)
 }
 
 /// Face features that a worker of the engine has been asked for.
 pub(super) struct OnItsWay {
     pub(super) answer: Receiver<Reply<Said<FaceFeatures>>>,
     /// What is said where the worker is gone.
-    pub(super) gone: ModelFault,
+    pub(super) gone: InferenceError,
 }
 
-impl Encoding for OnItsWay {
-    fn poll(&mut self) -> Option<Result<Vec<FaceFeatures>, ModelFault>> {
+impl PendingFeatures for OnItsWay {
+    fn poll(&mut self) -> Option<Result<Vec<FaceFeatures>, InferenceError>> {
         match self.answer.try_recv() {
             Ok(Reply(said)) => Some(said),
             Err(NoItem::Empty) => None,
@@ -70,7 +70,7 @@ impl Encoding for OnItsWay {
         }
     }
 
-    fn wait(&mut self) -> Result<Vec<FaceFeatures>, ModelFault> {
+    fn wait(&mut self) -> Result<Vec<FaceFeatures>, InferenceError> {
         self.answer.recv().map_or_else(|| Err(self.gone.clone()), |Reply(said)| said)
     }
 }

@@ -15,17 +15,17 @@ use super::answers::{Asked, OnItsWay, Reply, Said, answers};
 use super::face::FaceEncoder;
 use super::find::{EngineDetector, Finder, Search, output_names};
 use super::session::{OpenGraph, Provider, SessionError, SessionOptions, open};
-use super::speaker::{OtherGraphs, SoundJob};
+use super::speaker::{AudioJob, OtherGraphs};
 use super::tally::Tally;
 use super::work::{FaceWork, Faces, Job, Work};
-use crate::core::bell::Bell;
-use crate::core::edge::{ByteSize, Capacity, Receiver, Sender, WhenFull, edge};
+use crate::core::notify::Notify;
+use crate::core::queue::{ByteSize, Capacity, Overflow, Receiver, Sender, bounded};
 use crate::models::device::Device;
 use crate::models::manifest::DetectorManifest;
 use crate::models::{ModelError, Package};
 use crate::stages::score::model::{
-    CompeteJob, FaceFeatures, FaceJob, HeadJob, HeadResult, ModelFault, ModelShape, SpeakerModel,
-    Started,
+    CrossFaceJob, FaceFeatures, FaceJob, HeadJob, HeadResult, InferenceError, ModelShape,
+    SpeakerModel, StartedBatch,
 };
 
 /// Jobs that may wait; who has one more waits with it. A GPU takes those of all streams at once.
@@ -84,11 +84,11 @@ impl Engine {
         encoders: usize,
     ) -> Result<Self, EngineError> {
         let tally = Arc::<Tally>::default();
-        let (searches, queue) = job_edge("stages→engine-find");
+        let (searches, queue) = job_queue("stages→engine-find");
         let finder = finder((detector, options), &tally, queue)?;
-        let (jobs, queue) = job_edge("stages→engine");
+        let (jobs, queue) = job_queue("stages→engine");
         let worker = worker((speaker, options), &tally, queue)?;
-        let (faces, queue) = job_edge("stages→engine-face");
+        let (faces, queue) = job_queue("stages→engine-face");
         let encoder = |options| encoder((speaker, options), &tally, Arc::clone(&queue));
         let first = encoder(options)?;
         let mut threads = vec![finder.thread, worker.thread, first.thread];
@@ -161,9 +161,9 @@ struct Owner<T> {
 }
 
 /// An edge for jobs, whose receiving end several threads may share.
-fn job_edge<J>(name: &'static str) -> (Sender<J>, Arc<Receiver<J>>) {
+fn job_queue<J>(name: &'static str) -> (Sender<J>, Arc<Receiver<J>>) {
     let capacity = Capacity { items: JOBS_WAITING, bytes: usize::MAX };
-    let (jobs, queue) = edge(name, capacity, WhenFull::Block);
+    let (jobs, queue) = bounded(name, capacity, Overflow::Block);
     (jobs, Arc::new(queue))
 }
 
@@ -180,7 +180,7 @@ fn owner<G, J: ByteSize + Send + 'static, T: Send + 'static>(
     serve: impl FnOnce(G, &Receiver<J>) + Send + 'static,
 ) -> Result<Owner<T>, std::io::Error> {
     let one = Capacity { items: 1, bytes: usize::MAX };
-    let (ready, opened) = edge("engine→start", one, WhenFull::Block);
+    let (ready, opened) = bounded("engine→start", one, Overflow::Block);
     let thread = std::thread::Builder::new().name(name.into()).spawn(move || match open() {
         Ok(graphs) => {
             if ready.send(Reply(Ok(tell(&graphs)))).is_ok() {
@@ -251,9 +251,9 @@ pub struct EngineSpeaker {
 }
 
 impl EngineSpeaker {
-    fn gone(&self, graph: &'static str) -> ModelFault {
+    fn gone(&self, graph: &'static str) -> InferenceError {
         let reason = "the inference thread has stopped".to_owned();
-        ModelFault { package: self.package.clone(), graph, reason }
+        InferenceError { package: self.package.clone(), graph, reason }
     }
 
     /// Sends `jobs`, as what `job` makes of them, and waits for the answers.
@@ -270,13 +270,13 @@ impl EngineSpeaker {
     }
 
     /// Sends faces that go through the encoder together where it can do that.
-    fn start(&self, jobs: Vec<FaceJob>, bell: Option<&Bell>) -> Started {
-        let (answers, answer) = answers(bell);
+    fn start(&self, jobs: Vec<FaceJob>, notify: Option<&Notify>) -> StartedBatch {
+        let (answers, answer) = answers(notify);
         let count = jobs.len();
         // Where the threads are gone the answer's edge ends, and that is found there.
         drop(self.faces.send(Asked { jobs, answers }));
-        let encoding = Box::new(OnItsWay { answer, gone: self.gone("face") });
-        Started { jobs: count, encoding }
+        let pending = Box::new(OnItsWay { answer, gone: self.gone("face") });
+        StartedBatch { jobs: count, pending }
     }
 }
 
@@ -285,10 +285,10 @@ impl SpeakerModel for EngineSpeaker {
         &self.shape
     }
 
-    fn encode_faces(&mut self, jobs: Vec<FaceJob>) -> Result<Vec<FaceFeatures>, ModelFault> {
+    fn encode_faces(&mut self, jobs: Vec<FaceJob>) -> Result<Vec<FaceFeatures>, InferenceError> {
         let mut all = Vec::with_capacity(jobs.len());
         for mut started in self.start_faces(jobs, None)? {
-            all.extend(started.encoding.wait()?);
+            all.extend(started.pending.wait()?);
         }
         Ok(all)
     }
@@ -296,33 +296,36 @@ impl SpeakerModel for EngineSpeaker {
     fn start_faces(
         &mut self,
         jobs: Vec<FaceJob>,
-        bell: Option<&Bell>,
-    ) -> Result<Vec<Started>, ModelFault> {
+        notify: Option<&Notify>,
+    ) -> Result<Vec<StartedBatch>, InferenceError> {
         Ok(if self.at_once {
-            vec![self.start(jobs, bell)]
+            vec![self.start(jobs, notify)]
         } else {
-            jobs.into_iter().map(|job| self.start(vec![job], bell)).collect()
+            jobs.into_iter().map(|job| self.start(vec![job], notify)).collect()
         })
     }
 
-    fn encode_sound(&mut self, rows: Vec<f32>, ticks: usize) -> Result<Vec<f32>, ModelFault> {
-        let jobs = vec![SoundJob { rows, ticks }];
-        only(self.ask("audio", jobs, Job::Sound)?).ok_or_else(|| self.gone("audio"))
+    fn encode_audio(&mut self, rows: Vec<f32>, ticks: usize) -> Result<Vec<f32>, InferenceError> {
+        let jobs = vec![AudioJob { rows, ticks }];
+        only(self.ask("audio", jobs, Job::Audio)?).ok_or_else(|| self.gone("audio"))
     }
 
-    fn judge(&mut self, job: HeadJob) -> Result<HeadResult, ModelFault> {
-        only(self.judge_all(vec![job])?).ok_or_else(|| self.gone("head"))
+    fn run_head(&mut self, job: HeadJob) -> Result<HeadResult, InferenceError> {
+        only(self.run_heads(vec![job])?).ok_or_else(|| self.gone("head"))
     }
 
-    fn judge_all(&mut self, jobs: Vec<HeadJob>) -> Result<Vec<HeadResult>, ModelFault> {
+    fn run_heads(&mut self, jobs: Vec<HeadJob>) -> Result<Vec<HeadResult>, InferenceError> {
         self.ask("head", jobs, Job::Head)
     }
 
-    fn compete(&mut self, job: CompeteJob) -> Result<Vec<f32>, ModelFault> {
-        only(self.compete_all(vec![job])?).ok_or_else(|| self.gone("compete"))
+    fn run_cross_face(&mut self, job: CrossFaceJob) -> Result<Vec<f32>, InferenceError> {
+        only(self.run_cross_faces(vec![job])?).ok_or_else(|| self.gone("compete"))
     }
 
-    fn compete_all(&mut self, jobs: Vec<CompeteJob>) -> Result<Vec<Vec<f32>>, ModelFault> {
+    fn run_cross_faces(
+        &mut self,
+        jobs: Vec<CrossFaceJob>,
+    ) -> Result<Vec<Vec<f32>>, InferenceError> {
         self.ask("compete", jobs, Job::Compete)
     }
 }

@@ -7,7 +7,7 @@ use super::speaker::{fault, shape_of};
 use super::stack::{Few, Spare, jobs_at_once, joined, split, together};
 use crate::models::Package;
 use crate::models::manifest::FaceGraph;
-use crate::stages::score::model::{FaceFeatures, FaceJob, FaceState, ModelFault, ModelShape};
+use crate::stages::score::model::{FaceFeatures, FaceJob, FaceState, InferenceError, ModelShape};
 
 /// An open face encoder.
 pub struct FaceEncoder {
@@ -16,7 +16,7 @@ pub struct FaceEncoder {
     shape: ModelShape,
     graph: OpenGraph,
     jobs_at_once: usize,
-    /// Memory for pictures as the graph wants them.
+    /// Memory for frames as the graph wants them.
     frames: Vec<f32>,
     spare: Spare,
 }
@@ -66,13 +66,13 @@ impl FaceEncoder {
     ///
     /// # Errors
     /// Where the runtime fails.
-    pub fn encode(&mut self, jobs: Vec<FaceJob>) -> Result<Vec<FaceFeatures>, ModelFault> {
+    pub fn encode(&mut self, jobs: Vec<FaceJob>) -> Result<Vec<FaceFeatures>, InferenceError> {
         let key = |job: &FaceJob| (job.valid.len(), job.contributions);
         together(jobs, self.jobs_at_once, key, |jobs| self.encode_stack(jobs))
     }
 
     /// One run for jobs of as many ticks each.
-    fn encode_stack(&mut self, jobs: &mut [FaceJob]) -> Result<Vec<FaceFeatures>, ModelFault> {
+    fn encode_stack(&mut self, jobs: &mut [FaceJob]) -> Result<Vec<FaceFeatures>, InferenceError> {
         let (face, px) = (&self.manifest, self.shape.crop_px);
         let (tracks, ticks) = (jobs.len(), jobs.first().map_or(0, |job| job.valid.len()));
         let mut frames = std::mem::take(&mut self.frames);

@@ -9,16 +9,16 @@ use std::sync::Arc;
 use super::answers::Reply;
 use super::session::{OpenGraph, Provider, SessionError};
 use super::tally::{Graph, Tally};
-use crate::core::edge::{ByteSize, Capacity, Receiver, Sender, WhenFull, edge};
+use crate::core::frame::ImageView;
 use crate::core::geometry::FaceBox;
-use crate::core::picture::PictureView;
+use crate::core::queue::{ByteSize, Capacity, Overflow, Receiver, Sender, bounded};
 use crate::models::manifest::{DetectorManifest, InputSize};
 use crate::models::tensor::Tensor;
 use crate::stages::detect::boxes::{StrideOutputs, Thresholds, decode};
 use crate::stages::detect::input::{DetectorInput, InputMaker};
 use crate::stages::detect::{DetectError, FaceDetector};
 
-/// A picture to search, and what an earlier search gave, for its memory.
+/// A frame to search, and what an earlier search gave, for its memory.
 pub(super) struct Search {
     pub(super) values: Vec<f32>,
     pub(super) dims: [usize; 4],
@@ -65,7 +65,7 @@ pub(super) fn output_names(manifest: &DetectorManifest) -> Vec<String> {
     manifest.strides.iter().flat_map(per_stride).collect()
 }
 
-/// Sizes of picture that searches mostly have by turns: ordinary ones, those around known faces, wide
+/// Sizes of frame that searches mostly have by turns: ordinary ones, those around known faces, wide
 /// ones.
 const SIZES: usize = 3;
 
@@ -97,13 +97,13 @@ impl EngineDetector {
     }
 }
 
-/// The one whose tables are for such a picture, or the one that was used longest ago.
+/// The one whose tables are for such a frame, or the one that was used longest ago.
 fn maker_for<'a>(
     makers: &'a mut [InputMaker; SIZES],
-    picture: &PictureView<'_>,
+    image: &ImageView<'_>,
     long_side_px: u32,
 ) -> &'a mut InputMaker {
-    let at = makers.iter().position(|maker| maker.suits(picture, long_side_px));
+    let at = makers.iter().position(|maker| maker.suits(image, long_side_px));
     makers[..=at.unwrap_or(SIZES - 1)].rotate_right(1);
     &mut makers[0]
 }
@@ -111,7 +111,7 @@ fn maker_for<'a>(
 impl FaceDetector for EngineDetector {
     fn detect(
         &mut self,
-        picture: &PictureView<'_>,
+        image: &ImageView<'_>,
         long_side_px: u32,
     ) -> Result<Vec<FaceBox>, DetectError> {
         let long_side_px = match self.manifest.input_size {
@@ -120,8 +120,8 @@ impl FaceDetector for EngineDetector {
                 u32::try_from(width_px.min(height_px)).unwrap_or(320)
             }
         };
-        let maker = maker_for(&mut self.inputs, picture, long_side_px);
-        let made = maker.prepare(picture, long_side_px);
+        let maker = maker_for(&mut self.inputs, image, long_side_px);
+        let made = maker.prepare(image, long_side_px);
         let scale = made.scale;
         let ((width, height), values) = match self.manifest.input_size {
             InputSize::Free => ((made.width, made.height), maker.lend()),
@@ -133,7 +133,7 @@ impl FaceDetector for EngineDetector {
         let engine = |e: String| DetectError::Engine(e.into());
         let spare = std::mem::take(&mut self.found);
         let one = Capacity { items: 1, bytes: usize::MAX };
-        let (reply, answer) = edge("engine→detect", one, WhenFull::Block);
+        let (reply, answer) = bounded("engine→detect", one, Overflow::Block);
         let sent = self.searches.send(Search { values, dims, spare, reply }).ok();
         let Reply((found, values)) = sent
             .and_then(|()| answer.recv())
@@ -160,7 +160,7 @@ impl FaceDetector for EngineDetector {
     }
 }
 
-/// The same picture in the corner of a larger one.
+/// The same frame in the corner of a larger one.
 fn padded(made: DetectorInput<'_>, (width, height): (usize, usize)) -> Vec<f32> {
     let mut values = vec![0.0; 3 * width * height];
     for (row, line) in made.data.chunks_exact(made.width).enumerate() {

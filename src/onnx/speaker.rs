@@ -7,7 +7,7 @@ use crate::core::geometry::Rect;
 use crate::models::Package;
 use crate::models::manifest::{AudioRecipe, SpeakerManifest};
 use crate::stages::score::model::{
-    CompeteJob, GateSource, HeadJob, HeadResult, ModelFault, ModelShape,
+    CrossFaceJob, GateSource, HeadJob, HeadResult, InferenceError, ModelShape,
 };
 
 /// Open sessions for all graphs of a package.
@@ -18,20 +18,20 @@ pub struct SpeakerGraphs {
     pub others: OtherGraphs,
 }
 
-/// Open sessions for sound and head, and for competition where there is a graph for it.
+/// Open sessions for audio and head, and for competition where there is a graph for it.
 pub struct OtherGraphs {
     package: String,
     manifest: SpeakerManifest,
     shape: ModelShape,
     audio: OpenGraph,
     head: OpenGraph,
-    compete: Option<OpenGraph>,
+    cross_face: Option<OpenGraph>,
     jobs_at_once: usize,
 }
 
-/// Rows of one stream's sound for the sound encoder.
+/// Rows of one stream's audio for the audio encoder.
 #[derive(Debug)]
-pub struct SoundJob {
+pub struct AudioJob {
     /// `ticks` × rows a tick × row width.
     pub rows: Vec<f32>,
     /// Ticks, those for context included.
@@ -60,7 +60,7 @@ pub fn shape_of(manifest: &SpeakerManifest) -> ModelShape {
         face_states: manifest.face.state_sizes(),
         forward_state: manifest.head.forward_state.width,
         past_ticks: manifest.head.past_ticks,
-        compete_past_ticks: manifest.compete.as_ref().map(|c| c.past_ticks),
+        cross_face_past_ticks: manifest.cross_face.as_ref().map(|c| c.past_ticks),
         gate,
     }
 }
@@ -77,8 +77,8 @@ fn area_of(manifest: &SpeakerManifest) -> Rect {
     )
 }
 
-pub(super) fn fault(package: &str, graph: &'static str, error: &SessionError) -> ModelFault {
-    ModelFault { package: package.to_owned(), graph, reason: error.to_string() }
+pub(super) fn fault(package: &str, graph: &'static str, error: &SessionError) -> InferenceError {
+    InferenceError { package: package.to_owned(), graph, reason: error.to_string() }
 }
 
 impl SpeakerGraphs {
@@ -128,8 +128,8 @@ impl OtherGraphs {
             jobs_at_once: jobs_at_once(audio.provider),
             audio,
             head: open(package, &manifest.head.file, options)?,
-            compete: match &manifest.compete {
-                Some(compete) => Some(open(package, &compete.file, options)?),
+            cross_face: match &manifest.cross_face {
+                Some(cross_face) => Some(open(package, &cross_face.file, options)?),
                 None => None,
             },
             manifest,
@@ -151,20 +151,20 @@ impl OtherGraphs {
         self.jobs_at_once
     }
 
-    /// Encodes rows of sound: `ticks` × rows a tick × row width to `ticks` × embedding.
+    /// Encodes rows of audio: `ticks` × rows a tick × row width to `ticks` × embedding.
     ///
     /// # Errors
     /// Where the runtime fails.
-    pub fn encode_sound(&mut self, rows: &[f32], ticks: usize) -> Result<Vec<f32>, ModelFault> {
+    pub fn encode_audio(&mut self, rows: &[f32], ticks: usize) -> Result<Vec<f32>, InferenceError> {
         Ok(self.encode_rows(rows, 1, ticks)?.pop().unwrap_or_default())
     }
 
-    /// Encodes rows of sound of several streams; those of as many ticks each go together.
+    /// Encodes rows of audio of several streams; those of as many ticks each go together.
     ///
     /// # Errors
     /// Where the runtime fails.
-    pub fn encode_sounds(&mut self, jobs: Vec<SoundJob>) -> Result<Vec<Vec<f32>>, ModelFault> {
-        let key = |job: &SoundJob| job.ticks;
+    pub fn encode_audios(&mut self, jobs: Vec<AudioJob>) -> Result<Vec<Vec<f32>>, InferenceError> {
+        let key = |job: &AudioJob| job.ticks;
         together(jobs, self.jobs_at_once, key, |jobs| {
             let rows = joined(jobs.iter().map(|job| &job.rows[..]));
             self.encode_rows(&rows, jobs.len(), jobs.first().map_or(0, |job| job.ticks))
@@ -176,7 +176,7 @@ impl OtherGraphs {
         rows: &[f32],
         streams: usize,
         ticks: usize,
-    ) -> Result<Few<Vec<f32>>, ModelFault> {
+    ) -> Result<Few<Vec<f32>>, InferenceError> {
         let audio = &self.manifest.audio;
         let dims = [streams, ticks * self.shape.rows_per_tick, self.shape.row_width];
         let (inputs, outputs) =
@@ -191,12 +191,12 @@ impl OtherGraphs {
     ///
     /// # Errors
     /// Where the runtime fails.
-    pub fn judge_all(&mut self, jobs: Vec<HeadJob>) -> Result<Vec<HeadResult>, ModelFault> {
+    pub fn run_heads(&mut self, jobs: Vec<HeadJob>) -> Result<Vec<HeadResult>, InferenceError> {
         together(jobs, self.jobs_at_once, |job| job.ticks, |jobs| self.judge_stack(jobs))
     }
 
     /// One run for windows of as many ticks each.
-    fn judge_stack(&mut self, jobs: &[HeadJob]) -> Result<Vec<HeadResult>, ModelFault> {
+    fn judge_stack(&mut self, jobs: &[HeadJob]) -> Result<Vec<HeadResult>, InferenceError> {
         let head = &self.manifest.head;
         let rows: Vec<usize> = jobs.iter().map(|job| job.rows).collect();
         let (all, ticks) = (rows.iter().sum(), jobs.first().map_or(0, |job| job.ticks));
@@ -230,8 +230,11 @@ impl OtherGraphs {
     ///
     /// # Errors
     /// Where the runtime fails.
-    pub fn compete_all(&mut self, jobs: Vec<CompeteJob>) -> Result<Vec<Vec<f32>>, ModelFault> {
-        let (Some(graph), Some(names)) = (&mut self.compete, &self.manifest.compete) else {
+    pub fn run_cross_faces(
+        &mut self,
+        jobs: Vec<CrossFaceJob>,
+    ) -> Result<Vec<Vec<f32>>, InferenceError> {
+        let (Some(graph), Some(names)) = (&mut self.cross_face, &self.manifest.cross_face) else {
             return Ok(jobs.into_iter().map(|job| job.score).collect());
         };
         together(

@@ -9,12 +9,12 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Graph {
-    /// A search for faces; an item is a picture.
+    /// A search for faces; an item is a frame.
     Detect,
     /// The face encoder; an item is a face-frame.
     Face,
-    /// The sound encoder; an item is a tick, those for context not counted.
-    Sound,
+    /// The audio encoder; an item is a tick, those for context not counted.
+    Audio,
     /// The head; an item is a tick of one row of its batch, past and lookahead included.
     Head,
     /// Faces that compete; an item is a tick.
@@ -23,14 +23,14 @@ pub enum Graph {
 
 impl Graph {
     /// All kinds.
-    pub const ALL: [Self; 5] = [Self::Detect, Self::Face, Self::Sound, Self::Head, Self::Compete];
+    pub const ALL: [Self; 5] = [Self::Detect, Self::Face, Self::Audio, Self::Head, Self::Compete];
 
     /// In words.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Detect => "face search",
             Self::Face => "face encoder",
-            Self::Sound => "sound encoder",
+            Self::Audio => "audio encoder",
             Self::Head => "head",
             Self::Compete => "competition",
         }

@@ -9,18 +9,18 @@ use std::sync::Arc;
 
 use super::answers::{Answers, Asked};
 use super::face::FaceEncoder;
-use super::speaker::{OtherGraphs, SoundJob};
+use super::speaker::{AudioJob, OtherGraphs};
 use super::tally::{Graph, Tally};
-use crate::core::edge::{ByteSize, Receiver};
+use crate::core::queue::{ByteSize, Receiver};
 use crate::stages::score::model::{
-    CompeteJob, FaceFeatures, FaceJob, HeadJob, HeadResult, ModelFault,
+    CrossFaceJob, FaceFeatures, FaceJob, HeadJob, HeadResult, InferenceError,
 };
 
 /// What the engine is asked, faces left out.
 pub(super) enum Job {
-    Sound(Asked<SoundJob, Vec<f32>>),
+    Audio(Asked<AudioJob, Vec<f32>>),
     Head(Asked<HeadJob, HeadResult>),
-    Compete(Asked<CompeteJob, Vec<f32>>),
+    Compete(Asked<CrossFaceJob, Vec<f32>>),
 }
 
 /// Faces of one caller.
@@ -35,7 +35,7 @@ impl ByteSize for Faces {
 impl ByteSize for Job {
     fn byte_size(&self) -> usize {
         match self {
-            Self::Sound(asked) => asked.jobs.iter().map(sound_bytes).sum(),
+            Self::Audio(asked) => asked.jobs.iter().map(audio_bytes).sum(),
             Self::Head(asked) => asked.jobs.iter().map(head_bytes).sum(),
             Self::Compete(asked) => asked.jobs.iter().map(compete_bytes).sum(),
         }
@@ -46,7 +46,7 @@ fn face_bytes(job: &FaceJob) -> usize {
     job.crops.len() * size_of::<f32>()
 }
 
-fn sound_bytes(job: &SoundJob) -> usize {
+fn audio_bytes(job: &AudioJob) -> usize {
     size_of_val(job.rows.as_slice())
 }
 
@@ -54,7 +54,7 @@ fn head_bytes(job: &HeadJob) -> usize {
     size_of_val(job.audio.as_slice()) * 2
 }
 
-fn compete_bytes(job: &CompeteJob) -> usize {
+fn compete_bytes(job: &CrossFaceJob) -> usize {
     size_of_val(job.score.as_slice()) * 3
 }
 
@@ -69,7 +69,7 @@ fn next<J: ByteSize>(queue: &Receiver<J>, waiting: &mut VecDeque<J>, most: usize
     Some(job)
 }
 
-/// What a thread for faces owns. Several share a queue on a CPU: one track's pictures go through one
+/// What a thread for faces owns. Several share a queue on a CPU: one track's frames go through one
 /// after the other, as each needs what the last one left, but those of two tracks need not.
 pub(super) struct FaceWork {
     pub(super) encoder: FaceEncoder,
@@ -89,7 +89,7 @@ impl FaceWork {
     }
 }
 
-/// What the thread for sound, head and competition owns.
+/// What the thread for audio, head and competition owns.
 pub(super) struct Work {
     pub(super) graphs: OtherGraphs,
     pub(super) counts: Arc<Tally>,
@@ -109,15 +109,15 @@ impl Work {
         let (counts, graphs) = (&self.counts, &mut self.graphs);
         let most = graphs.jobs_at_once();
         match job {
-            Job::Sound(asked) => {
+            Job::Audio(asked) => {
                 let batch = Batch::gather(asked, waiting, most, |job| match job {
-                    Job::Sound(asked) => Ok(asked),
+                    Job::Audio(asked) => Ok(asked),
                     other => Err(other),
                 });
                 let context = 2 * graphs.shape().audio_reach_ticks;
-                let new = |job: &SoundJob| job.ticks.saturating_sub(context);
-                let encode = |jobs| graphs.encode_sounds(jobs);
-                batch.run((counts, Graph::Sound), new, sound_bytes, encode);
+                let new = |job: &AudioJob| job.ticks.saturating_sub(context);
+                let encode = |jobs| graphs.encode_audios(jobs);
+                batch.run((counts, Graph::Audio), new, audio_bytes, encode);
             }
             Job::Head(asked) => {
                 let batch = Batch::gather(asked, waiting, most, |job| match job {
@@ -125,15 +125,17 @@ impl Work {
                     other => Err(other),
                 });
                 let (items, bytes) = (|job: &HeadJob| job.rows * job.ticks, head_bytes);
-                batch.run((counts, Graph::Head), items, bytes, |jobs| graphs.judge_all(jobs));
+                batch.run((counts, Graph::Head), items, bytes, |jobs| graphs.run_heads(jobs));
             }
             Job::Compete(asked) => {
                 let batch = Batch::gather(asked, waiting, most, |job| match job {
                     Job::Compete(asked) => Ok(asked),
                     other => Err(other),
                 });
-                let (items, bytes) = (|job: &CompeteJob| job.score.len(), compete_bytes);
-                batch.run((counts, Graph::Compete), items, bytes, |jobs| graphs.compete_all(jobs));
+                let (items, bytes) = (|job: &CrossFaceJob| job.score.len(), compete_bytes);
+                batch.run((counts, Graph::Compete), items, bytes, |jobs| {
+                    graphs.run_cross_faces(jobs)
+                });
             }
         }
     }
@@ -179,7 +181,7 @@ impl<J, A> Batch<J, A> {
         (counts, graph): (&Tally, Graph),
         items: impl Fn(&J) -> usize,
         bytes: impl Fn(&J) -> usize,
-        answer: impl FnOnce(Vec<J>) -> Result<Vec<A>, ModelFault>,
+        answer: impl FnOnce(Vec<J>) -> Result<Vec<A>, InferenceError>,
     ) {
         let items = self.jobs.iter().map(items).sum();
         let bytes = self.jobs.iter().map(bytes).sum();
@@ -219,9 +221,9 @@ mod tests {
         (Asked { jobs: ticks.iter().map(job).collect(), answers }, answer)
     }
 
-    fn sound(ticks: usize) -> Job {
-        let jobs = vec![SoundJob { rows: Vec::new(), ticks }];
-        Job::Sound(Asked { jobs, answers: answers(None).0 })
+    fn audio(ticks: usize) -> Job {
+        let jobs = vec![AudioJob { rows: Vec::new(), ticks }];
+        Job::Audio(Asked { jobs, answers: answers(None).0 })
     }
 
     fn batch(
@@ -241,11 +243,11 @@ mod tests {
         let (second, _b) = heads(&[2, 3]);
         let (third, _c) = heads(&[4]);
         let mut waiting =
-            VecDeque::from([sound(1), Job::Head(second), sound(2), Job::Head(third), sound(3)]);
+            VecDeque::from([audio(1), Job::Head(second), audio(2), Job::Head(third), audio(3)]);
         let batch = batch(first, &mut waiting, 3);
         assert_eq!(batch.jobs.iter().map(|j| j.ticks).collect::<Vec<_>>(), [1, 2, 3]);
         let left = waiting.iter().map(|job| match job {
-            Job::Sound(asked) => asked.jobs[0].ticks,
+            Job::Audio(asked) => asked.jobs[0].ticks,
             Job::Head(asked) => 10 * asked.jobs[0].ticks,
             _ => 0,
         });
@@ -272,7 +274,7 @@ mod tests {
 
         let ((first, a), (second, b)) = (heads(&[1]), heads(&[2]));
         let mut waiting = VecDeque::from([Job::Head(second)]);
-        let fault = ModelFault { package: "p".into(), graph: "head", reason: "none".into() };
+        let fault = InferenceError { package: "p".into(), graph: "head", reason: "none".into() };
         let failed = |_| Err(fault);
         batch(first, &mut waiting, 9).run((&counts, Graph::Head), items, head_bytes, failed);
         for answer in [a, b] {

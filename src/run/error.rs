@@ -3,13 +3,13 @@
 use crate::config::ConfigError;
 use crate::core::exit::Exit;
 use crate::models::ModelError;
-use crate::models::shelf::ShelfError;
+use crate::models::registry::RegistryError;
 use crate::onnx::engine::EngineError;
 use crate::stages::detect::DetectError;
 use crate::stages::overlay::gst::BlendError;
-use crate::stages::score::model::ModelFault;
+use crate::stages::score::model::InferenceError;
 use crate::stages::sink::atomic_file::FileError;
-use crate::stages::sink::gst::FilmError;
+use crate::stages::sink::gst::FileSinkError;
 use crate::stages::sink::stage::LanesApart;
 use crate::stages::source::SourceError;
 
@@ -24,7 +24,7 @@ pub enum RunError {
     Source(#[from] SourceError),
     /// A model is missing.
     #[error(transparent)]
-    Shelf(#[from] ShelfError),
+    ModelRegistry(#[from] RegistryError),
     /// A model is not what it should be.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -36,13 +36,13 @@ pub enum RunError {
     Detect(#[from] DetectError),
     /// The speaker model failed on the way.
     #[error(transparent)]
-    Score(#[from] ModelFault),
+    Score(#[from] InferenceError),
     /// A frame could not be drawn on.
     #[error(transparent)]
     Blend(#[from] BlendError),
     /// The film could not be written.
     #[error(transparent)]
-    Film(#[from] FilmError),
+    FileSink(#[from] FileSinkError),
     /// A file could not be written.
     #[error(transparent)]
     File(#[from] FileError),
@@ -57,7 +57,7 @@ pub enum RunError {
     Serve(String),
     /// A package's manifest asks for something impossible.
     #[error("the model package cannot be used: {0}")]
-    Setting(String),
+    Settings(String),
     /// A fault of the program.
     #[error(transparent)]
     LanesApart(#[from] LanesApart),
@@ -82,17 +82,21 @@ impl RunError {
             Self::Config(e) => match e {
                 ConfigError::Unreadable { .. } => Exit::NoInput,
                 ConfigError::Syntax { .. } => Exit::Config,
-                ConfigError::Wrong { .. } | ConfigError::NoOutput => Exit::Usage,
+                ConfigError::Invalid { .. } | ConfigError::NoOutput => Exit::Usage,
                 ConfigError::Exists { .. } => Exit::CannotCreate,
             },
             Self::Source(e) => e.exit(),
-            Self::Shelf(ShelfError::NoSuch { .. } | ShelfError::None { .. }) => Exit::Unavailable,
-            Self::Shelf(ShelfError::Broken(_)) | Self::Model(_) | Self::Setting(_) => Exit::BadData,
+            Self::ModelRegistry(RegistryError::NoSuch { .. } | RegistryError::None { .. }) => {
+                Exit::Unavailable
+            }
+            Self::ModelRegistry(RegistryError::Broken(_)) | Self::Model(_) | Self::Settings(_) => {
+                Exit::BadData
+            }
             Self::Engine(EngineError::Model(_)) => Exit::BadData,
             Self::Engine(_) => Exit::Unavailable,
             Self::Scratch(_) | Self::Sink(_) => Exit::CannotCreate,
             Self::Element(_) | Self::Serve(_) => Exit::Unavailable,
-            Self::Film(e) => e.exit(),
+            Self::FileSink(e) => e.exit(),
             Self::File(e) => e.exit(),
             Self::Detect(_)
             | Self::Score(_)

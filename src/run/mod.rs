@@ -18,25 +18,25 @@ use outputs::Outputs;
 
 use crate::config::{LookaheadChoice, Pipeline};
 use crate::core::time::Span;
-use crate::live::setting::{CROP_LAG, MOST_SMOOTHING, live_policy};
+use crate::live::settings::{CROP_LAG_TICKS, MAX_SMOOTHING_TICKS, live_policy};
 use crate::models::Package;
 use crate::models::manifest::{AudioRecipe, SpeakerManifest};
-use crate::models::shelf::{Role, find};
+use crate::models::registry::{Role, find};
 use crate::onnx::engine::Engine;
 use crate::onnx::session::SessionOptions;
 use crate::onnx::tally::{Count, Graph};
 use crate::stages::detect::plan::PlanSettings;
 use crate::stages::explain::Mode;
 use crate::stages::explain::scale::ScaleRule;
-use crate::stages::features::audio_line::Spectrum;
+use crate::stages::features::audio_features::Spectrum;
 use crate::stages::features::mfcc::{LogMel, Mfcc};
 use crate::stages::features::smooth::LAG_TICKS;
 use crate::stages::overlay::Style;
 use crate::stages::overlay::gst::Drawn;
-use crate::stages::score::budget::{ENCODE_AHEAD, Reach, Schedule};
+use crate::stages::score::audio_encoder::CHUNK_TICKS;
+use crate::stages::score::budget::{ENCODE_AHEAD_TICKS, Schedule, ScheduleRequest};
 use crate::stages::score::decide::DecisionRule;
 use crate::stages::score::floor::FloorRules;
-use crate::stages::score::hearing::CHUNK_TICKS;
 use crate::stages::score::scorer::ScorerSettings;
 use crate::stages::sink::records::Ending;
 use crate::stages::sink::records::event::{Event, Start};
@@ -45,14 +45,14 @@ use crate::stages::sink::stage::Progress;
 use crate::stages::source::gst::Recording;
 use crate::stages::source::{SourceShape, VideoShape};
 use crate::stages::track::Policy;
-use crate::wiring::{Passed, pass};
+use crate::wiring::{PassCounts, run_pass};
 
 /// Face encoders at most: more tracks than that are seldom on screen.
-const MOST_ENCODERS: usize = 4;
+const MAX_FACE_ENCODERS: usize = 4;
 
 /// Everything that the stages are built from, once models and recording are known.
 #[derive(Clone, Debug)]
-pub struct Setting {
+pub struct Settings {
     /// How far it looks ahead, and how many frames it holds.
     pub schedule: Schedule,
     /// When a score counts as speaking.
@@ -63,12 +63,12 @@ pub struct Setting {
     pub mode: Mode,
     /// How they are scaled.
     pub scale: ScaleRule,
-    /// How the sound is heard.
-    pub hears: AudioRecipe,
+    /// How the audio is heard.
+    pub audio_recipe: AudioRecipe,
     /// Ticks of one face that may wait for the face encoder, see [`ScorerSettings`].
-    pub encode_ahead: Option<usize>,
+    pub encode_ahead_ticks: Option<usize>,
     /// Ticks that a crop follows its box by.
-    pub crop_lag: usize,
+    pub crop_lag_ticks: usize,
     /// When faces are looked for.
     pub plan: PlanSettings,
     /// How they are followed.
@@ -77,10 +77,10 @@ pub struct Setting {
     pub style: Style,
 }
 
-impl Setting {
-    /// A fresh front end for the model's sound.
+impl Settings {
+    /// A fresh front end for the model's audio.
     pub fn spectrum(&self) -> Spectrum {
-        match self.hears {
+        match self.audio_recipe {
             AudioRecipe::Mfcc13 => Spectrum::Mfcc(Box::new(Mfcc::new())),
             AudioRecipe::LogMel40 => Spectrum::LogMel(Box::new(LogMel::new())),
         }
@@ -90,44 +90,44 @@ impl Setting {
     pub const fn scorer(&self) -> ScorerSettings {
         ScorerSettings {
             window: self.schedule.window,
-            face_chunk: self.schedule.face_chunk,
-            encode_ahead: self.encode_ahead,
-            crop_lag: self.crop_lag,
+            face_chunk_ticks: self.schedule.face_chunk_ticks,
+            encode_ahead_ticks: self.encode_ahead_ticks,
+            crop_lag_ticks: self.crop_lag_ticks,
             mode: self.mode,
             scale: self.scale,
         }
     }
 }
 
-/// How the package of `manifest` decides, over no more ticks than `most_smoothing`.
+/// How the package of `manifest` decides, over no more ticks than `max_smoothing_ticks`.
 ///
 /// # Errors
 /// Where it asks for something impossible.
 pub fn decision_rule(
     manifest: &SpeakerManifest,
-    most_smoothing: u32,
+    max_smoothing_ticks: u32,
 ) -> Result<DecisionRule, RunError> {
     let decision = &manifest.decision;
     let smoothing = u32::try_from(decision.smoothing_ticks.get()).unwrap_or(u32::MAX);
-    DecisionRule::new(decision.threshold.get(), smoothing.min(most_smoothing))
-        .map_err(|e| RunError::Setting(e.to_string()))
+    DecisionRule::new(decision.threshold.get(), smoothing.min(max_smoothing_ticks))
+        .map_err(|e| RunError::Settings(e.to_string()))
 }
 
-/// Work on whole pictures between decoder and encoder.
+/// Work on whole frames between decoder and encoder.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct PixelWork {
-    /// Pictures that went to the film.
-    pub pictures: u64,
-    /// Pictures copied before they were drawn on, as the decoder still read them.
+    /// Frames that went to the film.
+    pub frames: u64,
+    /// Frames copied before they were drawn on, as the decoder still read them.
     pub copied: u64,
-    /// Elements that change every picture's format, size or memory.
+    /// Elements that change every frame's format, size or memory.
     pub conversions: usize,
 }
 
 impl PixelWork {
-    /// Copies and conversions a picture.
-    pub fn each(&self) -> f64 {
-        self.copied as f64 / self.pictures.max(1) as f64 + self.conversions as f64
+    /// Copies and conversions a frame.
+    pub fn per_frame(&self) -> f64 {
+        self.copied as f64 / self.frames.max(1) as f64 + self.conversions as f64
     }
 }
 
@@ -157,9 +157,9 @@ pub struct Report {
     pub lookahead_seconds: f64,
     /// Whether the recording was read twice.
     pub two_passes: bool,
-    /// Whether the film carries the sound as it was stored.
-    pub sound_kept: Option<bool>,
-    /// How often whole pictures were touched on their way to the film, beside decoder and encoder.
+    /// Whether the film carries the audio as it was stored.
+    pub audio_kept: Option<bool>,
+    /// How often whole frames were touched on their way to the film, beside decoder and encoder.
     pub pixels: PixelWork,
     /// What inference did, by kind of graph.
     pub inference: BTreeMap<Graph, Count>,
@@ -182,24 +182,25 @@ pub fn run(
     let recording = Recording::open(&pipeline.input, pipeline.audio_track)?;
     let speaker = find(Role::Speaker, pipeline.package.as_deref())?;
     let detector = find(Role::Detector, pipeline.detector.as_deref())?;
-    let setting = setting(pipeline, (&speaker, &detector), &recording.shape().video)?;
+    let settings = settings(pipeline, (&speaker, &detector), &recording.shape().video)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     // A second thread costs a quarter more in all: only where cores are to spare.
     let options =
         SessionOptions { device: pipeline.device, intra_threads: (cores / 4).clamp(1, 2) };
-    let engine = Engine::with_encoders(&detector, &speaker, &options, cores.min(MOST_ENCODERS))?;
+    let engine =
+        Engine::with_encoders(&detector, &speaker, &options, cores.min(MAX_FACE_ENCODERS))?;
     opened(recording.shape());
-    let mut outputs = Outputs::create(pipeline, &setting, &recording)?;
-    let start = start(pipeline, &recording, &speaker, &detector, &setting, &engine)?;
+    let mut outputs = Outputs::create(pipeline, &settings, &recording)?;
+    let start = start(pipeline, &recording, &speaker, &detector, &settings, &engine)?;
     outputs.records.event(&Event::Start(start))?;
-    let taken = recording.conversions();
-    let sound_kept = outputs.film.as_ref().map(|f| f.film.sound_kept());
-    let passed = work(pipeline, &setting, &recording, &engine, &mut outputs, progress, stop)?;
-    let given = outputs.film.as_ref().map_or(0, |f| f.film.conversions());
-    let Drawn { pictures, copied } = passed.drawn;
-    let pixels = PixelWork { pictures, copied, conversions: taken + given };
-    note_damage(&recording, &passed, &mut outputs)?;
-    let ending = if passed.fed.stopped { Ending::Stopped } else { Ending::Complete };
+    let input_conversions = recording.conversions();
+    let audio_kept = outputs.output.as_ref().map(|f| f.output.audio_kept());
+    let counts = work(pipeline, &settings, &recording, &engine, &mut outputs, progress, stop)?;
+    let output_conversions = outputs.output.as_ref().map_or(0, |f| f.output.conversions());
+    let Drawn { frames, copied } = counts.drawn;
+    let pixels = PixelWork { frames, copied, conversions: input_conversions + output_conversions };
+    note_damage(&recording, &counts, &mut outputs)?;
+    let ending = if counts.fed.stopped { Ending::Stopped } else { Ending::Complete };
     let (summary, written) = outputs.close(ending)?;
     let (provider, tally) = (engine.provider().to_string(), engine.tally());
     drop(recording);
@@ -214,10 +215,10 @@ pub fn run(
         provider,
         package: speaker.manifest().common.name.clone(),
         detector: detector.manifest().common.name.clone(),
-        explain: setting.mode.name(),
-        lookahead_seconds: setting.schedule.window.lookahead as f64 / 25.0,
-        two_passes: setting.schedule.frames_held.is_none() && pipeline.film.is_some(),
-        sound_kept,
+        explain: settings.mode.name(),
+        lookahead_seconds: settings.schedule.window.lookahead as f64 / 25.0,
+        two_passes: settings.schedule.frames_held.is_none() && pipeline.output.is_some(),
+        audio_kept,
         pixels,
         inference: Graph::ALL.map(|graph| (graph, tally.read(graph))).into(),
         outputs: written,
@@ -226,26 +227,26 @@ pub fn run(
 
 fn work(
     pipeline: &Pipeline,
-    setting: &Setting,
+    settings: &Settings,
     recording: &Recording,
     engine: &Engine,
     outputs: &mut Outputs,
     progress: &Progress,
     stop: &AtomicBool,
-) -> Result<Passed, RunError> {
-    let film = outputs.film.as_ref().map(|f| &f.film);
+) -> Result<PassCounts, RunError> {
+    let output = outputs.output.as_ref().map(|f| &f.output);
     let how = (progress, stop);
-    match (film, setting.schedule.frames_held) {
-        (Some(film), None) => crate::passes::two(
+    match (output, settings.schedule.frames_held) {
+        (Some(output), None) => crate::passes::run_two_passes(
             pipeline,
-            setting,
+            settings,
             recording,
             engine,
-            film,
+            output,
             &mut outputs.records,
             how,
         ),
-        (film, _) => pass(setting, recording, engine, film, &mut outputs.records, how),
+        (output, _) => run_pass(settings, recording, engine, output, &mut outputs.records, how),
     }
 }
 
@@ -253,47 +254,48 @@ fn work(
 ///
 /// # Errors
 /// Where the package asks for something impossible.
-pub fn setting(
+pub fn settings(
     pipeline: &Pipeline,
     (speaker, detector): (&Package, &Package),
     video: &VideoShape,
-) -> Result<Setting, RunError> {
+) -> Result<Settings, RunError> {
     let manifest = speaker.speaker()?;
     let live = pipeline.lookahead != LookaheadChoice::File;
-    let rule = decision_rule(manifest, if live { MOST_SMOOTHING } else { u32::MAX })?;
+    let rule = decision_rule(manifest, if live { MAX_SMOOTHING_TICKS } else { u32::MAX })?;
     let mode = pipeline.explain.unwrap_or(manifest.explain.default_mode);
-    let finds = detector.detector()?;
-    let plan = PlanSettings::of_detector(finds.certain_face_px, finds.widest_px);
+    let detector_manifest = detector.detector()?;
+    let plan =
+        PlanSettings::of_detector(detector_manifest.certain_face_px, detector_manifest.widest_px);
     let policy = if live { live_policy() } else { Policy::default() };
-    let crop_lag = if live { CROP_LAG } else { LAG_TICKS };
-    let reach = Reach {
+    let crop_lag_ticks = if live { CROP_LAG_TICKS } else { LAG_TICKS };
+    let request = ScheduleRequest {
         face_delay_ticks: manifest.face.delay_ticks,
-        sound_ticks: manifest.audio.reach_ticks + CHUNK_TICKS as usize,
+        audio_ticks: manifest.audio.reach_ticks + CHUNK_TICKS as usize,
         decision_ticks: rule.lookahead_ticks() as usize + 1,
-        wanted_lookahead: pipeline.lookahead.ticks(manifest.lookahead_ticks),
-        stride: pipeline.lookahead.stride().suiting(&manifest.face.state_sizes()),
+        lookahead_ticks: pipeline.lookahead.ticks(manifest.lookahead_ticks),
+        stride: pipeline.lookahead.stride().limited_for(&manifest.face.state_sizes()),
     };
-    let schedule = match &pipeline.film {
-        Some(_) => Schedule::within(
-            pipeline.picture_budget_bytes,
-            video.picture_bytes,
+    let schedule = match &pipeline.output {
+        Some(_) => Schedule::for_file(
+            pipeline.frame_budget_bytes,
+            video.frame_bytes,
             video.rate,
             &policy,
-            reach,
+            request,
         ),
-        None => Schedule::two_passes(reach.wanted_lookahead, reach.stride),
+        None => Schedule::two_passes(request.lookahead_ticks, request.stride),
     };
-    Ok(Setting {
+    Ok(Settings {
         schedule,
         rule,
         floor: pipeline.floor,
         mode,
         scale: manifest.explain.scale(mode),
-        hears: manifest.features.audio,
+        audio_recipe: manifest.features.audio,
         plan,
         policy,
-        encode_ahead: Some(ENCODE_AHEAD),
-        crop_lag,
+        encode_ahead_ticks: Some(ENCODE_AHEAD_TICKS),
+        crop_lag_ticks,
         style: pipeline.style,
     })
 }
@@ -303,7 +305,7 @@ fn start(
     recording: &Recording,
     speaker: &Package,
     detector: &Package,
-    setting: &Setting,
+    settings: &Settings,
     engine: &Engine,
 ) -> Result<Start, RunError> {
     let video = recording.shape().video;
@@ -321,8 +323,8 @@ fn start(
         package: speaker.manifest().common.name.clone(),
         detector: detector.manifest().common.name.clone(),
         device: engine.provider().to_string(),
-        threshold: setting.rule.threshold(),
-        smoothing_ticks: setting.rule.smoothing_ticks(),
+        threshold: settings.rule.threshold(),
+        smoothing_ticks: settings.rule.smoothing_ticks(),
         versions,
     })
 }
@@ -330,28 +332,28 @@ fn start(
 /// Everything that kept the run from being whole, in words; said in the records and the report.
 fn note_damage(
     recording: &Recording,
-    passed: &Passed,
+    counts: &PassCounts,
     outputs: &mut Outputs,
 ) -> Result<(), RunError> {
     let mut notes = recording.damage();
-    if passed.fed.damaged > 0 {
-        notes.push(format!("{} pictures are damaged", passed.fed.damaged));
+    if counts.fed.damaged > 0 {
+        notes.push(format!("{} frames are damaged", counts.fed.damaged));
     }
-    if passed.fed.timeline.jumps > 0 {
+    if counts.fed.timeline.jumps > 0 {
         notes.push(format!(
-            "the picture's clock jumped {} times; people got new numbers after each",
-            passed.fed.timeline.jumps
+            "the frame's clock jumped {} times; people got new numbers after each",
+            counts.fed.timeline.jumps
         ));
     }
-    if passed.scored.sound_given_up > 0 {
-        notes.push("sound that is stored too far from its picture was not heard".into());
+    if counts.scored.audio_timeouts > 0 {
+        notes.push("audio that is stored too far from its frame was not heard".into());
     }
     let stated = recording.shape().duration;
-    if let (Some(stated), Some(last)) = (stated, passed.fed.last_pts) {
+    if let (Some(stated), Some(last)) = (stated, counts.fed.last_pts) {
         let missing = stated - Span::from_ns(last.ns());
-        if missing > Span::from_ms(2_000) && !passed.fed.stopped {
+        if missing > Span::from_ms(2_000) && !counts.fed.stopped {
             notes.push(format!(
-                "the picture ends {:.1} s before the {:.1} s that the file states",
+                "the frame ends {:.1} s before the {:.1} s that the file states",
                 missing.seconds(),
                 stated.seconds()
             ));

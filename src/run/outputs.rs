@@ -3,33 +3,33 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{RunError, Setting};
-use crate::config::{FilmWishes, Pipeline};
+use super::{RunError, Settings};
+use crate::config::{FileSinkOptions, Pipeline};
 use crate::gst::container::Container;
-use crate::gst::encoder::EncoderWishes;
+use crate::gst::encoder::EncoderOptions;
 use crate::stages::sink::atomic_file::{AtomicPath, incomplete_name};
-use crate::stages::sink::gst::{Film, FilmPlan};
+use crate::stages::sink::gst::{FileSink, FileSinkPlan};
 use crate::stages::sink::records::ava_csv::AvaCsv;
 use crate::stages::sink::records::jsonl::Jsonl;
 use crate::stages::sink::records::rttm::Rttm;
 use crate::stages::sink::records::summary::Summary;
 use crate::stages::sink::records::turns::TurnRules;
 use crate::stages::sink::records::vtt::Vtt;
-use crate::stages::sink::records::{Ending, PictureSize, Record, RecordContext};
+use crate::stages::sink::records::{Ending, FrameSize, Record, RecordContext};
 use crate::stages::sink::stage::Records;
 use crate::stages::source::gst::Recording;
 
 /// A film and the name it gets at the end.
-pub struct NamedFilm {
+pub struct NamedOutput {
     /// The film being written.
-    pub film: Film,
+    pub output: FileSink,
     file: AtomicPath,
 }
 
 /// All outputs of a run.
 pub struct Outputs {
     /// The film, where one is wanted.
-    pub film: Option<NamedFilm>,
+    pub output: Option<NamedOutput>,
     /// The records.
     pub records: Records,
     written: BTreeMap<&'static str, PathBuf>,
@@ -42,7 +42,7 @@ impl Outputs {
     /// Where one cannot be written; none is left behind then.
     pub fn create(
         pipeline: &Pipeline,
-        _setting: &Setting,
+        _setting: &Settings,
         recording: &Recording,
     ) -> Result<Self, RunError> {
         let stem = pipeline.input.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -50,7 +50,7 @@ impl Outputs {
         let context = RecordContext {
             stream: stem.clone(),
             video_id: stem,
-            picture: PictureSize { width: video.width, height: video.height },
+            image: FrameSize { width: video.width, height: video.height },
             turns: TurnRules::default(),
         };
         let mut open: Vec<Box<dyn Record>> = Vec::new();
@@ -72,11 +72,11 @@ impl Outputs {
             open.push(Box::new(Vtt::create(path, &context)?));
             written.insert("vtt", path.clone());
         }
-        let film = pipeline.film.as_ref().map(|f| film(f, recording)).transpose()?;
-        if let Some(wishes) = &pipeline.film {
-            written.insert("film", wishes.path.clone());
+        let output = pipeline.output.as_ref().map(|f| output(f, recording)).transpose()?;
+        if let Some(options) = &pipeline.output {
+            written.insert("video", options.path.clone());
         }
-        Ok(Self { film, records: Records::new(open), written })
+        Ok(Self { output, records: Records::new(open), written })
     }
 
     /// Ends everything and gives every file its name.
@@ -88,11 +88,11 @@ impl Outputs {
         ending: Ending,
     ) -> Result<(Summary, BTreeMap<&'static str, PathBuf>), RunError> {
         // The film first: it is what takes long and what can still fail.
-        if let Some(NamedFilm { film, file }) = self.film {
+        if let Some(NamedOutput { output, file }) = self.output {
             if ending == Ending::Stopped {
-                film.end_sound_with_pictures();
+                output.end_audio_with_frames();
             }
-            film.finish()?;
+            output.finish()?;
             match ending {
                 Ending::Complete => file.commit()?,
                 Ending::Stopped => {
@@ -110,33 +110,33 @@ impl Outputs {
     }
 }
 
-fn film(wishes: &FilmWishes, recording: &Recording) -> Result<NamedFilm, RunError> {
-    let container = Container::from_path(&wishes.path).map_err(|e| {
-        RunError::Config(crate::config::ConfigError::Wrong {
+fn output(options: &FileSinkOptions, recording: &Recording) -> Result<NamedOutput, RunError> {
+    let container = Container::from_path(&options.path).map_err(|e| {
+        RunError::Config(crate::config::ConfigError::Invalid {
             key: "-o".into(),
             problem: e.to_string(),
         })
     })?;
-    let file = AtomicPath::create(&wishes.path)?;
-    let film = Film::create(FilmPlan {
-        path: named_in_errors(&file),
+    let file = AtomicPath::create(&options.path)?;
+    let output = FileSink::create(FileSinkPlan {
+        path: temporary_path(&file),
         container,
-        encoder: EncoderWishes {
-            element: wishes.encoder.clone(),
-            crf: wishes.crf,
-            preset: wishes.preset.clone(),
+        encoder: EncoderOptions {
+            element: options.encoder.clone(),
+            crf: options.crf,
+            preset: options.preset.clone(),
         },
-        pictures: recording.picture_caps().ok_or_else(|| no_caps("pictures"))?,
+        frames: recording.frame_caps().ok_or_else(|| no_caps("frames"))?,
         packets: recording.packet_caps(),
     })?;
-    Ok(NamedFilm { film, file })
+    Ok(NamedOutput { output, file })
 }
 
 fn no_caps(what: &str) -> RunError {
-    RunError::Setting(format!("the recording's {what} have no format"))
+    RunError::Settings(format!("the recording's {what} have no format"))
 }
 
-fn named_in_errors(file: &AtomicPath) -> PathBuf {
+fn temporary_path(file: &AtomicPath) -> PathBuf {
     let path: &Path = file.temp();
     path.to_owned()
 }

@@ -4,8 +4,8 @@
 pub mod detect;
 pub mod explain;
 pub mod features;
+pub mod image_resize;
 pub mod overlay;
-pub mod resample;
 pub mod score;
 pub mod sink;
 pub mod source;

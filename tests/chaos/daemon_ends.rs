@@ -23,13 +23,13 @@ fn daemon_killed() {
         let begun = Instant::now();
         let mut daemon = start.spawn();
         daemon.until("cam", "live");
-        daemon.until_picture("cam");
+        daemon.until_frame("cam");
         row.recovered(begun.elapsed());
         let renamed = kept::recordings(&dir.join("kept"));
         let parts = renamed.iter().filter(|p| p.extension().is_some_and(|e| e == "part"));
         assert!(parts.count() <= 1, "one is being written, no more: {renamed:?}");
         sleep(3.0 + 4.0 * f64::from(chance.next_unit()));
-        let shown = daemon.pictures("cam");
+        let shown = daemon.frames("cam");
         daemon.process.kill();
         let new = kept::recordings(&dir.join("kept"));
         let new: Vec<_> = new.iter().filter(|p| !before.contains(p)).collect();
@@ -48,12 +48,12 @@ fn daemon_killed() {
         for film in &new {
             let said = kept::complaints(film);
             assert!(said.is_empty(), "{}: {said}", film.display());
-            there += kept::without_slates(&kept::pictures(film));
+            there += kept::without_slates(&kept::frames(film));
         }
         let lost = shown.saturating_sub(there as u64) as f64 / 25.0;
         row.lost(lost);
         // A fragment is half a second; what was encoded and not muxed yet comes on top.
-        assert!(lost <= 1.0, "{shown} pictures shown, {there} kept");
+        assert!(lost <= 1.0, "{shown} frames shown, {there} kept");
     }
     let mut daemon = start.spawn();
     daemon.until("cam", "live");
@@ -108,7 +108,7 @@ fn analyse_only() {
     let open: Vec<_> = open.filter(|to| to.starts_with(&dir) && mine(to)).collect();
     assert!(open.is_empty(), "open beside events: {open:?}");
     let encoded = daemon.metric(&["locutor_frames_total", "stage=\"encode\""]);
-    assert!(encoded.is_none_or(|n| n == 0.0), "{encoded:?} pictures were encoded");
+    assert!(encoded.is_none_or(|n| n == 0.0), "{encoded:?} frames were encoded");
     row.ran();
     daemon.stop();
 }

@@ -10,7 +10,7 @@ use crate::kit::row::Row;
 use crate::kit::{kept, sleep, until};
 
 fn trouble(daemon: &Daemon) -> bool {
-    daemon.ready("cam").is_some_and(|s| !s["sink_troubles"]["record"].is_null())
+    daemon.ready("cam").is_some_and(|s| !s["sink_errors"]["record"].is_null())
 }
 
 fn grows(daemon: &Daemon) -> bool {
@@ -34,9 +34,9 @@ fn folder_replaced() {
     std::fs::remove_dir_all(&folder).expect("removed");
     std::fs::write(&folder, "no folder").expect("a file");
     until("the trouble is told", PATIENCE, || trouble(&daemon));
-    let shown = daemon.pictures("cam");
+    let shown = daemon.frames("cam");
     sleep(3.0);
-    assert!(daemon.pictures("cam") > shown + 20, "the stream stopped with its recording");
+    assert!(daemon.frames("cam") > shown + 20, "the stream stopped with its recording");
     assert_eq!(daemon.state("cam"), "live");
     std::fs::remove_file(&folder).expect("removed");
     let since = Instant::now();
@@ -89,9 +89,9 @@ fn disk_full() {
     let filled = std::fs::write(&ballast, vec![1; 16 << 20]);
     assert!(filled.is_err(), "the disk has room for all");
     until("the trouble is told", PATIENCE, || trouble(&daemon));
-    let shown = daemon.pictures("cam");
+    let shown = daemon.frames("cam");
     sleep(4.0);
-    assert!(daemon.pictures("cam") > shown + 30, "the stream stopped with its recording");
+    assert!(daemon.frames("cam") > shown + 30, "the stream stopped with its recording");
     std::fs::remove_file(&ballast).expect("removed");
     let since = Instant::now();
     until("it is recorded again", PATIENCE, || grows(&daemon));
@@ -137,7 +137,7 @@ fn folder_read_only() {
 #[ignore = "says only what folder_replaced says, of a place that never answers"]
 fn disk_that_never_answers() {
     let what = "the events' file is a pipe that nobody reads, so that opening it waits for ever: \
-                pictures go on, SIGTERM ends the daemon in time";
+                frames go on, SIGTERM ends the daemon in time";
     let Some(mut row) = Row::begin("disk_that_never_answers", what) else { return };
     let camera = Camera::start(&[]);
     let dir = row.dir.path().to_owned();
@@ -145,9 +145,9 @@ fn disk_that_never_answers() {
     assert!(made.is_ok_and(|status| status.success()), "mkfifo");
     let mut daemon = Start::new(&dir, &[Plan::new("cam", &camera.uri(), SERVE)]).spawn();
     daemon.until("cam", "live");
-    let shown = daemon.pictures("cam");
+    let shown = daemon.frames("cam");
     sleep(4.0);
-    assert!(daemon.pictures("cam") > shown + 30, "the stream waits for its events");
+    assert!(daemon.frames("cam") > shown + 30, "the stream waits for its events");
     let since = Instant::now();
     daemon.process.signal(rustix::process::Signal::TERM);
     let code = daemon.ended(Duration::from_secs(20));

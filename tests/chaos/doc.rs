@@ -36,7 +36,7 @@ fn table(lines: &str) -> String {
     let day = when.trim_matches('"').split('T').next().unwrap_or_default().to_owned();
     let mut text = format!(
         "{day}, {}. Times are median / worst.\n\n\
-         | row | what is done | times | pictures back after | lost | found | held |\n\
+         | row | what is done | times | frames back after | lost | found | held |\n\
          |---|---|---|---|---|---|---|\n",
         machine.trim_matches('"')
     );

@@ -1,5 +1,5 @@
-//! How late a picture is, seen by a client: from the moment that the camera sends it to the moment
-//! that a reader of the daemon's RTSP server has decoded it. The camera draws each picture's number
+//! How late a frame is, seen by a client: from the moment that the camera sends it to the moment
+//! that a reader of the daemon's RTSP server has decoded it. The camera draws each frame's number
 //! into it. The reader's jitter buffer is set to 0; its decoder and both RTSP connections are within
 //! what is measured.
 
@@ -12,7 +12,7 @@ use crate::kit::gst::numbers::Watched;
 use crate::kit::row::Row;
 use crate::kit::{root, sleep, times, until};
 
-/// A clip of which twelve bits can number all pictures.
+/// A clip of which twelve bits can number all frames.
 const SECONDS: &str = "20";
 /// What is drawn first is still being set up.
 const WARM_UP_S: f64 = 8.0;
@@ -21,7 +21,7 @@ const WARM_UP_S: f64 = 8.0;
 struct Lateness(Vec<f64>);
 
 impl Lateness {
-    /// When each picture was sent, from the camera's log, beside when it was seen.
+    /// When each frame was sent, from the camera's log, beside when it was seen.
     fn of(log: &Path, seen: &[(usize, u128)]) -> Self {
         let mut sent: HashMap<usize, Vec<u128>> = HashMap::new();
         for line in std::fs::read_to_string(log).expect("the camera's log").lines() {
@@ -29,7 +29,7 @@ impl Lateness {
             sent.entry(index.parse().expect("index")).or_default().push(at.parse().expect("time"));
         }
         let late = |(index, at): &(usize, u128)| {
-            // The last time that this picture of the looped clip was sent before it was seen.
+            // The last time that this frame of the looped clip was sent before it was seen.
             let before = sent.get(index)?.iter().rev().find(|sent| *sent <= at)?;
             Some((at - before) as f64 / 1e6)
         };
@@ -45,19 +45,19 @@ impl Lateness {
 
     fn words(&self) -> String {
         let (p50, p95, p99) = (self.at(0.5), self.at(0.95), self.at(0.99));
-        format!("p50 {p50:.0}, p95 {p95:.0}, p99 {p99:.0} ms of {} pictures", self.0.len())
+        format!("p50 {p50:.0}, p95 {p95:.0}, p99 {p99:.0} ms of {} frames", self.0.len())
     }
 }
 
-/// Watches `uri` for a while, with what the camera logs; how late pictures were.
+/// Watches `uri` for a while, with what the camera logs; how late frames were.
 fn watch(uri: &str, log: &Path, seconds: f64) -> Lateness {
     let watched = Watched::of(uri);
-    until("pictures", PATIENCE, || !watched.seen().is_empty());
+    until("frames", PATIENCE, || !watched.seen().is_empty());
     sleep(WARM_UP_S);
     let from = watched.seen().len();
     sleep(seconds);
     let seen = watched.seen();
-    assert!(seen.len() - from > (20.0 * seconds) as usize, "25 pictures a second are sent");
+    assert!(seen.len() - from > (20.0 * seconds) as usize, "25 frames a second are sent");
     Lateness::of(log, &seen[from..])
 }
 
@@ -67,7 +67,7 @@ fn clip() -> PathBuf {
     if debate.is_file() { debate } else { root().join("demo/sample.mp4") }
 }
 
-/// With `models` and `policy` as TOML; the client must see pictures within `limit_ms`.
+/// With `models` and `policy` as TOML; the client must see frames within `limit_ms`.
 fn client(row: &mut Row, name: &str, tables: &str, limit_ms: f64) {
     let dir = row.dir.path().to_owned();
     let log = dir.join("sent");
@@ -91,11 +91,11 @@ fn client(row: &mut Row, name: &str, tables: &str, limit_ms: f64) {
 #[test]
 #[ignore = "two minutes"]
 fn seen_by_a_client() {
-    let what = "no fault: 720p25, how late a picture is for a client of the RTSP server (jitter buffer \
+    let what = "no fault: 720p25, how late a frame is for a client of the RTSP server (jitter buffer \
                 0, decoded), from the moment that the camera sends it";
     let Some(mut row) = Row::begin("seen_by_a_client", what) else { return };
     client(&mut row, "own model, delay", "", 800.0);
-    client(&mut row, "own model, latest", "[show]\npolicy = \"latest\"\n", 200.0);
+    client(&mut row, "own model, latest", "[output]\npolicy = \"latest\"\n", 200.0);
     let light_asd = root().join(".models/light-asd");
     if !light_asd.is_dir() {
         return eprintln!(
@@ -103,7 +103,7 @@ fn seen_by_a_client() {
         );
     }
     let models = format!(
-        "[models]\ndevice = \"cpu\"\nspeaker = \"{}\"\nlookahead = 6\nhop = 2\n",
+        "[models]\ndevice = \"cpu\"\nspeaker = \"{}\"\nlookahead = 6\nhop_ticks = 2\n",
         light_asd.display()
     );
     client(&mut row, "Light-ASD, delay", &models, 800.0);

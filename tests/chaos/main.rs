@@ -16,7 +16,7 @@ mod disk;
 mod doc;
 /// What all rows need.
 mod kit;
-/// How late pictures reach a client.
+/// How late frames reach a client.
 mod latency;
 /// Streams beside each other; reload.
 mod neighbours;

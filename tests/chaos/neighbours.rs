@@ -19,10 +19,10 @@ fn one_of_two_never_there() {
         [Plan::new("here", &camera.uri(), RECORD), Plan::new("gone", &uri(free_port()), RECORD)];
     let mut daemon = Start::new(row.dir.path(), &plans).spawn();
     daemon.until("here", "live");
-    daemon.until("gone", "away");
-    daemon.until_picture("here");
+    daemon.until("gone", "lost");
+    daemon.until_frame("here");
     let longest = daemon.longest_still("here", times(60, 8));
-    row.note(format!("longest time without a picture: {:.2} s", longest.as_secs_f64()));
+    row.note(format!("longest time without a frame: {:.2} s", longest.as_secs_f64()));
     assert!(longest < Duration::from_secs(2), "{longest:?}");
     assert_eq!(daemon.state("here"), "live");
     row.ran();
@@ -41,7 +41,7 @@ fn one_of_two_changed() {
     let mut daemon = start.spawn();
     daemon.until("stays", "live");
     daemon.until("changes", "live");
-    daemon.until_picture("stays");
+    daemon.until_frame("stays");
     sleep(2.0);
     let reader = Reader::of(&format!("rtsp://127.0.0.1:{}/stays", daemon.rtsp));
     until("it is read", PATIENCE, || reader.packets() > 50);
@@ -58,7 +58,7 @@ fn one_of_two_changed() {
         let taken = || told().iter().filter(|e| e["accepted"] == true).count();
         until("the file is taken", PATIENCE, || taken() > usize::from(hangup));
         daemon.until("changes", "live");
-        daemon.until_picture("changes");
+        daemon.until_frame("changes");
         row.recovered(since.elapsed());
     }
     let gap = reader.longest_gap();
@@ -108,7 +108,7 @@ fn rubbish_on_reload() {
 #[test]
 #[ignore = "keeps two cores busy"]
 fn faces_flood() {
-    let what = "twelve faces appear at once: less is done, as told, and pictures go on";
+    let what = "twelve faces appear at once: less is done, as told, and frames go on";
     let Some(mut row) = Row::begin("faces_flood", what) else { return };
     let clip = crate::kit::root().join("demo/mosaic12.mp4");
     if !clip.is_file() {
@@ -118,13 +118,13 @@ fn faces_flood() {
     let camera = Camera::of(&clip, free_port(), &["--size", "1280x720"]);
     let mut daemon = Start::new(row.dir.path(), &[Plan::new("cam", &camera.uri(), SERVE)]).spawn();
     daemon.until("cam", "live");
-    daemon.until_picture("cam");
+    daemon.until_frame("cam");
     let still = daemon.longest_still("cam", times(60, 15));
     let rate = daemon.rate("cam", 5.0);
     let metric = |name: &str| daemon.metric(&[name, "cam"]).unwrap_or(-1.0);
     let (level, faces) = (metric("locutor_load_level{"), metric("locutor_faces{"));
     row.note(format!(
-        "{faces} faces at load level {level}: {rate:.1} of 25 pictures a second, longest time \
+        "{faces} faces at load level {level}: {rate:.1} of 25 frames a second, longest time \
          without one {:.2} s",
         still.as_secs_f64()
     ));

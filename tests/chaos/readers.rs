@@ -16,12 +16,12 @@ use crate::kit::{Own, free_port, sleep, times, until};
 #[ignore = "fifty readers keep two cores busy"]
 fn readers_come_and_go() {
     let what = "fifty readers come and leave, one asks and never reads: one that stays has its \
-                pictures all the time";
+                frames all the time";
     let Some(mut row) = Row::begin("readers_come_and_go", what) else { return };
     let camera = Camera::start(&[]);
     let mut daemon = Start::new(row.dir.path(), &[Plan::new("cam", &camera.uri(), SERVE)]).spawn();
     daemon.until("cam", "live");
-    daemon.until_picture("cam");
+    daemon.until_frame("cam");
     sleep(2.0);
     let uri = format!("rtsp://127.0.0.1:{}/cam", daemon.rtsp);
     let stays = Reader::of(&uri);
@@ -42,16 +42,16 @@ fn readers_come_and_go() {
     row.note(format!("{served} were served; longest gap of the one that stays {gap:.2?}"));
     assert_eq!(stays.error(), None);
     assert!(gap < Duration::from_secs(2), "{gap:?}");
-    assert_eq!(served, times(50, 10), "some got no picture within five seconds");
+    assert_eq!(served, times(50, 10), "some got no frame within five seconds");
     drop(stays);
     daemon.stop();
 }
 
 #[test]
 #[ignore = "of the RTSP server alone"]
-fn reader_of_pictures_only() {
-    let what = "a reader sets up the pictures only, plays and reads: one that was there has its \
-                pictures all the time";
+fn reader_of_frames_only() {
+    let what = "a reader sets up the frames only, plays and reads: one that was there has its \
+                frames all the time";
     odd_reader("reader_of_pictures_only", what, &|port, _| {
         let mut reads = ask(port, 1, true);
         let got = bytes_within(&mut reads, 6);
@@ -63,7 +63,7 @@ fn reader_of_pictures_only() {
 #[ignore = "of the RTSP server alone"]
 fn reader_without_describe() {
     let what = "a reader sets up the tracks without asking what there is: one that was there has its \
-                pictures all the time";
+                frames all the time";
     odd_reader("reader_without_describe", what, &|port, _| {
         bytes_within(&mut ask(port, 2, false), 6);
     });
@@ -73,7 +73,7 @@ fn reader_without_describe() {
 #[ignore = "of the RTSP server alone"]
 fn reader_with_a_query() {
     let what = "a reader asks for the same mount with ?name=value behind it: one that was there has \
-                its pictures all the time";
+                its frames all the time";
     odd_reader("reader_with_a_query", what, &|_, uri| {
         let other = Reader::of(&format!("{uri}?name=value"));
         sleep(6.0);
@@ -97,7 +97,7 @@ fn odd_reader(name: &'static str, what: &'static str, comes: &dyn Fn(u16, &str))
     let camera = Camera::start(&[]);
     let mut daemon = Start::new(row.dir.path(), &[Plan::new("cam", &camera.uri(), SERVE)]).spawn();
     daemon.until("cam", "live");
-    daemon.until_picture("cam");
+    daemon.until_frame("cam");
     sleep(2.0);
     let uri = format!("rtsp://127.0.0.1:{}/cam", daemon.rtsp);
     let stays = Reader::of(&uri);
@@ -166,7 +166,7 @@ fn broker(dir: &Path, port: u16) -> Option<Own> {
 #[test]
 fn broker_down() {
     let what = "the MQTT broker is away for a while: told as a trouble, events wait on disk and all \
-                are sent when it is back; pictures do not notice";
+                are sent when it is back; frames do not notice";
     let Some(mut row) = Row::begin("broker_down", what) else { return };
     let mut camera = Camera::start(&[]);
     let (dir, port) = (row.dir.path().to_owned(), free_port());
@@ -177,12 +177,12 @@ fn broker_down() {
     let mut daemon = Start::new(&dir, &[Plan::new("cam", &camera.uri(), &sink)]).spawn();
     daemon.until("cam", "live");
     first.kill();
-    let troubled = || daemon.ready("cam").is_some_and(|s| !s["sink_troubles"]["mqtt"].is_null());
+    let troubled = || daemon.ready("cam").is_some_and(|s| !s["sink_errors"]["mqtt"].is_null());
     until("the trouble is told", PATIENCE, troubled);
     // Events happen meanwhile.
     let camera_port = camera.port;
     camera.process.kill();
-    daemon.until("cam", "away");
+    daemon.until("cam", "lost");
     let _camera = Camera::on(camera_port, &[]);
     daemon.until("cam", "live");
     let spooled = || daemon.metric(&["locutor_spool_bytes", "cam"]).unwrap_or(0.0);
@@ -200,7 +200,7 @@ fn broker_down() {
 #[test]
 #[ignore = "the clock of one process is moved by libfaketime"]
 fn clock_step() {
-    let what = "the machine's clock steps by an hour ahead, then two back: pictures go on";
+    let what = "the machine's clock steps by an hour ahead, then two back: frames go on";
     let Some(mut row) = Row::begin("clock_step", what) else { return };
     let library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
     if !Path::new(library).exists() {
@@ -221,10 +221,10 @@ fn clock_step() {
         row.ran();
         std::fs::write(&clock, step).expect("a file");
         let still = daemon.longest_still("cam", 10);
-        row.note(format!("{step}: {:.2} s without a picture", still.as_secs_f64()));
+        row.note(format!("{step}: {:.2} s without a frame", still.as_secs_f64()));
         row.recovered(still);
         daemon.until("cam", "live");
-        daemon.until_picture("cam");
+        daemon.until_frame("cam");
     }
     daemon.stop();
     let kept = dir.join("kept");

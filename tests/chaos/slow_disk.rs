@@ -49,7 +49,7 @@ fn run(command: &mut Command) -> bool {
 #[ignore = "a minute; needs root"]
 fn disk_stalls() {
     let what = "the disk that is recorded to does not answer for 20 s: told as the recorder's \
-                trouble; pictures, RTSP and the watchdog do not notice";
+                trouble; frames, RTSP and the watchdog do not notice";
     let Some(mut row) = Row::begin("disk_stalls", what) else { return };
     let camera = Camera::start(&[]);
     let dir = row.dir.path().to_owned();
@@ -64,7 +64,7 @@ fn disk_stalls() {
     until("it is read", PATIENCE, || reader.packets() > 50);
     reader.longest_gap();
     let waits = || {
-        let said = daemon.ready("cam").map(|s| s["sink_troubles"]["record"].to_string());
+        let said = daemon.ready("cam").map(|s| s["sink_errors"]["record"].to_string());
         said.is_some_and(|why| why.contains("does not answer"))
     };
 
@@ -88,12 +88,12 @@ fn disk_stalls() {
     row.note(format!("longest gap of a reader {:.2} s", gap.as_secs_f64()));
     assert!(gap.as_secs_f64() < 0.5, "the stream waits for its disk: {gap:?}");
     sleep(3.0);
-    let shown = daemon.pictures("cam") as usize;
+    let shown = daemon.frames("cam") as usize;
     daemon.stop();
     kept::all_play(&folder);
     let kept: usize = kept::recordings(&folder)
         .iter()
-        .map(|file| kept::without_slates(&kept::pictures(file)))
+        .map(|file| kept::without_slates(&kept::frames(file)))
         .sum();
     let lost = shown.saturating_sub(kept) as f64 / 25.0;
     row.lost(lost);

@@ -55,7 +55,8 @@ fn soak() {
     let stay = [Camera::start(&[]), Camera::start(&["--codec", "mjpeg", "--rate", "10"])];
     let mut comes = Some(Camera::start(&[]));
     let port = comes.as_ref().expect("it is there").port;
-    let record = RECORD.replace("segment_seconds = 60", "segment_seconds = 20\nkeep_gib = 0.05");
+    let record =
+        RECORD.replace("segment_seconds = 60", "segment_seconds = 20\nmax_size_gib = 0.05");
     let plans = [
         Plan::new("a", &stay[0].uri(), &format!("{record}{SERVE}")),
         Plan::new("b", &stay[1].uri(), SERVE),

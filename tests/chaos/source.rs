@@ -20,21 +20,22 @@ fn camera_killed() {
     let (port, dir) = (camera.port, row.dir.path().to_owned());
     let mut daemon = Start::new(&dir, &[Plan::new("cam", &camera.uri(), RECORD)]).spawn();
     daemon.until("cam", "live");
-    daemon.until_picture("cam");
+    daemon.until_frame("cam");
     for _ in 0..times(20, 3) {
         row.ran();
         camera.process.kill();
-        daemon.until("cam", "away");
+        daemon.until("cam", "lost");
         sleep(1.0);
         camera = Camera::on(port, &[]);
         let back = Instant::now();
         daemon.until("cam", "live");
-        daemon.until_picture("cam");
+        daemon.until_frame("cam");
         row.recovered(back.elapsed());
     }
     // The states that events tell go by twos.
-    let (away, backs) =
-        (daemon.events_of("cam", "source-away"), || daemon.events_of("cam", "source-back").len());
+    let (away, backs) = (daemon.events_of("cam", "source-lost"), || {
+        daemon.events_of("cam", "source-restored").len()
+    });
     until("every return is told", PATIENCE, || backs() >= times(20, 3) as usize);
     assert!(away.len() >= times(20, 3) as usize, "{away:?}");
     row.note(format!("SIGTERM: ended in {:.1} s", daemon.stop().as_secs_f64()));
@@ -56,8 +57,8 @@ fn camera_stalls() {
         row.ran();
         let since = Instant::now();
         camera.process.signal(Signal::STOP);
-        daemon.until("cam", "away");
-        row.note(format!("away {:.1} s after the last picture", since.elapsed().as_secs_f64()));
+        daemon.until("cam", "lost");
+        row.note(format!("away {:.1} s after the last frame", since.elapsed().as_secs_f64()));
         sleep(2.0);
         if kill {
             camera.process.kill();
@@ -83,7 +84,7 @@ fn camera_pauses_without_a_word() {
     let mut daemon = Start::new(row.dir.path(), &[plan]).spawn();
     daemon.until("cam", "live");
     camera.say("pause");
-    daemon.until("cam", "away");
+    daemon.until("cam", "lost");
     sleep(2.0);
     camera.say("play");
     let back = Instant::now();
@@ -104,7 +105,7 @@ fn wrong_password() {
     let start = Start::new(row.dir.path(), &[plan]);
     let start = start.with("LOCUTOR_CREDENTIAL_DOOR", &format!("me:{secret}"));
     let mut daemon = start.with("LOCUTOR_LOG", "debug").spawn();
-    daemon.until("cam", "away");
+    daemon.until("cam", "lost");
     let refused = || daemon.metric(&["locutor_reconnects_total", "reason=\"refused\""]);
     until("the refusal is counted as one", PATIENCE, || refused().is_some_and(|n| n >= 1.0));
     camera.process.kill();
@@ -113,7 +114,7 @@ fn wrong_password() {
     daemon.until("cam", "live");
     row.recovered(back.elapsed());
     drop(camera);
-    daemon.until("cam", "away");
+    daemon.until("cam", "lost");
     let pages = ["/readyz", "/metrics"].map(|page| daemon.get(page).map(|p| p.1));
     let told = format!("{pages:?}{}{:?}", daemon.log(), daemon.events("cam"));
     assert!(!told.contains(secret), "the password was told");
@@ -148,13 +149,13 @@ fn never_there_then_there() {
     let port = free_port();
     let plan = Plan::new("cam", &uri(port), RECORD);
     let mut daemon = Start::new(row.dir.path(), &[plan]).spawn();
-    daemon.until("cam", "away");
+    daemon.until("cam", "lost");
     sleep(f64::from(times(30, 4)));
     assert!(daemon.runs(), "the daemon went away with its camera");
     let _camera = Camera::on(port, &[]);
     let back = Instant::now();
     daemon.until("cam", "live");
-    daemon.until_picture("cam");
+    daemon.until_frame("cam");
     row.recovered(back.elapsed());
     daemon.stop();
     kept::all_play(&row.dir.path().join("kept"));
@@ -163,7 +164,7 @@ fn never_there_then_there() {
 #[test]
 fn lost_packets() {
     let what = "1 %, then 10 % of RTP packets are lost (UDP), then 1 % and 10 % have a wrong byte \
-                (TCP): pictures go on, or come back when the loss ends";
+                (TCP): frames go on, or come back when the loss ends";
     let Some(mut row) = Row::begin("lost_packets", what) else { return };
     for (transport, order) in [("udp", "loss"), ("tcp", "corrupt")] {
         let mut camera = Camera::start(&[]);
@@ -178,11 +179,11 @@ fn lost_packets() {
             camera.say(&format!("{order} {percent}"));
             sleep(1.0);
             let rate = daemon.rate(&name, f64::from(times(20, 6)));
-            row.note(format!("{order} {percent} %: {rate:.1} of 25 pictures a second shown"));
+            row.note(format!("{order} {percent} %: {rate:.1} of 25 frames a second shown"));
             camera.say(&format!("{order} 0"));
             let since = Instant::now();
             daemon.until(&name, "live");
-            until("all pictures come", PATIENCE, || daemon.rate(&name, 1.0) > 20.0);
+            until("all frames come", PATIENCE, || daemon.rate(&name, 1.0) > 20.0);
             row.recovered(since.elapsed().saturating_sub(Duration::from_secs(1)));
         }
         assert!(daemon.runs());

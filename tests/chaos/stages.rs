@@ -28,7 +28,7 @@ fn panics(name: &'static str, stage: &str) {
     let since = Instant::now();
     assert!(daemon.runs(), "the process is gone: {}", daemon.log());
     daemon.until("cam", "live");
-    daemon.until_picture("cam");
+    daemon.until_frame("cam");
     row.recovered(since.elapsed());
     let log = daemon.log();
     assert!(log.contains("a fault on purpose"), "the panic is not in the log: {log}");
@@ -147,7 +147,7 @@ fn watchdog_while_away() {
     let mut daemon = start.with("WATCHDOG_USEC", "4000000").spawn();
     daemon.until("cam", "live");
     camera.process.kill();
-    daemon.until("cam", "away");
+    daemon.until("cam", "lost");
     let mut longest = Duration::ZERO;
     let (since, mut last) = (Instant::now(), Instant::now());
     while since.elapsed() < Duration::from_secs(u64::from(crate::kit::times(60, 12))) {

@@ -1,10 +1,10 @@
 //! Jobs of several tracks and streams in one run of a graph: as good as each by itself.
 
 use locutor::models::Package;
-use locutor::models::shelf::{Role, find};
+use locutor::models::registry::{Role, find};
 use locutor::models::tiny::TinyNetwork;
-use locutor::onnx::speaker::{SoundJob, SpeakerGraphs};
-use locutor::stages::score::model::{CompeteJob, FaceFeatures, FaceJob, HeadJob, ModelShape};
+use locutor::onnx::speaker::{AudioJob, SpeakerGraphs};
+use locutor::stages::score::model::{CrossFaceJob, FaceFeatures, FaceJob, HeadJob, ModelShape};
 
 use crate::speaker::{far, noise};
 use crate::{CPU, TINY, tiny_speaker};
@@ -100,9 +100,9 @@ fn heads(package: &Package) {
         };
         [(3, 14), (1, 9), (2, 14), (3, 9), (1, 14)].iter().enumerate().map(job).collect()
     };
-    let expected = alone.others.judge_all(jobs()).expect("a run");
+    let expected = alone.others.run_heads(jobs()).expect("a run");
     for mut graphs in together {
-        for (a, b) in graphs.others.judge_all(jobs()).expect("a run").iter().zip(&expected) {
+        for (a, b) in graphs.others.run_heads(jobs()).expect("a run").iter().zip(&expected) {
             same(&a.logits, &b.logits, "logits");
             same(&a.forward, &b.forward, "forward states");
             same(a.gates.as_deref().unwrap_or(&[]), b.gates.as_deref().unwrap_or(&[]), "gates");
@@ -110,37 +110,37 @@ fn heads(package: &Package) {
     }
 }
 
-fn sounds(package: &Package) {
+fn audios(package: &Package) {
     let (mut alone, together) = alone_and_together(package, [2, 512]);
     let shape = alone.shape().clone();
-    let jobs = || -> Vec<SoundJob> {
-        let job = |(i, &ticks): (usize, &usize)| SoundJob {
+    let jobs = || -> Vec<AudioJob> {
+        let job = |(i, &ticks): (usize, &usize)| AudioJob {
             rows: noise(i as u32 + 1, ticks * shape.rows_per_tick * shape.row_width, 9.0),
             ticks,
         };
         [30, 25, 30, 30].iter().enumerate().map(job).collect()
     };
-    let expected = alone.others.encode_sounds(jobs()).expect("a run");
+    let expected = alone.others.encode_audios(jobs()).expect("a run");
     for mut graphs in together {
-        let found = graphs.others.encode_sounds(jobs()).expect("a run");
+        let found = graphs.others.encode_audios(jobs()).expect("a run");
         assert_eq!(found.len(), expected.len());
-        found.iter().zip(&expected).for_each(|(a, b)| same(a, b, "sound"));
+        found.iter().zip(&expected).for_each(|(a, b)| same(a, b, "audio"));
     }
 }
 
 fn rivals(package: &Package) {
     let (mut alone, together) = alone_and_together(package, [2, 512]);
-    let jobs = || -> Vec<CompeteJob> {
-        let job = |(i, &ticks): (usize, &usize)| CompeteJob {
+    let jobs = || -> Vec<CrossFaceJob> {
+        let job = |(i, &ticks): (usize, &usize)| CrossFaceJob {
             score: noise(3 * i as u32 + 1, ticks, 3.0),
             rival: noise(3 * i as u32 + 2, ticks, 3.0),
             present: (0..ticks).map(|t| f32::from(u8::from(t % 3 > 0))).collect(),
         };
         [55, 7, 55, 55].iter().enumerate().map(job).collect()
     };
-    let expected = alone.others.compete_all(jobs()).expect("a run");
+    let expected = alone.others.run_cross_faces(jobs()).expect("a run");
     for mut graphs in together {
-        let found = graphs.others.compete_all(jobs()).expect("a run");
+        let found = graphs.others.run_cross_faces(jobs()).expect("a run");
         assert_eq!(found.len(), expected.len());
         found.iter().zip(&expected).for_each(|(a, b)| same(a, b, "competition"));
     }
@@ -153,7 +153,7 @@ fn jobs_in_one_run_are_answered_as_each_by_itself() {
     for package in tiny.iter().map(|(_, package)| package).chain([&own]) {
         faces(package);
         heads(package);
-        sounds(package);
+        audios(package);
         rivals(package);
     }
 }

@@ -1,7 +1,7 @@
 //! A bound graph gives what the same graph gives unbound, states carried included.
 
 use locutor::models::Package;
-use locutor::models::shelf::{Role, find};
+use locutor::models::registry::{Role, find};
 use locutor::onnx::bound::{BoundGraph, Plan, Port, StatePort};
 use locutor::onnx::speaker::SpeakerGraphs;
 use locutor::stages::score::model::{FaceJob, HeadJob};
@@ -13,7 +13,7 @@ fn port(name: &str, dims: &[usize]) -> Port {
     Port { name: name.into(), dims: dims.into() }
 }
 
-/// The face encoder of `package` for `tracks` tracks with `ticks` pictures each.
+/// The face encoder of `package` for `tracks` tracks with `ticks` frames each.
 fn bound_face(package: &Package, tracks: usize, ticks: usize) -> BoundGraph {
     let face = &package.speaker().expect("a speaker").face;
     let map = &face.map;
@@ -111,7 +111,7 @@ fn head(package: &Package) {
             bound.input(at).expect("an input").copy_from_slice(given);
         }
         bound.run().expect("a run");
-        let unbound = graphs.others.judge_all(vec![job]).expect("a run");
+        let unbound = graphs.others.run_heads(vec![job]).expect("a run");
         assert!(far(bound.output(0).expect("logits"), &unbound[0].logits) <= 1e-6);
     }
 }
@@ -137,7 +137,7 @@ fn a_plan_that_does_not_fit_is_refused() {
     let plan =
         Plan { inputs: vec![port(face.frames.as_str(), &[1, 1, 50, 50])], ..Plan::default() };
     let Err(error) = BoundGraph::open(&own, &face.file, &CPU, &plan) else {
-        panic!("a picture of another size and no states");
+        panic!("a frame of another size and no states");
     };
     assert!(error.to_string().contains(" failed: "), "{error}");
 }

@@ -31,14 +31,14 @@ fn the_tiny_detector_sees_bright_squares() {
     for (x, y, side) in
         [(100, 60, 16), (300, 200, 12), (250, 90, 40), (400, 130, 110), (90, 150, 200)]
     {
-        let mut picture = vec![20.0; 3 * width * height];
+        let mut image = vec![20.0; 3 * width * height];
         for channel in 0..3 {
             for row in y..y + side {
                 let start = (channel * height + row) * width + x;
-                picture[start..start + side].fill(240.0);
+                image[start..start + side].fill(240.0);
             }
         }
-        let boxes = boxes(&mut graph, &picture, width, height);
+        let boxes = boxes(&mut graph, &image, width, height);
         assert!(!boxes.is_empty(), "{side} px at {x},{y} is seen");
         for found in boxes {
             let wanted = [x, y, x + side, y + side].map(|v| v as f32);
@@ -50,15 +50,12 @@ fn the_tiny_detector_sees_bright_squares() {
 }
 
 /// Corners of the boxes that score above 0.6, read as YuNet's.
-fn boxes(graph: &mut OpenGraph, picture: &[f32], width: usize, height: usize) -> Vec<[f32; 4]> {
+fn boxes(graph: &mut OpenGraph, image: &[f32], width: usize, height: usize) -> Vec<[f32; 4]> {
     let mut found = Vec::new();
     for stride in [8, 16, 32] {
         let names = ["cls", "obj", "bbox"].map(|role| format!("{role}_{stride}"));
         let outputs = graph
-            .run(
-                &[("input", &[1, 3, height, width], picture)],
-                &names.each_ref().map(|n| n.as_str()),
-            )
+            .run(&[("input", &[1, 3, height, width], image)], &names.each_ref().map(|n| n.as_str()))
             .expect("a run");
         let [cls, obj, bbox] = outputs.each_values();
         assert_eq!(cls.len(), (width / stride) * (height / stride));

@@ -11,7 +11,7 @@ fn goes_through(clip: &str) {
     let (before, after) = check_conserved(&input, 1, &run);
     assert!(before.damage.is_empty() && after.damage.is_empty(), "{before:?} {after:?}");
     let with_faces = run.records.frames.iter().filter(|f| !f.contains(r#""faces":[]"#)).count();
-    assert!(with_faces * 2 > before.pictures, "{with_faces} of {} frames", before.pictures);
+    assert!(with_faces * 2 > before.frames, "{with_faces} of {} frames", before.frames);
     assert!(run.records.rows > 0, "no face has a score");
     assert!(run.records.of("degraded").is_empty());
 }

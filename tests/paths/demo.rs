@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::kit::{Run, annotate};
 use crate::probe::probe;
 
-/// A labelled face: its box as fractions of the picture, who it is, and whether it speaks.
+/// A labelled face: its box as fractions of the frame, who it is, and whether it speaks.
 struct Labelled {
     rect: [f64; 4],
     who: String,

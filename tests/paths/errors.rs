@@ -34,12 +34,12 @@ const INPUTS: &[Mistake] = &[
     mistake("text", "annotate text.mp4 FILM", 65, &["text.mp4", "not a media file"]),
     mistake("a folder", "annotate folder FILM", 65, &["folder", "not a file"]),
     mistake("cut short, index lost", "annotate cut.mp4 FILM", 65, &["cut.mp4", "damaged or cut"]),
-    mistake("sound only", "annotate sound.m4a FILM", 65, &["sound.m4a", "sound but no picture"]),
+    mistake("audio only", "annotate audio.m4a FILM", 65, &["audio.m4a", "audio but no frame"]),
     mistake(
         "no such track",
         "annotate good.mp4 FILM --audio-track 9",
         2,
-        &["good.mp4", "1 sound track", "--audio-track 9"],
+        &["good.mp4", "1 audio track", "--audio-track 9"],
     ),
 ];
 
@@ -85,7 +85,7 @@ fn folder() -> tempfile::TempDir {
     std::fs::write(at("cut.mp4"), &good[..good.len() / 2]).unwrap();
     launch(&format!(
         "audiotestsrc num-buffers=20 ! {AAC} ! mp4mux ! filesink location={}",
-        at("sound.m4a").display()
+        at("audio.m4a").display()
     ));
     let pipeline = "[source]\nfile = \"good.mp4\"\n[records]\nevents = \"e.jsonl\"\n";
     std::fs::write(at("unknown.toml"), format!("{pipeline}wrong_key = 1\n")).unwrap();
@@ -198,7 +198,7 @@ fn damage(path: &Path) {
 fn damaged_in_the_middle(muxer: &'static str, name: &str) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join(name);
-    let media = Media { frames: 250, muxer, picture: H264, sound: &[(MONO_16K, AAC)], ..PLAIN };
+    let media = Media { frames: 250, muxer, image: H264, audio: &[(MONO_16K, AAC)], ..PLAIN };
     media.make(&file);
     damage(&file);
     let typed = format!(
@@ -213,8 +213,8 @@ fn damaged_in_the_middle(muxer: &'static str, name: &str) {
     let notes = records.of("degraded");
     assert!(!notes.is_empty());
     let [hurt, film] = [&file, &folder.path().join("film.mp4")].map(|f| probe(f, 1));
-    assert_eq!((film.pictures, hurt.pictures), (frames, frames));
-    // A gap stays a gap: closing it would part picture and sound.
+    assert_eq!((film.frames, hurt.frames), (frames, frames));
+    // A gap stays a gap: closing it would part frame and audio.
     assert!((film.length() - hurt.length()).abs() < 0.05, "{hurt:?} became {film:?}");
     assert_eq!(leftovers(folder.path()), Vec::<String>::new());
 }
@@ -239,5 +239,5 @@ fn a_stream_cut_short_is_annotated_as_far_as_it_goes() {
     let said = say(tiny_models(), folder.path(), "annotate cut.mkv FILM");
     assert_eq!(said.code, Some(75), "{}{}", said.out, said.err);
     let film = probe(&folder.path().join("film.mp4"), 1);
-    assert!((80..=200).contains(&film.pictures), "{} pictures", film.pictures);
+    assert!((80..=200).contains(&film.frames), "{} frames", film.frames);
 }

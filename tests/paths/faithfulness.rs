@@ -24,12 +24,12 @@ fn talkative() -> &'static Path {
     folder.path()
 }
 
-/// A folder with a ball of four seconds in `ball.mp4`, and the same without sound.
+/// A folder with a ball of four seconds in `ball.mp4`, and the same without audio.
 fn balls() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     Media { frames: 100, ..PLAIN }.make(&at("ball.mp4"));
-    Media { frames: 100, sound: &[], ..PLAIN }.make(&at("mute.mp4"));
+    Media { frames: 100, audio: &[], ..PLAIN }.make(&at("mute.mp4"));
     std::fs::write(at("text.mp4"), "not a film, just words, \n".repeat(100)).unwrap();
     folder
 }
@@ -60,7 +60,7 @@ fn every_map_and_control_is_measured_and_the_same_again() {
     assert_eq!(report["window_seconds"], 2.0);
     let clips = report["clips"].as_array().unwrap();
     assert_eq!((&clips[0]["tracks"], &clips[0]["windows"]), (&1.into(), &1.into()));
-    assert!(clips[1]["note"].as_str().unwrap().contains("no sound"), "{report}");
+    assert!(clips[1]["note"].as_str().unwrap().contains("no audio"), "{report}");
     let window = &report["windows"][0];
     assert!(window["mean_p"].as_f64().unwrap() > 0.8, "{window}");
     assert!((0.0..=2.0).contains(&window["start_seconds"].as_f64().unwrap()), "{window}");
@@ -114,7 +114,7 @@ fn what_cannot_be_measured_is_told() {
     let table: [(&[&str], i32, &str); 7] = [
         (&["gone.mp4"], 66, "gone.mp4: no such file"),
         (&["text.mp4"], 65, "text.mp4: not a media file"),
-        (&["mute.mp4"], 65, "(it has no sound, so nothing can be scored)"),
+        (&["mute.mp4"], 65, "(it has no audio, so nothing can be scored)"),
         (&["ball.mp4", "--seconds", "20"], 65, "of 1 tracks 0 are silent and 1 too short"),
         (&["ball.mp4", "--explain", "paper,none"], 2, "write paper, gate-activation or ablation"),
         (&["ball.mp4", "--windows", "0"], 2, "a whole number above 0"),

@@ -1,7 +1,7 @@
 //! The program's own model hears: another's voice over moving lips is not taken for speaking.
 //!
 //! A model that looks only has an average precision of .66 where a person's own recording stands
-//! beside the same picture with another's voice.
+//! beside the same frame with another's voice.
 
 use std::path::Path;
 

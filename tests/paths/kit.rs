@@ -133,22 +133,22 @@ pub fn leftovers(folder: &Path) -> Vec<String> {
     names.filter(|n| n.contains(".part") || n.contains(".incomplete")).collect()
 }
 
-/// What no run may lose: frames, size, times, the sound and its place beside the picture.
+/// What no run may lose: frames, size, times, the audio and its place beside the frame.
 pub fn check_conserved(input: &Path, track: u32, run: &Run) -> (Probe, Probe) {
     let (before, after) = (probe(input, track), probe(&run.film, 1));
     let what = format!("{}\n  in  {before:?}\n  out {after:?}\n", input.display());
-    assert_eq!(before.pictures, after.pictures, "frames: {what}");
-    assert_eq!(run.records.frames.len(), before.pictures, "lines of frames: {what}");
+    assert_eq!(before.frames, after.frames, "frames: {what}");
+    assert_eq!(run.records.frames.len(), before.frames, "lines of frames: {what}");
     assert_eq!((before.width, before.height), (after.width, after.height), "size: {what}");
     let frame = before.frame_seconds();
     let close = |a: f64, b: f64| (a - b).abs() <= frame + 1e-3;
     assert!(close(before.length(), after.length()), "length: {what}");
-    assert_eq!(before.sound.is_some(), after.sound.is_some(), "sound: {what}");
-    if let (Some(a), Some(b)) = (&before.sound, &after.sound) {
+    assert_eq!(before.audio.is_some(), after.audio.is_some(), "audio: {what}");
+    if let (Some(a), Some(b)) = (&before.audio, &after.audio) {
         assert!(close(a.start - before.first, b.start - after.first), "sync at the start: {what}");
         // An encoder may add a packet of priming or padding: 2048 samples at 44.1 kHz.
         let apart = (a.end - before.first) - (b.end - after.first);
-        assert!(apart.abs() <= frame + 0.05, "the sound's end is {apart:.3} s off: {what}");
+        assert!(apart.abs() <= frame + 0.05, "the audio's end is {apart:.3} s off: {what}");
     }
     (before, after)
 }

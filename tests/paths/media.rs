@@ -13,10 +13,10 @@ pub struct Media {
     /// Frames a second, as a fraction.
     pub fps: (u32, u32),
     pub frames: u32,
-    /// The elements that encode the picture.
-    pub picture: &'static str,
-    /// Every sound track: caps and the elements that encode it.
-    pub sound: &'static [(&'static str, &'static str)],
+    /// The elements that encode the frame.
+    pub image: &'static str,
+    /// Every audio track: caps and the elements that encode it.
+    pub audio: &'static [(&'static str, &'static str)],
     pub muxer: &'static str,
 }
 
@@ -32,8 +32,8 @@ pub const PLAIN: Media = Media {
     size: (320, 240),
     fps: (25, 1),
     frames: 50,
-    picture: H264,
-    sound: &[("audio/x-raw,rate=44100,channels=2", AAC)],
+    image: H264,
+    audio: &[("audio/x-raw,rate=44100,channels=2", AAC)],
     muxer: "mp4mux",
 };
 
@@ -41,7 +41,7 @@ impl Media {
     /// Makes it at `path`.
     pub fn make(&self, path: &Path) {
         let ((width, height), (num, den)) = (self.size, self.fps);
-        // Fiftieths of a second, as many as the pictures last.
+        // Fiftieths of a second, as many as the frames last.
         let fiftieths = (self.frames * den * 50).div_ceil(num);
         let mut line = format!(
             "videotestsrc pattern=ball num-buffers={} ! \
@@ -49,11 +49,11 @@ impl Media {
              videobox autocrop=true ! video/x-raw,width={width},height={height} ! {} ! \
              queue max-size-bytes=0 ! mux. {} name=mux ! filesink location={}",
             self.frames,
-            self.picture,
+            self.image,
             self.muxer,
             path.display(),
         );
-        for (caps, encoder) in self.sound {
+        for (caps, encoder) in self.audio {
             let rate: u32 =
                 caps.split("rate=").nth(1).unwrap().split(',').next().unwrap().parse().unwrap();
             line += &format!(

@@ -10,23 +10,23 @@ use locutor::stages::source::gst::Recording;
 /// What was found. Times in seconds.
 #[derive(Debug)]
 pub struct Probe {
-    pub pictures: usize,
+    pub frames: usize,
     pub width: u32,
     pub height: u32,
-    /// When the first picture is shown.
+    /// When the first frame is shown.
     pub first: f64,
-    /// When the last picture is shown.
+    /// When the last frame is shown.
     pub last: f64,
-    /// How long the last picture is shown, where the file says so.
+    /// How long the last frame is shown, where the file says so.
     pub last_span: Option<f64>,
-    pub sound: Option<Sound>,
+    pub audio: Option<Audio>,
     /// What the source complained about on the way.
     pub damage: Vec<String>,
 }
 
-/// The chosen sound track.
+/// The chosen audio track.
 #[derive(Debug)]
-pub struct Sound {
+pub struct Audio {
     pub codec: String,
     pub tracks: u32,
     pub start: f64,
@@ -34,25 +34,25 @@ pub struct Sound {
 }
 
 impl Probe {
-    /// The mean time between two pictures.
+    /// The mean time between two frames.
     pub fn frame_seconds(&self) -> f64 {
-        (self.last - self.first) / (self.pictures.max(2) - 1) as f64
+        (self.last - self.first) / (self.frames.max(2) - 1) as f64
     }
 
-    /// From the first picture to the end of the last.
+    /// From the first frame to the end of the last.
     pub fn length(&self) -> f64 {
         self.last - self.first + self.last_span.unwrap_or(self.frame_seconds())
     }
 }
 
-/// Decodes all of `path`, with sound track `track`.
+/// Decodes all of `path`, with audio track `track`.
 pub fn probe(path: &Path, track: u32) -> Probe {
     let recording = Recording::open(path, track).unwrap_or_else(|e| panic!("{e}"));
     let shape = recording.shape().clone();
     recording.play().unwrap();
     let named = |name: &str| std::thread::Builder::new().name(name.into());
     std::thread::scope(|scope| {
-        let sound = recording.sound().map(|blocks| {
+        let audio = recording.audio().map(|blocks| {
             let heard = move || {
                 let (mut start, mut end) = (f64::INFINITY, 0.0_f64);
                 for block in blocks {
@@ -62,25 +62,25 @@ pub fn probe(path: &Path, track: u32) -> Probe {
                 }
                 (start, end)
             };
-            named("probe sound").spawn_scoped(scope, heard).unwrap()
+            named("probe audio").spawn_scoped(scope, heard).unwrap()
         });
         if let Some(packets) = recording.packets() {
             named("probe packets").spawn_scoped(scope, move || packets.for_each(drop)).unwrap();
         }
         let (mut times, mut last_span) = (Vec::new(), None);
-        for raw in recording.pictures() {
-            times.push(raw.pts.expect("a picture has a time").seconds());
+        for raw in recording.frames() {
+            times.push(raw.pts.expect("a frame has a time").seconds());
             last_span = raw.span.map(|s| s.seconds());
         }
-        let sound = sound.map(|heard| heard.join().unwrap()).zip(shape.sound);
+        let audio = audio.map(|heard| heard.join().unwrap()).zip(shape.audio);
         Probe {
-            pictures: times.len(),
+            frames: times.len(),
             width: shape.video.width,
             height: shape.video.height,
             first: times.first().copied().unwrap_or_default(),
             last: times.iter().copied().fold(0.0, f64::max),
             last_span,
-            sound: sound.map(|((start, end), shape)| Sound {
+            audio: audio.map(|((start, end), shape)| Audio {
                 codec: shape.codec,
                 tracks: shape.tracks,
                 start,

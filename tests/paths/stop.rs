@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use locutor::config::{LookaheadChoice, Pipeline, RecordPaths, parse_floor};
 use locutor::models::device::Device;
-use locutor::models::shelf::{Role, find};
+use locutor::models::registry::{Role, find};
 use locutor::onnx::engine::Engine;
 use locutor::onnx::session::SessionOptions;
-use locutor::run::setting;
+use locutor::run::settings;
 use locutor::stages::overlay::Style;
 use locutor::stages::sink::stage::{Progress, Records};
 use locutor::stages::source::gst::Recording;
-use locutor::wiring::pass;
+use locutor::wiring::run_pass;
 
 use crate::kit::{Said, leftovers, locutor, tiny_models};
 use crate::media::{Media, PLAIN};
@@ -59,17 +59,17 @@ fn stopped(more: &[&str]) {
     let film = probe(&at("film.incomplete.mp4"), 1);
     let records = std::fs::read_to_string(at("e.incomplete.jsonl")).unwrap();
     let lines = records.lines().filter(|l| l.contains("locutor.frame/1")).count();
-    assert!(film.pictures > 0 && film.pictures < frames as usize, "{film:?}");
-    assert_eq!(film.pictures, lines, "frames in the film and in the record");
+    assert!(film.frames > 0 && film.frames < frames as usize, "{film:?}");
+    assert_eq!(film.frames, lines, "frames in the film and in the record");
     let last: serde_json::Value = serde_json::from_str(records.lines().last().unwrap()).unwrap();
     assert_eq!((&last["event"], &last["complete"]), (&"end".into(), &false.into()));
     let summary: serde_json::Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!(summary["complete"], false);
-    let sound = film.sound.expect("the sound is kept, too");
+    let audio = film.audio.expect("the audio is kept, too");
     assert!(
-        (sound.end - film.last).abs() < 0.5,
-        "sound to {} s, picture to {} s",
-        sound.end,
+        (audio.end - film.last).abs() < 0.5,
+        "audio to {} s, frame to {} s",
+        audio.end,
         film.last
     );
 }
@@ -79,7 +79,7 @@ fn control_c_keeps_what_is_done() {
     stopped(&[]);
 }
 
-/// A recording whose pictures nobody takes any more holds up its demuxer: whoever waits for sound
+/// A recording whose frames nobody takes any more holds up its demuxer: whoever waits for audio
 /// then waits for ever, unless the recording is stopped, too.
 #[test]
 fn whoever_stops_stops_the_recording() {
@@ -89,7 +89,7 @@ fn whoever_stops_stops_the_recording() {
     let pipeline = Pipeline {
         input: input.clone(),
         audio_track: 1,
-        film: None,
+        output: None,
         records: RecordPaths::default(),
         package: None,
         detector: None,
@@ -98,18 +98,18 @@ fn whoever_stops_stops_the_recording() {
         explain: None,
         floor: parse_floor("300,500,1000").unwrap(),
         style: Style::default(),
-        picture_budget_bytes: 192 << 20,
+        frame_budget_bytes: 192 << 20,
         overwrite: true,
     };
     let speaker = find(Role::Speaker, Some("locutor")).unwrap();
     let detector = find(Role::Detector, Some("locutor-faces")).unwrap();
     let recording = Recording::open(&input, 1).unwrap();
-    let setting = setting(&pipeline, (&speaker, &detector), &recording.shape().video).unwrap();
+    let settings = settings(&pipeline, (&speaker, &detector), &recording.shape().video).unwrap();
     let options = SessionOptions { device: Device::Cpu, intra_threads: 1 };
     let engine = Engine::start(&detector, &speaker, &options).unwrap();
     let mut records = Records::new(Vec::new());
     let how = (&Progress::default(), &AtomicBool::new(true));
-    let passed = pass(&setting, &recording, &engine, None, &mut records, how).unwrap();
+    let passed = run_pass(&settings, &recording, &engine, None, &mut records, how).unwrap();
     assert!(passed.fed.stopped);
-    assert!(recording.sound().unwrap().next().is_none(), "sound still comes");
+    assert!(recording.audio().unwrap().next().is_none(), "audio still comes");
 }

@@ -33,7 +33,7 @@ fn flash_and_click_stay_together() {
         ("mp4", &[][..]),
         ("mkv", &[][..]),
         ("webm", &[][..]),
-        ("mp4", &["--picture-budget-mib", "0"][..]),
+        ("mp4", &["--frame-budget-mib", "0"][..]),
     ] {
         let run = annotate(tiny_models(), &input, extension, more, 0);
         // Fails where an offset has changed by more than 10 ms.

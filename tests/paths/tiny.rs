@@ -32,9 +32,9 @@ impl Case<'_> {
         let more = [&["--audio-track", &track], self.more].concat();
         let run = annotate(tiny_models(), &input, self.output, &more, 0);
         let (before, after) = check_conserved(&input, self.track, &run);
-        assert_eq!(before.pictures, self.media.frames as usize, "the recording itself");
+        assert_eq!(before.frames, self.media.frames as usize, "the recording itself");
         assert_eq!((before.width, before.height), self.media.size);
-        assert_eq!(before.sound.is_some(), !self.media.sound.is_empty());
+        assert_eq!(before.audio.is_some(), !self.media.audio.is_empty());
         check_found(&run, &self.media);
         (run, before, after)
     }
@@ -47,7 +47,7 @@ fn check_found(run: &Run, media: &Media) {
     assert!(share > 0.9, "faces in {share} of the frames");
     assert_eq!(run.summary["people"].as_array().unwrap().len(), 1, "one ball, one person");
     let scored = faces.iter().filter(|f| f["score"].is_f64()).count();
-    if media.sound.is_empty() {
+    if media.audio.is_empty() {
         assert_eq!(scored, 0);
     } else {
         assert!(scored * 10 >= faces.len() * 9, "{scored} of {} faces have a score", faces.len());
@@ -66,10 +66,10 @@ fn fifteen_frames_a_second() {
 }
 
 #[test]
-fn twenty_five_frames_a_second_and_the_sound_is_kept() {
+fn twenty_five_frames_a_second_and_the_audio_is_kept() {
     let (run, before, after) = Case::of(PLAIN).run();
-    assert_eq!(run.summary["sound_kept"], true);
-    assert_eq!(before.sound.unwrap().codec, after.sound.unwrap().codec);
+    assert_eq!(run.summary["audio_kept"], true);
+    assert_eq!(before.audio.unwrap().codec, after.audio.unwrap().codec);
     assert_eq!(run.summary["complete"], true);
     assert_eq!(run.summary["two_passes"], false);
 }
@@ -87,7 +87,7 @@ fn sixty_frames_a_second() {
 #[test]
 fn odd_size() {
     let media =
-        Media { size: (321, 241), picture: "vp8enc deadline=1", muxer: "matroskamux", ..PLAIN };
+        Media { size: (321, 241), image: "vp8enc deadline=1", muxer: "matroskamux", ..PLAIN };
     for output in ["mp4", "webm"] {
         Case { input: "mkv", output, ..Case::of(media) }.run();
     }
@@ -99,68 +99,68 @@ fn portrait() {
 }
 
 #[test]
-fn telephone_sound() {
-    let sound = &[("audio/x-raw,rate=8000,channels=1", "identity")];
-    let media = Media { sound, muxer: "matroskamux", ..PLAIN };
+fn telephone_audio() {
+    let audio = &[("audio/x-raw,rate=8000,channels=1", "identity")];
+    let media = Media { audio, muxer: "matroskamux", ..PLAIN };
     Case { input: "mkv", ..Case::of(media) }.run();
 }
 
 #[test]
-fn studio_sound_of_six_channels() {
-    let sound = &[(
+fn studio_audio_of_six_channels() {
+    let audio = &[(
         "audio/x-raw,format=S16LE,rate=96000,channels=6,channel-mask=(bitmask)0x3f",
         "identity",
     )];
-    let media = Media { sound, muxer: "matroskamux", ..PLAIN };
+    let media = Media { audio, muxer: "matroskamux", ..PLAIN };
     for output in ["mp4", "mkv", "webm"] {
         Case { input: "mkv", output, ..Case::of(media) }.run();
     }
 }
 
 #[test]
-fn layer_two_sound() {
-    let sound = &[("audio/x-raw,rate=44100,channels=2", "avenc_mp2 ! mpegaudioparse")];
-    let media = Media { sound, muxer: "matroskamux", ..PLAIN };
+fn layer_two_audio() {
+    let audio = &[("audio/x-raw,rate=44100,channels=2", "avenc_mp2 ! mpegaudioparse")];
+    let media = Media { audio, muxer: "matroskamux", ..PLAIN };
     let (run, ..) = Case { input: "mkv", ..Case::of(media) }.run();
     // MPEG-1 layer 2 in mp4 is played by few.
-    assert_eq!(run.summary["sound_kept"], false);
+    assert_eq!(run.summary["audio_kept"], false);
 }
 
 #[test]
-fn the_second_sound_track_is_taken() {
-    let sound = &[
+fn the_second_audio_track_is_taken() {
+    let audio = &[
         ("audio/x-raw,rate=44100,channels=2", AAC),
         ("audio/x-raw,rate=48000,channels=1", "opusenc"),
     ];
-    let media = Media { sound, muxer: "matroskamux", ..PLAIN };
+    let media = Media { audio, muxer: "matroskamux", ..PLAIN };
     let case = Case { input: "mkv", output: "mkv", track: 2, ..Case::of(media) };
     let (_, before, after) = case.run();
-    assert_eq!(before.sound.as_ref().unwrap().tracks, 2);
-    let kept = after.sound.unwrap();
+    assert_eq!(before.audio.as_ref().unwrap().tracks, 2);
+    let kept = after.audio.unwrap();
     assert_eq!((kept.codec.as_str(), kept.tracks), ("audio/x-opus", 1));
 }
 
 #[test]
-fn no_sound() {
-    let (run, ..) = Case::of(Media { sound: &[], ..PLAIN }).run();
+fn no_audio() {
+    let (run, ..) = Case::of(Media { audio: &[], ..PLAIN }).run();
     for face in run.records.faces() {
-        assert_eq!(face["unknown"], "no-sound", "{face}");
+        assert_eq!(face["unknown"], "no-audio", "{face}");
     }
-    let times = run.said.err.matches("has no sound").count();
+    let times = run.said.err.matches("has no audio").count();
     assert_eq!(times, 1, "said once: {}", run.said.err);
-    assert_eq!(run.summary["sound_kept"], false);
+    assert_eq!(run.summary["audio_kept"], false);
 }
 
 #[test]
 fn every_container() {
     for output in ["mkv", "mov", "webm", "m4v"] {
         let (run, _, after) = Case { output, ..Case::of(PLAIN) }.run();
-        let codec = after.sound.unwrap().codec;
+        let codec = after.audio.unwrap().codec;
         let (kept, wanted) = match output {
             "webm" => (false, "audio/x-opus"),
             _ => (true, "audio/mpeg"),
         };
-        assert_eq!(run.summary["sound_kept"], kept, "{output}");
+        assert_eq!(run.summary["audio_kept"], kept, "{output}");
         assert_eq!(codec, wanted, "{output}");
     }
 }
@@ -168,7 +168,7 @@ fn every_container() {
 #[test]
 fn every_way_of_explaining() {
     for mode in ["paper", "gate-activation", "ablation", "none"] {
-        let media = Media { frames: 30, sound: &[(MONO_16K, AAC)], ..PLAIN };
+        let media = Media { frames: 30, audio: &[(MONO_16K, AAC)], ..PLAIN };
         let (run, ..) = Case { more: &["--explain", mode], ..Case::of(media) }.run();
         assert_eq!(run.summary["explain"], mode);
         let shares = |f: &Value| f["audio_share"].is_f64() && f["face_share"].is_f64();
@@ -180,12 +180,12 @@ fn every_way_of_explaining() {
 #[test]
 fn read_twice_the_records_are_the_same() {
     let frames_of = |more: &[&str]| {
-        let media = Media { frames: 100, picture: H264, ..PLAIN };
+        let media = Media { frames: 100, image: H264, ..PLAIN };
         let (run, ..) = Case { more, ..Case::of(media) }.run();
         assert_eq!(run.summary["lookahead_seconds"], 3.0);
         (run.summary["two_passes"].clone(), run.records.frames)
     };
-    let (once, twice) = (frames_of(&[]), frames_of(&["--picture-budget-mib", "0"]));
+    let (once, twice) = (frames_of(&[]), frames_of(&["--frame-budget-mib", "0"]));
     assert_eq!((once.0, twice.0), (false.into(), true.into()));
     assert_eq!(once.1, twice.1);
 }

@@ -190,7 +190,7 @@ fn has_anchor(document: &str, wanted: &str) -> bool {
     headings.map(|line| anchor(line.trim_start_matches('#'))).any(|a| a == wanted)
 }
 
-/// The targets of all links and pictures.
+/// The targets of all links and frames.
 fn links(prose: &str) -> Vec<&str> {
     let targets = prose.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     targets.collect()

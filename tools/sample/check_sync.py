@@ -44,26 +44,26 @@ def click_times(path: Path) -> np.ndarray:
     caps = f"audio/x-raw,format=S16LE,rate={_RATE},channels=1,layout=interleaved"
     blocks = list(decode(path, "audio", caps, "audioconvert ! audioresample"))
     if not blocks:
-        raise SystemExit(f"{path}: no sound found")
+        raise SystemExit(f"{path}: no audio found")
     begin = blocks[0][0]
     last_s, last = blocks[-1]
-    sound = np.zeros(round((last_s - begin) * _RATE) + len(last) // 2 + _RATE, np.float32)
+    audio = np.zeros(round((last_s - begin) * _RATE) + len(last) // 2 + _RATE, np.float32)
     at = 0
     for time_s, body in blocks:
         # By time, so that a hole stays a hole; Matroska's whole milliseconds are no hole.
         stated = round((time_s - begin) * _RATE)
         if abs(stated - at) > 0.002 * _RATE:
             at = stated
-        sound[at : at + len(body) // 2] = np.frombuffer(body, "<i2")
+        audio[at : at + len(body) // 2] = np.frombuffer(body, "<i2")
         at += len(body) // 2
     burst = click(_RATE)
     # Quadrature pair: the peak does not depend on the phase a filter may have turned.
     carrier = np.exp(2j * np.pi * 1000 * np.arange(len(burst)) / _RATE) * np.abs(
         np.hanning(len(burst))
     )
-    size = 1 << (len(sound) + len(burst)).bit_length()
-    spectrum = np.fft.fft(sound, size) * np.conj(np.fft.fft(carrier, size))
-    match = np.abs(np.fft.ifft(spectrum)[: len(sound)])
+    size = 1 << (len(audio) + len(burst)).bit_length()
+    spectrum = np.fft.fft(audio, size) * np.conj(np.fft.fft(carrier, size))
+    match = np.abs(np.fft.ifft(spectrum)[: len(audio)])
     peaks, hop = [], _RATE // 4
     for low in range(0, len(match), hop):
         peak = low + int(np.argmax(match[low : low + hop]))

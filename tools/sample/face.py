@@ -2,7 +2,7 @@
 
 Takes the portrait's texture and a ``Pose`` (how far the jaw is down, how wide and
 how rounded the lips are, how far the lids are shut); gives the texture with that
-expression. Landmarks were read off the picture by hand, so this works for this
+expression. Landmarks were read off the frame by hand, so this works for this
 portrait only. The lips are cut along their inner edges: the skin above and below
 is pulled by column-wise piecewise linear maps between landmark curves, and what
 the gap shows is painted from the real upper teeth and a dark cavity. A column-wise

@@ -3,7 +3,7 @@
 
 Writes a video (H.264 + AAC) and a CSV in AVA-ActiveSpeaker form with a row per person
 and frame. The people are made from one public-domain portrait, the speech by espeak-ng;
-no footage of anyone is used. The same arguments give the same picture and sound.
+no footage of anyone is used. The same arguments give the same frame and audio.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class Labels:
 
 
 def _people(options: argparse.Namespace) -> list[Person]:
-    """Everybody in the picture."""
+    """Everybody in the frame."""
     portrait = fetch_portrait(options.cache, options.portrait)
     opacity = cut_out(portrait)
     wanted = looks(_LAYOUTS[options.layout], options.seed)
@@ -111,7 +111,7 @@ def _people(options: argparse.Namespace) -> list[Person]:
 
 
 def _tracks(options: argparse.Namespace, turns: list[Turn]) -> list[tuple[np.ndarray, int]]:
-    """The sound tracks to store, each with its rate."""
+    """The audio tracks to store, each with its rate."""
     tracks = [(mix(turns, options.seconds, options.seed), RATE)]
     if options.audio_tracks == 2:
         seed = options.seed + 100
@@ -124,10 +124,10 @@ def _film(options: argparse.Namespace, scene: Scene, encoder: Encoder, rows: Lab
     frames = int(options.seconds * options.fps)
     for index in range(frames):
         time_s = float(index / options.fps)
-        picture, boxes = scene.frame(time_s)
+        frame, boxes = scene.frame(time_s)
         if options.rotate:
-            picture = cv2.rotate(picture, _TURN_BACK[options.rotate])
-        encoder.write(picture)
+            frame = cv2.rotate(frame, _TURN_BACK[options.rotate])
+        encoder.write(frame)
         rows.add(time_s, boxes)
     return frames
 

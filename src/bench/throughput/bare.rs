@@ -12,7 +12,7 @@ use crate::run::RunError;
 /// Calls before the clock runs.
 const WARM_UP: usize = 2;
 
-/// Face encoder, head and sound encoder for a number of faces.
+/// Face encoder, head and audio encoder for a number of faces.
 pub struct Bare {
     graphs: [BoundGraph; 3],
     face_frames: usize,
@@ -27,7 +27,7 @@ fn port(name: &str, dims: &[usize]) -> Port {
 }
 
 impl Bare {
-    /// Binds the graphs of `package` for calls with `pictures` pictures of each of `faces` faces on
+    /// Binds the graphs of `package` for calls with `frames` frames of each of `faces` faces on
     /// `streams` streams.
     ///
     /// # Errors
@@ -36,7 +36,7 @@ impl Bare {
         package: &Package,
         options: &SessionOptions,
         (faces, streams): (usize, usize),
-        pictures: usize,
+        frames: usize,
     ) -> Result<Self, RunError> {
         let manifest = package.speaker()?;
         let bind = |file: &FileName, plan: &Plan| -> Result<BoundGraph, RunError> {
@@ -47,11 +47,11 @@ impl Bare {
             Ok(graph)
         };
         let graphs = [
-            bind(&manifest.face.file, &face(manifest, faces, pictures))?,
-            bind(&manifest.head.file, &head(manifest, faces, pictures))?,
-            bind(&manifest.audio.file, &sound(manifest, streams, pictures))?,
+            bind(&manifest.face.file, &face(manifest, faces, frames))?,
+            bind(&manifest.head.file, &head(manifest, faces, frames))?,
+            bind(&manifest.audio.file, &audio(manifest, streams, frames))?,
         ];
-        Ok(Self { graphs, face_frames: faces * pictures })
+        Ok(Self { graphs, face_frames: faces * frames })
     }
 
     /// Whether the GPU replays all calls.
@@ -87,10 +87,10 @@ impl Bare {
     }
 }
 
-fn face(manifest: &SpeakerManifest, faces: usize, pictures: usize) -> Plan {
+fn face(manifest: &SpeakerManifest, faces: usize, frames: usize) -> Plan {
     let (face, side) = (&manifest.face, manifest.features.crop.size_px());
     let map = &face.map;
-    let of = |name: &str, rest: &[usize]| port(name, &[&[faces, pictures], rest].concat());
+    let of = |name: &str, rest: &[usize]| port(name, &[&[faces, frames], rest].concat());
     let mut outputs = vec![
         of(face.embedding.name.as_str(), &[face.embedding.width]),
         of(map.name.as_str(), &[map.channels, map.height, map.width]),
@@ -109,9 +109,9 @@ fn face(manifest: &SpeakerManifest, faces: usize, pictures: usize) -> Plan {
 }
 
 /// One window for every face: what a live stream gives the head for so many new ticks.
-fn head(manifest: &SpeakerManifest, faces: usize, pictures: usize) -> Plan {
+fn head(manifest: &SpeakerManifest, faces: usize, frames: usize) -> Plan {
     let head = &manifest.head;
-    let ticks = head.past_ticks + pictures + manifest.lookahead_ticks.live;
+    let ticks = head.past_ticks + frames + manifest.lookahead_ticks.live;
     let embedding = manifest.face.embedding.width;
     let state = head.forward_state.width;
     let mut outputs = vec![port(head.score.as_str(), &[faces, ticks, 2])];
@@ -131,9 +131,9 @@ fn head(manifest: &SpeakerManifest, faces: usize, pictures: usize) -> Plan {
     }
 }
 
-fn sound(manifest: &SpeakerManifest, streams: usize, pictures: usize) -> Plan {
+fn audio(manifest: &SpeakerManifest, streams: usize, frames: usize) -> Plan {
     let audio = &manifest.audio;
-    let ticks = pictures + 2 * audio.reach_ticks;
+    let ticks = frames + 2 * audio.reach_ticks;
     let (rows, width) = (ticks * AudioRecipe::ROWS_PER_TICK, manifest.features.audio.row_width());
     Plan {
         inputs: vec![port(audio.rows.as_str(), &[streams, rows, width])],

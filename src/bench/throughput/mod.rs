@@ -1,10 +1,10 @@
 //! How many faces a device can follow: face-frames a second by batch, of the bare engine and from
-//! pictures in memory to heatmaps.
+//! frames in memory to heatmaps.
 //!
 //! Takes speaker packages and batches (faces at once); gives, for each, two rates with the latency
 //! of their calls. *Bare* is the ceiling: graphs bound to fixed memory on tensors that are ready, a
-//! call being some pictures of every face through the face encoder, the head once for every face,
-//! and the sound of their streams; copies to and from the device are included, as nobody can do
+//! call being some frames of every face through the face encoder, the head once for every face,
+//! and the audio of their streams; copies to and from the device are included, as nobody can do
 //! without. *End to end* is what the program does between decoding and encoding: several streams on
 //! threads of their own share one engine, and cut crops, encode, judge, let faces compete, and make
 //! every face's heatmap to its scale. Its call is one hop of one stream.
@@ -22,7 +22,7 @@ use report::{BatchFigures, PackageFigures, Throughput};
 
 use crate::models::Package;
 use crate::models::device::Device;
-use crate::models::shelf::{Role, find};
+use crate::models::registry::{Role, find};
 use crate::onnx::engine::Engine;
 use crate::onnx::session::SessionOptions;
 use crate::onnx::speaker::SpeakerGraphs;
@@ -31,8 +31,8 @@ use crate::stages::score::budget::Stride;
 
 /// Faces at once, where nobody says otherwise.
 pub const BATCHES: [usize; 10] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
-/// Pictures of a face in one call, where nobody says otherwise: a camera's hop.
-pub const PICTURES: usize = Stride::LIVE.hop;
+/// Frames of a face in one call, where nobody says otherwise: a camera's hop.
+pub const FRAMES: usize = Stride::LIVE.hop;
 /// Faces on one stream; more faces are more streams.
 const FACES_PER_STREAM: usize = 8;
 /// How long each rate is taken, and from how many calls at least.
@@ -49,8 +49,8 @@ pub struct Wishes {
     pub device: Device,
     /// Faces at once.
     pub batches: Vec<usize>,
-    /// Pictures of a face in one call.
-    pub pictures: usize,
+    /// Frames of a face in one call.
+    pub frames: usize,
 }
 
 /// Whether `device` comes to a GPU here for the first of `packages`.
@@ -94,7 +94,7 @@ pub fn throughput(wishes: &Wishes) -> Result<Throughput, RunError> {
         packages.push(figures);
         device = provider;
     }
-    Ok(Throughput { device, pictures_a_call: wishes.pictures, packages })
+    Ok(Throughput { device, frames_a_call: wishes.frames, packages })
 }
 
 /// One package's figures, and what it ran on.
@@ -108,7 +108,7 @@ fn package(
     let (mut bare, mut problem) = (Vec::new(), None);
     let (mut replayed, mut pinned) = (true, true);
     for &faces in &wishes.batches {
-        let measured = Bare::open(speaker, &options, (faces, streams_of(faces)), wishes.pictures)
+        let measured = Bare::open(speaker, &options, (faces, streams_of(faces)), wishes.frames)
             .and_then(|mut graphs| {
                 (replayed, pinned) = (replayed && graphs.replayed(), pinned && graphs.pinned());
                 graphs.rate(PACE)
@@ -128,7 +128,7 @@ fn package(
     let mut batches = Vec::new();
     for (&batch, bare) in wishes.batches.iter().zip(bare) {
         let streams = streams_of(batch);
-        match streams::rate(&engine, manifest, (batch, streams), wishes.pictures, PACE) {
+        match streams::rate(&engine, manifest, (batch, streams), wishes.frames, PACE) {
             Ok((end_to_end, heatmaps)) => {
                 let share_of_ceiling = 0.0;
                 let figures =

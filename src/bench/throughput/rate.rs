@@ -25,7 +25,7 @@ impl Pace {
 pub struct Rate {
     /// Calls that were timed.
     pub calls: usize,
-    /// Faces on pictures that went through.
+    /// Faces on frames that went through.
     pub face_frames: usize,
     /// Time on the clock.
     pub seconds: f64,

@@ -16,7 +16,7 @@ pub struct BatchFigures {
     pub streams: usize,
     /// The bare engine.
     pub bare: Rate,
-    /// From pictures in memory to verdicts.
+    /// From frames in memory to verdicts.
     pub end_to_end: Rate,
     /// Heatmaps among them.
     pub heatmaps: usize,
@@ -88,8 +88,8 @@ fn share(rate: f64, ceiling: f64) -> f64 {
 pub struct Throughput {
     /// What inference ran on.
     pub device: String,
-    /// Pictures of a face in one call.
-    pub pictures_a_call: usize,
+    /// Frames of a face in one call.
+    pub frames_a_call: usize,
     /// By package, in the order they were named.
     pub packages: Vec<PackageFigures>,
 }
@@ -102,11 +102,11 @@ impl Throughput {
             let yes = |yes: bool| if yes { "" } else { "no " };
             let _ = writeln!(
                 text,
-                "{} on {}: face-frames a second and ms a call, {} pictures of a face a call, \
+                "{} on {}: face-frames a second and ms a call, {} frames of a face a call, \
                  heatmaps {} ({}CUDA graphs, {}page-locked memory)",
                 p.package,
                 self.device,
-                self.pictures_a_call,
+                self.frames_a_call,
                 p.explain.name(),
                 yes(p.replayed),
                 yes(p.pinned),
@@ -169,7 +169,7 @@ mod tests {
         for (share, wanted) in shares.iter().zip([0.225, 0.5, 0.8]) {
             assert!((share - wanted).abs() < 1e-9, "{shares:?}");
         }
-        let all = Throughput { device: "cuda:0".into(), pictures_a_call: 5, packages: vec![p] };
+        let all = Throughput { device: "cuda:0".into(), frames_a_call: 5, packages: vec![p] };
         let text = all.to_text();
         assert!(text.starts_with("p on cuda:0: "), "{text}");
         assert!(text.contains("(CUDA graphs, no page-locked memory)"), "{text}");

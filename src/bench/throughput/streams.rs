@@ -1,4 +1,4 @@
-//! Streams that share an engine, from pictures in memory to verdicts with heatmaps.
+//! Streams that share an engine, from frames in memory to verdicts with heatmaps.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -6,29 +6,29 @@ use std::time::{Duration, Instant};
 
 use super::rate::{Pace, Rate};
 use crate::core::evidence::TrackId;
+use crate::core::frame::{Chroma, Frame, Image, ImageView, LumaRange, Plane};
 use crate::core::geometry::{Point, Rect};
-use crate::core::picture::{Chroma, Frame, LumaRange, Picture, PictureView, Plane};
 use crate::core::time::{Epoch, FrameRef, Pts, Tick};
-use crate::live::setting::CROP_LAG;
+use crate::live::settings::CROP_LAG_TICKS;
 use crate::models::manifest::{AudioRecipe, SpeakerManifest};
 use crate::onnx::engine::Engine;
 use crate::run::RunError;
-use crate::stages::features::audio_line::{AudioLine, Spectrum};
+use crate::stages::features::audio_features::{AudioFeatures, Spectrum};
 use crate::stages::features::mfcc::{LogMel, Mfcc};
-use crate::stages::score::hearing::Hearing;
-use crate::stages::score::judge::Window;
-use crate::stages::score::model::ModelFault;
+use crate::stages::score::audio_encoder::AudioEncoder;
+use crate::stages::score::head_runner::Window;
+use crate::stages::score::model::InferenceError;
 use crate::stages::score::scorer::{Scorer, ScorerSettings};
 use crate::stages::track::{TrackedFace, TrackedFaces, TrackedFrame};
 
-/// A picture's width and height.
+/// A frame's width and height.
 const SIZE: (usize, usize) = (640, 360);
-/// Samples of sound for one picture: 16 kHz at 25 pictures a second.
+/// Samples of audio for one frame: 16 kHz at 25 frames a second.
 const SAMPLES: usize = 640;
 /// Hops before the clock runs beyond those that fill the head's past.
 const WARM_UP: usize = 4;
 
-/// A grey picture with structure.
+/// A grey frame with structure.
 struct Pattern {
     luma: Vec<u8>,
     chroma: Vec<u8>,
@@ -48,10 +48,10 @@ impl Pattern {
     }
 }
 
-impl Picture for Pattern {
-    fn view(&self) -> PictureView<'_> {
+impl Image for Pattern {
+    fn view(&self) -> ImageView<'_> {
         let (width, height) = SIZE;
-        PictureView {
+        ImageView {
             width,
             height,
             luma: Plane { data: &self.luma, stride: width },
@@ -70,7 +70,7 @@ impl Picture for Pattern {
     }
 }
 
-/// `count` faces in a grid that fills the picture, moved a little from picture to picture.
+/// `count` faces in a grid that fills the frame, moved a little from frame to frame.
 fn faces(count: usize, seq: usize) -> TrackedFaces {
     let (width, height) = (SIZE.0 as f32, SIZE.1 as f32);
     let columns = (count as f32 * width / height).sqrt().ceil().max(1.0);
@@ -91,7 +91,7 @@ fn faces(count: usize, seq: usize) -> TrackedFaces {
     (0..count).map(face).collect()
 }
 
-/// What came of some pictures.
+/// What came of some frames.
 #[derive(Clone, Copy, Debug, Default)]
 struct Verdicts {
     scores: usize,
@@ -101,9 +101,9 @@ struct Verdicts {
 /// A stream with faces on it that never ends.
 struct Stream {
     scorer: Scorer,
-    pictures: [Arc<dyn Picture>; 2],
+    frames: [Arc<dyn Image>; 2],
     faces: usize,
-    sound: Vec<i16>,
+    audio: Vec<i16>,
     seq: usize,
 }
 
@@ -112,15 +112,15 @@ impl Stream {
         engine: &Engine,
         manifest: &SpeakerManifest,
         faces: usize,
-        shown: &[Arc<dyn Picture>; 2],
-        pictures: usize,
+        shown: &[Arc<dyn Image>; 2],
+        frames: usize,
     ) -> Self {
         let mode = manifest.explain.default_mode;
         let settings = ScorerSettings {
-            window: Window { hop: pictures, lookahead: manifest.lookahead_ticks.live },
-            face_chunk: pictures,
-            encode_ahead: None,
-            crop_lag: CROP_LAG,
+            window: Window { hop: frames, lookahead: manifest.lookahead_ticks.live },
+            face_chunk_ticks: frames,
+            encode_ahead_ticks: None,
+            crop_lag_ticks: CROP_LAG_TICKS,
             mode,
             scale: manifest.explain.scale(mode),
         };
@@ -128,32 +128,32 @@ impl Stream {
             AudioRecipe::Mfcc13 => Spectrum::Mfcc(Box::new(Mfcc::new())),
             AudioRecipe::LogMel40 => Spectrum::LogMel(Box::new(LogMel::new())),
         };
-        let hearing = Hearing::new(Some(AudioLine::new(spectrum, Tick(0))), Tick(0));
+        let audio_encoder = AudioEncoder::new(Some(AudioFeatures::new(spectrum, Tick(0))), Tick(0));
         let tone = |i: usize| ((i * i) as f32 / 40_000.0).sin() * 6_000.0;
         Self {
             scorer: Scorer::new(
                 Box::new(engine.speaker()),
                 settings,
-                hearing.in_chunks_of(pictures),
+                audio_encoder.with_chunk_ticks(frames),
                 true,
             ),
-            pictures: shown.clone(),
+            frames: shown.clone(),
             faces,
-            sound: (0..SAMPLES).map(|i| tone(i) as i16).collect(),
+            audio: (0..SAMPLES).map(|i| tone(i) as i16).collect(),
             seq: 0,
         }
     }
 
-    /// The next `pictures` pictures with their sound, and what is known after them.
-    fn hop(&mut self, pictures: usize) -> Result<Verdicts, ModelFault> {
-        for _ in 0..pictures {
+    /// The next `frames` frames with their audio, and what is known after them.
+    fn hop(&mut self, frames: usize) -> Result<Verdicts, InferenceError> {
+        for _ in 0..frames {
             let ns = i64::try_from(self.seq).unwrap_or(0) * Tick::SPAN.ns();
             let id = FrameRef { epoch: Epoch(0), seq: self.seq as u64, pts: Pts::from_ns(ns) };
             let tracked =
                 TrackedFrame { frame: id, faces: faces(self.faces, self.seq), ended: Vec::new() };
-            let picture = Arc::clone(&self.pictures[self.seq % 2]);
-            self.scorer.hearing().push(Some(id.pts), &self.sound);
-            self.scorer.push(&Frame { id, span: None, picture }, &tracked);
+            let image = Arc::clone(&self.frames[self.seq % 2]);
+            self.scorer.audio_encoder().push(Some(id.pts), &self.audio);
+            self.scorer.push(&Frame { id, span: None, image }, &tracked);
             self.seq += 1;
         }
         let mut found = Verdicts::default();
@@ -173,7 +173,7 @@ struct Done {
 }
 
 /// Lets `streams` streams with `faces` faces in all share `engine`, and says how fast that went and
-/// how many heatmaps there were. A call is `pictures` pictures of one stream.
+/// how many heatmaps there were. A call is `frames` frames of one stream.
 ///
 /// # Errors
 /// Where the model fails, or the system gives no thread.
@@ -181,24 +181,24 @@ pub fn rate(
     engine: &Engine,
     manifest: &SpeakerManifest,
     (faces, streams): (usize, usize),
-    pictures: usize,
+    frames: usize,
     pace: Pace,
 ) -> Result<(Rate, usize), RunError> {
     let reach = manifest.head.past_ticks
         + manifest.lookahead_ticks.live
         + manifest.face.delay_ticks
         + manifest.audio.reach_ticks;
-    let warm_up = reach.div_ceil(pictures) + WARM_UP;
-    let shown: [Arc<dyn Picture>; 2] = [Arc::new(Pattern::new(0)), Arc::new(Pattern::new(9))];
+    let warm_up = reach.div_ceil(frames) + WARM_UP;
+    let shown: [Arc<dyn Image>; 2] = [Arc::new(Pattern::new(0)), Arc::new(Pattern::new(9))];
     let own = |i: usize| faces / streams + usize::from(i < faces % streams);
-    let all = (0..streams).map(|i| Stream::new(engine, manifest, own(i), &shown, pictures));
+    let all = (0..streams).map(|i| Stream::new(engine, manifest, own(i), &shown, frames));
     // All are warm before the clock runs for any.
     let warm = each(all.collect(), |mut stream: Stream| {
-        (0..warm_up).try_for_each(|_| stream.hop(pictures).map(drop))?;
+        (0..warm_up).try_for_each(|_| stream.hop(frames).map(drop))?;
         Ok(stream)
     })?;
     let began = Instant::now();
-    let done = each(warm, |stream| run(stream, pictures, pace))?;
+    let done = each(warm, |stream| run(stream, frames, pace))?;
     let time = began.elapsed();
     let scores = done.iter().map(|stream| stream.verdicts.scores).sum();
     let heatmaps = done.iter().map(|stream| stream.verdicts.heatmaps).sum();
@@ -209,7 +209,7 @@ pub fn rate(
 /// Does `work` with every stream at the same time, each on a thread of its own.
 fn each<T: Send>(
     streams: Vec<Stream>,
-    work: impl Fn(Stream) -> Result<T, ModelFault> + Sync,
+    work: impl Fn(Stream) -> Result<T, InferenceError> + Sync,
 ) -> Result<Vec<T>, RunError> {
     let work = &work;
     std::thread::scope(|scope| {
@@ -225,11 +225,11 @@ fn each<T: Send>(
     })
 }
 
-fn run(mut stream: Stream, pictures: usize, pace: Pace) -> Result<Done, ModelFault> {
+fn run(mut stream: Stream, frames: usize, pace: Pace) -> Result<Done, InferenceError> {
     let (began, mut done) = (Instant::now(), Done::default());
     while !pace.is_over(began, done.calls.len()) {
         let one = Instant::now();
-        let found = stream.hop(pictures)?;
+        let found = stream.hop(frames)?;
         done.calls.push(one.elapsed());
         done.verdicts.scores += found.scores;
         done.verdicts.heatmaps += found.heatmaps;

@@ -7,13 +7,13 @@ use locutor::core::seeded::Seeded;
 
 use super::Options;
 
-/// The RTP clock of pictures, whatever they are encoded as.
-pub const PICTURE_CLOCK_HZ: i64 = 90_000;
+/// The RTP clock of frames, whatever they are encoded as.
+pub const FRAME_CLOCK_HZ: i64 = 90_000;
 
 /// See the module.
 #[derive(Debug)]
 pub struct Knobs {
-    /// Added to the pictures' RTP timestamps, in their ticks; sound jumps with them.
+    /// Added to the frames' RTP timestamps, in their ticks; audio jumps with them.
     jump_ns: AtomicI64,
     paused: AtomicBool,
     silent: AtomicBool,
@@ -82,12 +82,12 @@ impl Knobs {
         self.paused.load(Ordering::Relaxed)
     }
 
-    /// Whether no sound is sent.
+    /// Whether no audio is sent.
     pub fn silent(&self) -> bool {
         self.silent.load(Ordering::Relaxed)
     }
 
-    /// By how much the sound's clock is fast.
+    /// By how much the audio's clock is fast.
     pub fn drift_ppm(&self) -> i64 {
         self.drift_ppm.load(Ordering::Relaxed)
     }

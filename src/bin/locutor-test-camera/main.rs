@@ -1,9 +1,9 @@
-//! A camera to torture: a clip served as RTSP with sound, for ever, with faults on demand.
+//! A camera to torture: a clip served as RTSP with audio, for ever, with faults on demand.
 //!
 //! Takes a clip and what to do to it as options, then lines on standard input (see [`Knobs::obey`]);
 //! prints `ready URI` when it can be asked. Encodes once at the start, remembers the result in
-//! `--cache`, and then costs next to nothing. Promises: pictures and sound come at their real pace,
-//! with a key picture every second and no break where the clip begins anew.
+//! `--cache`, and then costs next to nothing. Promises: frames and audio come at their real pace,
+//! with a keyframe every second and no break where the clip begins anew.
 
 use std::io::BufRead;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ mod knobs;
 
 use knobs::Knobs;
 
-/// What the pictures are encoded as.
+/// What the frames are encoded as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Codec {
     H264,
@@ -29,7 +29,7 @@ enum Codec {
 /// A camera to torture.
 #[derive(Debug, Parser)]
 struct Options {
-    /// The clip; it needs pictures and sound.
+    /// The clip; it needs frames and audio.
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/demo/sample.mp4"))]
     clip: PathBuf,
     /// Seconds of it that are served, again and again.
@@ -44,19 +44,19 @@ struct Options {
     /// Their password.
     #[arg(long, requires = "user")]
     password: Option<String>,
-    /// What pictures are encoded as.
+    /// What frames are encoded as.
     #[arg(long, value_enum, default_value_t = Codec::H264)]
     codec: Codec,
     /// Width and height in pixels, multiples of 8.
     #[arg(long, default_value = "640x360", value_parser = size)]
     size: (u32, u32),
-    /// Pictures a second, e.g. 30000/1001.
+    /// Frames a second, e.g. 30000/1001.
     #[arg(long, default_value = "25", value_parser = rate)]
     rate: (u32, u32),
-    /// Whether there is a sound track.
+    /// Whether there is an audio track.
     #[arg(long, default_value = "on", action = clap::ArgAction::Set, value_parser = on)]
-    sound: bool,
-    /// The sound's clock is faster by so many parts in a million.
+    audio: bool,
+    /// The audio's clock is faster by so many parts in a million.
     #[arg(long, default_value_t = 0, allow_hyphen_values = true)]
     drift: i64,
     /// Per cent of RTP packets that are never sent.
@@ -65,14 +65,14 @@ struct Options {
     /// Per cent of RTP packets with a wrong byte.
     #[arg(long, default_value_t = 0.0)]
     corrupt: f64,
-    /// Seconds until the picture's RTP clock wraps; it starts at chance without it.
+    /// Seconds until the frame's RTP clock wraps; it starts at chance without it.
     #[arg(long)]
     wraps_after: Option<u32>,
-    /// Draws each picture's number in the clip into its lower left corner: two squares that say
+    /// Draws each frame's number in the clip into its lower left corner: two squares that say
     /// what is black and what white, then twelve for the number, the highest bit first.
     #[arg(long)]
     numbered: bool,
-    /// Writes a line for every picture that is sent to this file: its number in the clip and when,
+    /// Writes a line for every frame that is sent to this file: its number in the clip and when,
     /// in nanoseconds of Unix time.
     #[arg(long)]
     sent: Option<PathBuf>,

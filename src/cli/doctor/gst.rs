@@ -3,18 +3,18 @@
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use super::report::{DecoderFound, ElementFound, EncoderFound, Media};
+use super::report::{DecoderStatus, ElementStatus, EncoderStatus, Media};
 use crate::gst::decoders;
 use crate::gst::elements::{WANTED, is_installed};
-use crate::gst::encoder::{EncoderWishes, VideoCodec, describe};
+use crate::gst::encoder::{EncoderOptions, VideoCodec, describe};
 
 /// What is installed.
-pub(super) fn look() -> Media {
+pub(super) fn inspect() -> Media {
     if let Err(error) = crate::gst::start() {
-        let mend = Some("sudo apt-get install libgstreamer1.0-0".into());
-        return Media { problem: Some(error.to_string()), mend, ..Media::default() };
+        let fix = Some("sudo apt-get install libgstreamer1.0-0".into());
+        return Media { problem: Some(error.to_string()), fix, ..Media::default() };
     }
-    let elements = WANTED.iter().map(|wanted| ElementFound {
+    let elements = WANTED.iter().map(|wanted| ElementStatus {
         element: wanted.element,
         group: wanted.group.name(),
         purpose: wanted.purpose,
@@ -25,7 +25,7 @@ pub(super) fn look() -> Media {
     Media {
         version: Some(crate::gst::version()),
         problem: None,
-        mend: None,
+        fix: None,
         elements: elements.collect(),
         encoders: vec![
             encoder(VideoCodec::H264, "H.264", "mp4, mov, mkv", true),
@@ -40,11 +40,11 @@ pub(super) fn look() -> Media {
 }
 
 /// What decodes `media`; what is wanted and missing is told with the other elements.
-fn decoder(codec: &'static str, media: &str) -> Option<DecoderFound> {
+fn decoder(codec: &'static str, media: &str) -> Option<DecoderStatus> {
     let mut found = decoders::ranked(media).into_iter();
     let element = found.next()?;
     let runs_on = decoders::describe(&element);
-    Some(DecoderFound { codec, element, runs_on, others: found.collect() })
+    Some(DecoderStatus { codec, element, runs_on, others: found.collect() })
 }
 
 fn encoder(
@@ -52,25 +52,25 @@ fn encoder(
     name: &'static str,
     containers: &'static str,
     required: bool,
-) -> EncoderFound {
-    let wishes = EncoderWishes { element: None, crf: 20, preset: "veryfast".into() };
-    let element = codec.choose(&wishes).ok().map(str::to_owned);
+) -> EncoderStatus {
+    let options = EncoderOptions { element: None, crf: 20, preset: "veryfast".into() };
+    let element = codec.choose(&options).ok().map(str::to_owned);
     let others = codec.encoders().iter().filter(|e| is_installed(e));
     let others = others.filter(|e| element.as_deref() != Some(e)).map(|e| (*e).to_owned());
-    EncoderFound {
+    EncoderStatus {
         codec: name,
         containers,
         runs_on: element.as_deref().map(describe),
         others: others.collect(),
-        problem: element.as_deref().and_then(|_| does_not_open(codec, &wishes)),
+        problem: element.as_deref().and_then(|_| does_not_open(codec, &options)),
         element,
         required,
     }
 }
 
 /// Why an encoder does not open: READY is where hardware and its driver are first needed.
-fn does_not_open(codec: VideoCodec, wishes: &EncoderWishes) -> Option<String> {
-    let element = match codec.make(wishes) {
+fn does_not_open(codec: VideoCodec, options: &EncoderOptions) -> Option<String> {
+    let element = match codec.make(options) {
         Ok(element) => element,
         Err(error) => return Some(error.to_string()),
     };

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use ort::ep::ExecutionProvider;
 use ort::session::builder::SessionBuilder;
 
-use super::report::{ProviderFound, Runtime};
+use super::report::{ProviderStatus, Runtime};
 use crate::models::Package;
 use crate::models::device::Device;
-use crate::models::shelf;
+use crate::models::registry;
 use crate::onnx::runtime::{self, RuntimeError};
 use crate::onnx::session::{Provider, SessionOptions, open};
 
@@ -29,10 +29,10 @@ macro_rules! known_providers {
         })+
 
         /// Every known provider that the library has.
-        fn providers() -> Vec<ProviderFound> {
+        fn providers() -> Vec<ProviderStatus> {
             let all = [$((
                 $kind::is_available().unwrap_or(false),
-                ProviderFound { name: $kind::NAME, device: $device },
+                ProviderStatus { name: $kind::NAME, device: $device },
             )),+];
             all.into_iter().filter(|(here, _)| *here).map(|(_, found)| found).collect()
         }
@@ -60,7 +60,7 @@ known_providers! {
 }
 
 /// What is there. With a detector at hand, its graph is opened to see what `auto` runs on.
-pub(super) fn look(detector: Option<&Package>) -> Runtime {
+pub(super) fn inspect(detector: Option<&Package>) -> Runtime {
     let info = match runtime::load() {
         Ok(info) => info,
         Err(error) => {
@@ -69,8 +69,8 @@ pub(super) fn look(detector: Option<&Package>) -> Runtime {
                 RuntimeError::NotFound { .. } | RuntimeError::WrongPath { .. } => None,
             };
             let set = std::env::var_os("ORT_DYLIB_PATH").is_some_and(|value| !value.is_empty());
-            let (problem, mend) = (Some(error.to_string()), Some(how_to_get(&error, set)));
-            return Runtime { path, problem, mend, ..Runtime::default() };
+            let (problem, fix) = (Some(error.to_string()), Some(how_to_get(&error, set)));
+            return Runtime { path, problem, fix, ..Runtime::default() };
         }
     };
     let mut found = Runtime {
@@ -115,7 +115,7 @@ fn how_to_get(error: &RuntimeError, variable_is_set: bool) -> String {
 
 /// Where [`runtime`] looks for a library that the user put there, wherever the program is started.
 fn folder() -> PathBuf {
-    shelf::user_directory().with_file_name("onnxruntime")
+    registry::user_directory().with_file_name("onnxruntime")
 }
 
 fn fetch(folder: &Path) -> String {
@@ -132,12 +132,12 @@ mod tests {
 
     #[test]
     fn every_library_runs_on_the_cpu() {
-        let found = look(None);
+        let found = inspect(None);
         if found.path.is_none() {
             eprintln!("SKIPPED: looking at ONNX Runtime needs the library: {:?}", found.problem);
             return;
         }
-        let cpu = ProviderFound { name: "CPUExecutionProvider", device: Some("cpu") };
+        let cpu = ProviderStatus { name: "CPUExecutionProvider", device: Some("cpu") };
         assert!(found.providers.contains(&cpu), "{:?}", found.providers);
         assert!(found.problem.is_none());
     }

@@ -1,34 +1,34 @@
 //! Looks at the model packages: which are here, whether they are whole, which would be used.
 
-use super::report::{Better, Models, PackageFound, RoleFound, again};
-use crate::cli::models::proof::{Proof, prove};
-use crate::cli::models::shelved;
-use crate::models::shelf::{self, Role, ShelfError};
+use super::report::{Better, Models, PackageStatus, RoleStatus, again};
+use crate::cli::models::graph_check::{GraphCheck, check_graphs};
+use crate::cli::models::installed;
+use crate::models::registry::{self, RegistryError, Role};
 use crate::models::{Package, Place};
 
 /// The report, and the detector for a trial.
-pub(super) struct Found {
+pub(super) struct Inspection {
     pub report: Models,
     #[cfg_attr(not(feature = "onnx"), allow(dead_code, reason = "only a runtime tries it"))]
     pub detector: Option<Package>,
 }
 
 /// What is on the shelf.
-pub(super) fn look() -> Found {
-    let packages: Vec<PackageFound> = shelved().iter().map(package).collect();
-    let speaker = shelf::find(Role::Speaker, None);
-    let detector = shelf::find(Role::Detector, None);
+pub(super) fn inspect() -> Inspection {
+    let packages: Vec<PackageStatus> = installed().iter().map(package).collect();
+    let speaker = registry::find(Role::Speaker, None);
+    let detector = registry::find(Role::Detector, None);
     let report = Models {
-        looked_in: shelf::directories().iter().map(|d| d.display().to_string()).collect(),
+        looked_in: registry::directories().iter().map(|d| d.display().to_string()).collect(),
         speaker: role(&speaker, &packages),
         detector: role(&detector, &packages),
         packages,
     };
-    Found { report, detector: detector.ok() }
+    Inspection { report, detector: detector.ok() }
 }
 
-fn package(place: &Place) -> PackageFound {
-    let mut found = PackageFound {
+fn package(place: &Place) -> PackageStatus {
+    let mut found = PackageStatus {
         name: place.name(),
         dir: place.to_string(),
         kind: None,
@@ -46,10 +46,10 @@ fn package(place: &Place) -> PackageFound {
         Err(error) => found.problem = Some(error.to_string()),
         Ok(whole) => {
             found.checksums_verified = true;
-            match prove(&whole) {
-                Proof::Proven { .. } => found.graphs_verified = Some(true),
-                Proof::NoRuntime(_) => {}
-                Proof::Wrong(problem) => {
+            match check_graphs(&whole) {
+                GraphCheck::Verified { .. } => found.graphs_verified = Some(true),
+                GraphCheck::NoRuntime(_) => {}
+                GraphCheck::Mismatch(problem) => {
                     found.graphs_verified = Some(false);
                     found.problem = Some(problem);
                 }
@@ -59,32 +59,32 @@ fn package(place: &Place) -> PackageFound {
     found
 }
 
-fn role(found: &Result<Package, ShelfError>, packages: &[PackageFound]) -> RoleFound {
+fn role(found: &Result<Package, RegistryError>, packages: &[PackageStatus]) -> RoleStatus {
     let listed = |name: &str| packages.iter().find(|p| p.name == name);
     match found {
         Ok(package) => {
             let uses = Some(package.place().name());
             match listed(&package.place().name()).and_then(|p| Some((p, p.problem.clone()?))) {
                 Some((p, problem)) => {
-                    let mend = Some(again(&p.name, &p.dir));
-                    RoleFound { uses, mend, problem: Some(problem), better: None }
+                    let fix = Some(again(&p.name, &p.dir));
+                    RoleStatus { uses, fix, problem: Some(problem), better: None }
                 }
-                None => RoleFound { better: better_than(package), uses, ..RoleFound::default() },
+                None => RoleStatus { better: better_than(package), uses, ..RoleStatus::default() },
             }
         }
-        Err(ShelfError::None { what, how, looked }) => {
+        Err(RegistryError::None { what, how, looked }) => {
             let looked: Vec<_> = looked.iter().map(|d| d.display().to_string()).collect();
             let problem = format!("no {what} is installed (looked in {})", looked.join(", "));
-            let mend = Some((*how).to_owned());
-            RoleFound { problem: Some(problem), mend, ..RoleFound::default() }
+            let fix = Some((*how).to_owned());
+            RoleStatus { problem: Some(problem), fix, ..RoleStatus::default() }
         }
         Err(error) => {
             let problem = error.to_string();
-            let mend = match packages.iter().find(|p| p.problem.as_ref() == Some(&problem)) {
+            let fix = match packages.iter().find(|p| p.problem.as_ref() == Some(&problem)) {
                 Some(broken) => again(&broken.name, &broken.dir),
                 None => "locutor models verify".to_owned(),
             };
-            RoleFound { problem: Some(problem), mend: Some(mend), ..RoleFound::default() }
+            RoleStatus { problem: Some(problem), fix: Some(fix), ..RoleStatus::default() }
         }
     }
 }

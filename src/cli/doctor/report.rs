@@ -17,7 +17,7 @@ pub(super) struct Report {
     pub onnx_runtime: Runtime,
     pub models: Models,
     /// What to do, in order; what is required comes first.
-    pub mend: Vec<Remedy>,
+    pub fix: Vec<Fix>,
 }
 
 #[derive(Debug, Serialize)]
@@ -32,16 +32,16 @@ pub(super) struct Media {
     pub version: Option<String>,
     pub problem: Option<String>,
     /// What to do about `problem`.
-    pub mend: Option<String>,
-    pub elements: Vec<ElementFound>,
-    pub encoders: Vec<EncoderFound>,
-    pub decoders: Vec<DecoderFound>,
+    pub fix: Option<String>,
+    pub elements: Vec<ElementStatus>,
+    pub encoders: Vec<EncoderStatus>,
+    pub decoders: Vec<DecoderStatus>,
     /// Plugin files that GStreamer found but could not load.
     pub broken_plugins: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct ElementFound {
+pub(super) struct ElementStatus {
     pub element: &'static str,
     pub group: &'static str,
     pub purpose: &'static str,
@@ -53,7 +53,7 @@ pub(super) struct ElementFound {
 
 /// The encoder that `--encoder auto` takes for a codec.
 #[derive(Debug, Serialize)]
-pub(super) struct EncoderFound {
+pub(super) struct EncoderStatus {
     pub codec: &'static str,
     pub containers: &'static str,
     pub element: Option<String>,
@@ -68,7 +68,7 @@ pub(super) struct EncoderFound {
 
 /// The decoder that is tried first for a codec.
 #[derive(Debug, Serialize)]
-pub(super) struct DecoderFound {
+pub(super) struct DecoderStatus {
     pub codec: &'static str,
     pub element: String,
     /// CPU, or which kind of GPU.
@@ -82,18 +82,18 @@ pub(super) struct DecoderFound {
 pub(super) struct Runtime {
     pub path: Option<String>,
     pub version: Option<String>,
-    pub providers: Vec<ProviderFound>,
+    pub providers: Vec<ProviderStatus>,
     /// What `--device auto` runs on, where a model is here to try it with.
     pub auto_device: Option<String>,
     pub problem: Option<String>,
-    pub mend: Option<String>,
+    pub fix: Option<String>,
     /// Why a GPU that the library is made for cannot be used.
     pub gpu_problem: Option<String>,
 }
 
 /// An execution provider that the library was built with.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub(super) struct ProviderFound {
+pub(super) struct ProviderStatus {
     pub name: &'static str,
     /// The `--device` that uses it; none where this program does not.
     pub device: Option<&'static str>,
@@ -102,13 +102,13 @@ pub(super) struct ProviderFound {
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Models {
     pub looked_in: Vec<String>,
-    pub packages: Vec<PackageFound>,
-    pub speaker: RoleFound,
-    pub detector: RoleFound,
+    pub packages: Vec<PackageStatus>,
+    pub speaker: RoleStatus,
+    pub detector: RoleStatus,
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct PackageFound {
+pub(super) struct PackageStatus {
     pub name: String,
     pub dir: String,
     pub kind: Option<&'static str>,
@@ -121,10 +121,10 @@ pub(super) struct PackageFound {
 
 /// The package that is taken for a role where the user names none.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct RoleFound {
+pub(super) struct RoleStatus {
     pub uses: Option<String>,
     pub problem: Option<String>,
-    pub mend: Option<String>,
+    pub fix: Option<String>,
     /// What would do better, where the one that is used is not the best there is.
     pub better: Option<Better>,
 }
@@ -138,7 +138,7 @@ pub(super) struct Better {
 
 /// One thing to do.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Remedy {
+pub(super) struct Fix {
     pub required: bool,
     pub why: String,
     pub command: String,
@@ -156,23 +156,23 @@ impl Program {
 
 impl Report {
     pub fn new(locutor: Program, media: Media, onnx_runtime: Runtime, models: Models) -> Self {
-        let mut mend = Vec::new();
-        mend_media(&media, &mut mend);
-        mend_runtime(&onnx_runtime, &mut mend);
-        mend_models(&models, &mut mend);
-        mend.sort_by_key(|remedy| !remedy.required);
-        let ready = mend.iter().all(|remedy| !remedy.required);
-        Self { schema: SCHEMA, ready, locutor, media, onnx_runtime, models, mend }
+        let mut fix = Vec::new();
+        media_fixes(&media, &mut fix);
+        runtime_fixes(&onnx_runtime, &mut fix);
+        model_fixes(&models, &mut fix);
+        fix.sort_by_key(|new_fix| !new_fix.required);
+        let ready = fix.iter().all(|new_fix| !new_fix.required);
+        Self { schema: SCHEMA, ready, locutor, media, onnx_runtime, models, fix }
     }
 }
 
-fn remedy(required: bool, why: impl Into<String>, command: impl Into<String>) -> Remedy {
-    Remedy { required, why: why.into(), command: command.into() }
+fn new_fix(required: bool, why: impl Into<String>, command: impl Into<String>) -> Fix {
+    Fix { required, why: why.into(), command: command.into() }
 }
 
-fn mend_media(media: &Media, mend: &mut Vec<Remedy>) {
+fn media_fixes(media: &Media, fix: &mut Vec<Fix>) {
     if let Some(problem) = &media.problem {
-        mend.push(remedy(true, problem, media.mend.clone().unwrap_or_default()));
+        fix.push(new_fix(true, problem, media.fix.clone().unwrap_or_default()));
         return;
     }
     for required in [true, false] {
@@ -184,7 +184,7 @@ fn mend_media(media: &Media, mend: &mut Vec<Remedy>) {
         if !packages.is_empty() {
             let names: Vec<&str> = here.iter().map(|e| e.element).collect();
             let why = format!("GStreamer elements are missing: {}", names.join(", "));
-            mend.push(remedy(
+            fix.push(new_fix(
                 required,
                 why,
                 format!("sudo apt-get install {}", packages.join(" ")),
@@ -197,41 +197,41 @@ fn mend_media(media: &Media, mend: &mut Vec<Remedy>) {
                 Some(other) => format!("locutor annotate --encoder {other} …"),
                 None => "sudo apt-get install --reinstall gstreamer1.0-plugins-ugly".to_owned(),
             };
-            mend.push(remedy(encoder.required, problem, how));
+            fix.push(new_fix(encoder.required, problem, how));
         }
     }
     if !media.broken_plugins.is_empty() {
         let why = format!("GStreamer could not load plugins: {}", media.broken_plugins.join(", "));
         let how = "rm -f ~/.cache/gstreamer-1.0/registry.*.bin && locutor doctor";
-        mend.push(remedy(false, why, how));
+        fix.push(new_fix(false, why, how));
     }
 }
 
-fn mend_runtime(runtime: &Runtime, mend: &mut Vec<Remedy>) {
+fn runtime_fixes(runtime: &Runtime, fix: &mut Vec<Fix>) {
     if let Some(problem) = &runtime.problem {
-        mend.push(remedy(true, problem, runtime.mend.clone().unwrap_or_default()));
+        fix.push(new_fix(true, problem, runtime.fix.clone().unwrap_or_default()));
     }
     if let Some(problem) = &runtime.gpu_problem {
         let how =
             "nvidia-smi  # must list the GPU; the libraries that the error names must be here, too";
-        mend.push(remedy(false, problem, how));
+        fix.push(new_fix(false, problem, how));
     }
 }
 
-fn mend_models(models: &Models, mend: &mut Vec<Remedy>) {
+fn model_fixes(models: &Models, fix: &mut Vec<Fix>) {
     for role in [&models.speaker, &models.detector] {
         if let Some(problem) = &role.problem {
-            mend.push(remedy(true, problem, role.mend.clone().unwrap_or_default()));
+            fix.push(new_fix(true, problem, role.fix.clone().unwrap_or_default()));
         }
         if let Some(better) = &role.better {
-            mend.push(remedy(false, better.why, better.command));
+            fix.push(new_fix(false, better.why, better.command));
         }
     }
     let used = [&models.speaker, &models.detector];
     for package in &models.packages {
-        let told = |problem: &String| used.iter().any(|r| r.problem.as_ref() == Some(problem));
-        if let Some(problem) = package.problem.as_ref().filter(|p| !told(p)) {
-            mend.push(remedy(false, problem, again(&package.name, &package.dir)));
+        let reported = |problem: &String| used.iter().any(|r| r.problem.as_ref() == Some(problem));
+        if let Some(problem) = package.problem.as_ref().filter(|p| !reported(p)) {
+            fix.push(new_fix(false, problem, again(&package.name, &package.dir)));
         }
     }
 }

@@ -1,12 +1,13 @@
 //! The judgement and its wording, on machines that are made up.
 
 use super::report::{
-    ElementFound, EncoderFound, Media, Models, PackageFound, Program, Report, RoleFound, Runtime,
+    ElementStatus, EncoderStatus, Media, Models, PackageStatus, Program, Report, RoleStatus,
+    Runtime,
 };
 use super::text::render;
 
-fn element(name: &'static str, required: bool, found: bool) -> ElementFound {
-    ElementFound {
+fn element(name: &'static str, required: bool, found: bool) -> ElementStatus {
+    ElementStatus {
         element: name,
         group: "pipeline",
         purpose: "work",
@@ -16,8 +17,8 @@ fn element(name: &'static str, required: bool, found: bool) -> ElementFound {
     }
 }
 
-fn encoder(problem: Option<&str>) -> EncoderFound {
-    EncoderFound {
+fn encoder(problem: Option<&str>) -> EncoderStatus {
+    EncoderStatus {
         codec: "H.264",
         containers: "mp4",
         element: Some("nvh264enc".into()),
@@ -45,8 +46,8 @@ fn runtime() -> Runtime {
     }
 }
 
-fn package(name: &str, problem: Option<&str>) -> PackageFound {
-    PackageFound {
+fn package(name: &str, problem: Option<&str>) -> PackageStatus {
+    PackageStatus {
         name: name.into(),
         dir: format!("/models/{name}"),
         kind: Some("speaker-streaming"),
@@ -58,7 +59,7 @@ fn package(name: &str, problem: Option<&str>) -> PackageFound {
 }
 
 fn models() -> Models {
-    let uses = |name: &str| RoleFound { uses: Some(name.into()), ..RoleFound::default() };
+    let uses = |name: &str| RoleStatus { uses: Some(name.into()), ..RoleStatus::default() };
     Models {
         packages: vec![package("light-asd", None)],
         speaker: uses("light-asd"),
@@ -80,7 +81,7 @@ fn plain(report: &Report) -> String {
 fn with_everything_here_nothing_is_to_mend() {
     let report = report(media(), runtime(), models());
     assert!(report.ready);
-    assert_eq!(report.mend, []);
+    assert_eq!(report.fix, []);
     let text = plain(&report);
     assert!(text.contains("  ok       pipeline: a b\n"), "{text}");
     assert!(
@@ -91,7 +92,7 @@ fn with_everything_here_nothing_is_to_mend() {
         "{text}"
     );
     assert!(text.ends_with("\nReady: locutor annotate meeting.mp4 -o meeting.annotated.mp4\n"));
-    assert!(!text.contains("MISSING") && !text.contains("mend"), "{text}");
+    assert!(!text.contains("MISSING") && !text.contains("fix"), "{text}");
 }
 
 #[test]
@@ -100,14 +101,14 @@ fn what_is_required_stops_the_job_and_comes_first() {
     let media = Media { elements, ..media() };
     let report = report(media, runtime(), models());
     assert!(!report.ready);
-    let commands: Vec<&str> = report.mend.iter().map(|r| r.command.as_str()).collect();
+    let commands: Vec<&str> = report.fix.iter().map(|r| r.command.as_str()).collect();
     let wanted = ["sudo apt-get install gstreamer-needed", "sudo apt-get install gstreamer-extra"];
     assert_eq!(commands, wanted);
     let text = plain(&report);
     assert!(text.contains("  MISSING  a to work (in gstreamer-needed)\n"), "{text}");
     assert!(text.contains("  absent   b to work (in gstreamer-extra)\n"), "{text}");
-    let end = "\nNot ready: 1 thing that `locutor annotate` requires is missing.\nTo mend it:\n  \
-               sudo apt-get install gstreamer-needed\nWorth mending:\n  \
+    let end = "\nNot ready: 1 thing that `locutor annotate` requires is missing.\nTo fix it:\n  \
+               sudo apt-get install gstreamer-needed\nWorth fixing:\n  \
                sudo apt-get install gstreamer-extra\n";
     assert!(text.ends_with(end), "{text}");
 }
@@ -117,7 +118,7 @@ fn what_is_useful_only_stops_nothing() {
     let elements = vec![element("a", true, true), element("b", false, false)];
     let report = report(Media { elements, ..media() }, runtime(), models());
     assert!(report.ready);
-    assert_eq!(report.mend.len(), 1);
+    assert_eq!(report.fix.len(), 1);
     assert!(plain(&report).contains("\nReady: "), "{}", plain(&report));
 }
 
@@ -126,24 +127,24 @@ fn an_encoder_that_does_not_open_is_named_with_one_that_may() {
     let media = Media { encoders: vec![encoder(Some("it does not open"))], ..media() };
     let report = report(media, runtime(), models());
     assert!(!report.ready);
-    assert_eq!(report.mend[0].command, "locutor annotate --encoder openh264enc …");
+    assert_eq!(report.fix[0].command, "locutor annotate --encoder openh264enc …");
     assert!(plain(&report).contains("BROKEN   H.264 encoder for mp4: nvh264enc"));
 }
 
 #[test]
 fn a_missing_library_is_told_with_its_remedy() {
-    let (problem, mend) = (Some("no library".into()), Some("fetch it".into()));
-    let report = report(media(), Runtime { problem, mend, ..Runtime::default() }, models());
+    let (problem, fix) = (Some("no library".into()), Some("fetch it".into()));
+    let report = report(media(), Runtime { problem, fix, ..Runtime::default() }, models());
     assert!(!report.ready);
     let text = plain(&report);
     assert!(text.contains("ONNX Runtime\n  MISSING  no library\n"), "{text}");
-    assert!(text.ends_with("To mend it:\n  fetch it\n"), "{text}");
+    assert!(text.ends_with("To fix it:\n  fetch it\n"), "{text}");
 }
 
 #[test]
 fn a_build_without_media_says_so_and_nothing_else_of_them() {
-    let (problem, mend) = (Some("built without".into()), Some("cargo build".into()));
-    let media = Media { problem, mend, ..Media::default() };
+    let (problem, fix) = (Some("built without".into()), Some("cargo build".into()));
+    let media = Media { problem, fix, ..Media::default() };
     let report = report(media, runtime(), models());
     assert!(!report.ready);
     let text = plain(&report);
@@ -157,17 +158,17 @@ fn a_build_without_media_says_so_and_nothing_else_of_them() {
 fn a_broken_package_matters_where_it_would_be_used() {
     let broken = "/models/light-asd/head.onnx has sha256 0";
     let packages = vec![package("light-asd", Some(broken)), package("mine", None)];
-    let mend = "locutor models import light-asd pretrain_AVA_CVPR.model --into /models/light-asd";
-    let speaker = RoleFound {
+    let fix = "locutor models import light-asd pretrain_AVA_CVPR.model --into /models/light-asd";
+    let speaker = RoleStatus {
         uses: None,
         problem: Some(broken.into()),
-        mend: Some(mend.into()),
+        fix: Some(fix.into()),
         better: None,
     };
     let used = report(media(), runtime(), Models { packages, speaker, ..models() });
     assert!(!used.ready);
-    assert_eq!(used.mend.len(), 1, "told once: {:?}", used.mend);
-    assert_eq!(used.mend[0].command, mend);
+    assert_eq!(used.fix.len(), 1, "told once: {:?}", used.fix);
+    assert_eq!(used.fix[0].command, fix);
     let text = plain(&used);
     assert!(text.contains("  BROKEN   light-asd (speaker-streaming, MIT): /models/"), "{text}");
     assert!(text.contains("  MISSING  no speaker model that can be used\n"), "{text}");
@@ -175,7 +176,7 @@ fn a_broken_package_matters_where_it_would_be_used() {
     let packages = vec![package("light-asd", None), package("mine", Some("x has sha256 0"))];
     let spare = report(media(), runtime(), Models { packages, ..models() });
     assert!(spare.ready);
-    assert_eq!(spare.mend[0].command, "rm -r /models/mine");
+    assert_eq!(spare.fix[0].command, "rm -r /models/mine");
     assert!(plain(&spare).contains("  broken   mine (speaker-streaming, MIT): x has sha256 0"));
 }
 

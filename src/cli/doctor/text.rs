@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::report::{ElementFound, EncoderFound, Media, Models, Report, RoleFound, Runtime};
+use super::report::{ElementStatus, EncoderStatus, Media, Models, Report, RoleStatus, Runtime};
 use crate::cli::terminal::{BAD, DIM, GOOD, HEADING, WARNING, paint, wrap};
 
 const WIDTH: usize = 100;
@@ -63,7 +63,7 @@ fn media(out: &mut String, media: &Media) {
         line(out, Mark::Absent { required: true }, problem);
         return;
     }
-    let mut rest: &[ElementFound] = &media.elements;
+    let mut rest: &[ElementStatus] = &media.elements;
     while let Some(first) = rest.first() {
         let length = rest.iter().take_while(|e| e.group == first.group).count();
         let (group, after) = rest.split_at(length);
@@ -91,7 +91,7 @@ fn media(out: &mut String, media: &Media) {
 }
 
 /// A group of elements: those that are here on one line, those that are not on a line each.
-fn elements(out: &mut String, group: &[ElementFound]) {
+fn elements(out: &mut String, group: &[ElementStatus]) {
     let here: Vec<&str> = group.iter().filter_map(|e| e.found).collect();
     if let (false, Some(first)) = (here.is_empty(), group.first()) {
         line(out, Mark::Ok, &format!("{}: {}", first.group, here.join(" ")));
@@ -102,7 +102,7 @@ fn elements(out: &mut String, group: &[ElementFound]) {
     }
 }
 
-fn encoder_line(out: &mut String, encoder: &EncoderFound) {
+fn encoder_line(out: &mut String, encoder: &EncoderStatus) {
     let what = format!("{} encoder for {}:", encoder.codec, encoder.containers);
     let Some(element) = &encoder.element else {
         let text = format!("{what} none is installed");
@@ -174,7 +174,7 @@ fn models(out: &mut String, models: &Models) {
     role(out, "face detector", &models.detector, models);
 }
 
-fn role(out: &mut String, what: &str, role: &RoleFound, models: &Models) {
+fn role(out: &mut String, what: &str, role: &RoleStatus, models: &Models) {
     let listed = models.packages.iter().any(|p| p.problem.is_some() && p.problem == role.problem);
     match (&role.problem, &role.uses) {
         (None, Some(name)) => {
@@ -192,20 +192,20 @@ fn verdict(out: &mut String, report: &Report) {
         let example = "locutor annotate meeting.mp4 -o meeting.annotated.mp4";
         format!("{} {example}", paint(GOOD, "Ready:"))
     } else {
-        let count = report.mend.iter().filter(|r| r.required).count();
+        let count = report.fix.iter().filter(|r| r.required).count();
         let (things, are) = if count == 1 { ("thing", "is") } else { ("things", "are") };
         let bad = paint(BAD, "Not ready:");
         format!("{bad} {count} {things} that `locutor annotate` requires {are} missing.")
     };
     let _ = writeln!(out, "\n{ready}");
-    for (required, title) in [(true, "To mend it:"), (false, "Worth mending:")] {
-        let list: Vec<_> = report.mend.iter().filter(|r| r.required == required).collect();
+    for (required, title) in [(true, "To fix it:"), (false, "Worth fixing:")] {
+        let list: Vec<_> = report.fix.iter().filter(|r| r.required == required).collect();
         if !list.is_empty() {
             let _ = writeln!(out, "{}", paint(HEADING, title));
         }
-        for remedy in list {
+        for new_fix in list {
             // A command is never broken, so that it can be copied.
-            let text = remedy.command.replace('\n', " ");
+            let text = new_fix.command.replace('\n', " ");
             let _ = writeln!(out, "  {text}");
         }
     }

@@ -3,14 +3,14 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::proof::{Proof, prove};
+use super::graph_check::{GraphCheck, check_graphs};
 use super::{exit_of_model_error, role_of, size_bytes};
 use crate::cli::terminal::{DIM, GOOD, HEADING, bytes, fail, note, paint, print, wrap};
 use crate::core::exit::Exit;
 use crate::models::import::{ImportKind, import as make_package};
 use crate::models::manifest::MANIFEST_FILE;
 use crate::models::package::Package;
-use crate::models::shelf::{self, Role};
+use crate::models::registry::{self, Role};
 
 /// Imports `files` as `kind` into `into`, or into the user's own directory for packages.
 pub fn import(kind: &str, files: &[PathBuf], into: Option<&Path>) -> Exit {
@@ -18,19 +18,19 @@ pub fn import(kind: &str, files: &[PathBuf], into: Option<&Path>) -> Exit {
         Ok(kind) => kind,
         Err(error) => return fail(Exit::Usage, format!("{error}{}", kinds())),
     };
-    let dir = into.map_or_else(|| shelf::user_directory().join(kind.name()), Path::to_path_buf);
+    let dir = into.map_or_else(|| registry::user_directory().join(kind.name()), Path::to_path_buf);
     let replaced = dir.join(MANIFEST_FILE).is_file();
     let package = match make_package(kind, files, &dir) {
         Ok(package) => package,
         Err(error) => return fail(exit_of_model_error(&error), error),
     };
-    let proof = prove(&package);
-    match &proof {
-        Proof::Wrong(problem) => return fail(Exit::BadData, problem),
-        Proof::NoRuntime(why) => note(format!("the graphs could not be tried: {why}")),
-        Proof::Proven { .. } => {}
+    let graph_check = check_graphs(&package);
+    match &graph_check {
+        GraphCheck::Mismatch(problem) => return fail(Exit::BadData, problem),
+        GraphCheck::NoRuntime(why) => note(format!("the graphs could not be tried: {why}")),
+        GraphCheck::Verified { .. } => {}
     }
-    print(&told(&package, replaced, &proof))
+    print(&summary(&package, replaced, &graph_check))
 }
 
 /// What can be imported, and from where.
@@ -41,7 +41,7 @@ fn kinds() -> String {
     })
 }
 
-fn told(package: &Package, replaced: bool, proof: &Proof) -> String {
+fn summary(package: &Package, replaced: bool, graph_check: &GraphCheck) -> String {
     let common = &package.manifest().common;
     let mut text = format!(
         "{} {} (licence: {}, {}) in {}\n",
@@ -55,7 +55,7 @@ fn told(package: &Package, replaced: bool, proof: &Proof) -> String {
         let _ = writeln!(text, "  {} {}", paint(DIM, format!("{label:<8}")), wrap(words, 96, 11));
     };
     line("from", &common.origin);
-    if let Proof::Proven { graphs } = proof {
+    if let GraphCheck::Verified { graphs } = graph_check {
         let s = if *graphs == 1 { "" } else { "s" };
         line("proven", &format!("checksums, and {graphs} graph{s} opened with ONNX Runtime"));
     }
@@ -79,10 +79,10 @@ fn next(package: &Package) -> String {
         real(found) == real(package)
     };
     let name = package.place().name();
-    let choose = match shelf::find(role, None) {
+    let choose = match registry::find(role, None) {
         Ok(found) if same(&found) => String::new(),
         // On the shelf, but another one is taken by default.
-        Ok(found) if shelf::find(role, Some(&name)).is_ok_and(|named| same(&named)) => {
+        Ok(found) if registry::find(role, Some(&name)).is_ok_and(|named| same(&named)) => {
             return format!(
                 "`{}` stays the default; to use this one: locutor annotate meeting.mp4 -o \
                  meeting.annotated.mp4 {option} {name}",
@@ -91,7 +91,7 @@ fn next(package: &Package) -> String {
         }
         _ => format!(" {option} {}", package.place()),
     };
-    match shelf::find(other, None) {
+    match registry::find(other, None) {
         Ok(_) => format!("locutor annotate meeting.mp4 -o meeting.annotated.mp4{choose}"),
         Err(error) => error.to_string(),
     }

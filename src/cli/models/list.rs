@@ -3,10 +3,10 @@
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
-use super::{role_of, shelved, size_bytes};
+use super::{installed, role_of, size_bytes};
 use crate::cli::terminal::{note, print, print_json};
 use crate::core::exit::Exit;
-use crate::models::shelf::{self, Role, ShelfError};
+use crate::models::registry::{self, RegistryError, Role};
 use crate::models::{ModelError, Package, Place};
 
 /// A package directory, for a row of the table or an object of the JSON.
@@ -30,8 +30,8 @@ struct Row {
 /// Lists what is on the shelf. Listing succeeds even where a package is broken or none is here:
 /// what is wrong stands beside it.
 pub fn list(json: bool) -> Exit {
-    let defaults = [Role::Speaker, Role::Detector].map(|role| shelf::find(role, None));
-    let rows: Vec<Row> = shelved()
+    let defaults = [Role::Speaker, Role::Detector].map(|role| registry::find(role, None));
+    let rows: Vec<Row> = installed()
         .into_iter()
         .map(|place| row(&place, &Package::open_unverified(&place), &defaults))
         .collect();
@@ -46,7 +46,7 @@ pub fn list(json: bool) -> Exit {
 fn row(
     place: &Place,
     package: &Result<Package, ModelError>,
-    defaults: &[Result<Package, ShelfError>; 2],
+    defaults: &[Result<Package, RegistryError>; 2],
 ) -> Row {
     let blank = Row {
         name: place.name(),

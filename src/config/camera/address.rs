@@ -46,7 +46,7 @@ pub fn source(text: &str, folder: &Path) -> Result<Url, String> {
 
 /// What helps where HLS comes from a server that is not trusted: its parts are fetched by elements
 /// that are made out of reach.
-pub const SYSTEM_ONLY: &str = "HLS takes the system's certificates only: put the CA's into \
+pub const HLS_CA_HINT: &str = "HLS takes the system's certificates only: put the CA's into \
                                /usr/local/share/ca-certificates/NAME.crt and run \
                                update-ca-certificates";
 
@@ -100,7 +100,7 @@ fn list(schemes: &[&str]) -> String {
 }
 
 /// The address as it may be shown: cameras take passwords in queries, and these are left out.
-pub fn shown(url: &Url) -> String {
+pub fn redacted(url: &Url) -> String {
     let mut url = url.clone();
     if url.query().is_some() {
         url.set_query(Some("…"));
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn queries_are_not_shown() {
         let url = Url::parse("http://camera/v?user=eve&pwd=hunter2#x").expect("an address");
-        assert_eq!(shown(&url), "http://camera/v?…");
-        assert_eq!(shown(&Url::parse("fd://0").expect("an address")), "fd://0");
+        assert_eq!(redacted(&url), "http://camera/v?…");
+        assert_eq!(redacted(&Url::parse("fd://0").expect("an address")), "fd://0");
     }
 }

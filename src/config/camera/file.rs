@@ -7,18 +7,20 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::name::{A_NAME, is_name};
+use super::name::{NAME_RULES, is_name};
 use super::raw::{Raw, RawEncoder, RawModels, RawPolicy, RawSource, RawTransport};
 use super::secret::Secrets;
-use super::{Camera, LiveEncoder, Login, Show, Source, Transport, address, serve, sinks, tell};
+use super::{
+    Camera, LiveEncoder, Login, OutputPolicy, Source, Transport, address, redact, serve, sinks,
+};
 use crate::config::{ConfigError, LookaheadChoice, PRESETS};
 use crate::models::device::Device;
 
 /// A key, and what is wrong with it.
-pub(super) type Wrong = (String, String);
+pub(super) type Invalid = (String, String);
 
 /// The most that anything in a camera file may last: ten years.
-const MOST_SECONDS: f64 = 3.2e8;
+const MAX_SECONDS: f64 = 3.2e8;
 
 /// What the values of a camera file are read with.
 pub(super) struct Context<'a> {
@@ -37,17 +39,17 @@ impl Context<'_> {
     }
 
     /// The login that `key` names, if it names one.
-    pub fn login(&self, key: &str, name: Option<&str>) -> Result<Option<Login>, Wrong> {
+    pub fn login(&self, key: &str, name: Option<&str>) -> Result<Option<Login>, Invalid> {
         name.map(|name| self.secrets.login(name)).transpose().map_err(|p| (key.into(), p))
     }
 
     /// The file of trusted certificates that `key` names, for an address that begins with `scheme`.
-    pub fn trust(
+    pub fn ca_file(
         &self,
         key: &str,
         file: Option<PathBuf>,
         scheme: &str,
-    ) -> Result<Option<PathBuf>, Wrong> {
+    ) -> Result<Option<PathBuf>, Invalid> {
         if file.is_some() && !["rtsps", "https", "mqtts"].contains(&scheme) {
             let problem = format!("is for TLS, and {scheme}: has none; take it out, or write ");
             let secure = "an address that begins with rtsps:, https: or mqtts:";
@@ -75,23 +77,23 @@ pub fn read(path: &Path, secrets: &Secrets) -> Result<Camera, ConfigError> {
 pub fn parse(text: &str, path: &Path, secrets: &Secrets) -> Result<Camera, ConfigError> {
     let raw: Raw = toml::from_str(text).map_err(|e| ConfigError::Syntax {
         path: path.into(),
-        problem: tell::toml_problem(&e, text),
+        problem: redact::describe_toml_error(&e, text),
     })?;
-    camera(raw, path, secrets).map_err(|(key, problem)| ConfigError::Wrong {
+    camera(raw, path, secrets).map_err(|(key, problem)| ConfigError::Invalid {
         key: format!("{}: {key}", path.display()),
         problem,
     })
 }
 
-fn camera(raw: Raw, path: &Path, secrets: &Secrets) -> Result<Camera, Wrong> {
+fn camera(raw: Raw, path: &Path, secrets: &Secrets) -> Result<Camera, Invalid> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let named = raw.name.is_some();
     let name = raw.name.unwrap_or(stem);
     if !is_name(&name) {
         let problem = if named {
-            format!("is no name for a stream; write {A_NAME}")
+            format!("is no name for a stream; write {NAME_RULES}")
         } else {
-            format!("is missing, and the file's own name is none for a stream; write {A_NAME}")
+            format!("is missing, and the file's own name is none for a stream; write {NAME_RULES}")
         };
         return Err(("name".into(), problem));
     }
@@ -111,9 +113,9 @@ fn camera(raw: Raw, path: &Path, secrets: &Secrets) -> Result<Camera, Wrong> {
         explain: raw.explain.mode,
         floor: raw.floor.into(),
         style: raw.overlay,
-        show: match raw.show.policy {
-            RawPolicy::Delay => Show::Delay,
-            RawPolicy::Latest => Show::Latest,
+        output_policy: match raw.output.policy {
+            RawPolicy::Delay => OutputPolicy::Delay,
+            RawPolicy::Latest => OutputPolicy::Latest,
         },
         encoder: encoder(raw.encoder)?,
         sinks,
@@ -122,10 +124,10 @@ fn camera(raw: Raw, path: &Path, secrets: &Secrets) -> Result<Camera, Wrong> {
     })
 }
 
-fn source(raw: RawSource, context: &Context) -> Result<Source, Wrong> {
+fn source(raw: RawSource, context: &Context) -> Result<Source, Invalid> {
     let uri = address::source(&raw.uri, context.folder).map_err(|p| ("source.uri".into(), p))?;
-    if raw.tls_trust.is_some() && address::is_playlist(&uri) {
-        return Err(("source.tls_trust".into(), address::SYSTEM_ONLY.into()));
+    if raw.tls_ca_file.is_some() && address::is_playlist(&uri) {
+        return Err(("source.tls_ca_file".into(), address::HLS_CA_HINT.into()));
     }
     if raw.audio_track == 0 {
         return Err(("source.audio_track".into(), "tracks are counted from 1".into()));
@@ -138,17 +140,17 @@ fn source(raw: RawSource, context: &Context) -> Result<Source, Wrong> {
         let problem = format!("is {}; it goes from 0 to 10000", raw.jitter_ms);
         return Err(("source.jitter_ms".into(), problem));
     }
-    let most = 3_600.0;
-    let stall = seconds("source.stall_after_seconds", raw.stall_after_seconds, 0.5, most)?;
-    let first = seconds("source.retry_first_seconds", raw.retry_first_seconds, 0.1, most)?;
-    let last = seconds("source.retry_most_seconds", raw.retry_most_seconds, 0.1, most)?;
+    let max = 3_600.0;
+    let stall = seconds("source.stall_timeout_seconds", raw.stall_timeout_seconds, 0.5, max)?;
+    let first = seconds("source.retry_min_seconds", raw.retry_min_seconds, 0.1, max)?;
+    let last = seconds("source.retry_max_seconds", raw.retry_max_seconds, 0.1, max)?;
     if last < first {
-        let problem = "is less than retry_first_seconds; write at least as much".into();
-        return Err(("source.retry_most_seconds".into(), problem));
+        let problem = "is less than retry_min_seconds; write at least as much".into();
+        return Err(("source.retry_max_seconds".into(), problem));
     }
     Ok(Source {
         login: context.login("source.credentials", raw.credentials.as_deref())?,
-        tls_trust: context.trust("source.tls_trust", raw.tls_trust, uri.scheme())?,
+        tls_ca_file: context.ca_file("source.tls_ca_file", raw.tls_ca_file, uri.scheme())?,
         transport: match raw.transport {
             RawTransport::Auto => Transport::Auto,
             RawTransport::Tcp => Transport::Tcp,
@@ -157,9 +159,9 @@ fn source(raw: RawSource, context: &Context) -> Result<Source, Wrong> {
         jitter: Duration::from_millis(raw.jitter_ms.into()),
         audio_track: raw.audio_track,
         looped: raw.looped,
-        stall_after: stall,
-        retry_first: first,
-        retry_most: last,
+        stall_timeout: stall,
+        retry_min: first,
+        retry_max: last,
         uri,
     })
 }
@@ -172,7 +174,7 @@ struct Models {
     hop_ticks: usize,
 }
 
-fn models(raw: RawModels) -> Result<Models, Wrong> {
+fn models(raw: RawModels) -> Result<Models, Invalid> {
     let device = raw.device.parse().map_err(|e| ("models.device".into(), format!("{e}")))?;
     let lookahead: LookaheadChoice =
         raw.lookahead.to_string().parse().map_err(|p| ("models.lookahead".into(), p))?;
@@ -180,19 +182,19 @@ fn models(raw: RawModels) -> Result<Models, Wrong> {
         let problem = "`file` is for recordings; write `live` or a number of ticks of 40 ms";
         return Err(("models.lookahead".into(), problem.into()));
     }
-    if !(1..=25).contains(&raw.hop) {
-        let problem = format!("is {}; it goes from 1 to 25 ticks of 40 ms", raw.hop);
-        return Err(("models.hop".into(), problem));
+    if !(1..=25).contains(&raw.hop_ticks) {
+        let problem = format!("is {}; it goes from 1 to 25 ticks of 40 ms", raw.hop_ticks);
+        return Err(("models.hop_ticks".into(), problem));
     }
     let (package, detector) = (raw.speaker, raw.detector);
-    Ok(Models { package, detector, device, lookahead, hop_ticks: raw.hop })
+    Ok(Models { package, detector, device, lookahead, hop_ticks: raw.hop_ticks })
 }
 
-fn encoder(raw: RawEncoder) -> Result<LiveEncoder, Wrong> {
-    let within = |key: &str, value: u32, least: u32, most: u32| {
+fn encoder(raw: RawEncoder) -> Result<LiveEncoder, Invalid> {
+    let within = |key: &str, value: u32, min: u32, max: u32| {
         let key = format!("encoder.{key}");
-        let problem = format!("is {value}; it goes from {least} to {most}");
-        if (least..=most).contains(&value) { Ok(value) } else { Err((key, problem)) }
+        let problem = format!("is {value}; it goes from {min} to {max}");
+        if (min..=max).contains(&value) { Ok(value) } else { Err((key, problem)) }
     };
     if !PRESETS.contains(&raw.preset.as_str()) {
         let problem = format!("`{}` is none of {}", raw.preset, PRESETS.join(", "));
@@ -201,23 +203,28 @@ fn encoder(raw: RawEncoder) -> Result<LiveEncoder, Wrong> {
     Ok(LiveEncoder {
         element: Some(raw.element).filter(|element| element != "auto"),
         kbit_per_second: within("kbit_per_second", raw.kbit_per_second, 50, 100_000)?,
-        key_every: seconds("encoder.key_every_seconds", raw.key_every_seconds, 0.1, 60.0)?,
-        sound_kbit_per_second: within("sound_kbit_per_second", raw.sound_kbit_per_second, 8, 512)?,
+        keyframe_interval: seconds(
+            "encoder.keyframe_interval_seconds",
+            raw.keyframe_interval_seconds,
+            0.1,
+            60.0,
+        )?,
+        audio_kbit_per_second: within("audio_kbit_per_second", raw.audio_kbit_per_second, 8, 512)?,
         preset: raw.preset,
     })
 }
 
 /// A length of time.
-pub(super) fn seconds(key: &str, value: f64, least: f64, most: f64) -> Result<Duration, Wrong> {
-    let most = most.min(MOST_SECONDS);
-    if (least..=most).contains(&value) {
+pub(super) fn seconds(key: &str, value: f64, min: f64, max: f64) -> Result<Duration, Invalid> {
+    let max = max.min(MAX_SECONDS);
+    if (min..=max).contains(&value) {
         return Ok(Duration::from_secs_f64(value));
     }
-    Err((key.into(), format!("is {value}; it goes from {least} to {most} seconds")))
+    Err((key.into(), format!("is {value}; it goes from {min} to {max} seconds")))
 }
 
 /// A size in bytes from one in units of 2^`shift` bytes.
-pub(super) fn size(key: &str, value: f64, shift: u32) -> Result<u64, Wrong> {
+pub(super) fn size(key: &str, value: f64, shift: u32) -> Result<u64, Invalid> {
     let bytes = value * f64::from(1_u32 << shift);
     // 2^53: up to there every byte counts. Zero and less hold nothing.
     if (1.0..=9e15).contains(&bytes) {

@@ -11,10 +11,10 @@ fn read_text(text: &str) -> Result<Camera, String> {
     parse(text, path, &Secrets::NotLookedUp).map_err(|e| e.to_string())
 }
 
-const LEAST: &str = "[source]\nuri = \"rtsp://camera.lan/1\"\n";
+const MINIMAL: &str = "[source]\nuri = \"rtsp://camera.lan/1\"\n";
 
 fn with(more: &str) -> Result<Camera, String> {
-    read_text(&format!("{LEAST}{more}"))
+    read_text(&format!("{MINIMAL}{more}"))
 }
 
 #[test]
@@ -22,14 +22,14 @@ fn an_address_is_enough() {
     let camera = with("").expect("a camera");
     assert_eq!(camera.name, "front-door");
     let source = &camera.source;
-    let times = [source.stall_after, source.retry_first, source.retry_most, source.jitter];
+    let times = [source.stall_timeout, source.retry_min, source.retry_max, source.jitter];
     assert_eq!(times.map(|t| t.as_millis()), [10_000, 1_000, 30_000, 100]);
     assert_eq!((source.transport, source.audio_track, source.looped), (Transport::Tcp, 1, false));
     assert_eq!((camera.lookahead, camera.hop_ticks), (LookaheadChoice::Live, 2));
-    assert_eq!(camera.show, Show::Delay);
+    assert_eq!(camera.output_policy, OutputPolicy::Delay);
     let encoder = &camera.encoder;
-    assert_eq!((encoder.kbit_per_second, encoder.sound_kbit_per_second), (2_500, 96));
-    assert_eq!((encoder.preset.as_str(), encoder.key_every.as_secs()), ("veryfast", 1));
+    assert_eq!((encoder.kbit_per_second, encoder.audio_kbit_per_second), (2_500, 96));
+    assert_eq!((encoder.preset.as_str(), encoder.keyframe_interval.as_secs()), ("veryfast", 1));
     assert!(camera.sinks.is_empty() && encoder.element.is_none());
     let Serve { rtsp, health } = &camera.serve;
     assert!(rtsp.is_none(), "nothing is to be served");
@@ -48,37 +48,37 @@ fn sinks_have_defaults_and_paths_beside_the_file() {
     };
     assert_eq!((mount.as_str(), *keep), ("front-door", 5));
     assert_eq!(record.directory, Path::new("/etc/locutor/kept"));
-    assert_eq!((record.segment.as_secs(), record.keep_free_bytes), (300, 1 << 30));
-    assert_eq!((record.keep_for, record.keep_bytes), (None, None));
+    assert_eq!((record.segment.as_secs(), record.min_free_bytes), (300, 1 << 30));
+    assert_eq!((record.max_age, record.max_total_bytes), (None, None));
     assert_eq!(path, Path::new("/var/e.jsonl"));
     let rtsp = camera.serve.rtsp.expect("a stream is served");
-    assert_eq!((rtsp.listen.to_string().as_str(), rtsp.most_readers), ("127.0.0.1:8554", 64));
+    assert_eq!((rtsp.listen.to_string().as_str(), rtsp.max_readers), ("127.0.0.1:8554", 64));
 }
 
 #[test]
 fn sizes_and_times_are_read_in_their_units() {
     let text = "[[sink]]\ntype = \"record\"\ndirectory = \"kept\"\nsegment_seconds = 60\n\
-                keep_seconds = 86400\nkeep_gib = 0.5\nkeep_free_gib = 2\n\
+                max_age_seconds = 86400\nmax_size_gib = 0.5\nmin_free_gib = 2\n\
                 [[sink]]\ntype = \"mqtt\"\nbroker = \"mqtt://b\"\nspool = \"s\"\nspool_mib = 1\n";
     let camera = with(text).expect("a camera");
     let [Sink::Record(record), Sink::Mqtt(mqtt)] = &camera.sinks[..] else { panic!("two sinks") };
-    assert_eq!(record.keep_for, Some(Duration::from_secs(86_400)));
-    assert_eq!((record.keep_bytes, record.keep_free_bytes), (Some(1 << 29), 2 << 30));
+    assert_eq!(record.max_age, Some(Duration::from_secs(86_400)));
+    assert_eq!((record.max_total_bytes, record.min_free_bytes), (Some(1 << 29), 2 << 30));
     assert_eq!((mqtt.spool_bytes, mqtt.topic.as_str()), (1 << 20, "locutor"));
 }
 
 /// What is appended to the least file, and what the error says.
-const REFUSED: &[(&str, &str)] = &[
+const INVALID: &[(&str, &str)] = &[
     ("jiter_ms = 1", "line 3: unknown field `jiter_ms`, expected one of `uri`"),
     ("jiter_ms = 1", "did you mean `jitter_ms`?"),
     ("audio_track = 0", "source.audio_track: tracks are counted from 1"),
     ("loop = true", "source.loop: only a file can begin anew"),
-    ("stall_after_seconds = 0", "goes from 0.5 to 3600 seconds"),
-    ("stall_after_seconds = nan", "source.stall_after_seconds: is NaN"),
-    ("retry_first_seconds = 60", "source.retry_most_seconds: is less than retry_first_seconds"),
+    ("stall_timeout_seconds = 0", "goes from 0.5 to 3600 seconds"),
+    ("stall_timeout_seconds = nan", "source.stall_timeout_seconds: is NaN"),
+    ("retry_min_seconds = 60", "source.retry_max_seconds: is less than retry_min_seconds"),
     ("transport = \"tpc\"", "unknown variant `tpc`, expected one of `auto`, `tcp`, `udp`; did you"),
     ("[models]\nlookahead = \"file\"", "models.lookahead: `file` is for recordings"),
-    ("[models]\nhop = 26", "models.hop: is 26; it goes from 1 to 25"),
+    ("[models]\nhop_ticks = 26", "models.hop_ticks: is 26; it goes from 1 to 25"),
     ("[models]\ndevice = \"gpu\"", "models.device: `gpu` is no device"),
     ("[encoder]\npreset = \"quick\"", "encoder.preset: `quick` is none of ultrafast"),
     ("[encoder]\nkbit_per_second = 1", "encoder.kbit_per_second: is 1; it goes from 50"),
@@ -91,7 +91,10 @@ const REFUSED: &[(&str, &str)] = &[
     ("[[sink]]\ntype = \"events\"\npath = \"a\"\nrotate_mib = 0", "rotate_mib: is 0; write a size"),
     ("[[sink]]\ntype = \"events\"\npath = \"a\"\nrotat_mib = 1", "did you mean `rotate_mib`?"),
     ("[[sink]]\ntype = \"record\"\ndirectory = \"a\"\nname = \"/%s\"", "name: is an absolute path"),
-    ("[[sink]]\ntype = \"record\"\ndirectory = \"a\"\nkeep_seconds = 9", "less than one segment"),
+    (
+        "[[sink]]\ntype = \"record\"\ndirectory = \"a\"\nmax_age_seconds = 9",
+        "less than one segment",
+    ),
     ("[[sink]]\ntype = \"mqtt\"\nbroker = \"http://b\"\nspool = \"s\"", "broker: begins with none"),
     (
         "[[sink]]\ntype = \"mqtt\"\nbroker = \"mqtt://b\"\nspool = \"s\"\ntopic = \"a/#\"",
@@ -105,17 +108,17 @@ const REFUSED: &[(&str, &str)] = &[
         "[serve]\nrtsp = \"0.0.0.0:8554\"",
         "serve.rtsp: listens on 0.0.0.0:8554, beyond this machine",
     ),
-    ("[serve]\nrtsp = \"0.0.0.0:8554\"", "open = true"),
+    ("[serve]\nrtsp = \"0.0.0.0:8554\"", "allow_anonymous = true"),
     ("[serve]\nhealth = \"0.0.0.0:9998\"", "serve.health: listens on 0.0.0.0:9998"),
     ("[serve]\nhealth = \"9998\"", "serve.health: is no address to listen on; write an IP"),
     ("[serve]\nrtsp_tls_cert = \"c\"", "serve.rtsp_tls_key: is missing"),
     ("[serve]\nrtsp = \"127.0.0.1:9998\"", "as serve.health is"),
-    ("[serve]\nrtsp_most_readers = 0", "serve.rtsp_most_readers: is 0"),
+    ("[serve]\nrtsp_max_readers = 0", "serve.rtsp_max_readers: is 0"),
 ];
 
 #[test]
 fn what_makes_no_sense_is_refused_by_its_key() {
-    for (more, why) in REFUSED {
+    for (more, why) in INVALID {
         let said = with(more).expect_err(more);
         assert!(said.starts_with("/etc/locutor/front-door.toml: "), "{said}");
         assert!(said.contains(why), "{more}: {said}");
@@ -124,8 +127,8 @@ fn what_makes_no_sense_is_refused_by_its_key() {
 
 #[test]
 fn listening_beyond_this_machine_takes_a_login_or_the_word() {
-    let open = "[serve]\nrtsp = \"0.0.0.0:8554\"\nopen = true\n";
-    assert!(with(open).is_ok());
+    let allow_anonymous = "[serve]\nrtsp = \"0.0.0.0:8554\"\nallow_anonymous = true\n";
+    assert!(with(allow_anonymous).is_ok());
     let login = "[serve]\nrtsp = \"[::]:8554\"\nrtsp_credentials = \"readers\"\n";
     let rtsp = with(login).expect("a login").serve.rtsp.expect("served");
     assert!(rtsp.login.is_some());
@@ -137,7 +140,7 @@ fn a_name_is_checked_wherever_it_comes_from() {
     let said = read_text("name = \"a b\"\n[source]\nuri = \"test:\"").expect_err("a blank");
     assert!(said.contains(": name: is no name for a stream"), "{said}");
     let path = Path::new("/etc/locutor/my door.toml");
-    let said = parse(LEAST, path, &Secrets::NotLookedUp).expect_err("a blank").to_string();
+    let said = parse(MINIMAL, path, &Secrets::NotLookedUp).expect_err("a blank").to_string();
     assert!(said.contains("the file's own name is none"), "{said}");
 }
 
@@ -147,7 +150,7 @@ fn credentials_come_from_where_the_system_has_them() {
     std::fs::write(folder.path().join("door"), "eve:hunter2\n").expect("written");
     let secrets = Secrets::Directory(folder.path().into());
     let read = |name: &str| {
-        let text = format!("{LEAST}credentials = \"{name}\"\n");
+        let text = format!("{MINIMAL}credentials = \"{name}\"\n");
         parse(&text, Path::new("door.toml"), &secrets)
     };
     let login = read("door").expect("there").source.login.expect("a login");
@@ -159,7 +162,7 @@ fn credentials_come_from_where_the_system_has_them() {
 
 #[test]
 fn a_password_with_a_line_break_is_not_repeated_either() {
-    for place in PLACES {
+    for place in SECRET_POSITIONS {
         let text = place.replace("SECRET", "hunter2\\n");
         let said = read_text(&text).err().unwrap_or_default();
         assert!(!said.contains("hunter2"), "{text}: {said}");
@@ -167,9 +170,9 @@ fn a_password_with_a_line_break_is_not_repeated_either() {
 }
 
 /// Places where somebody may write a password, right or wrong.
-const PLACES: &[&str] = &[
+const SECRET_POSITIONS: &[&str] = &[
     "[source]\nuri = \"rtsp://eve:SECRET@camera/1\"\n",
-    "[source]\nuri = \"rtsp://camera/1?p=SECRET\"\nstall_after_seconds = 0\n",
+    "[source]\nuri = \"rtsp://camera/1?p=SECRET\"\nstall_timeout_seconds = 0\n",
     "[source]\nuri = \"SECRET\"\n",
     "[source]\nuri = \"rtsp://camera/1\"\ncredentials = \"eve:SECRET\"\n",
     "[source]\nuri = \"rtsp://camera/1\"\npassword = \"SECRET\"\n",
@@ -191,10 +194,10 @@ const PLACES: &[&str] = &[
 
 proptest! {
     #[test]
-    fn no_error_repeats_a_password(place in 0..PLACES.len(), secret in "hunter2[ -~]{0,12}") {
+    fn no_error_repeats_a_password(place in 0..SECRET_POSITIONS.len(), secret in "hunter2[ -~]{0,12}") {
         // As somebody would write it who knows TOML, and as somebody who does not.
         for written in [toml_escaped(&secret), secret.clone()] {
-            let text = PLACES[place].replace("SECRET", &written);
+            let text = SECRET_POSITIONS[place].replace("SECRET", &written);
             if let Err(said) = read_text(&text) {
                 prop_assert!(!said.contains("hunter2"), "{}: {}", text, said);
             }
@@ -230,18 +233,18 @@ fn toml_escaped(text: &str) -> String {
 #[test]
 fn certificates_are_named_where_there_is_tls_and_they_count() {
     let source = |uri: &str| {
-        let text = format!("[source]\nuri = \"{uri}\"\ntls_trust = \"camera.pem\"\n");
-        read_text(&text).map(|camera| camera.source.tls_trust)
+        let text = format!("[source]\nuri = \"{uri}\"\ntls_ca_file = \"camera.pem\"\n");
+        read_text(&text).map(|camera| camera.source.tls_ca_file)
     };
     let beside = Some(PathBuf::from("/etc/locutor/camera.pem"));
     assert_eq!(source("rtsps://camera.lan/1"), Ok(beside.clone()));
     assert_eq!(source("https://camera.lan/1.ts"), Ok(beside));
     let said = source("rtsp://camera.lan/1").expect_err("no TLS");
-    assert!(said.contains("source.tls_trust") && said.contains("rtsps:"), "{said}");
+    assert!(said.contains("source.tls_ca_file") && said.contains("rtsps:"), "{said}");
     let said = source("https://camera.lan/live.m3u8").expect_err("HLS");
     assert!(said.contains("update-ca-certificates"), "{said}");
     let broker = "[[sink]]\ntype = \"mqtt\"\nbroker = \"mqtt://b\"\nspool = \"s\"\n\
-                  tls_trust = \"ca.pem\"\n";
+                  tls_ca_file = \"ca.pem\"\n";
     let said = with(broker).expect_err("no TLS");
-    assert!(said.contains("sink 1 (mqtt).tls_trust"), "{said}");
+    assert!(said.contains("sink 1 (mqtt).tls_ca_file"), "{said}");
 }

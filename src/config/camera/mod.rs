@@ -6,10 +6,10 @@ pub mod address;
 pub mod file;
 pub mod name;
 mod raw;
+pub(in crate::config) mod redact;
 pub mod secret;
 mod serve;
 pub mod sinks;
-pub(in crate::config) mod tell;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -29,7 +29,7 @@ pub struct Camera {
     /// Its name: letters, digits, `-`, `_` and `.`, not starting with a dot. Names its mount, its
     /// events, its metrics.
     pub name: String,
-    /// Where pictures and sound come from.
+    /// Where frames and audio come from.
     pub source: Source,
     /// The speaker package's name or directory; the best one here by default.
     pub package: Option<String>,
@@ -47,8 +47,8 @@ pub struct Camera {
     pub floor: FloorRules,
     /// What is drawn.
     pub style: Style,
-    /// When a picture is shown.
-    pub show: Show,
+    /// When a frame is shown.
+    pub output_policy: OutputPolicy,
     /// How it is encoded.
     pub encoder: LiveEncoder,
     /// Where it goes; may be empty of video sinks (analyse only).
@@ -69,24 +69,24 @@ pub struct Source {
     pub transport: Transport,
     /// How long packets may be waited for that come out of order.
     pub jitter: Duration,
-    /// Which of its sound tracks is listened to, from 1.
+    /// Which of its audio tracks is listened to, from 1.
     pub audio_track: u32,
     /// Whether a file begins anew at its end.
     pub looped: bool,
     /// Certificates in PEM that are trusted, of the camera itself or of who vouches for it; the
     /// system's where it is `None`.
-    pub tls_trust: Option<PathBuf>,
+    pub tls_ca_file: Option<PathBuf>,
     /// Nothing for so long means that the source is gone.
-    pub stall_after: Duration,
-    /// The first wait before it is tried again; doubles up to `retry_most`.
-    pub retry_first: Duration,
+    pub stall_timeout: Duration,
+    /// The first wait before it is tried again; doubles up to `retry_max`.
+    pub retry_min: Duration,
     /// The longest wait.
-    pub retry_most: Duration,
+    pub retry_max: Duration,
 }
 
 impl Source {
     /// A source at `uri` with the defaults of pipelines/camera.toml.
-    pub const fn plain(uri: url::Url) -> Self {
+    pub const fn with_defaults(uri: url::Url) -> Self {
         Self {
             uri,
             login: None,
@@ -94,10 +94,10 @@ impl Source {
             jitter: Duration::from_millis(100),
             audio_track: 1,
             looped: false,
-            tls_trust: None,
-            stall_after: Duration::from_secs(10),
-            retry_first: Duration::from_secs(1),
-            retry_most: Duration::from_secs(30),
+            tls_ca_file: None,
+            stall_timeout: Duration::from_secs(10),
+            retry_min: Duration::from_secs(1),
+            retry_max: Duration::from_secs(30),
         }
     }
 }
@@ -123,9 +123,9 @@ pub enum Transport {
     Udp,
 }
 
-/// When a picture is shown.
+/// When a frame is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Show {
+pub enum OutputPolicy {
     /// When its own scores are certain: late by the lookahead, and true.
     #[default]
     Delay,
@@ -138,14 +138,14 @@ pub enum Show {
 pub struct LiveEncoder {
     /// The element; `None` for the best one that starts.
     pub element: Option<String>,
-    /// Bits a second of the picture, in thousands.
+    /// Bits a second of the frame, in thousands.
     pub kbit_per_second: u32,
     /// Speed, in x264's words.
     pub preset: String,
-    /// Time between two key pictures.
-    pub key_every: Duration,
-    /// Bits a second of the sound, in thousands.
-    pub sound_kbit_per_second: u32,
+    /// Time between two keyframes.
+    pub keyframe_interval: Duration,
+    /// Bits a second of the audio, in thousands.
+    pub audio_kbit_per_second: u32,
 }
 
 /// One place that a live stream goes to.
@@ -162,11 +162,11 @@ pub enum Sink {
         uri: url::Url,
         /// Who to be there.
         login: Option<Login>,
-        /// Certificates that are trusted, as [`Source::tls_trust`].
-        tls_trust: Option<PathBuf>,
+        /// Certificates that are trusted, as [`Source::tls_ca_file`].
+        tls_ca_file: Option<PathBuf>,
     },
     /// Kept on disk in segments.
-    Record(Recording),
+    Record(RecorderConfig),
     /// Kept on disk in one file until the stream ends; named like the film of a recording.
     File {
         /// The file: .mp4 or .mkv.
@@ -201,7 +201,7 @@ pub enum Sink {
         /// Who to be there.
         login: Option<Login>,
         /// Certificates that are trusted instead of the system's.
-        tls_trust: Option<PathBuf>,
+        tls_ca_file: Option<PathBuf>,
         /// The folder in which messages wait while it is away.
         spool: PathBuf,
         /// No more than this waits; the oldest go first.
@@ -210,7 +210,7 @@ pub enum Sink {
 }
 
 impl Sink {
-    /// Whether it takes encoded pictures.
+    /// Whether it takes encoded frames.
     pub const fn takes_video(&self) -> bool {
         matches!(
             self,
@@ -225,7 +225,7 @@ impl Sink {
 
 /// A recording in segments.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Recording {
+pub struct RecorderConfig {
     /// The folder that everything lies in. Made where it is missing, and again when it goes away.
     pub directory: PathBuf,
     /// Names under it, as strftime in UTC, e.g. `%Y-%m-%d/%H-%M-%S`; `.mp4` is added.
@@ -233,12 +233,12 @@ pub struct Recording {
     /// Segments begin at multiples of this, on the wall clock.
     pub segment: Duration,
     /// Older segments are removed.
-    pub keep_for: Option<Duration>,
+    pub max_age: Option<Duration>,
     /// The oldest segments are removed while all are larger than this.
-    pub keep_bytes: Option<u64>,
+    pub max_total_bytes: Option<u64>,
     /// The oldest segments are removed while less than this is free; recording stops where that
     /// does not help, and goes on when there is room again.
-    pub keep_free_bytes: u64,
+    pub min_free_bytes: u64,
 }
 
 /// An MQTT broker.
@@ -249,11 +249,11 @@ pub struct Mqtt {
     /// Who to be there.
     pub login: Option<Login>,
     /// Certificates that are trusted instead of the system's.
-    pub tls_trust: Option<PathBuf>,
+    pub tls_ca_file: Option<PathBuf>,
     /// The first level of all topics.
     pub topic: String,
     /// Home Assistant's discovery prefix, e.g. `homeassistant`.
-    pub discovery: Option<String>,
+    pub discovery_prefix: Option<String>,
     /// Whether every frame is published too (QoS 0, not kept).
     pub frames: bool,
     /// The folder in which messages wait while the broker is away.
@@ -281,7 +281,7 @@ pub struct ServeRtsp {
     /// Certificate and key in PEM, for RTSPS.
     pub tls: Option<(PathBuf, PathBuf)>,
     /// Whether it is meant that everyone may watch who can reach it.
-    pub open: bool,
+    pub allow_anonymous: bool,
     /// Readers at once; more are refused.
-    pub most_readers: usize,
+    pub max_readers: usize,
 }

@@ -6,16 +6,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 /// The longest name.
-const MOST_BYTES: usize = 64;
+const MAX_BYTES: usize = 64;
 
 /// Whether `text` is a name: letters, digits, `-`, `_` and `.`, not starting with a dot.
 pub fn is_name(text: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    (1..=MOST_BYTES).contains(&text.len()) && !text.starts_with('.') && text.chars().all(allowed)
+    (1..=MAX_BYTES).contains(&text.len()) && !text.starts_with('.') && text.chars().all(allowed)
 }
 
 /// What a name is, for an error about one that is none.
-pub const A_NAME: &str =
+pub const NAME_RULES: &str =
     "up to 64 letters (a to z), digits, `-`, `_` and `.`, with no dot in front";
 
 /// Whether `text` is a mount: names with slashes between them, none in front.

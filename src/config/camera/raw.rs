@@ -22,7 +22,7 @@ pub(super) struct Raw {
     #[serde(default)]
     pub overlay: Style,
     #[serde(default)]
-    pub show: RawShow,
+    pub output: RawOutput,
     #[serde(default)]
     pub encoder: RawEncoder,
     #[serde(default)]
@@ -36,7 +36,7 @@ pub(super) struct Raw {
 pub(super) struct RawSource {
     pub uri: String,
     pub credentials: Option<String>,
-    pub tls_trust: Option<PathBuf>,
+    pub tls_ca_file: Option<PathBuf>,
     #[serde(default)]
     pub transport: RawTransport,
     #[serde(default = "jitter_ms")]
@@ -46,11 +46,11 @@ pub(super) struct RawSource {
     #[serde(default, rename = "loop")]
     pub looped: bool,
     #[serde(default = "ten")]
-    pub stall_after_seconds: f64,
+    pub stall_timeout_seconds: f64,
     #[serde(default = "one_second")]
-    pub retry_first_seconds: f64,
+    pub retry_min_seconds: f64,
     #[serde(default = "half_a_minute")]
-    pub retry_most_seconds: f64,
+    pub retry_max_seconds: f64,
 }
 
 const fn jitter_ms() -> u32 {
@@ -89,7 +89,7 @@ pub(super) struct RawModels {
     pub detector: Option<String>,
     pub device: String,
     pub lookahead: Word,
-    pub hop: usize,
+    pub hop_ticks: usize,
 }
 
 impl Default for RawModels {
@@ -99,14 +99,14 @@ impl Default for RawModels {
             detector: None,
             device: "auto".into(),
             lookahead: Word::Text("live".into()),
-            hop: 2,
+            hop_ticks: 2,
         }
     }
 }
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct RawShow {
+pub(super) struct RawOutput {
     pub policy: RawPolicy,
 }
 
@@ -124,8 +124,8 @@ pub(super) struct RawEncoder {
     pub element: String,
     pub kbit_per_second: u32,
     pub preset: String,
-    pub key_every_seconds: f64,
-    pub sound_kbit_per_second: u32,
+    pub keyframe_interval_seconds: f64,
+    pub audio_kbit_per_second: u32,
 }
 
 impl Default for RawEncoder {
@@ -134,8 +134,8 @@ impl Default for RawEncoder {
             element: "auto".into(),
             kbit_per_second: 2_500,
             preset: "veryfast".into(),
-            key_every_seconds: 1.0,
-            sound_kbit_per_second: 96,
+            keyframe_interval_seconds: 1.0,
+            audio_kbit_per_second: 96,
         }
     }
 }
@@ -147,9 +147,9 @@ pub(super) struct RawServe {
     pub rtsp_credentials: Option<String>,
     pub rtsp_tls_cert: Option<PathBuf>,
     pub rtsp_tls_key: Option<PathBuf>,
-    pub rtsp_most_readers: usize,
+    pub rtsp_max_readers: usize,
     pub health: String,
-    pub open: bool,
+    pub allow_anonymous: bool,
 }
 
 impl Default for RawServe {
@@ -159,9 +159,9 @@ impl Default for RawServe {
             rtsp_credentials: None,
             rtsp_tls_cert: None,
             rtsp_tls_key: None,
-            rtsp_most_readers: 64,
+            rtsp_max_readers: 64,
             health: "127.0.0.1:9998".into(),
-            open: false,
+            allow_anonymous: false,
         }
     }
 }
@@ -177,7 +177,7 @@ pub(super) struct RawRtspServer {
 pub(super) struct RawWebhook {
     pub uri: String,
     pub credentials: Option<String>,
-    pub tls_trust: Option<PathBuf>,
+    pub tls_ca_file: Option<PathBuf>,
     pub spool: PathBuf,
     #[serde(default = "spool_mib")]
     pub spool_mib: f64,
@@ -188,7 +188,7 @@ pub(super) struct RawWebhook {
 pub(super) struct RawPush {
     pub uri: String,
     pub credentials: Option<String>,
-    pub tls_trust: Option<PathBuf>,
+    pub tls_ca_file: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -199,10 +199,10 @@ pub(super) struct RawRecord {
     pub name: String,
     #[serde(default = "five_minutes")]
     pub segment_seconds: f64,
-    pub keep_seconds: Option<f64>,
-    pub keep_gib: Option<f64>,
+    pub max_age_seconds: Option<f64>,
+    pub max_size_gib: Option<f64>,
     #[serde(default = "one_second")]
-    pub keep_free_gib: f64,
+    pub min_free_gib: f64,
 }
 
 fn pattern() -> String {
@@ -262,10 +262,10 @@ const fn five() -> u32 {
 pub(super) struct RawMqtt {
     pub broker: String,
     pub credentials: Option<String>,
-    pub tls_trust: Option<PathBuf>,
+    pub tls_ca_file: Option<PathBuf>,
     #[serde(default = "topic")]
     pub topic: String,
-    pub discovery: Option<String>,
+    pub discovery_prefix: Option<String>,
     pub spool: PathBuf,
     #[serde(default = "spool_mib")]
     pub spool_mib: f64,

@@ -13,7 +13,7 @@ use super::Login;
 use super::name::is_name;
 
 /// The longest credential that is read, in bytes.
-const MOST_BYTES: u64 = 64 << 10;
+const MAX_BYTES: u64 = 64 << 10;
 
 /// Where credentials are looked for.
 #[derive(Clone, Debug)]
@@ -57,16 +57,16 @@ impl Secrets {
 }
 
 /// The environment variable that may hold the credential `name`.
-pub fn variable(name: &str) -> String {
+pub fn environment_variable(name: &str) -> String {
     format!("LOCUTOR_CREDENTIAL_{}", name.to_uppercase().replace(['-', '.'], "_"))
 }
 
 fn from_environment(name: &str) -> Result<String, String> {
-    let variable = variable(name);
-    std::env::var(&variable).map_err(|_| {
+    let environment_variable = environment_variable(name);
+    std::env::var(&environment_variable).map_err(|_| {
         format!(
             "there is no credential `{name}`: hand it to the service with LoadCredential=\
-             {name}:FILE, or set {variable} to user:password"
+             {name}:FILE, or set {environment_variable} to user:password"
         )
     })
 }
@@ -75,7 +75,7 @@ fn read(name: &str, directory: PathBuf) -> Result<String, String> {
     let file = directory.join(name);
     let shown = file.display();
     let length = std::fs::metadata(&file).map_err(|e| format!("{shown}: {e}"))?.len();
-    if length > MOST_BYTES {
+    if length > MAX_BYTES {
         return Err(format!("{shown} has {length} bytes; write user:password into it, no more"));
     }
     std::fs::read_to_string(&file).map_err(|e| format!("{shown}: {e}"))
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn the_environment_is_named() {
-        assert_eq!(variable("front-door.2"), "LOCUTOR_CREDENTIAL_FRONT_DOOR_2");
+        assert_eq!(environment_variable("front-door.2"), "LOCUTOR_CREDENTIAL_FRONT_DOOR_2");
         let said = Secrets::System.login("none-of-this-name").expect_err("not set");
         assert!(said.contains("LOCUTOR_CREDENTIAL_NONE_OF_THIS_NAME"), "{said}");
         assert!(said.contains("LoadCredential=none-of-this-name:FILE"), "{said}");

@@ -2,22 +2,22 @@
 
 use std::net::SocketAddr;
 
-use super::file::{Context, Wrong};
+use super::file::{Context, Invalid};
 use super::raw::RawServe;
 use super::{Serve, ServeRtsp, Sink};
 
 /// Where RTSP is served where nothing else is said.
 const RTSP: &str = "127.0.0.1:8554";
 
-pub(super) fn read(raw: RawServe, sinks: &[Sink], context: &Context) -> Result<Serve, Wrong> {
+pub(super) fn read(raw: RawServe, sinks: &[Sink], context: &Context) -> Result<Serve, Invalid> {
     let health = match raw.health.as_str() {
         "off" => None,
         address => Some(listen("serve.health", address)?),
     };
     if let Some(health) = health {
-        let problem = "the health page has no logins; write 127.0.0.1, or open = true where \
+        let problem = "the health page has no logins; write 127.0.0.1, or allow_anonymous = true where \
                        everyone who can reach this machine may read it";
-        closed("serve.health", health, raw.open, problem)?;
+        require_loopback("serve.health", health, raw.allow_anonymous, problem)?;
     }
     let login = context.login("serve.rtsp_credentials", raw.rtsp_credentials.as_deref())?;
     let tls = match (raw.rtsp_tls_cert, raw.rtsp_tls_key) {
@@ -26,9 +26,9 @@ pub(super) fn read(raw: RawServe, sinks: &[Sink], context: &Context) -> Result<S
         (Some(_), None) => return Err(missing("rtsp_tls_key")),
         (None, Some(_)) => return Err(missing("rtsp_tls_cert")),
     };
-    if !(1..=10_000).contains(&raw.rtsp_most_readers) {
-        let problem = format!("is {}; it goes from 1 to 10000", raw.rtsp_most_readers);
-        return Err(("serve.rtsp_most_readers".into(), problem));
+    if !(1..=10_000).contains(&raw.rtsp_max_readers) {
+        let problem = format!("is {}; it goes from 1 to 10000", raw.rtsp_max_readers);
+        return Err(("serve.rtsp_max_readers".into(), problem));
     }
     let served = sinks.iter().any(|sink| matches!(sink, Sink::RtspServer { .. }));
     let address = raw.rtsp.as_deref().or_else(|| served.then_some(RTSP));
@@ -36,26 +36,26 @@ pub(super) fn read(raw: RawServe, sinks: &[Sink], context: &Context) -> Result<S
     let listen = listen("serve.rtsp", address)?;
     if login.is_none() {
         let problem = "without a login everyone who can reach this machine could watch; \
-                       write rtsp_credentials = \"NAME\", or 127.0.0.1, or open = true where \
+                       write rtsp_credentials = \"NAME\", or 127.0.0.1, or allow_anonymous = true where \
                        that is meant";
-        closed("serve.rtsp", listen, raw.open, problem)?;
+        require_loopback("serve.rtsp", listen, raw.allow_anonymous, problem)?;
     }
     if health == Some(listen) && listen.port() != 0 {
         let problem = format!("is {listen}, as serve.health is; write another port");
         return Err(("serve.rtsp".into(), problem));
     }
-    let (open, most_readers) = (raw.open, raw.rtsp_most_readers);
-    let rtsp = ServeRtsp { listen, login, tls, open, most_readers };
+    let (allow_anonymous, max_readers) = (raw.allow_anonymous, raw.rtsp_max_readers);
+    let rtsp = ServeRtsp { listen, login, tls, allow_anonymous, max_readers };
     Ok(Serve { rtsp: Some(rtsp), health })
 }
 
-fn missing(key: &str) -> Wrong {
+fn missing(key: &str) -> Invalid {
     let problem = "is missing; RTSPS needs a certificate and its key, both in PEM";
     (format!("serve.{key}"), problem.into())
 }
 
 /// An address to listen on.
-fn listen(key: &str, text: &str) -> Result<SocketAddr, Wrong> {
+fn listen(key: &str, text: &str) -> Result<SocketAddr, Invalid> {
     let text = text.replace("localhost:", "127.0.0.1:");
     text.parse().map_err(|_| {
         let problem = "is no address to listen on; write an IP address and a port, e.g. \
@@ -64,8 +64,13 @@ fn listen(key: &str, text: &str) -> Result<SocketAddr, Wrong> {
     })
 }
 
-fn closed(key: &str, address: SocketAddr, open: bool, problem: &str) -> Result<(), Wrong> {
-    if open || address.ip().is_loopback() {
+fn require_loopback(
+    key: &str,
+    address: SocketAddr,
+    allow_anonymous: bool,
+    problem: &str,
+) -> Result<(), Invalid> {
+    if allow_anonymous || address.ip().is_loopback() {
         return Ok(());
     }
     Err((key.into(), format!("listens on {address}, beyond this machine: {problem}")))

@@ -3,12 +3,12 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::file::{Context, Wrong, seconds, size};
-use super::name::{A_NAME, check_pattern, is_mount, is_name};
+use super::file::{Context, Invalid, seconds, size};
+use super::name::{NAME_RULES, check_pattern, is_mount, is_name};
 use super::raw::{
     RawEvents, RawFile, RawHls, RawMqtt, RawPush, RawRecord, RawRtspServer, RawWebhook,
 };
-use super::{Mqtt, Recording, Sink, address, tell};
+use super::{Mqtt, RecorderConfig, Sink, address, redact};
 
 /// The words for kinds of sinks.
 const TYPES: [&str; 8] =
@@ -17,7 +17,7 @@ const TYPES: [&str; 8] =
 /// A year: the longest segment there may be.
 const YEAR: f64 = 31_536_000.0;
 
-pub(super) fn read(raw: Vec<toml::Table>, context: &Context) -> Result<Vec<Sink>, Wrong> {
+pub(super) fn read(raw: Vec<toml::Table>, context: &Context) -> Result<Vec<Sink>, Invalid> {
     let mut sinks: Vec<Sink> = Vec::new();
     let mut taken: Vec<(String, usize)> = Vec::new();
     for (n, mut table) in raw.into_iter().enumerate() {
@@ -36,7 +36,7 @@ pub(super) fn read(raw: Vec<toml::Table>, context: &Context) -> Result<Vec<Sink>
     Ok(sinks)
 }
 
-fn kind(table: &mut toml::Table, n: usize) -> Result<&'static str, Wrong> {
+fn kind(table: &mut toml::Table, n: usize) -> Result<&'static str, Invalid> {
     let key = format!("sink {n}.type");
     let types = TYPES.join(", ");
     let Some(given) = table.remove("type") else {
@@ -46,42 +46,43 @@ fn kind(table: &mut toml::Table, n: usize) -> Result<&'static str, Wrong> {
     known.ok_or_else(|| (key, format!("is none of {types}")))
 }
 
-fn keys<T: serde::de::DeserializeOwned>(table: toml::Table, key: &str) -> Result<T, Wrong> {
-    table.try_into().map_err(|e| (key.to_owned(), tell::problem(&e)))
+fn keys<T: serde::de::DeserializeOwned>(table: toml::Table, key: &str) -> Result<T, Invalid> {
+    table.try_into().map_err(|e| (key.to_owned(), redact::problem(&e)))
 }
 
-fn sink(kind: &str, table: toml::Table, key: &str, context: &Context) -> Result<Sink, Wrong> {
-    let wrong = |name: &str, problem: String| (format!("{key}.{name}"), problem);
+fn sink(kind: &str, table: toml::Table, key: &str, context: &Context) -> Result<Sink, Invalid> {
+    let invalid = |name: &str, problem: String| (format!("{key}.{name}"), problem);
     Ok(match kind {
         "rtsp-server" => {
             let raw: RawRtspServer = keys(table, key)?;
             let mount = raw.mount.unwrap_or_else(|| context.name.to_owned());
             if !is_mount(&mount) {
-                let problem = format!("is no mount; write {A_NAME}, or such names with slashes");
-                return Err(wrong("mount", problem));
+                let problem =
+                    format!("is no mount; write {NAME_RULES}, or such names with slashes");
+                return Err(invalid("mount", problem));
             }
             Sink::RtspServer { mount }
         }
         "rtsp-push" => {
-            let (uri, login, tls_trust) =
+            let (uri, login, tls_ca_file) =
                 push(keys(table, key)?, key, &["rtsp", "rtsps"], context)?;
-            Sink::RtspPush { uri, login, tls_trust }
+            Sink::RtspPush { uri, login, tls_ca_file }
         }
         "webhook" => {
             let raw: RawWebhook = keys(table, key)?;
-            let spool = directory(&raw.spool, context).map_err(|p| wrong("spool", p))?;
+            let spool = directory(&raw.spool, context).map_err(|p| invalid("spool", p))?;
             let spool_bytes = size(&format!("{key}.spool_mib"), raw.spool_mib, 20)?;
-            let (uri, credentials, tls_trust) = (raw.uri, raw.credentials, raw.tls_trust);
-            let raw = RawPush { uri, credentials, tls_trust };
-            let (uri, login, tls_trust) = push(raw, key, &["http", "https"], context)?;
-            Sink::Webhook { uri, login, tls_trust, spool, spool_bytes }
+            let (uri, credentials, tls_ca_file) = (raw.uri, raw.credentials, raw.tls_ca_file);
+            let raw = RawPush { uri, credentials, tls_ca_file };
+            let (uri, login, tls_ca_file) = push(raw, key, &["http", "https"], context)?;
+            Sink::Webhook { uri, login, tls_ca_file, spool, spool_bytes }
         }
         "record" => Sink::Record(record(keys(table, key)?, key, context)?),
         "file" => {
             let raw: RawFile = keys(table, key)?;
-            let path = file_path(&raw.path, context).map_err(|p| wrong("path", p))?;
+            let path = file_path(&raw.path, context).map_err(|p| invalid("path", p))?;
             if !path.extension().is_some_and(|e| e == "mp4" || e == "mkv") {
-                return Err(wrong(
+                return Err(invalid(
                     "path",
                     "is no film's name; write one that ends in .mp4 or .mkv".into(),
                 ));
@@ -92,7 +93,7 @@ fn sink(kind: &str, table: toml::Table, key: &str, context: &Context) -> Result<
         "events" => {
             let raw: RawEvents = keys(table, key)?;
             Sink::Events {
-                path: file_path(&raw.path, context).map_err(|p| wrong("path", p))?,
+                path: file_path(&raw.path, context).map_err(|p| invalid("path", p))?,
                 rotate_bytes: size(&format!("{key}.rotate_mib"), raw.rotate_mib, 20)?,
                 keep: raw.keep,
                 frames: raw.frames,
@@ -104,66 +105,69 @@ fn sink(kind: &str, table: toml::Table, key: &str, context: &Context) -> Result<
 
 type Target = (url::Url, Option<super::Login>, Option<PathBuf>);
 
-fn push(raw: RawPush, key: &str, schemes: &[&str], context: &Context) -> Result<Target, Wrong> {
+fn push(raw: RawPush, key: &str, schemes: &[&str], context: &Context) -> Result<Target, Invalid> {
     let uri = address::target(&raw.uri, schemes).map_err(|p| (format!("{key}.uri"), p))?;
     let login = context.login(&format!("{key}.credentials"), raw.credentials.as_deref())?;
-    let trust = context.trust(&format!("{key}.tls_trust"), raw.tls_trust, uri.scheme())?;
-    Ok((uri, login, trust))
+    let ca_file = context.ca_file(&format!("{key}.tls_ca_file"), raw.tls_ca_file, uri.scheme())?;
+    Ok((uri, login, ca_file))
 }
 
-fn record(raw: RawRecord, key: &str, context: &Context) -> Result<Recording, Wrong> {
-    let wrong = |name: &str, problem: String| (format!("{key}.{name}"), problem);
+fn record(raw: RawRecord, key: &str, context: &Context) -> Result<RecorderConfig, Invalid> {
+    let invalid = |name: &str, problem: String| (format!("{key}.{name}"), problem);
     let at = |name: &str| format!("{key}.{name}");
     let segment = seconds(&at("segment_seconds"), raw.segment_seconds, 1.0, YEAR)?;
-    check_pattern(&raw.name, segment).map_err(|p| wrong("name", p))?;
-    let keep_for = raw.keep_seconds.map(|s| seconds(&at("keep_seconds"), s, 1.0, f64::MAX));
-    let keep_for = keep_for.transpose()?;
-    if keep_for.is_some_and(|keep| keep < segment) {
+    check_pattern(&raw.name, segment).map_err(|p| invalid("name", p))?;
+    let max_age = raw.max_age_seconds.map(|s| seconds(&at("max_age_seconds"), s, 1.0, f64::MAX));
+    let max_age = max_age.transpose()?;
+    if max_age.is_some_and(|keep| keep < segment) {
         let problem = "is less than one segment lasts; write at least segment_seconds".into();
-        return Err(wrong("keep_seconds", problem));
+        return Err(invalid("max_age_seconds", problem));
     }
-    let keep_bytes = raw.keep_gib.map(|g| size(&at("keep_gib"), g, 30)).transpose()?;
-    Ok(Recording {
-        directory: directory(&raw.directory, context).map_err(|p| wrong("directory", p))?,
+    let max_total_bytes = raw.max_size_gib.map(|g| size(&at("max_size_gib"), g, 30)).transpose()?;
+    Ok(RecorderConfig {
+        directory: directory(&raw.directory, context).map_err(|p| invalid("directory", p))?,
         name: raw.name,
         segment,
-        keep_for,
-        keep_bytes,
-        keep_free_bytes: size(&at("keep_free_gib"), raw.keep_free_gib, 30)?,
+        max_age,
+        max_total_bytes,
+        min_free_bytes: size(&at("min_free_gib"), raw.min_free_gib, 30)?,
     })
 }
 
-fn hls(raw: RawHls, key: &str, context: &Context) -> Result<Sink, Wrong> {
-    let wrong = |name: &str, problem: String| (format!("{key}.{name}"), problem);
+fn hls(raw: RawHls, key: &str, context: &Context) -> Result<Sink, Invalid> {
+    let invalid = |name: &str, problem: String| (format!("{key}.{name}"), problem);
     if !(2..=1_000).contains(&raw.keep) {
-        return Err(wrong("keep", format!("is {}; it goes from 2 to 1000 segments", raw.keep)));
+        return Err(invalid("keep", format!("is {}; it goes from 2 to 1000 segments", raw.keep)));
     }
     Ok(Sink::Hls {
-        directory: directory(&raw.directory, context).map_err(|p| wrong("directory", p))?,
+        directory: directory(&raw.directory, context).map_err(|p| invalid("directory", p))?,
         segment: seconds(&format!("{key}.segment_seconds"), raw.segment_seconds, 0.5, 60.0)?,
         keep: raw.keep,
     })
 }
 
-fn mqtt(raw: RawMqtt, key: &str, context: &Context) -> Result<Mqtt, Wrong> {
-    let wrong = |name: &str, problem: String| (format!("{key}.{name}"), problem);
+fn mqtt(raw: RawMqtt, key: &str, context: &Context) -> Result<Mqtt, Invalid> {
+    let invalid = |name: &str, problem: String| (format!("{key}.{name}"), problem);
     let broker =
-        address::target(&raw.broker, &["mqtt", "mqtts"]).map_err(|p| wrong("broker", p))?;
-    for (name, topic) in [("topic", Some(&raw.topic)), ("discovery", raw.discovery.as_ref())] {
+        address::target(&raw.broker, &["mqtt", "mqtts"]).map_err(|p| invalid("broker", p))?;
+    for (name, topic) in
+        [("topic", Some(&raw.topic)), ("discovery_prefix", raw.discovery_prefix.as_ref())]
+    {
         if topic.is_some_and(|topic| !topic.split('/').all(is_name)) {
-            let problem = format!("is no topic; write {A_NAME}, or such names with slashes");
-            return Err(wrong(name, problem));
+            let problem = format!("is no topic; write {NAME_RULES}, or such names with slashes");
+            return Err(invalid(name, problem));
         }
     }
-    let tls_trust = context.trust(&format!("{key}.tls_trust"), raw.tls_trust, broker.scheme())?;
+    let tls_ca_file =
+        context.ca_file(&format!("{key}.tls_ca_file"), raw.tls_ca_file, broker.scheme())?;
     Ok(Mqtt {
         broker,
-        tls_trust,
+        tls_ca_file,
         login: context.login(&format!("{key}.credentials"), raw.credentials.as_deref())?,
         topic: raw.topic,
         frames: raw.frames,
-        discovery: raw.discovery,
-        spool: directory(&raw.spool, context).map_err(|p| wrong("spool", p))?,
+        discovery_prefix: raw.discovery_prefix,
+        spool: directory(&raw.spool, context).map_err(|p| invalid("spool", p))?,
         spool_bytes: size(&format!("{key}.spool_mib"), raw.spool_mib, 20)?,
     })
 }
@@ -190,7 +194,7 @@ fn file_path(path: &Path, context: &Context) -> Result<PathBuf, String> {
 pub fn places(sink: &Sink) -> Vec<String> {
     match sink {
         Sink::RtspServer { mount } => vec![format!("the mount /{mount}")],
-        Sink::RtspPush { uri, .. } => vec![address::shown(uri)],
+        Sink::RtspPush { uri, .. } => vec![address::redacted(uri)],
         // Two recorders may share a folder where their names differ.
         Sink::Record(r) => vec![r.directory.join(&r.name).display().to_string()],
         Sink::File { path } | Sink::Events { path, .. } => vec![path.display().to_string()],

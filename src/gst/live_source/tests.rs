@@ -42,11 +42,11 @@ fn free_port() -> u16 {
     socket.local_addr().expect("an address").port()
 }
 
-/// Reads until a second of pictures is there, or it fails: then why.
+/// Reads until a second of frames is there, or it fails: then why.
 fn read(uri: &str, passphrase: Option<&str>) -> Result<(), String> {
-    let mut source = Source::plain(uri.parse().expect("an address"));
+    let mut source = Source::with_defaults(uri.parse().expect("an address"));
     source.login = passphrase.map(|p| Login { user: "x".into(), password: p.to_owned().into() });
-    let (taps, pictures) = Taps::counting();
+    let (taps, frames) = Taps::counting();
     let graph: LiveGraph = build(&source, taps).expect("elements");
     let _ = graph.play();
     let begun = Instant::now();
@@ -54,7 +54,7 @@ fn read(uri: &str, passphrase: Option<&str>) -> Result<(), String> {
         if let Some(fault) = graph.bus.spoken().error {
             break Err(fault.of_source(&source));
         }
-        if pictures.load(Ordering::Relaxed) > 25 {
+        if frames.load(Ordering::Relaxed) > 25 {
             break Ok(());
         }
         if begun.elapsed() > Duration::from_secs(20) {
@@ -147,7 +147,7 @@ fn rtmp_is_read_from_nginx() {
 }
 
 #[test]
-fn the_test_source_gives_pictures() {
+fn the_test_source_gives_frames() {
     crate::gst::start().expect("GStreamer");
     assert_eq!(read("test:", None), Ok(()));
 }

@@ -5,14 +5,14 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
-use super::{Trouble, gst};
+use super::{EnvironmentProblem, gst};
 use crate::config::camera::{Camera, Sink};
 use crate::core::exit::Exit;
-use crate::models::shelf::{Role, find};
+use crate::models::registry::{Role, find};
 use crate::stages::sink::events::tls::certificates;
 
 /// All that stands in the way here, worst first; nothing where the cameras can run.
-pub fn environment(cameras: &[(PathBuf, Camera)]) -> Vec<Trouble> {
+pub fn environment(cameras: &[(PathBuf, Camera)]) -> Vec<EnvironmentProblem> {
     let mut missing: BTreeSet<String> = BTreeSet::new();
     let mut cannot: Vec<String> = Vec::new();
     let mut ports: BTreeSet<SocketAddr> = BTreeSet::new();
@@ -23,38 +23,40 @@ pub fn environment(cameras: &[(PathBuf, Camera)]) -> Vec<Trouble> {
         }
         ports.extend(camera.serve.rtsp.as_ref().map(|rtsp| rtsp.listen));
         ports.extend(camera.serve.health);
-        cannot.extend(camera.sinks.iter().filter_map(|sink| place(sink).err()));
-        missing.extend(unread(camera));
+        cannot.extend(camera.sinks.iter().filter_map(|sink| check_writable(sink).err()));
+        missing.extend(unreadable_certificates(camera));
     }
-    cannot.extend(ports.into_iter().filter_map(|address| port(address).err()));
-    let trouble = |exit| move |words| Trouble { words, exit };
-    let missing = missing.into_iter().map(trouble(Exit::Unavailable));
-    missing.chain(cannot.into_iter().map(trouble(Exit::CannotCreate))).collect()
+    cannot.extend(ports.into_iter().filter_map(|address| check_port(address).err()));
+    let problem = |exit| move |message| EnvironmentProblem { message, exit };
+    let missing = missing.into_iter().map(problem(Exit::Unavailable));
+    missing.chain(cannot.into_iter().map(problem(Exit::CannotCreate))).collect()
 }
 
 /// The files with certificates and keys that cannot be used, with the key that names each.
-fn unread(camera: &Camera) -> impl Iterator<Item = String> {
+fn unreadable_certificates(camera: &Camera) -> impl Iterator<Item = String> {
     let own = camera.serve.rtsp.iter().filter_map(|rtsp| rtsp.tls.as_ref());
     let own = own.flat_map(|(cert, key)| {
         let opened = std::fs::read(key).map(drop).map_err(|e| format!("{}: {e}", key.display()));
         [certificates(cert).map(drop), opened]
     });
     let own = own.filter_map(|read| read.err().map(|e| format!("serve: {e}")));
-    let trusted = trusted(camera).filter_map(|file| certificates(file).err());
-    own.chain(trusted.map(|e| format!("tls_trust: {e}")))
+    let ca_files = ca_files(camera).filter_map(|file| certificates(file).err());
+    own.chain(ca_files.map(|e| format!("tls_ca_file: {e}")))
 }
 
 /// The files of trusted certificates.
-fn trusted(camera: &Camera) -> impl Iterator<Item = &PathBuf> {
+fn ca_files(camera: &Camera) -> impl Iterator<Item = &PathBuf> {
     let of_sinks = camera.sinks.iter().filter_map(|sink| match sink {
-        Sink::RtspPush { tls_trust, .. } | Sink::Webhook { tls_trust, .. } => tls_trust.as_ref(),
-        Sink::Mqtt(mqtt) => mqtt.tls_trust.as_ref(),
+        Sink::RtspPush { tls_ca_file, .. } | Sink::Webhook { tls_ca_file, .. } => {
+            tls_ca_file.as_ref()
+        }
+        Sink::Mqtt(mqtt) => mqtt.tls_ca_file.as_ref(),
         _ => None,
     });
-    camera.source.tls_trust.iter().chain(of_sinks)
+    camera.source.tls_ca_file.iter().chain(of_sinks)
 }
 
-fn port(address: SocketAddr) -> Result<(), String> {
+fn check_port(address: SocketAddr) -> Result<(), String> {
     TcpListener::bind(address).map(drop).map_err(|e| match e.kind() {
         ErrorKind::AddrInUse => {
             format!("{address}: another program listens there; stop it or write another port")
@@ -64,9 +66,9 @@ fn port(address: SocketAddr) -> Result<(), String> {
 }
 
 /// Whether a sink can write to its place.
-fn place(sink: &Sink) -> Result<(), String> {
+fn check_writable(sink: &Sink) -> Result<(), String> {
     let (folder, needs) = match sink {
-        Sink::Record(r) => (r.directory.as_path(), r.keep_free_bytes),
+        Sink::Record(r) => (r.directory.as_path(), r.min_free_bytes),
         Sink::Hls { directory, .. } => (directory.as_path(), 0),
         Sink::Mqtt(mqtt) => (mqtt.spool.as_path(), mqtt.spool_bytes),
         Sink::File { path } | Sink::Events { path, .. } => {

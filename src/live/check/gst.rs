@@ -9,7 +9,7 @@ pub(super) fn missing(camera: &Camera) -> Vec<String> {
     if let Err(e) = crate::gst::start() {
         return vec![e.to_string()];
     }
-    let mut wanted: Vec<&str> = match camera.source.uri.scheme() {
+    let mut required: Vec<&str> = match camera.source.uri.scheme() {
         "rtsp" | "rtsps" => vec!["rtspsrc", "rtph264depay"],
         "http" | "https" => vec!["souphttpsrc"],
         "srt" => vec!["srtsrc", "tsdemux"],
@@ -20,9 +20,9 @@ pub(super) fn missing(camera: &Camera) -> Vec<String> {
         "file" => vec!["filesrc"],
         _ => vec!["videotestsrc", "audiotestsrc"],
     };
-    wanted.extend(["decodebin", "videoconvert", "audioconvert", "audioresample", "appsink"]);
+    required.extend(["decodebin", "videoconvert", "audioconvert", "audioresample", "appsink"]);
     for sink in &camera.sinks {
-        wanted.extend(match sink {
+        required.extend(match sink {
             Sink::RtspServer { .. } => &["rtph264pay", "rtpmp4gpay"][..],
             Sink::RtspPush { .. } => &["rtspclientsink"],
             Sink::Record(_) | Sink::File { .. } => &["mp4mux", "h264parse", "aacparse"],
@@ -31,15 +31,15 @@ pub(super) fn missing(camera: &Camera) -> Vec<String> {
         });
     }
     if camera.sinks.iter().any(Sink::takes_video) {
-        wanted.push("avenc_aac");
+        required.push("avenc_aac");
         match camera.encoder.element.as_deref() {
-            Some(element) => wanted.push(element),
+            Some(element) => required.push(element),
             None if VideoCodec::H264.encoders().iter().any(|e| is_installed(e)) => {}
-            None => wanted.push("x264enc"),
+            None => required.push("x264enc"),
         }
     }
-    wanted.sort_unstable();
-    wanted.dedup();
-    let missing = wanted.into_iter().filter(|element| !is_installed(element));
+    required.sort_unstable();
+    required.dedup();
+    let missing = required.into_iter().filter(|element| !is_installed(element));
     missing.map(|e| ElementError::Missing { element: e.to_owned() }.to_string()).collect()
 }

@@ -1,6 +1,6 @@
 //! What `locutor check` does: whether files can be run together, and what will be run.
 //!
-//! [`together`] is pure; [`environment()`] looks at this machine and leaves it as it was. No line and
+//! [`check_together`] is pure; [`environment()`] looks at this machine and leaves it as it was. No line and
 //! no error holds a secret.
 
 mod environment;
@@ -16,40 +16,40 @@ use crate::config::ConfigError;
 use crate::config::camera::{Camera, Serve, sinks};
 use crate::core::exit::Exit;
 use crate::core::time::Span;
-use crate::live::edges;
-use crate::live::setting::schedule;
+use crate::live::queues;
+use crate::live::settings::schedule;
 use crate::models::manifest::SpeakerManifest;
 
 /// What a stream is expected to take.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Expectation {
-    /// From a picture's capture until it is shown with its own scores, without the network, on a
+pub struct Estimate {
+    /// From a frame's capture until it is shown with its own scores, without the network, on a
     /// machine that computes fast enough.
     pub latency_ms: u64,
     /// All edges full, at worst.
     pub memory_bytes: u64,
     /// Name, items and bytes of every edge.
-    pub edges: Vec<(String, usize, usize)>,
+    pub queues: Vec<(String, usize, usize)>,
 }
 
-impl Expectation {
+impl Estimate {
     /// What `camera` takes with the speaker package `manifest`, by the sums that the lanes are made
     /// by; `None` where the package asks for something impossible.
     pub fn of(camera: &Camera, manifest: &SpeakerManifest) -> Option<Self> {
         let schedule = schedule(camera, manifest, Span::ZERO).ok()?;
         let late_ms = u64::try_from(schedule.span_held.ns() / 1_000_000).unwrap_or(0);
-        let edges = edges::all(&schedule);
-        let memory: usize = edges.iter().map(|(_, _, bytes)| *bytes).sum();
-        let edges = edges.into_iter().map(|(name, items, bytes)| (name.to_owned(), items, bytes));
-        Some(Self { latency_ms: late_ms, memory_bytes: memory as u64, edges: edges.collect() })
+        let queues = queues::all(&schedule);
+        let memory: usize = queues.iter().map(|(_, _, bytes)| *bytes).sum();
+        let queues = queues.into_iter().map(|(name, items, bytes)| (name.to_owned(), items, bytes));
+        Some(Self { latency_ms: late_ms, memory_bytes: memory as u64, queues: queues.collect() })
     }
 }
 
 /// Something that stands in the way, and how the program ends with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trouble {
+pub struct EnvironmentProblem {
     /// In words: what, and what to do.
-    pub words: String,
+    pub message: String,
     /// The exit code.
     pub exit: Exit,
 }
@@ -58,27 +58,27 @@ pub struct Trouble {
 ///
 /// # Errors
 /// Where two share a name, a mount or a place on the disk, or do not agree on what is served.
-pub fn together(cameras: &[(PathBuf, Camera)]) -> Result<(), ConfigError> {
+pub fn check_together(cameras: &[(PathBuf, Camera)]) -> Result<(), ConfigError> {
     for (i, (path, camera)) in cameras.iter().enumerate() {
         for (other_path, other) in &cameras[..i] {
-            let wrong = |key: &str, problem: String| ConfigError::Wrong {
+            let invalid = |key: &str, problem: String| ConfigError::Invalid {
                 key: format!("{}: {key}", path.display()),
                 problem,
             };
             let there = other_path.display();
             if camera.name == other.name {
                 let problem = format!("is `{}`, as in {there}; write another", camera.name);
-                return Err(wrong("name", problem));
+                return Err(invalid("name", problem));
             }
             if !same_serve(&camera.serve, &other.serve) {
                 let problem = format!("is not what it is in {there}; one process serves one way");
-                return Err(wrong("serve", problem));
+                return Err(invalid("serve", problem));
             }
             let taken: Vec<_> = other.sinks.iter().flat_map(sinks::places).collect();
             for place in camera.sinks.iter().flat_map(sinks::places) {
                 if taken.contains(&place) {
                     let problem = format!("writes to {place}, as in {there}; write another");
-                    return Err(wrong("sink", problem));
+                    return Err(invalid("sink", problem));
                 }
             }
         }
@@ -94,7 +94,7 @@ fn same_serve(a: &Serve, b: &Serve) -> bool {
                 |l: &Option<crate::config::camera::Login>| l.as_ref().map(|l| l.user.clone());
             a.listen == b.listen
                 && a.tls == b.tls
-                && a.most_readers == b.most_readers
+                && a.max_readers == b.max_readers
                 && user(&a.login) == user(&b.login)
         }
         _ => true,
@@ -121,8 +121,8 @@ mod tests {
     fn what_two_files_may_not_share_is_told() {
         let record = "[[sink]]\ntype = \"record\"\ndirectory = \"/kept\"\n";
         let a = camera("a", record);
-        assert!(together(&[a.clone(), camera("b", "")]).is_ok());
-        let said = |b| together(&[a.clone(), b]).expect_err("refused").to_string();
+        assert!(check_together(&[a.clone(), camera("b", "")]).is_ok());
+        let said = |b| check_together(&[a.clone(), b]).expect_err("refused").to_string();
         assert!(said(camera("a", "")).contains("name: is `a`, as in /c/a.toml"));
         assert!(said(camera("b", record)).contains("sink: writes to /kept/%Y"));
         let other = camera("b", "[serve]\nhealth = \"off\"\n");
@@ -132,9 +132,9 @@ mod tests {
     #[test]
     fn what_will_be_run_is_told_without_secrets() {
         let (_, a) = camera("a", "[[sink]]\ntype = \"rtsp-server\"\n");
-        let edges = vec![("score→overlay".to_owned(), 4, 1 << 20)];
-        let expected = Expectation { latency_ms: 700, memory_bytes: 1 << 20, edges };
-        let text = render(&a, Some(&expected));
+        let queues = vec![("score→overlay".to_owned(), 4, 1 << 20)];
+        let estimate = Estimate { latency_ms: 700, memory_bytes: 1 << 20, queues };
+        let text = render(&a, Some(&estimate));
         assert!(text.contains("rtsp://h/1?…") && !text.contains("hunter2"), "{text}");
         for line in ["700 ms", "score→overlay: 4 items, 1.0 MiB", "rtsp-server: the mount /a"] {
             assert!(text.contains(line), "{line} is not in {text}");
@@ -153,14 +153,14 @@ mod tests {
             "[[sink]]\ntype = \"record\"\ndirectory = {kept:?}\n[[sink]]\ntype = \"events\"\n\
              path = {file:?}\n[serve]\nhealth = \"127.0.0.1:{port}\"\n"
         );
-        let troubles = environment(&[camera("a", &more)]);
-        let words: Vec<_> = troubles.iter().map(|t| t.words.as_str()).collect();
-        let has = |what: &str| words.iter().any(|w| w.contains(what));
-        assert!(has(&format!("127.0.0.1:{port}: another program listens there")), "{words:?}");
-        assert!(has("file"), "{words:?}");
-        assert!(!has("kept"), "{words:?}");
+        let problems = environment(&[camera("a", &more)]);
+        let messages: Vec<_> = problems.iter().map(|t| t.message.as_str()).collect();
+        let has = |what: &str| messages.iter().any(|w| w.contains(what));
+        assert!(has(&format!("127.0.0.1:{port}: another program listens there")), "{messages:?}");
+        assert!(has("file"), "{messages:?}");
+        assert!(!has("kept"), "{messages:?}");
         assert!(!kept.exists(), "it only looks");
-        assert!(troubles.iter().all(|t| t.exit == Exit::CannotCreate), "{troubles:?}");
+        assert!(problems.iter().all(|t| t.exit == Exit::CannotCreate), "{problems:?}");
     }
 
     #[test]
@@ -169,12 +169,12 @@ mod tests {
         let empty = folder.path().join("empty.pem");
         std::fs::write(&empty, "nothing").expect("written");
         for file in [folder.path(), &empty, &folder.path().join("none.pem")] {
-            let text = format!("[source]\nuri = \"rtsps://h/1\"\ntls_trust = {file:?}\n");
+            let text = format!("[source]\nuri = \"rtsps://h/1\"\ntls_ca_file = {file:?}\n");
             let path = folder.path().join("a.toml");
             let camera = parse(&text, &path, &Secrets::NotLookedUp).expect("a camera");
-            let troubles = environment(&[(path, camera)]);
-            let wanted = format!("tls_trust: {}", file.display());
-            assert!(troubles.iter().any(|t| t.words.starts_with(&wanted)), "{troubles:?}");
+            let problems = environment(&[(path, camera)]);
+            let wanted = format!("tls_ca_file: {}", file.display());
+            assert!(problems.iter().any(|t| t.message.starts_with(&wanted)), "{problems:?}");
         }
     }
 }

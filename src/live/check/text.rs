@@ -2,20 +2,20 @@
 
 use std::fmt::Write;
 
-use super::Expectation;
-use crate::config::camera::{Camera, Show, Sink, address, sinks};
+use super::Estimate;
+use crate::config::camera::{Camera, OutputPolicy, Sink, address, sinks};
 
 /// What `camera` will do, a line each.
-pub fn render(camera: &Camera, expected: Option<&Expectation>) -> String {
-    let mut out = format!("{}: from {}\n", camera.name, address::shown(&camera.source.uri));
+pub fn render(camera: &Camera, estimate: Option<&Estimate>) -> String {
+    let mut out = format!("{}: from {}\n", camera.name, address::redacted(&camera.source.uri));
     // Writing to a string cannot fail.
     let mut line = |text: String| {
         let _ = writeln!(out, "  {text}");
     };
     for sink in &camera.sinks {
         let places = match sink {
-            Sink::Webhook { uri, .. } => address::shown(uri),
-            Sink::Mqtt(mqtt) => address::shown(&mqtt.broker),
+            Sink::Webhook { uri, .. } => address::redacted(uri),
+            Sink::Mqtt(mqtt) => address::redacted(&mqtt.broker),
             _ => sinks::places(sink).join(", "),
         };
         line(format!("{}: {places}", sinks::kind_of(sink)));
@@ -31,18 +31,18 @@ pub fn render(camera: &Camera, expected: Option<&Expectation>) -> String {
     if let Some(health) = camera.serve.health {
         line(format!("health and metrics on http://{health}/readyz and /metrics"));
     }
-    if let Some(expected) = expected {
-        let late = match camera.show {
-            Show::Delay => "pictures come",
-            Show::Latest => "pictures come at once, scores",
+    if let Some(estimate) = estimate {
+        let late = match camera.output_policy {
+            OutputPolicy::Delay => "frames come",
+            OutputPolicy::Latest => "frames come at once, scores",
         };
-        line(format!("{late} {} ms late, and as long as encoding takes", expected.latency_ms));
-        for (name, items, bytes) in &expected.edges {
+        line(format!("{late} {} ms late, and as long as encoding takes", estimate.latency_ms));
+        for (name, items, bytes) in &estimate.queues {
             line(format!("{name}: {items} items, {:.1} MiB", *bytes as f64 / f64::from(1 << 20)));
         }
-        if expected.memory_bytes > 0 {
-            let mib = expected.memory_bytes as f64 / f64::from(1 << 20);
-            line(format!("{mib:.0} MiB on the edges at worst, with 1920x1080 pictures"));
+        if estimate.memory_bytes > 0 {
+            let mib = estimate.memory_bytes as f64 / f64::from(1 << 20);
+            line(format!("{mib:.0} MiB on the edges at worst, with 1920x1080 frames"));
         }
     }
     out

@@ -15,7 +15,7 @@ const IR_VERSION: i64 = 8;
 
 /// A value in a graph, known by its name.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Edge(String);
+pub(crate) struct ValueRef(String);
 
 /// A dimension of a graph's input or output.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +37,7 @@ pub(super) enum Attribute<'a> {
 #[derive(Default)]
 pub(crate) struct GraphBuilder {
     graph: GraphProto,
-    int_constants: Vec<(Vec<i64>, Edge)>,
+    int_constants: Vec<(Vec<i64>, ValueRef)>,
     next: usize,
 }
 
@@ -51,30 +51,30 @@ impl GraphBuilder {
     }
 
     /// A float input.
-    pub(crate) fn input(&mut self, name: &str, axes: &[Axis]) -> Edge {
+    pub(crate) fn input(&mut self, name: &str, axes: &[Axis]) -> ValueRef {
         self.graph.input.push(value_info(name, axes));
-        Edge(name.to_owned())
+        ValueRef(name.to_owned())
     }
 
     /// Makes `edge` an output called `name`.
-    pub(crate) fn output(&mut self, edge: &Edge, name: &str, axes: &[Axis]) {
+    pub(crate) fn output(&mut self, edge: &ValueRef, name: &str, axes: &[Axis]) {
         self.graph.output.push(value_info(name, axes));
         self.push("Identity", &[edge], name.to_owned(), &[]);
     }
 
     /// A float constant.
-    pub(crate) fn constant(&mut self, tensor: &Tensor) -> Edge {
+    pub(crate) fn constant(&mut self, tensor: &Tensor) -> ValueRef {
         let bytes = tensor.values().iter().flat_map(|v| v.to_le_bytes()).collect();
         self.initializer(tensor.dims().iter().map(|&d| d as i64).collect(), data_type::FLOAT, bytes)
     }
 
     /// A float constant without dimensions.
-    pub(crate) fn scalar(&mut self, value: f32) -> Edge {
+    pub(crate) fn scalar(&mut self, value: f32) -> ValueRef {
         self.initializer(vec![], data_type::FLOAT, value.to_le_bytes().to_vec())
     }
 
     /// A row of whole numbers: shapes, axes, positions. Equal rows share one constant.
-    pub(crate) fn ints(&mut self, values: &[i64]) -> Edge {
+    pub(crate) fn ints(&mut self, values: &[i64]) -> ValueRef {
         if let Some((_, edge)) = self.int_constants.iter().find(|(known, _)| known == values) {
             return edge.clone();
         }
@@ -84,33 +84,33 @@ impl GraphBuilder {
         edge
     }
 
-    fn initializer(&mut self, dims: Vec<i64>, data_type: i32, raw_data: Vec<u8>) -> Edge {
+    fn initializer(&mut self, dims: Vec<i64>, data_type: i32, raw_data: Vec<u8>) -> ValueRef {
         let name = self.fresh();
         self.graph.initializer.push(TensorProto { dims, data_type, name: name.clone(), raw_data });
-        Edge(name)
+        ValueRef(name)
     }
 
     /// An operator with one output.
     pub(super) fn op(
         &mut self,
         op_type: &str,
-        inputs: &[&Edge],
+        inputs: &[&ValueRef],
         attributes: &[(&str, Attribute<'_>)],
-    ) -> Edge {
+    ) -> ValueRef {
         let name = self.fresh();
         self.push(op_type, inputs, name.clone(), attributes);
-        Edge(name)
+        ValueRef(name)
     }
 
     /// The edge that stands for an optional input that is left out.
-    pub(super) fn absent() -> Edge {
-        Edge(String::new())
+    pub(super) fn absent() -> ValueRef {
+        ValueRef(String::new())
     }
 
     fn push(
         &mut self,
         op_type: &str,
-        inputs: &[&Edge],
+        inputs: &[&ValueRef],
         output: String,
         attributes: &[(&str, Attribute<'_>)],
     ) {

@@ -10,6 +10,6 @@ mod operators;
 pub(crate) mod proto;
 mod read;
 
-pub(crate) use build::{Axis, Edge, GraphBuilder};
+pub(crate) use build::{Axis, GraphBuilder, ValueRef};
 pub(crate) use operators::{Conv, Gru, GruDirection};
 pub(crate) use read::signature;

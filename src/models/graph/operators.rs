@@ -1,7 +1,7 @@
 //! The operators that packages are made of, with the arguments that they use.
 
 use super::build::Attribute::{Int, Ints, Text};
-use super::build::{Edge, GraphBuilder};
+use super::build::{GraphBuilder, ValueRef};
 use crate::models::tensor::Tensor;
 
 /// "To the end" for a slice.
@@ -39,7 +39,7 @@ pub(crate) struct Gru<'a> {
 }
 
 impl GraphBuilder {
-    pub(crate) fn conv(&mut self, x: &Edge, conv: &Conv<'_>) -> Edge {
+    pub(crate) fn conv(&mut self, x: &ValueRef, conv: &Conv<'_>) -> ValueRef {
         let (kernel, bias) = (self.constant(conv.kernel), self.constant(conv.bias));
         let [down, across] = conv.pads;
         let kernel_dims: Vec<_> = conv.kernel.dims()[2..].iter().map(|&d| d as i64).collect();
@@ -54,7 +54,7 @@ impl GraphBuilder {
         )
     }
 
-    pub(crate) fn conv_relu(&mut self, x: &Edge, conv: &Conv<'_>) -> Edge {
+    pub(crate) fn conv_relu(&mut self, x: &ValueRef, conv: &Conv<'_>) -> ValueRef {
         let y = self.conv(x, conv);
         self.relu(&y)
     }
@@ -62,11 +62,11 @@ impl GraphBuilder {
     /// Maximum over windows; padding never wins.
     pub(crate) fn max_pool(
         &mut self,
-        x: &Edge,
+        x: &ValueRef,
         kernel: [i64; 2],
         strides: [i64; 2],
         [down, across]: [i64; 2],
-    ) -> Edge {
+    ) -> ValueRef {
         self.op(
             "MaxPool",
             &[x],
@@ -79,21 +79,21 @@ impl GraphBuilder {
     }
 
     /// Mean over square windows that touch each other.
-    pub(crate) fn average_pool(&mut self, x: &Edge, size: i64) -> Edge {
+    pub(crate) fn average_pool(&mut self, x: &ValueRef, size: i64) -> ValueRef {
         let window = [size; 2];
         self.op("AveragePool", &[x], &[("kernel_shape", Ints(&window)), ("strides", Ints(&window))])
     }
 
-    pub(crate) fn relu(&mut self, x: &Edge) -> Edge {
+    pub(crate) fn relu(&mut self, x: &ValueRef) -> ValueRef {
         self.op("Relu", &[x], &[])
     }
 
-    pub(crate) fn sigmoid(&mut self, x: &Edge) -> Edge {
+    pub(crate) fn sigmoid(&mut self, x: &ValueRef) -> ValueRef {
         self.op("Sigmoid", &[x], &[])
     }
 
     /// GELU by the error function, as PyTorch's default.
-    pub(crate) fn gelu(&mut self, x: &Edge) -> Edge {
+    pub(crate) fn gelu(&mut self, x: &ValueRef) -> ValueRef {
         let root = self.scalar(std::f32::consts::FRAC_1_SQRT_2);
         let one = self.scalar(1.0);
         let half = self.scalar(0.5);
@@ -105,48 +105,48 @@ impl GraphBuilder {
     }
 
     /// Values below `least` raised to it, those above `most` lowered.
-    pub(crate) fn clip(&mut self, x: &Edge, least: f32, most: f32) -> Edge {
+    pub(crate) fn clip(&mut self, x: &ValueRef, least: f32, most: f32) -> ValueRef {
         let (least, most) = (self.scalar(least), self.scalar(most));
         self.op("Clip", &[x, &least, &most], &[])
     }
 
-    pub(crate) fn abs(&mut self, x: &Edge) -> Edge {
+    pub(crate) fn abs(&mut self, x: &ValueRef) -> ValueRef {
         self.op("Abs", &[x], &[])
     }
 
-    pub(crate) fn sqrt(&mut self, x: &Edge) -> Edge {
+    pub(crate) fn sqrt(&mut self, x: &ValueRef) -> ValueRef {
         self.op("Sqrt", &[x], &[])
     }
 
-    pub(crate) fn log(&mut self, x: &Edge) -> Edge {
+    pub(crate) fn log(&mut self, x: &ValueRef) -> ValueRef {
         self.op("Log", &[x], &[])
     }
 
-    pub(crate) fn div(&mut self, a: &Edge, b: &Edge) -> Edge {
+    pub(crate) fn div(&mut self, a: &ValueRef, b: &ValueRef) -> ValueRef {
         self.op("Div", &[a, b], &[])
     }
 
     /// `x · factor + term`.
-    pub(crate) fn affine(&mut self, x: &Edge, factor: f32, term: f32) -> Edge {
+    pub(crate) fn affine(&mut self, x: &ValueRef, factor: f32, term: f32) -> ValueRef {
         let (factor, term) = (self.scalar(factor), self.scalar(term));
         let scaled = self.mul(x, &factor);
         self.add(&scaled, &term)
     }
 
-    pub(crate) fn add(&mut self, a: &Edge, b: &Edge) -> Edge {
+    pub(crate) fn add(&mut self, a: &ValueRef, b: &ValueRef) -> ValueRef {
         self.op("Add", &[a, b], &[])
     }
 
-    pub(crate) fn mul(&mut self, a: &Edge, b: &Edge) -> Edge {
+    pub(crate) fn mul(&mut self, a: &ValueRef, b: &ValueRef) -> ValueRef {
         self.op("Mul", &[a, b], &[])
     }
 
-    pub(crate) fn matmul(&mut self, a: &Edge, b: &Edge) -> Edge {
+    pub(crate) fn matmul(&mut self, a: &ValueRef, b: &ValueRef) -> ValueRef {
         self.op("MatMul", &[a, b], &[])
     }
 
     /// `x · weights + bias` over the last dimension; `weights` is `[out, in]` as in PyTorch.
-    pub(crate) fn linear(&mut self, x: &Edge, weights: &Tensor, bias: &Tensor) -> Edge {
+    pub(crate) fn linear(&mut self, x: &ValueRef, weights: &Tensor, bias: &Tensor) -> ValueRef {
         let weights = weights.transposed().expect("a linear layer's weights have two dimensions");
         let weights = self.constant(&weights);
         let bias = self.constant(bias);
@@ -155,57 +155,68 @@ impl GraphBuilder {
     }
 
     /// A shape known here; 0 keeps a dimension and -1 takes what is left.
-    pub(crate) fn reshape(&mut self, x: &Edge, shape: &[i64]) -> Edge {
+    pub(crate) fn reshape(&mut self, x: &ValueRef, shape: &[i64]) -> ValueRef {
         let shape = self.ints(shape);
         self.reshape_to(x, &shape)
     }
 
     /// A shape computed in the graph.
-    pub(crate) fn reshape_to(&mut self, x: &Edge, shape: &Edge) -> Edge {
+    pub(crate) fn reshape_to(&mut self, x: &ValueRef, shape: &ValueRef) -> ValueRef {
         self.op("Reshape", &[x, shape], &[])
     }
 
-    pub(crate) fn shape(&mut self, x: &Edge) -> Edge {
+    pub(crate) fn shape(&mut self, x: &ValueRef) -> ValueRef {
         self.op("Shape", &[x], &[])
     }
 
-    pub(crate) fn transpose(&mut self, x: &Edge, order: &[i64]) -> Edge {
+    pub(crate) fn transpose(&mut self, x: &ValueRef, order: &[i64]) -> ValueRef {
         self.op("Transpose", &[x], &[("perm", Ints(order))])
     }
 
-    pub(crate) fn concat(&mut self, parts: &[&Edge], axis: i64) -> Edge {
+    pub(crate) fn concat(&mut self, parts: &[&ValueRef], axis: i64) -> ValueRef {
         self.op("Concat", parts, &[("axis", Int(axis))])
     }
 
     /// Positions `start..end` of `axis`; negative ones count from the end, `None` is the end.
-    pub(crate) fn slice(&mut self, x: &Edge, axis: i64, start: i64, end: Option<i64>) -> Edge {
+    pub(crate) fn slice(
+        &mut self,
+        x: &ValueRef,
+        axis: i64,
+        start: i64,
+        end: Option<i64>,
+    ) -> ValueRef {
         let start = self.ints(&[start]);
         let end = self.ints(&[end.unwrap_or(END)]);
         let axis = self.ints(&[axis]);
         self.op("Slice", &[x, &start, &end, &axis], &[])
     }
 
-    pub(crate) fn reduce_max(&mut self, x: &Edge, axes: &[i64]) -> Edge {
+    pub(crate) fn reduce_max(&mut self, x: &ValueRef, axes: &[i64]) -> ValueRef {
         self.op("ReduceMax", &[x], &[("axes", Ints(axes)), ("keepdims", Int(0))])
     }
 
-    pub(crate) fn reduce_mean(&mut self, x: &Edge, axes: &[i64]) -> Edge {
+    pub(crate) fn reduce_mean(&mut self, x: &ValueRef, axes: &[i64]) -> ValueRef {
         self.op("ReduceMean", &[x], &[("axes", Ints(axes)), ("keepdims", Int(0))])
     }
 
-    pub(crate) fn unsqueeze(&mut self, x: &Edge, axis: i64) -> Edge {
+    pub(crate) fn unsqueeze(&mut self, x: &ValueRef, axis: i64) -> ValueRef {
         let axis = self.ints(&[axis]);
         self.op("Unsqueeze", &[x, &axis], &[])
     }
 
-    pub(crate) fn squeeze(&mut self, x: &Edge, axis: i64) -> Edge {
+    pub(crate) fn squeeze(&mut self, x: &ValueRef, axis: i64) -> ValueRef {
         let axis = self.ints(&[axis]);
         self.op("Squeeze", &[x, &axis], &[])
     }
 
     /// The states `[T, 1, N, hidden]` of a recurrence over `[T, N, in]`, from `initial`
     /// (`[1, N, hidden]`) or zero.
-    pub(crate) fn gru(&mut self, x: &Edge, gru: &Gru<'_>, initial: Option<&Edge>) -> Edge {
+    pub(crate) fn gru(
+        &mut self,
+        x: &ValueRef,
+        gru: &Gru<'_>,
+        initial: Option<&ValueRef>,
+    ) -> ValueRef {
         let weights = self.constant(gru.input_weights);
         let recurrent = self.constant(gru.recurrent_weights);
         let biases = self.constant(gru.biases);

@@ -1,7 +1,7 @@
 //! The audio encoders' graph: two-dimensional over coefficients and time, without memory.
 
 use crate::models::ModelError;
-use crate::models::graph::{Axis, Conv, Edge, GraphBuilder};
+use crate::models::graph::{Axis, Conv, GraphBuilder, ValueRef};
 use crate::models::tensor::Tensor;
 
 /// Coefficients in a row.
@@ -11,7 +11,8 @@ pub(super) const ROWS: &str = "rows";
 pub(super) const EMBEDDING: &str = "embedding";
 
 /// One block of an audio encoder: from `[N,C,13,time]` to the next.
-type Block<'a> = dyn FnMut(&mut GraphBuilder, &Edge, usize) -> Result<Edge, ModelError> + 'a;
+type Block<'a> =
+    dyn FnMut(&mut GraphBuilder, &ValueRef, usize) -> Result<ValueRef, ModelError> + 'a;
 
 /// Builds an encoder of three blocks with halving in time between them, then the mean over
 /// coefficients; `block` builds the block of that number, from 0.
@@ -37,9 +38,9 @@ pub(super) fn build(width: usize, doc: &str, block: &mut Block<'_>) -> Result<Ve
 /// A convolution over coefficients (k×1) or time (1×k) that keeps the size, with ReLU.
 pub(super) fn conv_relu(
     graph: &mut GraphBuilder,
-    x: &Edge,
+    x: &ValueRef,
     (kernel, bias): &(Tensor, Tensor),
-) -> Edge {
+) -> ValueRef {
     let half = |axis: usize| (kernel.dims()[axis] / 2) as i64;
     graph.conv_relu(x, &Conv { kernel, bias, strides: [1; 2], pads: [half(2), half(3)] })
 }

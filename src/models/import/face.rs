@@ -22,7 +22,7 @@
 //!
 //! 3.7 ms of the 4.1 are convolutions at about 109 GFLOP/s, which is what such a core can do.
 
-use crate::models::graph::{Axis, Conv, Edge, GraphBuilder};
+use crate::models::graph::{Axis, Conv, GraphBuilder, ValueRef};
 use crate::models::manifest::raw::RawState;
 use crate::models::tensor::Tensor;
 
@@ -45,9 +45,9 @@ const T: Axis = Axis::Free("T");
 pub(super) struct FaceBuilder {
     pub(super) graph: GraphBuilder,
     /// `[N,T]` as numbers, for shapes.
-    ticks: Edge,
+    ticks: ValueRef,
     /// `[N,history+T]`: the flag of every frame that some layer still has to see.
-    flags: Edge,
+    flags: ValueRef,
     history: usize,
     /// Ticks between a frame's way in and the layer being built.
     delay: usize,
@@ -56,14 +56,14 @@ pub(super) struct FaceBuilder {
 
 /// A value that lies frame by frame: `[N·T,C,H,W]`, H = W = `side`.
 pub(super) struct Spatial {
-    pub(super) edge: Edge,
+    pub(super) edge: ValueRef,
     pub(super) channels: usize,
     pub(super) side: usize,
 }
 
 /// A value that lies along time: `[N,C,T,H·W]`.
 pub(super) struct Temporal {
-    pub(super) edge: Edge,
+    pub(super) edge: ValueRef,
     pub(super) channels: usize,
     pub(super) side: usize,
 }
@@ -179,7 +179,7 @@ impl FaceBuilder {
     }
 
     /// Makes the last layer's value the map output and gives its maximum, `[N,T,C]`.
-    pub(super) fn finish_map(&mut self, x: &Temporal) -> (Edge, Edge) {
+    pub(super) fn finish_map(&mut self, x: &Temporal) -> (ValueRef, ValueRef) {
         let by_frame = self.graph.transpose(&x.edge, &[0, 2, 1, 3]);
         let side = x.side as i64;
         let map = self.graph.reshape(&by_frame, &[0, 0, 0, side, side]);
@@ -190,7 +190,7 @@ impl FaceBuilder {
     }
 
     /// Makes a value `[N,T,width]` an output.
-    pub(super) fn output(&mut self, edge: &Edge, name: &str, width: usize) {
+    pub(super) fn output(&mut self, edge: &ValueRef, name: &str, width: usize) {
         self.graph.output(edge, name, &[N, T, Axis::Fixed(width)]);
     }
 
@@ -200,7 +200,7 @@ impl FaceBuilder {
     }
 
     /// `[N,T]`: the flags of the frames that the current layer is at.
-    fn flags_now(&mut self) -> Edge {
+    fn flags_now(&mut self) -> ValueRef {
         let first = self.history.checked_sub(self.delay);
         let first = first.expect("history covers the last temporal convolution") as i64;
         let end = (self.delay > 0).then_some(-(self.delay as i64));
@@ -208,7 +208,7 @@ impl FaceBuilder {
     }
 
     /// The shape `[N,T,…]`.
-    fn shape_with(&mut self, rest: &[usize]) -> Edge {
+    fn shape_with(&mut self, rest: &[usize]) -> ValueRef {
         let rest: Vec<_> = rest.iter().map(|&n| n as i64).collect();
         let rest = self.graph.ints(&rest);
         self.graph.concat(&[&self.ticks, &rest], 0)

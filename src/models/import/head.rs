@@ -6,7 +6,7 @@
 
 use super::weights::Weights;
 use crate::models::ModelError;
-use crate::models::graph::{Axis, Edge, GraphBuilder, Gru, GruDirection};
+use crate::models::graph::{Axis, GraphBuilder, Gru, GruDirection, ValueRef};
 use crate::models::tensor::Tensor;
 
 pub(super) const AUDIO: &str = "audio";
@@ -23,11 +23,11 @@ const T: Axis = Axis::Free("T");
 pub(super) struct HeadBuilder {
     pub(super) graph: GraphBuilder,
     /// `[N,T,width]`.
-    pub(super) audio: Edge,
+    pub(super) audio: ValueRef,
     /// `[N,T,width]`.
-    pub(super) face: Edge,
+    pub(super) face: ValueRef,
     hidden: usize,
-    state: Edge,
+    state: ValueRef,
 }
 
 impl HeadBuilder {
@@ -41,7 +41,7 @@ impl HeadBuilder {
     }
 
     /// The forward recurrence over `[N,T,in]`, from the given state; its states are an output.
-    pub(super) fn forward(&mut self, x: &Edge, weights: &GruWeights) -> Edge {
+    pub(super) fn forward(&mut self, x: &ValueRef, weights: &GruWeights) -> ValueRef {
         let initial = self.graph.unsqueeze(&self.state, 0);
         let states = self.recur(x, weights, GruDirection::Forward, Some(&initial));
         self.output(&states, FORWARD_STATES, self.hidden);
@@ -49,17 +49,17 @@ impl HeadBuilder {
     }
 
     /// The backward recurrence over `[N,T,in]`, from zero at the end.
-    pub(super) fn backward(&mut self, x: &Edge, weights: &GruWeights) -> Edge {
+    pub(super) fn backward(&mut self, x: &ValueRef, weights: &GruWeights) -> ValueRef {
         self.recur(x, weights, GruDirection::Reverse, None)
     }
 
     fn recur(
         &mut self,
-        x: &Edge,
+        x: &ValueRef,
         weights: &GruWeights,
         direction: GruDirection,
-        initial: Option<&Edge>,
-    ) -> Edge {
+        initial: Option<&ValueRef>,
+    ) -> ValueRef {
         let by_time = self.graph.transpose(x, &[1, 0, 2]);
         let gru = Gru {
             input_weights: &weights.input,
@@ -73,14 +73,14 @@ impl HeadBuilder {
     }
 
     /// Makes a value `[N,T,width]` an output.
-    pub(super) fn output(&mut self, edge: &Edge, name: &str, width: usize) {
+    pub(super) fn output(&mut self, edge: &ValueRef, name: &str, width: usize) {
         self.graph.output(edge, name, &[N, T, Axis::Fixed(width)]);
     }
 
     /// The classifier `lossAV` over `[N,T,width]`, and the file's bytes.
     pub(super) fn finish(
         mut self,
-        x: &Edge,
+        x: &ValueRef,
         width: usize,
         weights: &mut dyn Weights,
         doc: &str,

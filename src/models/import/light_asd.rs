@@ -14,7 +14,7 @@ use super::head::{GruWeights, HeadBuilder};
 use super::speaker::SpeakerGraphs;
 use super::weights::Weights;
 use crate::models::ModelError;
-use crate::models::graph::Edge;
+use crate::models::graph::ValueRef;
 use crate::models::manifest::raw::{RawDecision, RawExplain};
 use crate::models::tensor::Tensor;
 
@@ -22,7 +22,7 @@ use crate::models::tensor::Tensor;
 pub(super) const WIDTHS: [usize; 3] = [32, 64, 128];
 /// What each block adds to the delay: the reach of its 5-tap branch.
 const BLOCK_DELAY_TICKS: usize = 2;
-/// Ticks on each side that a sound embedding depends on: ±17 rows around its own first.
+/// Ticks on each side that an audio embedding depends on: ±17 rows around its own first.
 const AUDIO_REACH_TICKS: usize = 5;
 /// Channels of the map to one hidden unit of the SE block.
 const SE_REDUCTION: usize = 8;
@@ -139,7 +139,7 @@ fn face_block(
 }
 
 /// A gate that is 1 everywhere, of real layers that training can wake up.
-fn identity_se(face: &mut FaceBuilder, map: &Edge, peak: &Edge, width: usize) -> Edge {
+fn identity_se(face: &mut FaceBuilder, map: &ValueRef, peak: &ValueRef, width: usize) -> ValueRef {
     let graph = &mut face.graph;
     let mean = graph.reduce_mean(map, &[3]);
     let squeezed = graph.concat(&[&mean, peak], 2);

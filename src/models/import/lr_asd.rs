@@ -11,7 +11,7 @@ use super::light_asd::reshaped;
 use super::speaker::SpeakerGraphs;
 use super::weights::Weights;
 use crate::models::ModelError;
-use crate::models::graph::Edge;
+use crate::models::graph::ValueRef;
 use crate::models::manifest::raw::{RawDecision, RawExplain};
 
 /// Output channels of the three blocks in the released network.
@@ -20,7 +20,7 @@ pub(super) const WIDTHS: [usize; 3] = [32, 64, 128];
 const TAPS: [usize; 2] = [5, 3];
 /// Delay at the last temporal convolution: two whole blocks and the third's first one.
 const HISTORY_TICKS: usize = 3 + 3 + 2;
-/// Ticks on each side that a sound embedding depends on: ±24 rows around its own first.
+/// Ticks on each side that an audio embedding depends on: ±24 rows around its own first.
 const AUDIO_REACH_TICKS: usize = 6;
 
 /// Why `gate-activation` is the default.
@@ -153,9 +153,9 @@ fn gate(
     head: &mut HeadBuilder,
     weights: &mut dyn Weights,
     name: &str,
-    x: &Edge,
+    x: &ValueRef,
     width: usize,
-) -> Result<Edge, ModelError> {
+) -> Result<ValueRef, ModelError> {
     let (conv, norm) = (format!("{name}.attention"), format!("{name}.bn"));
     let (mix, bias) = weights.folded(&conv, &norm, &[width, width, 1])?;
     let mixed = head.graph.linear(x, &reshaped(mix, &[width, width]), &bias);

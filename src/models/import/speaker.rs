@@ -84,7 +84,7 @@ pub(crate) fn write(
             reach_ticks: graphs.audio_reach_ticks as i64,
         },
         head,
-        compete: None,
+        cross_face: None,
         decision: texts.decision,
         explain: texts.explain,
         lookahead_ticks: texts.lookahead_ticks,

@@ -16,7 +16,7 @@ const WANTED: &str = "a YuNet face detector";
 /// No YuNet has more than a few hundred kilobytes.
 const MOST_BYTES: u64 = 64 << 20;
 
-/// Makes a package of a YuNet file; the one with free picture sizes is the one to use.
+/// Makes a package of a YuNet file; the one with free frame sizes is the one to use.
 pub(super) fn import(file: &Path, dir: &Path) -> Result<Package, ModelError> {
     let wrong =
         |problem: String| ModelError::WrongNetwork { file: file.into(), wanted: WANTED, problem };
@@ -28,9 +28,9 @@ pub(super) fn import(file: &Path, dir: &Path) -> Result<Package, ModelError> {
     let signature = graph::signature(&bytes).map_err(wrong)?;
     let input_size_px = input_size(&signature).map_err(wrong)?;
     let notes = match input_size_px {
-        None => "Takes pictures whose sides are multiples of 32.".to_owned(),
+        None => "Takes frames whose sides are multiples of 32.".to_owned(),
         Some(RawSize { width, height }) => format!(
-            "Takes pictures of {width}x{height} only, one at a time, so that others are scaled \
+            "Takes frames of {width}x{height} only, one at a time, so that others are scaled \
              and padded. yunet_n_dynamic.onnx of the same repository takes any size and is \
              the better choice."
         ),
@@ -96,6 +96,6 @@ fn input_size(signature: &Signature) -> Result<Option<RawSize>, String> {
         [Some(1), Some(3), Some(height), Some(width)] => {
             Ok(Some(RawSize { width: width as i64, height: height as i64 }))
         }
-        _ => Err(format!("its input `{}` is not a picture [B,3,H,W]", input.name)),
+        _ => Err(format!("its input `{}` is not a frame [B,3,H,W]", input.name)),
     }
 }

@@ -9,16 +9,16 @@ use crate::models::contract::{Dim, GraphContract, TensorContract};
 /// How a detector's outputs are to be read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DetectorFamily {
-    /// YuNet: per stride s `cls_s`, `obj_s`, `bbox_s`, `kps_s`; picture `[B,3,H,W]` BGR 0..255.
+    /// YuNet: per stride s `cls_s`, `obj_s`, `bbox_s`, `kps_s`; frame `[B,3,H,W]` BGR 0..255.
     YuNet,
 }
 
-/// The picture sizes that a detector takes.
+/// The frame sizes that a detector takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum InputSize {
-    /// Any whose sides are multiples of the largest stride, and any number of pictures at a time.
+    /// Any whose sides are multiples of the largest stride, and any number of frames at a time.
     Free,
-    /// One size only, one picture at a time.
+    /// One size only, one frame at a time.
     Fixed {
         /// Pixels across.
         width_px: usize,
@@ -34,9 +34,9 @@ pub struct DetectorManifest {
     pub family: DetectorFamily,
     /// The graph.
     pub file: FileName,
-    /// The picture input.
+    /// The frame input.
     pub input: TensorName,
-    /// The picture sizes it takes.
+    /// The frame sizes it takes.
     pub input_size: InputSize,
     /// Pixels between two cells of each output level, rising.
     pub strides: Vec<usize>,
@@ -47,7 +47,7 @@ pub struct DetectorManifest {
     /// The longer side in pixels of the input from which a face counts as found for certain: one
     /// that is smaller and was not found is not thereby gone.
     pub certain_face_px: usize,
-    /// The longest side of a picture that it is worth giving, in pixels.
+    /// The longest side of a frame that it is worth giving, in pixels.
     pub widest_px: usize,
 }
 

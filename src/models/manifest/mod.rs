@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 pub use check::{FileName, Sha256, TensorName};
 pub use detector::{DetectorFamily, DetectorManifest, InputSize};
 pub use speaker::{
-    AudioGraph, AudioRecipe, CompeteGraph, CropRecipe, Decision, Explain, FaceGraph, Features,
+    AudioGraph, AudioRecipe, CropRecipe, CrossFaceGraph, Decision, Explain, FaceGraph, Features,
     HeadGate, HeadGraph, Lookahead, MapArea, MapOutput, OddTicks, SpeakerManifest, State,
     WidthTensor,
 };

@@ -25,7 +25,7 @@ pub(crate) struct RawSpeaker {
     pub audio: RawAudio,
     pub head: RawHead,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub compete: Option<RawCompete>,
+    pub cross_face: Option<RawCrossFace>,
     pub decision: RawDecision,
     pub explain: RawExplain,
     pub lookahead_ticks: RawLookahead,
@@ -145,7 +145,7 @@ pub(crate) struct RawGate {
 
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct RawCompete {
+pub(crate) struct RawCrossFace {
     pub file: String,
     pub score: String,
     pub rival: String,

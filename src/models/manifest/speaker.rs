@@ -11,7 +11,7 @@ use crate::models::contract::{Dim, GraphContract, TensorContract};
 use crate::stages::explain::Mode;
 use crate::stages::explain::scale::ScaleRule;
 
-/// How a face becomes the picture that the face encoder takes.
+/// How a face becomes the frame that the face encoder takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CropRecipe {
     /// The crop of the released Light-ASD demo: grey 0..255, full range, 112×112 px.
@@ -27,7 +27,7 @@ impl CropRecipe {
     }
 }
 
-/// How sound becomes the rows that the audio encoder takes: 16 kHz mono, framing of
+/// How audio becomes the rows that the audio encoder takes: 16 kHz mono, framing of
 /// python_speech_features (25 ms window, 10 ms step).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AudioRecipe {
@@ -53,9 +53,9 @@ impl AudioRecipe {
 /// What the encoders are fed, at 25 ticks a second.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Features {
-    /// The picture.
+    /// The frame.
     pub crop: CropRecipe,
-    /// The sound.
+    /// The audio.
     pub audio: AudioRecipe,
 }
 
@@ -198,7 +198,7 @@ pub struct HeadGraph {
 /// window of `past_ticks` earlier ticks and any number of new ones is exact for the new ones.
 /// Where no rival is present the score stays as it is.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct CompeteGraph {
+pub struct CrossFaceGraph {
     /// The graph.
     pub file: FileName,
     /// `[N,T]`: the face's own z = z1 − z0, before competition.
@@ -281,7 +281,7 @@ pub struct SpeakerManifest {
     /// The temporal head.
     pub head: HeadGraph,
     /// How faces compete, where they do.
-    pub compete: Option<CompeteGraph>,
+    pub cross_face: Option<CrossFaceGraph>,
     /// When a score counts as speaking.
     pub decision: Decision,
     /// Which heatmap is the default.
@@ -300,12 +300,12 @@ impl SpeakerManifest {
 
     /// What the graph of competition must look like.
     pub fn compete_contract(&self) -> Option<GraphContract> {
-        let compete = self.compete.as_ref()?;
-        let inputs = [&compete.score, &compete.rival, &compete.present];
+        let cross_face = self.cross_face.as_ref()?;
+        let inputs = [&cross_face.score, &cross_face.rival, &cross_face.present];
         Some(GraphContract {
-            file: compete.file.clone(),
+            file: cross_face.file.clone(),
             inputs: inputs.into_iter().map(|name| ticks(name, &[])).collect(),
-            outputs: vec![ticks(&compete.out, &[])],
+            outputs: vec![ticks(&cross_face.out, &[])],
         })
     }
 

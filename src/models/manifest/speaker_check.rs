@@ -2,10 +2,10 @@
 
 use super::check::Checker;
 use super::raw::{
-    RawArea, RawAudio, RawCompete, RawFace, RawFeatures, RawHead, RawSpeaker, RawWidth,
+    RawArea, RawAudio, RawCrossFace, RawFace, RawFeatures, RawHead, RawSpeaker, RawWidth,
 };
 use super::speaker::{
-    AudioGraph, AudioRecipe, CompeteGraph, CropRecipe, Decision, Explain, FaceGraph, Features,
+    AudioGraph, AudioRecipe, CropRecipe, CrossFaceGraph, Decision, Explain, FaceGraph, Features,
     HeadGate, HeadGraph, Lookahead, MapArea, MapOutput, OddTicks, SpeakerManifest, State,
     WidthTensor,
 };
@@ -67,7 +67,7 @@ impl SpeakerManifest {
             face,
             audio,
             head,
-            compete: raw.compete.as_ref().map(|raw| compete(raw, check)).transpose()?,
+            cross_face: raw.cross_face.as_ref().map(|raw| cross_face(raw, check)).transpose()?,
             decision: Decision {
                 threshold: check.probability("decision.threshold", raw.decision.threshold)?,
                 smoothing_ticks,
@@ -199,8 +199,8 @@ fn head(raw: &RawHead, check: &Checker<'_>) -> Result<HeadGraph, ModelError> {
     })
 }
 
-fn compete(raw: &RawCompete, check: &Checker<'_>) -> Result<CompeteGraph, ModelError> {
-    Ok(CompeteGraph {
+fn cross_face(raw: &RawCrossFace, check: &Checker<'_>) -> Result<CrossFaceGraph, ModelError> {
+    Ok(CrossFaceGraph {
         file: check.file_name("compete.file", &raw.file)?,
         score: check.tensor("compete.score", &raw.score)?,
         rival: check.tensor("compete.rival", &raw.rival)?,

@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use crate::models::ModelError;
-use crate::models::graph::{Axis, Conv, Edge, GraphBuilder};
+use crate::models::graph::{Axis, Conv, GraphBuilder, ValueRef};
 use crate::models::import::speaker::finish;
 use crate::models::import::yunet::detector_manifest;
 use crate::models::manifest::raw::RawPackage;
@@ -42,14 +42,14 @@ const LANDMARKS: [[f32; 2]; 5] =
 pub(super) fn write(dir: &Path, about: RawPackage) -> Result<Package, ModelError> {
     let mut graph = GraphBuilder::new("squares");
     let (b, h, w) = (Axis::Free("B"), Axis::Free("H"), Axis::Free("W"));
-    let picture = graph.input(INPUT, &[b, Axis::Fixed(3), h, w]);
+    let image = graph.input(INPUT, &[b, Axis::Fixed(3), h, w]);
     let grey = Conv {
         kernel: &Tensor::from_fn(&[1, 3, 1, 1], |_| 1.0 / 3.0),
         bias: &Tensor::vector(vec![0.0]),
         strides: [1; 2],
         pads: [0; 2],
     };
-    let grey = graph.conv(&picture, &grey);
+    let grey = graph.conv(&image, &grey);
     let bright = graph.affine(&grey, 1.0 / 40.0, -180.0 / 40.0);
     let bright = graph.clip(&bright, 0.0, 1.0);
     let bright = graph.average_pool(&bright, POOL_PX);
@@ -62,7 +62,7 @@ pub(super) fn write(dir: &Path, about: RawPackage) -> Result<Package, ModelError
 }
 
 impl Level {
-    fn build(&self, graph: &mut GraphBuilder, bright: &Edge) {
+    fn build(&self, graph: &mut GraphBuilder, bright: &ValueRef) {
         let stride = self.stride_px as f32;
         let moments = self.moments(graph, bright);
         let part = |graph: &mut GraphBuilder, n: i64| graph.slice(&moments, 1, n, Some(n + 1));
@@ -103,7 +103,7 @@ impl Level {
     }
 
     /// Area in px² and first moments in px³ of the brightness around every cell's middle.
-    fn moments(&self, graph: &mut GraphBuilder, bright: &Edge) -> Edge {
+    fn moments(&self, graph: &mut GraphBuilder, bright: &ValueRef) -> ValueRef {
         let (size, step) = (self.window_px / POOL_PX, self.stride_px / POOL_PX);
         let count = size as usize;
         let kernel = Tensor::from_fn(&[3, 1, count, count], |i| {
@@ -121,13 +121,13 @@ impl Level {
         graph.conv(bright, &conv)
     }
 
-    fn both(&self, graph: &mut GraphBuilder, a: &Edge, b: &Edge) -> Edge {
+    fn both(&self, graph: &mut GraphBuilder, a: &ValueRef, b: &ValueRef) -> ValueRef {
         let (a, b) = (graph.sigmoid(a), graph.sigmoid(b));
         graph.mul(&a, &b)
     }
 
     /// Channels of `[B,1,h,w]` as an output `[B,h·w,channels]`.
-    fn output(&self, graph: &mut GraphBuilder, role: &str, channels: &[&Edge]) {
+    fn output(&self, graph: &mut GraphBuilder, role: &str, channels: &[&ValueRef]) {
         let stacked = graph.concat(channels, 1);
         let by_cell = graph.transpose(&stacked, &[0, 2, 3, 1]);
         let width = channels.len();

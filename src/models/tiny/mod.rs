@@ -62,7 +62,7 @@ pub fn write_speaker(dir: &Path, network: TinyNetwork, seed: u64) -> Result<Pack
     speaker::write(dir, graphs, texts(about(name, "Random weights: for tests of paths only.")))
 }
 
-/// Writes a detector package into `dir`: bright squares of 8 to 220 px on a dark picture are
+/// Writes a detector package into `dir`: bright squares of 8 to 220 px on a dark frame are
 /// faces, where no other lies within about the square's own side.
 ///
 /// # Errors

@@ -1,12 +1,12 @@
 //! Reads faces out of YuNet's output tensors.
 //!
 //! Takes, for each of the strides 8, 16 and 32, the four tensors of a grid of cells; gives face
-//! boxes in pixels of the source picture, strongest first, overlapping ones removed.
+//! boxes in pixels of the source frame, strongest first, overlapping ones removed.
 //! A cell's score is √(class · objectness); its box lies at (col + dx, row + dy) · stride and is
 //! exp(dw) by exp(dh) strides large; landmarks stand at (col + kx, row + ky) · stride. This is what
 //! OpenCV's `FaceDetectorYN` does (difference to it: 0.01 pixels).
 //! Promises finite boxes of some size and confidences within 0..=1, whatever the tensors hold.
-//! Does not clip boxes to the picture: half a face at the edge keeps its true size.
+//! Does not clip boxes to the frame: half a face at the edge keeps its true size.
 
 use super::DetectError;
 use crate::core::geometry::{FaceBox, Point, Rect};
@@ -55,7 +55,7 @@ impl<'a> StrideOutputs<'a> {
         Ok(Self { stride, cols, cls, obj, bbox, kps })
     }
 
-    /// Appends the cells that pass `least_confidence`, in pixels of the tensor's picture.
+    /// Appends the cells that pass `least_confidence`, in pixels of the tensor's frame.
     fn candidates(&self, least_confidence: f32, found: &mut Vec<FaceBox>) {
         let unit = |p: f32| if p.is_nan() { 0.0 } else { p.clamp(0.0, 1.0) };
         for (cell, (cls, obj)) in self.cls.iter().zip(self.obj).enumerate() {
@@ -104,14 +104,14 @@ impl Default for Thresholds {
     }
 }
 
-/// The faces in `outputs`, strongest first. `scale` is the tensor's picture over the source
-/// picture ([`super::input::DetectorInput::scale`]): boxes are divided by it.
+/// The faces in `outputs`, strongest first. `scale` is the tensor's frame over the source
+/// frame ([`super::input::DetectorInput::scale`]): boxes are divided by it.
 pub fn decode(outputs: &[StrideOutputs<'_>], scale: f32, thresholds: Thresholds) -> Vec<FaceBox> {
     let mut candidates = Vec::with_capacity(USUAL_CANDIDATES);
     for grid in outputs {
         grid.candidates(thresholds.confidence, &mut candidates);
     }
-    // Stable: equal confidences keep the tensors' order, so that a picture always gives one answer.
+    // Stable: equal confidences keep the tensors' order, so that a frame always gives one answer.
     candidates.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
     candidates.truncate(MOST_CANDIDATES);
     let mut faces: Vec<FaceBox> = Vec::new();
@@ -227,7 +227,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_the_tensors_hold_boxes_are_sound(
+        fn whatever_the_tensors_hold_boxes_are_audio(
             values in prop::collection::vec(any::<f32>(), 4 * 4 * 16),
         ) {
             let (cls, rest) = values.split_at(16);

@@ -1,25 +1,25 @@
 //! Finds shot cuts: frames that have nothing to do with the one before.
 //!
-//! Takes every picture in order; says whether it begins a new shot. Looks at a 64×36 thumbnail of
+//! Takes every frame in order; says whether it begins a new shot. Looks at a 64×36 thumbnail of
 //! the luma plane, and asks whether its structure (the correlation of the two thumbnails, which
 //! does not care about brightness and contrast) is another one: correlation below 0.3, or below
 //! 0.6 where the mean difference is also far above what was usual in this shot and the brightness
 //! is distributed anew.
-//! Promises one cut for a fade through black or white, where the new picture appears, and none for
-//! a flash, after which the old picture comes back: pictures without structure are waited out.
+//! Promises one cut for a fade through black or white, where the new frame appears, and none for
+//! a flash, after which the old frame comes back: frames without structure are waited out.
 //! Does not promise slow dissolves and wipes: tracks there end by themselves.
 //! Measured on four clips with cuts and motion: every cut, nothing else (`tests/shot_cuts.rs`).
 
-use crate::core::picture::PictureView;
+use crate::core::frame::ImageView;
 
 const COLUMNS: usize = 64;
 const ROWS: usize = 36;
 /// Samples averaged per thumbnail pixel: across and down.
 const SAMPLES: usize = 4;
-/// Below this correlation it is another picture. Cuts measured: −.14 to .23; the fastest motion:
+/// Below this correlation it is another frame. Cuts measured: −.14 to .23; the fastest motion:
 /// .46.
 const UNLIKE: f32 = 0.3;
-/// Above this correlation it is the same picture, whatever else changed.
+/// Above this correlation it is the same frame, whatever else changed.
 const ALIKE: f32 = 0.6;
 /// Between the two, a cut differs this many times more than usual (measured: cut 7, motion 3) …
 const TIMES_USUAL: f32 = 5.0;
@@ -27,12 +27,12 @@ const TIMES_USUAL: f32 = 5.0;
 const LEVELS_SHIFTED: f32 = 5.0;
 /// A mean difference in levels that is never more than noise.
 const NOISE_LEVELS: f32 = 2.0;
-/// Standard deviation in levels below which a picture has no structure to compare.
+/// Standard deviation in levels below which a frame has no structure to compare.
 const FLAT_LEVELS: f32 = 3.0;
 /// Differences that "usual" is the median of, and how many of them are enough to know it.
 const USUAL_FRAMES: usize = 25;
 const USUAL_LEAST: usize = 5;
-/// Range in levels within which a row or column of both thumbnails is a bar, not picture.
+/// Range in levels within which a row or column of both thumbnails is a bar, not frame.
 const BAR_LEVELS: u8 = 6;
 
 type Thumbnail = [[u8; COLUMNS]; ROWS];
@@ -40,7 +40,7 @@ type Thumbnail = [[u8; COLUMNS]; ROWS];
 /// Watches one stream for shot cuts.
 #[derive(Clone, Debug)]
 pub struct CutDetector {
-    /// The last picture that had structure.
+    /// The last frame that had structure.
     last: Option<Box<Thumbnail>>,
     /// Mean differences in this shot, the newest overwriting the oldest.
     differences: [f32; USUAL_FRAMES],
@@ -54,14 +54,14 @@ impl Default for CutDetector {
 }
 
 impl CutDetector {
-    /// A detector that has seen nothing: the first picture is no cut.
+    /// A detector that has seen nothing: the first frame is no cut.
     pub const fn new() -> Self {
         Self { last: None, differences: [0.0; USUAL_FRAMES], seen: 0 }
     }
 
-    /// Looks at the next picture; whether a new shot begins with it.
-    pub fn push(&mut self, picture: &PictureView<'_>) -> bool {
-        let now = thumbnail(picture);
+    /// Looks at the next frame; whether a new shot begins with it.
+    pub fn push(&mut self, image: &ImageView<'_>) -> bool {
+        let now = thumbnail(image);
         let whole = Area { rows: (0, ROWS), columns: (0, COLUMNS) };
         if Moments::of(&now, &now, whole).spread_a() < FLAT_LEVELS {
             return false;
@@ -92,8 +92,8 @@ impl CutDetector {
 }
 
 /// The luma plane reduced to the thumbnail: each pixel the mean of 16 samples spread over its cell.
-fn thumbnail(picture: &PictureView<'_>) -> Thumbnail {
-    let (width, height) = (picture.width.max(1), picture.height.max(1));
+fn thumbnail(image: &ImageView<'_>) -> Thumbnail {
+    let (width, height) = (image.width.max(1), image.height.max(1));
     let spread = |i: usize, count: usize, side: usize| (2 * i + 1) * side / (2 * count);
     let columns: [usize; COLUMNS * SAMPLES] =
         std::array::from_fn(|i| spread(i, COLUMNS * SAMPLES, width));
@@ -102,8 +102,8 @@ fn thumbnail(picture: &PictureView<'_>) -> Thumbnail {
         let mut sums = [0u16; COLUMNS];
         for k in 0..SAMPLES {
             let y = spread(row * SAMPLES + k, ROWS * SAMPLES, height);
-            let from = y * picture.luma.stride;
-            let Some(line) = picture.luma.data.get(from..from + width) else {
+            let from = y * image.luma.stride;
+            let Some(line) = image.luma.data.get(from..from + width) else {
                 continue;
             };
             for (sum, columns) in sums.iter_mut().zip(columns.chunks_exact(SAMPLES)) {
@@ -124,7 +124,7 @@ struct Area {
 
 impl Area {
     /// All but the flat rows and columns at the edges of both: black bars would make any two
-    /// pictures alike.
+    /// frames alike.
     fn without_bars(a: &Thumbnail, b: &Thumbnail) -> Self {
         let flat = |values: &mut dyn Iterator<Item = u8>| {
             let (low, high) = values.fold((255, 0), |(l, h), v| (v.min(l), v.max(h)));
@@ -244,12 +244,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::core::picture::{Chroma, LumaRange, Plane};
+    use crate::core::frame::{Chroma, LumaRange, Plane};
 
     const WIDTH: usize = 160;
     const HEIGHT: usize = 90;
 
-    /// A scene of soft blobs; another `scene` is another picture. Moved by `shift` pixels, and
+    /// A scene of soft blobs; another `scene` is another frame. Moved by `shift` pixels, and
     /// `light` laid over it (0 black, 1 as it is).
     fn paint(scene: u32, shift: f32, light: f32) -> Vec<u8> {
         let phase = scene as f32 * 2.1;
@@ -264,7 +264,7 @@ mod tests {
     }
 
     fn look(detector: &mut CutDetector, luma: &[u8]) -> bool {
-        detector.push(&PictureView {
+        detector.push(&ImageView {
             width: WIDTH,
             height: HEIGHT,
             luma: Plane { data: luma, stride: WIDTH },
@@ -281,13 +281,13 @@ mod tests {
     }
 
     #[test]
-    fn another_picture_is_a_cut() {
+    fn another_frame_is_a_cut() {
         let scene = |i: u32| paint(i / 10, (i % 10) as f32, 1.0);
         assert_eq!(cuts((0..40).map(scene)), [10, 20, 30]);
     }
 
     #[test]
-    fn the_first_picture_and_a_moving_camera_are_no_cuts() {
+    fn the_first_frame_and_a_moving_camera_are_no_cuts() {
         assert_eq!(cuts((0..60).map(|i| paint(1, 4.0 * i as f32, 1.0))), [0_usize; 0]);
     }
 
@@ -331,7 +331,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_picture_is_too_small_or_too_odd(
+        fn no_frame_is_too_small_or_too_odd(
             width in 1usize..80, height in 1usize..80, spare in 0usize..9, cut_short in 0usize..99,
         ) {
             let stride = width + spare;
@@ -340,7 +340,7 @@ mod tests {
             let luma = Plane { data: &data, stride };
             let chroma = Chroma::Interleaved(luma);
             let range = LumaRange::Limited;
-            let view = PictureView { width, height, luma, chroma, range, bt709: false };
+            let view = ImageView { width, height, luma, chroma, range, bt709: false };
             let mut detector = CutDetector::new();
             prop_assert!(!detector.push(&view));
             prop_assert!(!detector.push(&view));

@@ -1,20 +1,20 @@
-//! Makes the face detector's input: a small BGR picture as a tensor.
+//! Makes the face detector's input: a small BGR frame as a tensor.
 //!
-//! Takes a picture's planes and the long side wanted; gives planar BGR, f32, 0..255, whose sides
-//! are multiples of 32: zeros fill the right and the bottom. Pictures are never enlarged.
+//! Takes a frame's planes and the long side wanted; gives planar BGR, f32, 0..255, whose sides
+//! are multiples of 32: zeros fill the right and the bottom. Frames are never enlarged.
 //! The planes are reduced first, by averaging over the area of each new pixel, and only the small
-//! picture is converted to colour: no full-size colour picture is ever made.
+//! frame is converted to colour: no full-size colour frame is ever made.
 //! Promises an exact [`DetectorInput::scale`]: a point of the source at `p` stands at `p · scale` in
-//! the tensor, on both axes. Keeps its buffers and tables while the picture's shape stays.
-//! A picture that needs no reduction becomes swscale's BGR to the bit (golden detections: IoU ≥ .999).
+//! the tensor, on both axes. Keeps its buffers and tables while the frame's shape stays.
+//! A frame that needs no reduction becomes swscale's BGR to the bit (golden detections: IoU ≥ .999).
 //! Does not mind where within two pixels chroma is sited: like swscale, it repeats it.
 
 use std::ops::Range;
 
 use multiversion::multiversion;
 
-use crate::core::picture::{Chroma, LumaRange, PictureView, Plane};
-use crate::stages::resample::Axis;
+use crate::core::frame::{Chroma, ImageView, LumaRange, Plane};
+use crate::stages::image_resize::Axis;
 
 /// What the sides of the tensor are multiples of: the detector's coarsest stride.
 const SIDE_MULTIPLE_PX: usize = 32;
@@ -31,7 +31,7 @@ pub struct DetectorInput<'a> {
     pub width: usize,
     /// Height in pixels, a multiple of 32.
     pub height: usize,
-    /// Pixels of the tensor per pixel of the source picture, at most 1.
+    /// Pixels of the tensor per pixel of the source frame, at most 1.
     pub scale: f32,
 }
 
@@ -41,7 +41,7 @@ pub struct InputMaker {
     shape: Shape,
     luma: [Axis; 2],
     chroma: [Axis; 2],
-    /// A row of the reduced picture: Y, Cb, Cr.
+    /// A row of the reduced frame: Y, Cb, Cr.
     reduced: [Vec<f32>; 3],
     /// Sums of rows of the source.
     row: Vec<f32>,
@@ -52,7 +52,7 @@ pub struct InputMaker {
 #[derive(Clone, Copy, PartialEq, Default, Debug)]
 struct Shape {
     source: (usize, usize),
-    /// Size of the reduced picture inside the tensor.
+    /// Size of the reduced frame inside the tensor.
     content: (usize, usize),
     tensor: (usize, usize),
     scale: f32,
@@ -76,20 +76,20 @@ impl InputMaker {
         Self::default()
     }
 
-    /// Whether its tables are for such a picture, so that the next tensor costs none.
-    pub fn suits(&self, picture: &PictureView<'_>, long_side_px: u32) -> bool {
-        self.shape == Shape::new(picture.width, picture.height, long_side_px)
+    /// Whether its tables are for such a frame, so that the next tensor costs none.
+    pub fn suits(&self, image: &ImageView<'_>, long_side_px: u32) -> bool {
+        self.shape == Shape::new(image.width, image.height, long_side_px)
     }
 
-    /// The tensor for `picture` with its longer side reduced to `long_side_px`.
-    pub fn prepare(&mut self, picture: &PictureView<'_>, long_side_px: u32) -> DetectorInput<'_> {
-        let shape = Shape::new(picture.width, picture.height, long_side_px);
+    /// The tensor for `image` with its longer side reduced to `long_side_px`.
+    pub fn prepare(&mut self, image: &ImageView<'_>, long_side_px: u32) -> DetectorInput<'_> {
+        let shape = Shape::new(image.width, image.height, long_side_px);
         if shape != self.shape || self.tensor.is_empty() {
             self.reshape(shape);
         }
-        let conversion = Conversion::of(picture);
+        let conversion = Conversion::of(image);
         for row in 0..shape.content.1 {
-            self.reduce(picture, row);
+            self.reduce(image, row);
             self.convert(&conversion, row);
         }
         let (width, height) = shape.tensor;
@@ -128,13 +128,13 @@ impl InputMaker {
         self.shape = shape;
     }
 
-    /// Reduces the source's rows that make up `row` of the reduced picture.
-    fn reduce(&mut self, picture: &PictureView<'_>, row: usize) {
+    /// Reduces the source's rows that make up `row` of the reduced frame.
+    fn reduce(&mut self, image: &ImageView<'_>, row: usize) {
         let [y, cb, cr] = &mut self.reduced;
         let sums = &mut self.row;
-        add_up(picture.luma, 1, &self.luma, row, sums);
+        add_up(image.luma, 1, &self.luma, row, sums);
         gather(sums, Component::ONLY, &self.luma[0], y);
-        match picture.chroma {
+        match image.chroma {
             Chroma::Planar { u, v } => {
                 for (plane, out) in [(u, cb), (v, cr)] {
                     add_up(plane, 1, &self.chroma, row, sums);
@@ -177,7 +177,7 @@ impl Component {
     const SECOND: Self = Self { step: 2, start: 1 };
 }
 
-/// Sums up the rows of `plane` that make up `row` of the reduced picture, `step` bytes a sample.
+/// Sums up the rows of `plane` that make up `row` of the reduced frame, `step` bytes a sample.
 fn add_up(
     plane: Plane<'_>,
     step: usize,
@@ -229,7 +229,7 @@ fn accumulate(row: &mut [f32], samples: &[u8], weight: f32) {
     row.iter_mut().zip(samples).for_each(|(sum, s)| *sum += weight * f32::from(*s));
 }
 
-/// From one picture's Y, Cb, Cr (0..255) to blue, green, red (0..255), in the arithmetic of
+/// From one frame's Y, Cb, Cr (0..255) to blue, green, red (0..255), in the arithmetic of
 /// swscale, through which OpenCV and the references decode: factors of 13 bits, and every term cut
 /// to a whole level by itself. A detector's boxes can hang on half a level.
 struct Conversion {
@@ -242,10 +242,10 @@ struct Conversion {
 }
 
 impl Conversion {
-    fn of(picture: &PictureView<'_>) -> Self {
-        let (red, blue) = if picture.bt709 { (0.2126, 0.0722) } else { (0.299, 0.114) };
+    fn of(image: &ImageView<'_>) -> Self {
+        let (red, blue) = if image.bt709 { (0.2126, 0.0722) } else { (0.299, 0.114) };
         let green = 1.0 - red - blue;
-        let (black, luma, chroma) = match picture.range {
+        let (black, luma, chroma) = match image.range {
             LumaRange::Limited => (16.0, 255.0 / 219.0, 255.0 / 224.0),
             LumaRange::Full => (0.0, 1.0, 1.0),
         };

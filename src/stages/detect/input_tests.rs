@@ -1,11 +1,11 @@
-//! The detector's input against swscale's arithmetic, whatever the picture's size and layout.
+//! The detector's input against swscale's arithmetic, whatever the frame's size and layout.
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::core::picture::Part;
+use crate::core::frame::Part;
 
-/// A picture with one chroma plane pair, stored both ways.
+/// A frame with one chroma plane pair, stored both ways.
 struct Painted {
     width: usize,
     height: usize,
@@ -28,10 +28,10 @@ impl Painted {
         Self { width, height, luma, u, v, uv }
     }
 
-    fn view(&self, interleaved: bool) -> PictureView<'_> {
+    fn view(&self, interleaved: bool) -> ImageView<'_> {
         let half = self.width.div_ceil(2);
         let plane = |data, stride| Plane { data, stride };
-        PictureView {
+        ImageView {
             width: self.width,
             height: self.height,
             luma: plane(&self.luma, self.width),
@@ -66,7 +66,7 @@ fn colours_are_those_of_the_matrix_and_the_range() {
 }
 
 #[test]
-fn the_picture_lies_at_the_top_left_of_zeros() {
+fn the_frame_lies_at_the_top_left_of_zeros() {
     let white = Painted::new(100, 50, |_, _| [235, 128, 128]);
     let view = white.view(false);
     let mut maker = InputMaker::new();
@@ -78,7 +78,7 @@ fn the_picture_lies_at_the_top_left_of_zeros() {
 }
 
 #[test]
-fn small_pictures_are_not_enlarged() {
+fn small_frames_are_not_enlarged() {
     let small = Painted::new(33, 21, |x, y| [(3 * x + y) as u8, 128, 128]);
     let view = small.view(false);
     let mut maker = InputMaker::new();
@@ -92,8 +92,8 @@ fn small_pictures_are_not_enlarged() {
 fn a_point_stands_where_the_scale_says() {
     // A white block from 600 to 660 and from 300 to 330 of 1000 pixels, at scale 0.32.
     let block = |x: usize, y: usize| (600..660).contains(&x) && (300..330).contains(&y);
-    let picture = Painted::new(1000, 563, |x, y| [if block(x, y) { 235 } else { 16 }, 128, 128]);
-    let view = picture.view(true);
+    let image = Painted::new(1000, 563, |x, y| [if block(x, y) { 235 } else { 16 }, 128, 128]);
+    let view = image.view(true);
     let mut maker = InputMaker::new();
     let input = maker.prepare(&view, 320);
     let (mut sum, mut at_x, mut at_y) = (0.0, 0.0, 0.0);
@@ -108,14 +108,14 @@ fn a_point_stands_where_the_scale_says() {
 
 #[test]
 fn both_layouts_of_colour_give_the_same_tensor() {
-    let picture = Painted::new(131, 77, |x, y| [(x + y) as u8, (2 * x) as u8, (3 * y) as u8]);
+    let image = Painted::new(131, 77, |x, y| [(x + y) as u8, (2 * x) as u8, (3 * y) as u8]);
     let (mut one, mut other) = (InputMaker::new(), InputMaker::new());
-    let (planar, interleaved) = (picture.view(false), picture.view(true));
+    let (planar, interleaved) = (image.view(false), image.view(true));
     assert_eq!(one.prepare(&planar, 96).data, other.prepare(&interleaved, 96).data);
 }
 
 #[test]
-fn a_part_of_a_picture_is_what_was_cut_out_of_it() {
+fn a_part_of_a_frame_is_what_was_cut_out_of_it() {
     let paint = |x: usize, y: usize| [(7 * x + y) as u8, (2 * x) as u8, (3 * y) as u8];
     let whole = Painted::new(131, 77, paint);
     // To the right edge, which is odd, and from the middle.
@@ -143,12 +143,12 @@ fn a_change_of_shape_leaves_nothing_behind() {
 
 proptest! {
     #[test]
-    fn any_picture_makes_a_sound_tensor(
+    fn any_frame_makes_a_audio_tensor(
         width in 1usize..300, height in 1usize..300, long_side in 1u32..400,
     ) {
-        let picture = Painted::new(width, height, |x, y| [(x ^ y) as u8, x as u8, y as u8]);
+        let image = Painted::new(width, height, |x, y| [(x ^ y) as u8, x as u8, y as u8]);
         let mut maker = InputMaker::new();
-        let view = picture.view(width % 2 == 0);
+        let view = image.view(width % 2 == 0);
         let input = maker.prepare(&view, long_side);
         prop_assert_eq!((input.width % 32, input.height % 32), (0, 0));
         prop_assert!(input.scale > 0.0 && input.scale <= 1.0);

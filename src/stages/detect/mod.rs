@@ -1,6 +1,6 @@
-//! Detect: where the faces of a picture are.
+//! Detect: where the faces of a frame are.
 //!
-//! Takes pictures; gives face boxes with five landmarks, in pixels of the source picture.
+//! Takes frames; gives face boxes with five landmarks, in pixels of the source frame.
 //! [`plan`] says which frames are looked at and how finely (tracks carry the rest), `near` which part of
 //! them is enough, [`cuts`] where a new shot begins, [`input`] makes the detector's tensor, [`boxes`] reads its outputs.
 //! All of these are pure; only a [`FaceDetector`] knows an inference engine.
@@ -8,30 +8,30 @@
 
 use std::error::Error;
 
+use crate::core::frame::ImageView;
 use crate::core::geometry::FaceBox;
-use crate::core::picture::PictureView;
 
 pub mod boxes;
 pub mod cuts;
+pub mod front_end;
 pub mod input;
-pub mod look;
 mod near;
 pub mod plan;
 
-/// Finds faces in pictures.
+/// Finds faces in frames.
 pub trait FaceDetector {
-    /// The faces of `picture`, strongest first, looked for with the picture's longer side reduced
+    /// The faces of `image`, strongest first, looked for with the frame's longer side reduced
     /// to `long_side_px` (never enlarged).
     ///
     /// # Errors
     /// Where the inference engine fails or the model's outputs are not a face detector's.
     fn detect(
         &mut self,
-        picture: &PictureView<'_>,
+        image: &ImageView<'_>,
         long_side_px: u32,
     ) -> Result<Vec<FaceBox>, DetectError>;
 
-    /// Whether a part of a picture costs it as much less as the part is smaller.
+    /// Whether a part of a frame costs it as much less as the part is smaller.
     fn gains_by_parts(&self) -> bool {
         false
     }

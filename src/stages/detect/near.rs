@@ -1,22 +1,22 @@
 //! Where a fine search looks between two wide ones: around the faces that are known.
 //!
-//! Takes what each search of a shot found; gives the part of the picture that holds all of these
+//! Takes what each search of a shot found; gives the part of the frame that holds all of these
 //! faces, with room for where they went meanwhile. Faces that need a fine search are small and mostly
-//! stand side by side, so that such a part is a fraction of the picture, and costs a fraction.
+//! stand side by side, so that such a part is a fraction of the frame, and costs a fraction.
 //!
 //! Promises that a face that was found stays inside until it was missed several times by a search
 //! that could see it. Does not promise to hold faces that nobody found yet: those are for the wide
 //! searches, and for the ordinary ones where they are large.
 
+use crate::core::frame::Part;
 use crate::core::geometry::{FaceBox, Point, Rect};
-use crate::core::picture::Part;
 
 /// Room on each side of a face, in its longer sides: half as far as it goes in a very fast 0.4 s, and
 /// what a detector wants to see around it.
 const ROOM: f32 = 1.5;
 /// Room that a part still has to give to be used again: a new one means tables for another size.
 const LEAST_ROOM: f32 = 0.75;
-/// Share of the picture from which a part spares too little.
+/// Share of the frame from which a part spares too little.
 const MOST: f32 = 0.7;
 /// Searches in a row that miss a face before it is forgotten: it may have turned away.
 const MISSES: u8 = 4;
@@ -29,7 +29,7 @@ const STEP_PX: f32 = 32.0;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Near {
     faces: Vec<Known>,
-    /// What was given last, and at which pixels of input per pixel of the picture.
+    /// What was given last, and at which pixels of input per pixel of the frame.
     last: Option<(Part, f32)>,
 }
 
@@ -79,16 +79,16 @@ impl Near {
         Seen { everyone, someone_new }
     }
 
-    /// The part of a picture of `picture` (width, height in pixels) to search at `scale` pixels of
+    /// The part of a frame of `image` (width, height in pixels) to search at `scale` pixels of
     /// input per pixel of it; `None` where nobody is known or the whole is hardly more.
-    pub(super) fn part(&mut self, picture: (usize, usize), scale: f32) -> Option<Part> {
+    pub(super) fn part(&mut self, image: (usize, usize), scale: f32) -> Option<Part> {
         let needed = self.around(LEAST_ROOM)?;
         let part = match self.last {
-            Some((part, at)) if at == scale && holds(part, picture, needed) => part,
-            _ => fitted(self.around(ROOM)?, picture, scale),
+            Some((part, at)) if at == scale && holds(part, image, needed) => part,
+            _ => fitted(self.around(ROOM)?, image, scale),
         };
         self.last = Some((part, scale));
-        let share = (part.width * part.height) as f32 / (picture.0 * picture.1).max(1) as f32;
+        let share = (part.width * part.height) as f32 / (image.0 * image.1).max(1) as f32;
         (share < MOST).then_some(part)
     }
 
@@ -108,7 +108,7 @@ fn distance(a: Point, b: Point) -> f32 {
     (a.x - b.x).hypot(a.y - b.y)
 }
 
-/// Whether `part` holds all of `area` that lies in the picture.
+/// Whether `part` holds all of `area` that lies in the frame.
 fn holds(part: Part, (width, height): (usize, usize), area: Rect) -> bool {
     let (right, bottom) = (part.x + part.width, part.y + part.height);
     area.x1.max(0.0) >= part.x as f32
@@ -153,40 +153,40 @@ mod tests {
         FaceBox { rect, confidence: 0.9, landmarks: [Point::default(); 5] }
     }
 
-    const PICTURE: (usize, usize) = (640, 360);
+    const FRAME: (usize, usize) = (640, 360);
 
     #[test]
     fn faces_side_by_side_are_a_band() {
         let mut near = Near::new();
-        assert_eq!(near.part(PICTURE, 1.0), None, "nobody is known");
+        assert_eq!(near.part(FRAME, 1.0), None, "nobody is known");
         near.saw([face(100.0, 70.0, 24.0), face(520.0, 80.0, 24.0)].iter(), true);
-        let part = near.part(PICTURE, 1.0).expect("two small faces");
+        let part = near.part(FRAME, 1.0).expect("two small faces");
         assert_eq!((part.width % 32, part.height % 32), (0, 0));
         assert!(part.height <= 128 && part.x <= 64 && part.x + part.width >= 575, "{part:?}");
         assert!(part.y <= 34 && part.y + part.height >= 140, "{part:?}");
     }
 
     #[test]
-    fn large_faces_or_many_are_the_whole_picture() {
+    fn large_faces_or_many_are_the_whole_frame() {
         let mut near = Near::new();
         near.saw([face(250.0, 100.0, 150.0)].iter(), true);
-        assert_eq!(near.part(PICTURE, 1.0), None);
+        assert_eq!(near.part(FRAME, 1.0), None);
         let mut near = Near::new();
         near.saw([face(20.0, 10.0, 20.0), face(600.0, 330.0, 20.0)].iter(), true);
-        assert_eq!(near.part(PICTURE, 1.0), None);
+        assert_eq!(near.part(FRAME, 1.0), None);
     }
 
     #[test]
     fn a_face_that_moves_takes_its_part_along_and_one_that_trembles_does_not() {
         let mut near = Near::new();
         near.saw([face(300.0, 100.0, 20.0)].iter(), true);
-        let first = near.part(PICTURE, 1.0);
+        let first = near.part(FRAME, 1.0);
         near.saw([face(303.0, 99.0, 20.0)].iter(), true);
-        assert_eq!(near.part(PICTURE, 1.0), first);
+        assert_eq!(near.part(FRAME, 1.0), first);
         near.saw([face(309.0, 90.0, 20.0)].iter(), true);
         near.saw([face(320.0, 80.0, 20.0)].iter(), true);
         near.saw([face(332.0, 70.0, 20.0)].iter(), true);
-        let moved = near.part(PICTURE, 1.0).expect("one small face");
+        let moved = near.part(FRAME, 1.0).expect("one small face");
         assert_ne!(Some(moved), first);
         assert!(moved.width <= 96 && moved.height <= 96, "where it was is forgotten: {moved:?}");
     }
@@ -195,17 +195,17 @@ mod tests {
     fn a_face_that_is_missed_stays_for_a_while_and_what_could_not_see_it_says_nothing() {
         let mut near = Near::new();
         near.saw([face(100.0, 70.0, 24.0), face(520.0, 80.0, 24.0)].iter(), true);
-        let both = near.part(PICTURE, 1.0);
+        let both = near.part(FRAME, 1.0);
         for _ in 0..20 {
             near.saw([face(100.0, 70.0, 24.0)].iter(), false);
         }
         for _ in 1..MISSES {
             near.saw([face(100.0, 70.0, 24.0)].iter(), true);
         }
-        assert_eq!(near.part(PICTURE, 1.0), both);
+        assert_eq!(near.part(FRAME, 1.0), both);
         near.saw([face(100.0, 70.0, 24.0)].iter(), true);
         near.last = None;
-        assert!(near.part(PICTURE, 1.0).is_some_and(|part| part.width < 200));
+        assert!(near.part(FRAME, 1.0).is_some_and(|part| part.width < 200));
     }
 
     #[test]
@@ -226,7 +226,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_part_lies_in_the_picture_and_holds_every_face_that_does(
+        fn a_part_lies_in_the_frame_and_holds_every_face_that_does(
             (width, height) in (1_usize..2_000, 1_usize..2_000),
             scale in 0.1_f32..=1.0,
             faces in prop::collection::vec((-50.0_f32..2_050.0, -50.0_f32..2_050.0, 16.0_f32..90.0), 1..5),
@@ -238,9 +238,9 @@ mod tests {
             prop_assert!(part.width > 0 && part.height > 0);
             prop_assert!(part.x % 2 == 0 && part.y % 2 == 0);
             prop_assert!(part.x + part.width <= width && part.y + part.height <= height);
-            let picture = Rect::new(0.0, 0.0, width as f32, height as f32);
+            let image = Rect::new(0.0, 0.0, width as f32, height as f32);
             for FaceBox { rect, .. } in faces {
-                let seen = rect.intersection(picture).area() > 0.0;
+                let seen = rect.intersection(image).area() > 0.0;
                 prop_assert!(!seen || holds(part, (width, height), rect), "{part:?}");
             }
         }

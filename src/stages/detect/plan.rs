@@ -7,7 +7,7 @@
 //! How finely: YuNet needs a face of some 20 pixels in its input (another detector's manifest says
 //! what it needs). Share of faces found by the size
 //! of the face's longer side in the input (162 faces of seven clips): 8 px .09, 10 px .41, 12 px
-//! .65, 14 px .79, 16 px .91, 18 px .96, 20 px .99, 24 px 1. One search of a 16:9 picture on one
+//! .65, 14 px .79, 16 px .91, 18 px .96, 20 px .99, 24 px 1. One search of a 16:9 frame on one
 //! core: 320 2.4 ms, 480 5.4 ms, 640 15 ms, 960 35 ms, 1280 57 ms, 1920 106 ms.
 //!
 //! So most frames are searched at 320, and at the start, at every cut and a second later a wide
@@ -20,7 +20,7 @@
 //! its own faces need.
 //!
 //! Fine searches only while 320 misses someone are not only cheaper: a detector's boxes differ a
-//! little with the picture's size, so that searches of two sizes by turns make a box tremble. Of the
+//! little with the frame's size, so that searches of two sizes by turns make a box tremble. Of the
 //! decisions in eleven clips .942 are those of a run in which every second frame is searched wide;
 //! with fine searches for every face that may be missed at 320 .913.
 //!
@@ -28,12 +28,12 @@
 //! detector): .932; .921 before, with a fifth more pixels searched: fine searches looked everywhere and
 //! came where they were not needed, and wide ones were two seconds apart at most.
 //!
-//! Promises that a face of 30 px in a picture 1920 wide is looked for every four seconds at least and,
-//! once found, every 0.4 s. Does not promise the same of larger pictures.
+//! Promises that a face of 30 px in a frame 1920 wide is looked for every four seconds at least and,
+//! once found, every 0.4 s. Does not promise the same of larger frames.
 
 use super::near::Near;
+use crate::core::frame::Part;
 use crate::core::geometry::FaceBox;
-use crate::core::picture::Part;
 use crate::core::time::{Pts, Span};
 
 /// Long sides that searches step through: a detector meets no more shapes than these, but for parts.
@@ -62,7 +62,7 @@ pub struct PlanSettings {
 
 impl PlanSettings {
     /// The default times, for a detector that finds faces of `certain_face_px` for certain and
-    /// gains nothing from pictures beyond `widest_px`.
+    /// gains nothing from frames beyond `widest_px`.
     pub fn of_detector(certain_face_px: usize, widest_px: usize) -> Self {
         let whole = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let plain = Self::default();
@@ -90,11 +90,11 @@ impl Default for PlanSettings {
 /// One search of one frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Search {
-    /// What the picture's longer side is reduced to, in pixels.
+    /// What the frame's longer side is reduced to, in pixels.
     pub long_side_px: u32,
-    /// What of the picture is searched; all of it where this is `None`.
+    /// What of the frame is searched; all of it where this is `None`.
     pub part: Option<Part>,
-    picture_long_side_px: u32,
+    frame_long_side_px: u32,
     certain_face_px: u32,
     turn: Turn,
 }
@@ -111,7 +111,7 @@ enum Turn {
 }
 
 impl Search {
-    /// The smallest face, by its longer side in pixels of the source picture, that this search
+    /// The smallest face, by its longer side in pixels of the source frame, that this search
     /// finds for certain. That it did not find a smaller one says little.
     pub fn certain_face_px(self) -> f32 {
         self.certain_face_px as f32 / self.scale()
@@ -122,9 +122,9 @@ impl Search {
         (part.width.max(part.height) as f32 * self.scale()).round() as u32
     }
 
-    /// Pixels of the detector's input per pixel of the picture.
+    /// Pixels of the detector's input per pixel of the frame.
     fn scale(self) -> f32 {
-        (self.long_side_px as f32 / self.picture_long_side_px as f32).min(1.0)
+        (self.long_side_px as f32 / self.frame_long_side_px as f32).min(1.0)
     }
 }
 
@@ -164,7 +164,7 @@ pub struct DetectPlan {
     /// Whether fine searches look around these only.
     in_parts: bool,
     /// Width and height in pixels.
-    picture: (usize, usize),
+    image: (usize, usize),
 }
 
 impl DetectPlan {
@@ -183,7 +183,7 @@ impl DetectPlan {
             calm: 0,
             near: Near::new(),
             in_parts: false,
-            picture: (1, 1),
+            image: (1, 1),
         }
     }
 
@@ -198,16 +198,16 @@ impl DetectPlan {
         self.settings.stride = stride;
     }
 
-    /// What to search, now that the frame at `pts` with `picture` (width, height in pixels) is
+    /// What to search, now that the frame at `pts` with `image` (width, height in pixels) is
     /// here; `cut` says whether a shot begins with it.
     ///
     /// Each search's faces are then told to [`Self::saw`].
-    pub fn next(&mut self, pts: Pts, picture: (usize, usize), cut: bool) -> Searches {
-        let reshaped = picture != self.picture;
+    pub fn next(&mut self, pts: Pts, image: (usize, usize), cut: bool) -> Searches {
+        let reshaped = image != self.image;
         let before = self.previous;
         let unsearched = before.is_some_and(|(_, searched)| !searched);
         let previous = (cut && unsearched).then(|| self.search(self.enough_px(), Turn::Last));
-        self.picture = picture;
+        self.image = image;
         let frame_span = before.map_or(Span::ZERO, |(earlier, _)| pts - earlier);
         let fresh = cut || reshaped || before.is_none();
         if fresh {
@@ -285,15 +285,14 @@ impl DetectPlan {
         (!searched).then(|| self.search(self.enough_px(), Turn::Last))
     }
 
-    /// A search no finer than the picture has pixels for.
+    /// A search no finer than the frame has pixels for.
     fn search(&mut self, long_side_px: u32, turn: Turn) -> Search {
-        let picture_long_side_px = self.long_side_px();
-        let long_side_px = long_side_px.min(picture_long_side_px);
+        let frame_long_side_px = self.long_side_px();
+        let long_side_px = long_side_px.min(frame_long_side_px);
         let certain_face_px = self.settings.certain_face_px;
-        let search =
-            Search { long_side_px, part: None, picture_long_side_px, certain_face_px, turn };
+        let search = Search { long_side_px, part: None, frame_long_side_px, certain_face_px, turn };
         let fine = turn != Turn::Wide && long_side_px > EVERY_TURN_PX;
-        let part = (self.in_parts && fine).then(|| self.near.part(self.picture, search.scale()));
+        let part = (self.in_parts && fine).then(|| self.near.part(self.image, search.scale()));
         Search { part: part.flatten(), ..search }
     }
 
@@ -303,9 +302,9 @@ impl DetectPlan {
         self.fineness_px.min(most)
     }
 
-    /// The picture's longer side in pixels.
+    /// The frame's longer side in pixels.
     fn long_side_px(&self) -> u32 {
-        u32::try_from(self.picture.0.max(self.picture.1)).unwrap_or(u32::MAX).max(1)
+        u32::try_from(self.image.0.max(self.image.1)).unwrap_or(u32::MAX).max(1)
     }
 
     /// The lowest step of the ladder between the ordinary and the widest search that is `enough`.

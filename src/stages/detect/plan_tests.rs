@@ -22,16 +22,16 @@ fn frame(i: i64, fps_num: i64, fps_den: i64) -> Pts {
 
 /// Runs the plan over `frames` frames of 25 fps with faces of `sizes`, of which each search
 /// finds what it is certain of; gives the long side of each frame's search, 0 for none.
-fn run(frames: i64, picture: (usize, usize), sizes: &[f32]) -> Vec<u32> {
-    run_with(frames, picture, |_| sizes.to_vec())
+fn run(frames: i64, image: (usize, usize), sizes: &[f32]) -> Vec<u32> {
+    run_with(frames, image, |_| sizes.to_vec())
 }
 
 /// The same with faces of `sizes` in each frame.
-fn run_with(frames: i64, picture: (usize, usize), sizes: impl Fn(i64) -> Vec<f32>) -> Vec<u32> {
+fn run_with(frames: i64, image: (usize, usize), sizes: impl Fn(i64) -> Vec<f32>) -> Vec<u32> {
     let mut plan = DetectPlan::new(PlanSettings::default());
     let mut searched = Vec::new();
     for i in 0..frames {
-        let now = plan.next(frame(i, 25, 1), picture, false).this;
+        let now = plan.next(frame(i, 25, 1), image, false).this;
         if let Some(search) = now {
             let found: Vec<f32> =
                 sizes(i).into_iter().filter(|s| *s >= search.certain_face_px()).collect();
@@ -105,8 +105,8 @@ fn a_face_that_comes_in_does_not_stand_for_one_that_is_missed() {
 
 #[test]
 fn small_faces_keep_the_search_fine() {
-    let at = |picture, sizes: &[f32]| -> Vec<u32> {
-        run(26, picture, sizes).into_iter().step_by(5).collect()
+    let at = |image, sizes: &[f32]| -> Vec<u32> {
+        run(26, image, sizes).into_iter().step_by(5).collect()
     };
     assert_eq!(at(HD, &[30.0, 300.0]), [1280, 320, 1280, 320, 1280, 1280]);
     assert_eq!(at(HD, &[62.0]), [1280, 320, 640, 320, 640, 1280]);
@@ -118,7 +118,7 @@ fn small_faces_keep_the_search_fine() {
 }
 
 #[test]
-fn a_detector_that_needs_larger_faces_is_given_finer_pictures() {
+fn a_detector_that_needs_larger_faces_is_given_finer_frames() {
     let fineness = |settings: PlanSettings| {
         let mut plan = DetectPlan::new(settings);
         let first = plan.next(frame(0, 25, 1), (1280, 720), true).this.expect("the first");

@@ -3,7 +3,7 @@
 //! Takes the map F (channels × height × width) of one face at one tick, the gate s (one SE value a
 //! channel) and, for [`Mode::Ablation`], the effect of removing each channel. Gives a non-negative
 //! height × width map in *raw* units; [`upsample`] enlarges it, [`scale`] brings it to 0..=1 on the
-//! track's own running scale, [`faithful`] measures whether a map is true.
+//! track's own running scale, [`faithfulness`] measures whether a map is true.
 //!
 //! Promises: one frame in, one frame's map out (nothing is pooled over time); no value is negative,
 //! NaN or infinite, whatever the tensor holds: a value that is no finite number counts as 0, so
@@ -13,8 +13,8 @@
 //! The paper's rule is kept to the letter beside its repair, since gates alone say little of what a
 //! channel does: with the released weights a permuted gate beats the paper's selection.
 
-pub mod faithful;
-pub mod field;
+pub mod blur;
+pub mod faithfulness;
 mod raw;
 pub mod scale;
 pub mod upsample;
@@ -23,7 +23,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use multiversion::multiversion;
-pub use raw::{gate_activity, raw_against, raw_map, raw_map_by_lot};
+pub use raw::{gate_activity, raw_against, raw_map, raw_map_permuted};
 
 /// Which channels count, and for how much.
 #[derive(

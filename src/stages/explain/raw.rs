@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use super::{ExplainError, FeatureMap, Mode};
 
 /// A value for each channel, or each cell, of a map: those of usual networks need no memory of their
-/// own, as maps are made for every face of every picture.
+/// own, as maps are made for every face of every frame.
 type Values<T> = SmallVec<[T; 256]>;
 
 /// z of the 90th percentile of a normal distribution, as the paper's code has it.
@@ -63,7 +63,7 @@ pub fn raw_map(
 ///
 /// # Errors
 /// As [`raw_map`], or where `order` is no order of the channels.
-pub fn raw_map_by_lot(
+pub fn raw_map_permuted(
     mode: Mode,
     features: &FeatureMap<'_>,
     (gate, effects): (&[f32], &[f32]),

@@ -148,7 +148,7 @@ fn the_paper_keeps_the_high_gate_and_the_repair_the_active_channel() {
 }
 
 #[test]
-fn by_lot_the_other_channel_counts() {
+fn permuted_weights_select_the_other_channel() {
     // Channel 3 is chosen by every mode; the lot gives its place to channel 0.
     let (mut gate, mut effects) = (vec![0.4; 10], vec![0.0; 10]);
     (gate[3], effects[3]) = (0.9, 2.0);
@@ -159,7 +159,7 @@ fn by_lot_the_other_channel_counts() {
     order.swap(0, 3);
     let map = |mode| {
         let mut out = [0.0];
-        raw_map_by_lot(mode, &features, (&gate, &effects), &order, &mut out).expect("fits");
+        raw_map_permuted(mode, &features, (&gate, &effects), &order, &mut out).expect("fits");
         out[0]
     };
     // Paper: the gate itself moves; gate-activation: the choice does, each keeps its gate.
@@ -168,7 +168,7 @@ fn by_lot_the_other_channel_counts() {
     assert!((map(Mode::Ablation) - 2.0).abs() < 1e-6);
     let mut out = [0.0];
     order[1] = 10;
-    let error = raw_map_by_lot(Mode::Paper, &features, (&gate, &effects), &order, &mut out);
+    let error = raw_map_permuted(Mode::Paper, &features, (&gate, &effects), &order, &mut out);
     assert!(error.is_err());
 }
 

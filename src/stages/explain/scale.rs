@@ -23,15 +23,15 @@ const BIN_SHIFT: u32 = 23 - 4;
 const LOWEST: u32 = (127 - 32) << 4;
 const BINS: usize = 64 << 4;
 /// Seconds that the standing, typical frame weighs.
-const PRIOR_S: f64 = 1.0;
+const PRIOR_SECONDS: f64 = 1.0;
 /// Time constants of the slew: up fast enough that a new speaker does not burn out, down slowly.
-const RISE_S: f64 = 0.25;
-const FALL_S: f64 = 2.0;
+const RISE_SECONDS: f64 = 0.25;
+const FALL_SECONDS: f64 = 2.0;
 
 /// How a running scale behaves.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct ScaleRule {
-    window_s: f64,
+    window_seconds: f64,
     quantile: f64,
     typical: f32,
     floor: f32,
@@ -40,7 +40,7 @@ pub struct ScaleRule {
 impl Default for ScaleRule {
     /// For maps of which nothing is known: typical is 1.
     fn default() -> Self {
-        Self { window_s: 10.0, quantile: 0.99, typical: 1.0, floor: 0.5 }
+        Self { window_seconds: 10.0, quantile: 0.99, typical: 1.0, floor: 0.5 }
     }
 }
 
@@ -52,17 +52,17 @@ impl ScaleRule {
     /// Returns `None` where `typical` is not a normal positive number.
     pub fn new(typical: f32) -> Option<Self> {
         let fits = typical.is_normal() && typical > 0.0;
-        fits.then_some(Self { window_s: 10.0, quantile: 0.99, typical, floor: typical * 0.5 })
+        fits.then_some(Self { window_seconds: 10.0, quantile: 0.99, typical, floor: typical * 0.5 })
     }
 
     /// The same rule over a window of `span`; `None` where that is not positive.
-    pub fn over(self, span: Span) -> Option<Self> {
-        (span > Span::ZERO).then_some(Self { window_s: span.seconds(), ..self })
+    pub fn with_window(self, span: Span) -> Option<Self> {
+        (span > Span::ZERO).then_some(Self { window_seconds: span.seconds(), ..self })
     }
 
     /// The same rule, never scaling below `share` (0..=1) of the typical value; `None` for any
     /// other share.
-    pub fn floored_at(self, share: f32) -> Option<Self> {
+    pub fn with_floor(self, share: f32) -> Option<Self> {
         (0.0..=1.0).contains(&share).then_some(Self { floor: self.typical * share, ..self })
     }
 }
@@ -94,12 +94,12 @@ impl RunningScale {
     /// draw it at. A cell that is negative or no finite number counts as 0. A span that is not
     /// positive changes nothing; one longer than the window counts as the window.
     pub fn update(&mut self, map: &[f32], span: Span) -> f32 {
-        let seconds = span.seconds().min(self.rule.window_s);
+        let seconds = span.seconds().min(self.rule.window_seconds);
         if seconds <= 0.0 || map.is_empty() {
             return self.get();
         }
         // Mean age of exponential weights is their time constant; that of a window, half of it.
-        self.unit *= (-seconds / (self.rule.window_s / 2.0)).exp();
+        self.unit *= (-seconds / (self.rule.window_seconds / 2.0)).exp();
         if self.unit < 1e-9 {
             self.fold_unit();
         }
@@ -109,9 +109,9 @@ impl RunningScale {
         }
         self.total += seconds / self.unit;
         let target = self.quantile().max(f64::from(self.rule.floor));
-        let pace = if target > self.scale { RISE_S } else { FALL_S };
+        let time_constant = if target > self.scale { RISE_SECONDS } else { FALL_SECONDS };
         // In octaves, so that rising tenfold and falling tenfold look alike.
-        let step = 1.0 - (-seconds / pace).exp();
+        let step = 1.0 - (-seconds / time_constant).exp();
         self.scale *= (target / self.scale).powf(step);
         self.get()
     }
@@ -126,7 +126,7 @@ impl RunningScale {
 
     /// The quantile of seen and standing weight, raw units.
     fn quantile(&self) -> f64 {
-        let prior = PRIOR_S / self.unit;
+        let prior = PRIOR_SECONDS / self.unit;
         let mut above = (self.total + prior) * (1.0 - self.rule.quantile);
         let typical = bin_of(self.rule.typical);
         for bin in (0..BINS).rev() {
@@ -245,7 +245,7 @@ mod tests {
             assert!(ScaleRule::new(bad).is_none());
         }
         let rule = ScaleRule::new(1.0).expect("positive");
-        assert!(rule.over(Span::ZERO).is_none() && rule.floored_at(1.5).is_none());
+        assert!(rule.with_window(Span::ZERO).is_none() && rule.with_floor(1.5).is_none());
     }
 
     proptest! {

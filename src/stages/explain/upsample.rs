@@ -36,24 +36,24 @@ impl Bicubic {
     /// Weights from maps of `from` to maps of `to`, each (width, height) in cells; `None` where one
     /// of the four is zero.
     pub fn new(from: (usize, usize), to: (usize, usize)) -> Option<Self> {
-        Self::of_part(from, ((0.0, from.0 as f64), (0.0, from.1 as f64)), to)
+        Self::for_region(from, ((0.0, from.0 as f64), (0.0, from.1 as f64)), to)
     }
 
     /// As [`Bicubic::new`], but only the part of the map from `across.0` to `across.1` and from
     /// `down.0` to `down.1`, in cells, is enlarged; beyond the map its edge is replicated. `None`
     /// where a size is zero or a bound is no finite number.
-    pub fn of_part(
+    pub fn for_region(
         from: (usize, usize),
         (across, down): ((f64, f64), (f64, f64)),
         to: (usize, usize),
     ) -> Option<Self> {
         let mut made = Self::default();
-        made.aim(from, (across, down), to).then_some(made)
+        made.set_mapping(from, (across, down), to).then_some(made)
     }
 
-    /// Becomes what [`Bicubic::of_part`] gives, in the memory that it has; `false`, and unchanged,
+    /// Becomes what [`Bicubic::for_region`] gives, in the memory that it has; `false`, and unchanged,
     /// where that gives nothing.
-    pub fn aim(
+    pub fn set_mapping(
         &mut self,
         from: (usize, usize),
         (across, down): ((f64, f64), (f64, f64)),
@@ -84,7 +84,7 @@ impl Bicubic {
     ///
     /// # Panics
     /// Where `src` is not of the size given to [`Bicubic::new`].
-    pub fn plain(&mut self, src: &[f32]) -> Vec<f32> {
+    pub fn enlarged(&mut self, src: &[f32]) -> Vec<f32> {
         let mut out = Vec::new();
         self.enlarge(src, &mut out);
         out
@@ -106,15 +106,15 @@ impl Bicubic {
     ///
     /// # Panics
     /// Where `src` is not of the size given to [`Bicubic::new`].
-    pub fn shades(&mut self, src: &[f32], out: &mut Vec<u8>) {
+    pub fn evidence_u8(&mut self, src: &[f32], out: &mut Vec<u8>) {
         self.clamped(src, |this, clamped| {
-            this.widen(clamped);
+            this.enlarge_rows(clamped);
             let wide = this.across.len();
             out.clear();
             out.resize(wide * this.down.len(), 0);
             for (out, tap) in out.chunks_exact_mut(wide.max(1)).zip(&this.down) {
                 let rows = tap.from.map(|y| &this.wide[y * wide..][..wide]);
-                shade(rows, tap.weight, out);
+                blend_row(rows, tap.weight, out);
             }
         });
     }
@@ -133,7 +133,7 @@ impl Bicubic {
     }
 
     fn enlarge(&mut self, src: &[f32], out: &mut Vec<f32>) {
-        self.widen(src);
+        self.enlarge_rows(src);
         let wide = self.across.len();
         out.reserve_exact(wide * self.down.len());
         for tap in &self.down {
@@ -143,7 +143,7 @@ impl Bicubic {
     }
 
     /// Enlarges across only.
-    fn widen(&mut self, src: &[f32]) {
+    fn enlarge_rows(&mut self, src: &[f32]) {
         let (width, height) = self.from;
         assert_eq!(src.len(), width * height, "a map of {width}x{height} was promised");
         self.wide.clear();
@@ -157,10 +157,10 @@ impl Bicubic {
     }
 }
 
-/// One row of [`Bicubic::shades`]; a face that fills a 1080p picture has 400 000 samples, so built
+/// One row of [`Bicubic::evidence_u8`]; a face that fills a 1080p frame has 400 000 samples, so built
 /// for each processor's widest registers.
 #[multiversion(targets("x86_64+avx2+fma", "aarch64+neon"))]
-fn shade(rows: [&[f32]; 4], weights: [f32; 4], out: &mut [u8]) {
+fn blend_row(rows: [&[f32]; 4], weights: [f32; 4], out: &mut [u8]) {
     let [a, b, c, d] = rows;
     let four = a.iter().zip(b).zip(c.iter().zip(d));
     for (out, ((a, b), (c, d))) in out.iter_mut().zip(four) {
@@ -236,7 +236,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_equals_the_published_kernel((src, from, to) in maps()) {
-            let fast = Bicubic::new(from, to).expect("no zero").plain(&src);
+            let fast = Bicubic::new(from, to).expect("no zero").enlarged(&src);
             for (a, b) in fast.iter().zip(slow(&src, from, to)) {
                 prop_assert!((f64::from(*a) - b).abs() < 1e-5, "{a} != {b}");
             }
@@ -268,7 +268,7 @@ mod tests {
             [3.208_360_4, 2.433_593_8, 1.658_827_1],
             [4.622_952, 3.263_671_9, 1.904_391_8],
         ];
-        let out = Bicubic::new((2, 2), (3, 4)).expect("no zero").plain(&[0.0, 1.0, 4.0, 2.0]);
+        let out = Bicubic::new((2, 2), (3, 4)).expect("no zero").enlarged(&[0.0, 1.0, 4.0, 2.0]);
         for (a, b) in out.iter().zip(golden.as_flattened()) {
             assert!((a - b).abs() < 1e-5, "{out:?}");
         }
@@ -277,13 +277,13 @@ mod tests {
     #[test]
     fn a_part_is_the_same_as_the_whole_cut() {
         let src: Vec<f32> = (0..16).map(|i| ((i * 7) % 5) as f32).collect();
-        let whole = Bicubic::new((4, 4), (16, 16)).expect("no zero").plain(&src);
-        let part = Bicubic::of_part((4, 4), ((1.0, 3.0), (0.0, 1.0)), (8, 4));
-        let part = part.expect("no zero").plain(&src);
+        let whole = Bicubic::new((4, 4), (16, 16)).expect("no zero").enlarged(&src);
+        let part = Bicubic::for_region((4, 4), ((1.0, 3.0), (0.0, 1.0)), (8, 4));
+        let part = part.expect("no zero").enlarged(&src);
         for (i, v) in part.iter().enumerate() {
             assert!((v - whole[i / 8 * 16 + 4 + i % 8]).abs() < 1e-5);
         }
-        assert!(Bicubic::of_part((4, 4), ((f64::NAN, 1.0), (0.0, 1.0)), (1, 1)).is_none());
+        assert!(Bicubic::for_region((4, 4), ((f64::NAN, 1.0), (0.0, 1.0)), (1, 1)).is_none());
     }
 
     #[test]

@@ -1,70 +1,70 @@
-//! Face crops: the 112×112 grey pictures that the scorer's face encoder looks at.
+//! Face crops: the 112×112 grey frames that the scorer's face encoder looks at.
 //!
-//! Takes a picture and a face's smoothed centre and half-size `s` (pixels of the source picture);
+//! Takes a frame and a face's smoothed centre and half-size `s` (pixels of the source frame);
 //! gives what the released active-speaker demo would cut out: the square from `cx − 1.4s` and
 //! `cy − s`, 2.8s wide, corners cut to whole pixels, resized to 224 and only its middle 112 kept,
-//! with grey 110 outside the picture. Grey is that of OpenCV's BGR→grey, 0..255: the luma plane,
-//! limited range expanded; BT.709 pictures get the small share of colour that the BT.601 weights
+//! with grey 110 outside the frame. Grey is that of OpenCV's BGR→grey, 0..255: the luma plane,
+//! limited range expanded; BT.709 frames get the small share of colour that the BT.601 weights
 //! of that conversion put into grey.
-//! Where the picture is larger than 960 (which the models' references were reduced to) or the
+//! Where the frame is larger than 960 (which the models' references were reduced to) or the
 //! crop shrinks a face to less than half, pixels are averaged first, so that nothing aliases.
 //! Promises mean |Δ| ≤ 2 grey levels to the released code (measured: 0.8). The corners
 //! jump by whole pixels with the face, as the models have seen it in training.
 
-use super::rows::{LANES, Level, Source, Widener, add_weighted, to_bytes};
+use super::rows::{Component, LANES, RowResizer, SampleMapping, add_weighted, to_bytes};
+use crate::core::frame::{ImageView, LumaRange};
 use crate::core::geometry::{Point, Rect};
-use crate::core::picture::{LumaRange, PictureView};
-use crate::stages::resample::Axis;
+use crate::stages::image_resize::Axis;
 
 /// Pixels along each side of a crop.
 pub const CROP_SIDE_PX: usize = 112;
 /// Pixels of a crop.
 pub const CROP_PIXELS: usize = CROP_SIDE_PX * CROP_SIDE_PX;
 
-/// Long side in pixels that pictures had when the reference crops were cut.
+/// Long side in pixels that frames had when the reference crops were cut.
 const REFERENCE_LONG_SIDE_PX: f32 = 960.0;
-/// Grey level outside the picture.
-const OUTSIDE: f32 = 110.0;
+/// Grey level outside the frame.
+const OUTSIDE_GREY: f32 = 110.0;
 /// The square that is resized before its middle is kept.
 const RESIZED_SIDE_PX: usize = 2 * CROP_SIDE_PX;
 /// What BT.601's grey of BT.709 colour adds to BT.709 luma: 0.299 R + 0.587 G + 0.114 B − Y.
 const BT709_CB: f32 = 0.1156;
 const BT709_CR: f32 = 0.2232;
 /// By how much grey from swscale's 8-bit BGR is off: OpenCV decodes video through it, so that all
-/// pictures of the models' training and of the references are that much darker.
+/// frames of the models' training and of the references are that much darker.
 const CONVERSION_BIAS: f32 = -1.26;
 
 /// Where a face is and how large: what is smoothed over time before a crop is cut.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct FaceSpot {
+pub struct FacePosition {
     /// The middle of the face's box, in pixels.
     pub center: Point,
     /// Half the longer side of the face's box, in pixels.
     pub half_size: f32,
 }
 
-impl From<Rect> for FaceSpot {
+impl From<Rect> for FacePosition {
     fn from(face: Rect) -> Self {
         Self { center: face.center(), half_size: face.longer_side() / 2.0 }
     }
 }
 
-/// The part of a picture that a crop shows; its size is that of a real face.
+/// The part of a frame that a crop shows; its size is that of a real face.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct CropRect {
     /// The square before its middle is kept, in cells.
     square: Rect,
-    /// Pixels of the picture per cell: the corners lie on whole cells.
+    /// Pixels of the frame per cell: the corners lie on whole cells.
     cell: f32,
 }
 
 impl CropRect {
-    /// The crop for the face at `spot` in a picture of `width` × `height` pixels.
+    /// The crop for the face at `position` in a frame of `width` × `height` pixels.
     ///
-    /// `None` where that is no face: not finite, without size, larger than twice the picture, or
+    /// `None` where that is no face: not finite, without size, larger than twice the frame, or
     /// further outside than its own size.
-    pub fn new(spot: FaceSpot, width: usize, height: usize) -> Option<Self> {
-        let FaceSpot { center: Point { x, y }, half_size } = spot;
+    pub fn new(position: FacePosition, width: usize, height: usize) -> Option<Self> {
+        let FacePosition { center: Point { x, y }, half_size } = position;
         let (width, height) = (width as f32, height as f32);
         let long_side = width.max(height);
         let near = |at: f32, side: f32| at > -2.0 * half_size && at < side + 2.0 * half_size;
@@ -80,7 +80,7 @@ impl CropRect {
         Some(Self { square: Rect::new(x1, y1, x2.max(x1 + 1.0), y2.max(y1 + 1.0)), cell })
     }
 
-    /// What the 112×112 pixels cover, in pixels of the source picture: the place of a heatmap.
+    /// What the 112×112 pixels cover, in pixels of the source frame: the place of a heatmap.
     pub fn rect(self) -> Rect {
         let s = self.square;
         let (dx, dy) = (s.width() / 4.0, s.height() / 4.0);
@@ -97,7 +97,7 @@ pub struct Cropper {
     narrow: Vec<f32>,
     /// Rows of the source, as wide as the crop.
     wide: Vec<f32>,
-    widener: Widener,
+    row_resizer: RowResizer,
     grey: Vec<f32>,
 }
 
@@ -107,40 +107,40 @@ impl Cropper {
         Self::default()
     }
 
-    /// Cuts `crop` out of `picture` into `out`, row by row, 0..255.
+    /// Cuts `crop` out of `image` into `out`, row by row, 0..255.
     pub fn crop_grey(
         &mut self,
-        picture: &PictureView<'_>,
+        image: &ImageView<'_>,
         crop: CropRect,
         out: &mut [u8; CROP_PIXELS],
     ) {
         self.grey.clear();
         self.grey.resize(CROP_PIXELS, 0.0);
-        if picture.bt709 {
-            self.add_colour(picture, crop);
+        if image.bt709 {
+            self.add_colour(image, crop);
         }
-        self.aim(crop, 1.0);
-        let (gain, black) = match picture.range {
+        self.set_axes(crop, 1.0);
+        let (gain, black) = match image.range {
             LumaRange::Limited => (255.0 / 219.0, 16.0 * 255.0 / 219.0),
             LumaRange::Full => (1.0, 0.0),
         };
-        let level = Level { gain, offset: CONVERSION_BIAS - black, least: 0.0, most: 255.0 };
-        self.add(&[(Source::luma(picture), level)], OUTSIDE);
+        let level = SampleMapping { gain, offset: CONVERSION_BIAS - black, min: 0.0, max: 255.0 };
+        self.add(&[(Component::luma(image), level)], OUTSIDE_GREY);
         to_bytes(&self.grey, out);
     }
 
     /// Adds to the grey what colour adds to it.
-    fn add_colour(&mut self, picture: &PictureView<'_>, crop: CropRect) {
-        self.aim(crop, 0.5);
-        let gain = match picture.range {
+    fn add_colour(&mut self, image: &ImageView<'_>, crop: CropRect) {
+        self.set_axes(crop, 0.5);
+        let gain = match image.range {
             LumaRange::Limited => 255.0 / 224.0,
             LumaRange::Full => 1.0,
         };
         let level = |weight: f32| {
-            let (least, most) = (f32::NEG_INFINITY, f32::INFINITY);
-            Level { gain: weight, offset: -128.0 * weight, least, most }
+            let (min, max) = (f32::NEG_INFINITY, f32::INFINITY);
+            SampleMapping { gain: weight, offset: -128.0 * weight, min, max }
         };
-        let [cb, cr] = Source::chroma(picture);
+        let [cb, cr] = Component::chroma(image);
         self.add(&[(cb, level(BT709_CB * gain)), (cr, level(BT709_CR * gain))], 0.0);
     }
 
@@ -148,9 +148,9 @@ impl Cropper {
     ///
     /// Along the axis first that has fewer rows to go through: a small face's rows are widened once
     /// and then blended for each of the crop's, a large one's are blended first.
-    fn add(&mut self, planes: &[(Source<'_>, Level)], outside: f32) {
+    fn add(&mut self, planes: &[(Component<'_>, SampleMapping)], outside: f32) {
         let (columns, rows) = (self.across.reach(), self.down.reach());
-        let Self { across, down, narrow, wide, widener, grey } = self;
+        let Self { across, down, narrow, wide, row_resizer, grey } = self;
         narrow.clear();
         narrow.resize(columns.len() * LANES, 0.0);
         // Rows that `weights` tells, blended and widened, are added to `out`.
@@ -161,9 +161,9 @@ impl Cropper {
                     plane.blend_rows(down, &columns, outside, *level, row);
                 }
             }
-            widener.add(across, columns.start, narrow, out);
+            row_resizer.add(across, columns.start, narrow, out);
         };
-        planes.iter().for_each(|(plane, _)| plane.fetch(&rows, &columns));
+        planes.iter().for_each(|(plane, _)| plane.prefetch(&rows, &columns));
         let block = LANES * CROP_SIDE_PX;
         if rows.len() > CROP_SIDE_PX {
             let mut weights = down.iter();
@@ -183,9 +183,9 @@ impl Cropper {
     }
 
     /// Points the tables at `crop` on a plane of `resolution` samples per luma sample.
-    fn aim(&mut self, crop: CropRect, resolution: f32) {
+    fn set_axes(&mut self, crop: CropRect, resolution: f32) {
         let CropRect { square, cell } = crop;
-        let aim = |axis: &mut Axis, from: f32, length: f32| {
+        let set_axes = |axis: &mut Axis, from: f32, length: f32| {
             let step = length * cell * resolution / RESIZED_SIDE_PX as f32;
             let from = from * cell * resolution;
             // Linear interpolation alone is fit for steps of up to two pixels.
@@ -194,8 +194,8 @@ impl Cropper {
                 from + (i as f32 + RESIZED_SIDE_PX as f32 / 4.0 + 0.5) * step
             });
         };
-        aim(&mut self.across, square.x1, square.width());
-        aim(&mut self.down, square.y1, square.height());
+        set_axes(&mut self.across, square.x1, square.width());
+        set_axes(&mut self.down, square.y1, square.height());
     }
 }
 

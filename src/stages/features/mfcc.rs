@@ -1,13 +1,13 @@
-//! Spectral features of sound, row by row: MFCC and log-mel energies.
+//! Spectral features of audio, row by row: MFCC and log-mel energies.
 //!
-//! Takes 16 kHz mono sound at int16 scale in pieces of any size; gives one row every 10 ms.
+//! Takes 16 kHz mono audio at int16 scale in pieces of any size; gives one row every 10 ms.
 //! Row `i` looks at the 400 samples from `160 · i` after the first sample.
 //! Promises the numbers of the Python package `python_speech_features` with its defaults (`mfcc`,
 //! and `logfbank` with `nfilt=40`), which the released active-speaker models were trained on:
 //! rectangular window of 25 ms, 512-point FFT, pre-emphasis 0.97, 26 mel filters, orthonormal
 //! DCT-II, lifter 22, log energy in place of the first coefficient, zeros after the last sample
 //! until the last row is full. Pieces never change a bit of the result, and no row allocates.
-//! Does not promise anything about holes in the sound: see [`super::audio_line`] for those.
+//! Does not promise anything about holes in the audio: see [`super::audio_features`] for those.
 //! Everything is computed in f64, as the reference does: it costs some 10 µs a row, and silence,
 //! whose logarithms are steep, stays equal too.
 
@@ -18,7 +18,7 @@ use realfft::{RealFftPlanner, RealToComplex};
 
 use super::mel::{MelFilters, liftered_dct, log_of};
 
-/// Samples a second of the sound that the features are defined on.
+/// Samples a second of the audio that the features are defined on.
 pub const SAMPLE_RATE_HZ: u32 = 16_000;
 /// Samples from the start of one row to the start of the next (10 ms).
 pub const STEP_SAMPLES: usize = 160;
@@ -43,11 +43,11 @@ pub struct SpectralRows<const N: usize> {
     framing: Framing,
     mel: MelFilters,
     log_energies: Vec<f64>,
-    readout: Readout,
+    row_output: RowOutput,
 }
 
 /// How a row is made from the log mel energies.
-enum Readout {
+enum RowOutput {
     /// As they are.
     LogMel,
     /// Row-major matrix (coefficients × filters): DCT and lifter in one.
@@ -57,14 +57,14 @@ enum Readout {
 impl Mfcc {
     /// A stream of MFCC rows that has heard nothing yet.
     pub fn new() -> Self {
-        Self::with(CEPSTRA_FILTERS, Readout::Cepstra(liftered_dct(CEPSTRA, CEPSTRA_FILTERS)))
+        Self::with(CEPSTRA_FILTERS, RowOutput::Cepstra(liftered_dct(CEPSTRA, CEPSTRA_FILTERS)))
     }
 }
 
 impl LogMel {
     /// A stream of log-mel rows that has heard nothing yet.
     pub fn new() -> Self {
-        Self::with(LOG_MEL_FILTERS, Readout::LogMel)
+        Self::with(LOG_MEL_FILTERS, RowOutput::LogMel)
     }
 }
 
@@ -81,12 +81,12 @@ impl Default for LogMel {
 }
 
 impl<const N: usize> SpectralRows<N> {
-    fn with(filters: usize, readout: Readout) -> Self {
+    fn with(filters: usize, row_output: RowOutput) -> Self {
         Self {
             framing: Framing::new(),
             mel: MelFilters::new(filters),
             log_energies: vec![0.0; filters],
-            readout,
+            row_output,
         }
     }
 
@@ -102,19 +102,19 @@ impl<const N: usize> SpectralRows<N> {
         }
     }
 
-    /// Ends the sound: appends the row that the last samples begin, zeros filling it up, if there
+    /// Ends the audio: appends the row that the last samples begin, zeros filling it up, if there
     /// is one, and forgets everything, so that the next sample is a first sample again.
     ///
     /// `n` samples give 1 + ⌈(n − 400) / 160⌉ rows in all, at least one; none give none.
     pub fn finish(&mut self, out: &mut Vec<[f32; N]>) {
-        if self.framing.holds_unseen() {
+        if self.framing.has_unread() {
             self.framing.fill_with_zeros();
             out.push(self.row());
         }
         self.restart(None);
     }
 
-    /// Forgets all sound without emitting anything. `before_first` is the sample just before the
+    /// Forgets all audio without emitting anything. `before_first` is the sample just before the
     /// next one, where it is known: pre-emphasis wants it.
     pub fn restart(&mut self, before_first: Option<i16>) {
         self.framing.restart(before_first);
@@ -125,13 +125,13 @@ impl<const N: usize> SpectralRows<N> {
         let total: f64 = power.iter().sum();
         self.mel.log_energies(power, &mut self.log_energies);
         let mut row = [0.0; N];
-        match &self.readout {
-            Readout::LogMel => {
+        match &self.row_output {
+            RowOutput::LogMel => {
                 for (value, energy) in row.iter_mut().zip(&self.log_energies) {
                     *value = *energy as f32;
                 }
             }
-            Readout::Cepstra(matrix) => {
+            RowOutput::Cepstra(matrix) => {
                 let weights = matrix.chunks_exact(self.log_energies.len());
                 for (value, weights) in row.iter_mut().zip(weights) {
                     *value = weights.iter().zip(&self.log_energies).map(|(w, e)| w * e).sum::<f64>()
@@ -144,7 +144,7 @@ impl<const N: usize> SpectralRows<N> {
     }
 }
 
-/// Cuts sound into overlapping windows and gives their power spectra.
+/// Cuts audio into overlapping windows and gives their power spectra.
 struct Framing {
     /// The sample before the next one, for pre-emphasis.
     previous: Option<i16>,
@@ -152,7 +152,7 @@ struct Framing {
     window: [f64; WINDOW_SAMPLES],
     filled: usize,
     /// How many of `filled` no row has looked at yet: they make the padded last row.
-    unseen: usize,
+    unread: usize,
     fft: Arc<dyn RealToComplex<f64>>,
     padded: Vec<f64>,
     spectrum: Vec<Complex<f64>>,
@@ -167,7 +167,7 @@ impl Framing {
             previous: None,
             window: [0.0; WINDOW_SAMPLES],
             filled: 0,
-            unseen: 0,
+            unread: 0,
             padded: fft.make_input_vec(),
             spectrum: fft.make_output_vec(),
             scratch: fft.make_scratch_vec(),
@@ -186,7 +186,7 @@ impl Framing {
             self.previous = Some(sample);
         }
         self.filled += take;
-        self.unseen += take;
+        self.unread += take;
         rest
     }
 
@@ -199,20 +199,20 @@ impl Framing {
         self.filled == WINDOW_SAMPLES
     }
 
-    const fn holds_unseen(&self) -> bool {
-        self.unseen > 0
+    const fn has_unread(&self) -> bool {
+        self.unread > 0
     }
 
     fn step(&mut self) {
         self.window.copy_within(STEP_SAMPLES.., 0);
         self.filled -= STEP_SAMPLES;
-        self.unseen = 0;
+        self.unread = 0;
     }
 
     fn restart(&mut self, before_first: Option<i16>) {
         self.previous = before_first;
         self.filled = 0;
-        self.unseen = 0;
+        self.unread = 0;
     }
 
     /// |FFT|² / 512 of the full window.
@@ -246,7 +246,7 @@ mod tests {
     }
 
     /// A tone with a little noise: no window of it is like another.
-    fn sound(samples: usize) -> Vec<i16> {
+    fn test_audio(samples: usize) -> Vec<i16> {
         let mut noise = 1u32;
         (0..samples)
             .map(|i| {
@@ -280,7 +280,7 @@ mod tests {
         for (samples, rows) in
             [(0, 0), (1, 1), (400, 1), (401, 2), (560, 2), (561, 3), (32_000, 199), (720, 3)]
         {
-            assert_eq!(one_shot(&sound(samples)).len(), rows, "{samples} samples");
+            assert_eq!(one_shot(&test_audio(samples)).len(), rows, "{samples} samples");
         }
     }
 
@@ -305,8 +305,8 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_with_the_sample_before_continues_the_sound() {
-        let samples = sound(2000);
+    fn a_restart_with_the_sample_before_continues_the_audio() {
+        let samples = test_audio(2000);
         let whole = one_shot(&samples);
         let (mut stream, mut rows) = (Mfcc::new(), Vec::new());
         stream.restart(Some(samples[319]));
@@ -321,7 +321,7 @@ mod tests {
             length in 0usize..6000,
             pieces in prop::collection::vec(1usize..900, 1..12),
         ) {
-            let samples = sound(length);
+            let samples = test_audio(length);
             let (mut stream, mut rows) = (Mfcc::new(), Vec::new());
             let mut rest = &samples[..];
             for piece in pieces.iter().cycle() {

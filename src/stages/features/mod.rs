@@ -1,9 +1,9 @@
 //! Features: what the scorer's models are fed.
 //!
-//! Takes pictures, tracks and sound; gives 112×112 grey face crops and spectral rows on the
-//! models' 25 fps grid. Sound is turned into rows once per stream, not once per face.
+//! Takes frames, tracks and audio; gives 112×112 grey face crops and spectral rows on the
+//! models' 25 fps grid. Audio is turned into rows once per stream, not once per face.
 
-pub mod audio_line;
+pub mod audio_features;
 pub mod crop;
 #[cfg(test)]
 mod golden;

@@ -1,4 +1,4 @@
-//! Rows of a picture's samples, as the numbers they are worth, blended and made wider or narrower.
+//! Rows of a frame's samples, as the numbers they are worth, blended and made wider or narrower.
 //!
 //! Takes the samples of a plane and tables of weights ([`Axis`]); gives levels as `f32`. Rows are
 //! widened [`LANES`] at a time, each column's samples side by side, so that what belongs to a weight
@@ -8,30 +8,30 @@ use std::ops::Range;
 
 use multiversion::multiversion;
 
-use crate::core::picture::{Chroma, PictureView, Plane};
-use crate::stages::resample::Axis;
+use crate::core::frame::{Chroma, ImageView, Plane};
+use crate::stages::image_resize::Axis;
 
 /// Rows that are widened together.
 pub(super) const LANES: usize = 8;
 
 /// What a sample is worth: sample × gain + offset, between two bounds.
 #[derive(Clone, Copy)]
-pub(super) struct Level {
+pub(super) struct SampleMapping {
     pub(super) gain: f32,
     pub(super) offset: f32,
-    pub(super) least: f32,
-    pub(super) most: f32,
+    pub(super) min: f32,
+    pub(super) max: f32,
 }
 
-impl Level {
+impl SampleMapping {
     #[inline(always)]
     fn of(self, sample: u8) -> f32 {
-        at_most(at_least(f32::from(sample) * self.gain + self.offset, self.least), self.most)
+        at_most(at_least(f32::from(sample) * self.gain + self.offset, self.min), self.max)
     }
 }
 
-/// Samples of one component of a picture.
-pub(super) struct Source<'a> {
+/// Samples of one component of a frame.
+pub(super) struct Component<'a> {
     plane: Plane<'a>,
     /// Bytes from one sample to the next, and to the first one of a row.
     step: usize,
@@ -40,27 +40,27 @@ pub(super) struct Source<'a> {
     height: usize,
 }
 
-impl<'a> Source<'a> {
-    pub(super) fn luma(picture: &PictureView<'a>) -> Self {
-        let PictureView { width, height, luma: plane, .. } = *picture;
+impl<'a> Component<'a> {
+    pub(super) fn luma(image: &ImageView<'a>) -> Self {
+        let ImageView { width, height, luma: plane, .. } = *image;
         Self { plane, step: 1, start: 0, width, height }
     }
 
-    pub(super) fn chroma(picture: &PictureView<'a>) -> [Self; 2] {
-        let (width, height) = (picture.width.div_ceil(2), picture.height.div_ceil(2));
+    pub(super) fn chroma(image: &ImageView<'a>) -> [Self; 2] {
+        let (width, height) = (image.width.div_ceil(2), image.height.div_ceil(2));
         let source = |plane, step, start| Self { plane, step, start, width, height };
-        match picture.chroma {
+        match image.chroma {
             Chroma::Planar { u, v } => [source(u, 1, 0), source(v, 1, 0)],
             Chroma::Interleaved(uv) => [source(uv, 2, 0), source(uv, 2, 1)],
         }
     }
 
     /// Has the machine fetch what `rows` and `columns` have.
-    pub(super) fn fetch(&self, rows: &Range<i32>, columns: &Range<i32>) {
-        let inside = |at: i32, most: usize| most.min(at.max(0) as usize);
+    pub(super) fn prefetch(&self, rows: &Range<i32>, columns: &Range<i32>) {
+        let inside = |at: i32, max: usize| max.min(at.max(0) as usize);
         let [y1, y2] = [rows.start, rows.end].map(|y| inside(y, self.height));
         let [x1, x2] = [columns.start, columns.end].map(|x| inside(x, self.width) * self.step);
-        self.plane.fetch(y1..y2, x1..x2);
+        self.plane.prefetch(y1..y2, x1..x2);
     }
 
     /// Row `y`'s bytes from sample `x1` to `x2`, where there is such a row.
@@ -71,13 +71,13 @@ impl<'a> Source<'a> {
     }
 
     /// Adds to `out` the weighted sum of the rows from the first on, over the `columns`; `outside`
-    /// is the level where the picture has no sample.
+    /// is the level where the frame has no sample.
     pub(super) fn blend_rows(
         &self,
         (first, weights): (i32, &[f32]),
         columns: &Range<i32>,
         outside: f32,
-        level: Level,
+        level: SampleMapping,
         out: &mut [f32],
     ) {
         let x1 = self.width.min(columns.start.max(0) as usize);
@@ -104,7 +104,7 @@ impl<'a> Source<'a> {
 
 /// Adds a row of samples.
 #[multiversion(targets("x86_64+avx2", "aarch64+neon"))]
-fn add_row(sums: &mut [f32], samples: &[u8], weight: f32, level: Level) {
+fn add_row(sums: &mut [f32], samples: &[u8], weight: f32, level: SampleMapping) {
     sums.iter_mut().zip(samples).for_each(|(sum, s)| *sum += weight * level.of(*s));
 }
 
@@ -125,13 +125,13 @@ pub(super) fn to_bytes(levels: &[f32], bytes: &mut [u8]) {
 
 // Comparisons as wide registers have them; the library's own ones look for NaN besides.
 #[inline(always)]
-fn at_least(value: f32, least: f32) -> f32 {
-    if value > least { value } else { least }
+fn at_least(value: f32, min: f32) -> f32 {
+    if value > min { value } else { min }
 }
 
 #[inline(always)]
-fn at_most(value: f32, most: f32) -> f32 {
-    if value < most { value } else { most }
+fn at_most(value: f32, max: f32) -> f32 {
+    if value < max { value } else { max }
 }
 
 /// The samples of a column, one of each row.
@@ -139,18 +139,18 @@ type Column = [f32; LANES];
 
 /// Makes rows wider or narrower.
 #[derive(Default)]
-pub(super) struct Widener {
+pub(super) struct RowResizer {
     narrow: Vec<Column>,
     wide: Vec<Column>,
 }
 
-impl Widener {
+impl RowResizer {
     /// Adds what `across` makes of [`LANES`] `rows`, which start at sample `start`, to those of `out`.
     pub(super) fn add(&mut self, across: &Axis, start: i32, rows: &[f32], out: &mut [f32]) {
         self.narrow.resize(rows.len() / LANES, [0.0; LANES]);
         self.wide.resize(out.len() / LANES, [0.0; LANES]);
         to_columns(rows, &mut self.narrow);
-        widen(across, start, &self.narrow, &mut self.wide);
+        resize_columns(across, start, &self.narrow, &mut self.wide);
         add_to_rows(&self.wide, out);
     }
 }
@@ -166,7 +166,7 @@ fn to_columns(rows: &[f32], columns: &mut [Column]) {
 
 /// Weighs columns against each other, a whole one at a time.
 #[multiversion(targets("x86_64+avx2", "aarch64+neon"))]
-fn widen(across: &Axis, start: i32, narrow: &[Column], wide: &mut [Column]) {
+fn resize_columns(across: &Axis, start: i32, narrow: &[Column], wide: &mut [Column]) {
     for (out, (first, weights)) in wide.iter_mut().zip(across.iter()) {
         let mut sums = [0.0; LANES];
         for (column, weight) in narrow[(first - start) as usize..].iter().zip(weights) {

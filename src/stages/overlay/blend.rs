@@ -1,7 +1,7 @@
-//! Blends sprites into a picture's own planes: only the samples under a sprite are touched, and
+//! Blends sprites into a frame's own planes: only the samples under a sprite are touched, and
 //! each is read and written once.
 //!
-//! Takes sprites and planes; changes the planes. A sprite is turned into the picture's colour once
+//! Takes sprites and planes; changes the planes. A sprite is turned into the frame's colour once
 //! ([`Ink`]) and kept by whoever shows it again. Luma is blended sample by sample, chroma with the
 //! mean of the up to four pixels that it stands for. Everything fits 16 bits, so that the loops run on
 //! several samples at once, and they are built for each processor's widest registers.
@@ -11,9 +11,9 @@ use std::ops::Range;
 use multiversion::multiversion;
 
 use super::{Paint, Place, Sprite};
-use crate::core::picture::{LumaRange, Plane};
+use crate::core::frame::{LumaRange, Plane};
 
-/// How a picture's samples say colour.
+/// How a frame's samples say colour.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Colour {
     /// What black and white are.
@@ -38,7 +38,7 @@ pub enum Chroma<'a> {
     Interleaved(PlaneMut<'a>),
 }
 
-/// A sprite in a picture's colour: premultiplied samples, all at full resolution.
+/// A sprite in a frame's colour: premultiplied samples, all at full resolution.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ink {
     width: usize,
@@ -48,14 +48,14 @@ pub struct Ink {
 }
 
 impl Ink {
-    /// `sprite` as pictures of `colour` have it.
+    /// `sprite` as frames of `colour` have it.
     pub fn new(sprite: &Sprite, colour: Colour) -> Self {
         let mut ink = Self::default();
         ink.fill(sprite, colour);
         ink
     }
 
-    /// Becomes `sprite` as pictures of `colour` have it; takes no memory where it had as much before.
+    /// Becomes `sprite` as frames of `colour` have it; takes no memory where it had as much before.
     pub fn fill(&mut self, sprite: &Sprite, colour: Colour) {
         (self.width, self.height) = (sprite.place.w as usize, sprite.place.h as usize);
         let mixer = Mixer::new(colour);
@@ -156,10 +156,10 @@ impl Mixer {
     }
 }
 
-/// Blends `ink`, which is as large as `place`, into the luma plane of a picture that holds it.
+/// Blends `ink`, which is as large as `place`, into the luma plane of a frame that holds it.
 pub fn luma(plane: &mut PlaneMut<'_>, ink: &Ink, place: Place) {
     let (x, y) = (place.x.unsigned_abs() as usize, place.y.unsigned_abs() as usize);
-    plane.fetch(y..y + ink.height, x..x + ink.width);
+    plane.prefetch(y..y + ink.height, x..x + ink.width);
     let rows = plane.data.chunks_mut(plane.stride).skip(y);
     let [samples, _, _, alpha] = ink.planes().map(|plane| plane.chunks_exact(ink.width.max(1)));
     let inks = samples.zip(alpha);
@@ -183,7 +183,7 @@ pub struct Sums {
     alpha: Vec<u16>,
 }
 
-/// The same for the colour of a picture of `size` luma samples, with half of them both ways.
+/// The same for the colour of a frame of `size` luma samples, with half of them both ways.
 pub fn chroma(
     planes: &mut Chroma<'_>,
     ink: &Ink,
@@ -198,16 +198,16 @@ pub fn chroma(
     }
     let [_, blues, reds, alphas] = ink.planes();
     let columns = x / 2..end_x.div_ceil(2);
-    // The last column of a picture with an odd width stands for itself alone.
+    // The last column of a frame with an odd width stands for itself alone.
     let pairs = Pairs { starts_odd: x % 2 == 1, ends_alone: end_x == size.0 && size.0 % 2 == 1 };
     let rows = y / 2..end_y.div_ceil(2);
     match planes {
         Chroma::Planar(blue, red) => {
-            blue.fetch(rows.clone(), columns.clone());
-            red.fetch(rows.clone(), columns.clone());
+            blue.prefetch(rows.clone(), columns.clone());
+            red.prefetch(rows.clone(), columns.clone());
         }
         Chroma::Interleaved(both) => {
-            both.fetch(rows.clone(), 2 * columns.start..2 * columns.end);
+            both.prefetch(rows.clone(), 2 * columns.start..2 * columns.end);
         }
     }
     for row in rows {
@@ -252,8 +252,8 @@ fn lay_means_by_turns(under: &mut [u8], sums: &Sums) {
 
 impl PlaneMut<'_> {
     /// Has the machine fetch what will be blended.
-    fn fetch(&self, rows: Range<usize>, bytes: Range<usize>) {
-        Plane { data: self.data, stride: self.stride }.fetch(rows, bytes);
+    fn prefetch(&self, rows: Range<usize>, bytes: Range<usize>) {
+        Plane { data: self.data, stride: self.stride }.prefetch(rows, bytes);
     }
 
     /// Row `row` from byte `column` on.

@@ -1,18 +1,18 @@
 //! The painter: one frame's evidence in, sprites out.
 //!
-//! Takes [`FrameEvidence`] and the picture's size; gives sprites in blending order: heatmaps, boxes,
-//! labels. Remembers between frames only what keeps the picture calm (where boxes and labels lie, the
+//! Takes [`FrameEvidence`] and the frame's size; gives sprites in blending order: heatmaps, boxes,
+//! labels. Remembers between frames only what keeps the frame calm (where boxes and labels lie, the
 //! size of letters, numbers until they can be read), what spares work (sprites painted before) and
 //! everyone's talk time, for the bar of its share. All three are bounded, and none changes what a
 //! frame says, but that numbers may be a fifth of a second old. A face that is no rectangle of finite
-//! numbers or lies outside the picture is not drawn.
+//! numbers or lies outside the frame is not drawn.
 
 use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
 
+use super::box_stabilizer::{BoxStabilizer, Numbers};
 use super::cache::{Pixels, SpriteCache};
-use super::calm::{Calm, Numbers};
 use super::frame_box::{FrameBox, outer};
 use super::heat::HeatPainter;
 use super::label::{BAR_STEPS, Detail, Ground, Label};
@@ -29,9 +29,9 @@ pub struct Painter {
     text: Text,
     labels: SpriteCache<Part>,
     heat: HeatPainter,
-    calm: BTreeMap<TrackId, Calm>,
+    box_stabilizer: BTreeMap<TrackId, BoxStabilizer>,
     talk: TalkTotals,
-    picture: (u32, u32),
+    image: (u32, u32),
     drawn: u64,
     /// Memory for sprites.
     spare: Vec<Sprite>,
@@ -46,7 +46,7 @@ struct Seen<'a> {
     numbers: Numbers,
 }
 
-/// As many as usual pictures have faces need no memory of their own.
+/// As many as usual frames have faces need no memory of their own.
 pub(super) type Few<T> = SmallVec<[T; 4]>;
 
 /// Frames after which a person's label is forgotten: some seconds.
@@ -60,42 +60,43 @@ impl Painter {
             text: Text::new(),
             labels: SpriteCache::new(),
             heat: HeatPainter::new(),
-            calm: BTreeMap::new(),
+            box_stabilizer: BTreeMap::new(),
             talk: TalkTotals::default(),
-            picture: (0, 0),
+            image: (0, 0),
             drawn: 0,
             spare: Vec::new(),
         }
     }
 
-    /// What there is to blend over the next frame, a picture of `width` × `height` pixels, in
+    /// What there is to blend over the next frame, a frame of `width` × `height` pixels, in
     /// order.
     pub fn draw(&mut self, evidence: &FrameEvidence, width: u32, height: u32) -> Vec<Sprite> {
-        let picture = (width, height);
+        let image = (width, height);
         if width == 0 || height == 0 {
             return Vec::new();
         }
-        self.turn(evidence, picture);
-        let sizes = Sizes::of_picture(width, height);
+        self.turn(evidence, image);
+        let sizes = Sizes::of_frame(width, height);
         let mut sprites = std::mem::take(&mut self.spare);
         if self.style.heat {
-            self.draw_heat(evidence, picture, &mut sprites);
+            self.draw_heat(evidence, image, &mut sprites);
         }
         let mut seen: Few<Seen<'_>> = Few::with_capacity(evidence.faces.len());
         for face in &evidence.faces {
             let state = State::of(face.verdict);
-            let calm = self.calm.entry(face.track).or_insert_with(Calm::new);
-            calm.last_drawn = self.drawn;
-            let rect = calm.rect(face.rect);
+            let box_stabilizer =
+                self.box_stabilizer.entry(face.track).or_insert_with(BoxStabilizer::new);
+            box_stabilizer.last_drawn = self.drawn;
+            let rect = box_stabilizer.rect(face.rect);
             let line_px = sizes.line_px(state, rect.width().min(rect.height()));
-            let Some(frame) = outer(rect, FrameBox::outset(line_px), picture) else {
+            let Some(frame) = outer(rect, FrameBox::outset(line_px), image) else {
                 continue;
             };
             if self.style.boxes {
                 Self::draw_box(FrameBox::new(frame, line_px, state), frame, &mut sprites);
             }
-            let em_px = calm.em_px(sizes.em_px(rect.height()));
-            let numbers = calm.numbers(numbers(face.verdict), state, evidence.frame);
+            let em_px = box_stabilizer.em_px(sizes.em_px(rect.height()));
+            let numbers = box_stabilizer.numbers(numbers(face.verdict), state, evidence.frame);
             seen.push(Seen { face, state, frame, em_px, numbers });
         }
         if self.style.labels {
@@ -110,15 +111,16 @@ impl Painter {
         self.spare = sprites;
     }
 
-    /// Turns the page: forgets who is gone, and everything that hangs on another picture size.
-    fn turn(&mut self, evidence: &FrameEvidence, picture: (u32, u32)) {
+    /// Turns the page: forgets who is gone, and everything that hangs on another frame size.
+    fn turn(&mut self, evidence: &FrameEvidence, image: (u32, u32)) {
         self.drawn += 1;
-        if self.picture != picture {
-            self.picture = picture;
-            self.calm.clear();
+        if self.image != image {
+            self.image = image;
+            self.box_stabilizer.clear();
         }
         let now = self.drawn;
-        self.calm.retain(|_, calm| calm.last_drawn + FORGET_AFTER > now);
+        self.box_stabilizer
+            .retain(|_, box_stabilizer| box_stabilizer.last_drawn + FORGET_AFTER > now);
         self.heat.keep_only(|track| evidence.faces.iter().any(|face| face.track == track));
         for face in &evidence.faces {
             self.talk.note(face.track, face.talk_seconds);
@@ -128,14 +130,14 @@ impl Painter {
     fn draw_heat(
         &mut self,
         evidence: &FrameEvidence,
-        picture: (u32, u32),
+        image: (u32, u32),
         sprites: &mut Vec<Sprite>,
     ) {
         for face in &evidence.faces {
             // Without a score there is nothing to explain.
             if let (Some(heat), Some(p)) = (&face.heat, face.verdict.p()) {
                 let opacity = self.style.opacity;
-                sprites.extend(self.heat.sprite(face.track, heat, p, opacity, picture));
+                sprites.extend(self.heat.sprite(face.track, heat, p, opacity, image));
             }
         }
     }
@@ -157,17 +159,20 @@ impl Painter {
             .zip(&labels)
             .map(|(one, label)| {
                 let size = |detail| Ground { detail, ..label.ground }.size(&self.text);
-                let before = self.calm.get(&one.face.track).and_then(|calm| calm.choice);
+                let before = self
+                    .box_stabilizer
+                    .get(&one.face.track)
+                    .and_then(|box_stabilizer| box_stabilizer.choice);
                 Wanted { face: one.frame, sizes: Detail::ALL.map(size), before }
             })
             .collect();
-        let placed = layout::place(&wanted, self.picture);
+        let placed = layout::place(&wanted, self.image);
         for ((one, label), found) in seen.iter().zip(labels).zip(placed) {
             let Some((choice, place)) = found else {
                 continue;
             };
-            if let Some(calm) = self.calm.get_mut(&one.face.track) {
-                calm.choice = Some(choice);
+            if let Some(box_stabilizer) = self.box_stabilizer.get_mut(&one.face.track) {
+                box_stabilizer.choice = Some(choice);
             }
             let ground = Ground { detail: choice.detail, ..label.ground };
             for (part, (x, y)) in (Label { ground, ..label }).parts(&self.text) {
@@ -190,12 +195,12 @@ impl Painter {
             state: one.state,
             floor: floor == Some(face.track),
             talk_chars: talk_chars(face.talk_seconds as u32),
-            shares: one.numbers.sound_share.is_some(),
+            shares: one.numbers.audio_share.is_some(),
         };
         Label {
             ground,
             score: one.numbers.score,
-            sound_share: one.numbers.sound_share,
+            audio_share: one.numbers.audio_share,
             talk_seconds: face.talk_seconds as u32,
             talk_share: steps(self.talk.share(face.track)),
         }
@@ -214,7 +219,7 @@ fn numbers(verdict: Verdict) -> Numbers {
     };
     Numbers {
         score: verdict.p().map(|p| (p * 100.0).round() as u8),
-        sound_share: shares.map(|shares| steps(f64::from(shares.audio))),
+        audio_share: shares.map(|shares| steps(f64::from(shares.audio))),
     }
 }
 
@@ -222,7 +227,7 @@ fn sprite(pixels: Pixels, place: Place) -> Sprite {
     Sprite { paint: Paint::Pixels(pixels.bgra), place }
 }
 
-/// Everyone's talk time, so that a share is of all talk and not only of those now in the picture.
+/// Everyone's talk time, so that a share is of all talk and not only of those now in the frame.
 #[derive(Default)]
 struct TalkTotals {
     seconds: BTreeMap<TrackId, f64>,

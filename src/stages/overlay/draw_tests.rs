@@ -1,5 +1,5 @@
-//! The painter as a whole: whatever the evidence, sprites lie in the picture; and pictures to look
-//! at, written where `LOCUTOR_TEST_PICTURES` says.
+//! The painter as a whole: whatever the evidence, sprites lie in the frame; and frames to look
+//! at, written where `LOCUTOR_TEST_FRAMES` says.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -110,8 +110,8 @@ fn crowd(count: u32, (width, height): (u32, u32), share: f32) -> FrameEvidence {
 
 const SIZES: [(u32, u32); 5] = [(320, 240), (640, 360), (1080, 1920), (1920, 1080), (3840, 2160)];
 
-fn scenes(picture: (u32, u32)) -> Vec<(&'static str, FrameEvidence)> {
-    let (w, h) = (picture.0 as f32, picture.1 as f32);
+fn scenes(image: (u32, u32)) -> Vec<(&'static str, FrameEvidence)> {
+    let (w, h) = (image.0 as f32, image.1 as f32);
     let s = w.min(h) * 0.3;
     let edges = vec![
         face(1, Rect::new(-s * 0.4, -s * 0.3, s * 0.5, s * 0.8), Some(0.9)),
@@ -133,9 +133,9 @@ fn scenes(picture: (u32, u32)) -> Vec<(&'static str, FrameEvidence)> {
         face(i + 21, Rect::new(x, h * 0.35, x + s * 0.72, h * 0.35 + s), p)
     });
     vec![
-        ("one", crowd(1, picture, 0.5)),
-        ("two", crowd(2, picture, 0.45)),
-        ("twelve", crowd(12, picture, 0.5)),
+        ("one", crowd(1, image, 0.5)),
+        ("two", crowd(2, image, 0.45)),
+        ("twelve", crowd(12, image, 0.5)),
         ("edges", frame(edges, Some(3))),
         ("tiny", frame(tiny.collect(), Some(10))),
         ("near", frame(near.collect(), Some(22))),
@@ -157,26 +157,26 @@ fn inside(sprites: &[Sprite], (width, height): (u32, u32)) -> bool {
 }
 
 #[test]
-fn every_scene_is_drawn_inside_the_picture() {
+fn every_scene_is_drawn_inside_the_frame() {
     let folder = std::env::var_os("LOCUTOR_TEST_PICTURES");
-    for picture in SIZES {
-        for (name, evidence) in scenes(picture) {
-            let sprites = Painter::new(Style::default()).draw(&evidence, picture.0, picture.1);
-            assert!(inside(&sprites, picture), "{name} {picture:?}");
+    for image in SIZES {
+        for (name, evidence) in scenes(image) {
+            let sprites = Painter::new(Style::default()).draw(&evidence, image.0, image.1);
+            assert!(inside(&sprites, image), "{name} {image:?}");
             let labels = evidence.faces.len();
             assert!(sprites.len() >= labels * 3, "{name}: {} sprites", sprites.len());
             if let Some(folder) = &folder {
-                let mut rgb = ground(picture, &evidence);
-                compose(&mut rgb, picture, &sprites);
-                let file = format!("overlay-{}x{}-{name}.png", picture.0, picture.1);
-                write_png(&Path::new(folder).join(file), picture, &rgb);
+                let mut rgb = ground(image, &evidence);
+                compose(&mut rgb, image, &sprites);
+                let file = format!("overlay-{}x{}-{name}.png", image.0, image.1);
+                write_png(&Path::new(folder).join(file), image, &rgb);
             }
         }
     }
 }
 
 #[test]
-fn blending_touches_little_of_the_picture() {
+fn blending_touches_little_of_the_frame() {
     let (width, height) = (1920, 1080);
     let style = Style { heat: false, ..Style::default() };
     let sprites = Painter::new(style).draw(&crowd(2, (width, height), 0.6), width, height);
@@ -245,7 +245,7 @@ fn memory_is_bounded_over_many_people() {
         let rect = Rect::new(10.0, 60.0, 60.0 + (id % 40) as f32, 130.0);
         painter.draw(&frame(vec![face(id, rect, Some(0.9))], None), 320, 240);
     }
-    assert!(painter.calm.len() <= FORGET_AFTER as usize);
+    assert!(painter.box_stabilizer.len() <= FORGET_AFTER as usize);
     assert!(painter.talk.seconds.len() <= MAX_PEOPLE);
     let all: f64 = (0..3000).map(|id| 7.0 + 31.0 * f64::from(id)).sum();
     let share = painter.talk.share(TrackId(2999)) / ((7.0 + 31.0 * 2999.0) / all);
@@ -258,19 +258,19 @@ fn any_coordinate() -> impl Strategy<Value = f32> {
 
 proptest! {
     #[test]
-    fn whatever_the_evidence_sprites_lie_in_the_picture(
+    fn whatever_the_evidence_sprites_lie_in_the_frame(
         rects in prop::collection::vec(
             (any_coordinate(), any_coordinate(), any_coordinate(), any_coordinate()), 0..6),
         p in prop::option::of(0.0f32..=1.0),
         talk in prop::num::f64::ANY,
-        picture in (1u32..700, 1u32..500),
+        image in (1u32..700, 1u32..500),
     ) {
         let mut faces: Vec<FaceEvidence> = Vec::new();
         for (id, (x1, y1, x2, y2)) in rects.into_iter().enumerate() {
             let one = face(id as u32, Rect::new(x1, y1, x2, y2), p);
             faces.push(FaceEvidence { talk_seconds: talk, ..one });
         }
-        let sprites = Painter::new(Style::default()).draw(&frame(faces, Some(0)), picture.0, picture.1);
-        prop_assert!(inside(&sprites, picture), "{sprites:?}");
+        let sprites = Painter::new(Style::default()).draw(&frame(faces, Some(0)), image.0, image.1);
+        prop_assert!(inside(&sprites, image), "{sprites:?}");
     }
 }

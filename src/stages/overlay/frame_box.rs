@@ -183,10 +183,10 @@ fn rim(line: i32) -> i32 {
     (line / 3).max(1)
 }
 
-/// The face's box in whole pixels, widened by `outset` and cut at the picture's edges, so that a
-/// face that reaches out keeps all four sides. `None` where no part of the face is in the picture.
-pub(super) fn outer(face: FaceRect, outset: u32, picture: (u32, u32)) -> Option<Place> {
-    let (width, height) = (picture.0 as f32, picture.1 as f32);
+/// The face's box in whole pixels, widened by `outset` and cut at the frame's edges, so that a
+/// face that reaches out keeps all four sides. `None` where no part of the face is in the frame.
+pub(super) fn outer(face: FaceRect, outset: u32, image: (u32, u32)) -> Option<Place> {
+    let (width, height) = (image.0 as f32, image.1 as f32);
     let whole = FaceRect::new(0.0, 0.0, width, height);
     let finite = [face.x1, face.y1, face.x2, face.y2].iter().all(|v| v.is_finite());
     if !finite || face.intersection(whole).area() <= 0.0 {

@@ -10,8 +10,8 @@ use gstreamer_video::prelude::*;
 use super::blend::{Chroma, Colour, Ink, PlaneMut, Sums, chroma, luma};
 use super::{Paint, Painter, Sprite};
 use crate::core::evidence::FrameEvidence;
-use crate::core::picture::Frame;
-use crate::gst::picture::{GstPicture, range};
+use crate::core::frame::Frame;
+use crate::gst::image::{GstImage, range};
 
 /// Bytes of sprites kept ready; labels and boxes repeat from frame to frame.
 const KEPT_BYTES: usize = 8 << 20;
@@ -27,23 +27,23 @@ pub struct BlendError {
 /// Draws evidence on frames.
 pub struct Blender {
     painter: Painter,
-    /// Sprites in the picture's colour, by the address of their pixels, which are kept alive beside
+    /// Sprites in the frame's colour, by the address of their pixels, which are kept alive beside
     /// them.
     ready: HashMap<usize, (Arc<[u8]>, Ink)>,
     ready_bytes: usize,
     colour: Option<Colour>,
-    /// The sprite that is another one in the next picture, and the colour samples that are blended
+    /// The sprite that is another one in the next frame, and the colour samples that are blended
     /// right now.
     fleeting: Ink,
     sums: Sums,
     drawn: Drawn,
 }
 
-/// What became of the pictures.
+/// What became of the frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Drawn {
-    /// Pictures that went through.
-    pub pictures: u64,
+    /// Frames that went through.
+    pub frames: u64,
     /// Those that had to be copied whole before they could be drawn on, as a decoder still reads
     /// them.
     pub copied: u64,
@@ -63,7 +63,7 @@ impl Blender {
         }
     }
 
-    /// What became of the pictures so far.
+    /// What became of the frames so far.
     pub const fn drawn(&self) -> Drawn {
         self.drawn
     }
@@ -79,21 +79,21 @@ impl Blender {
     ) -> Result<gst::Buffer, BlendError> {
         let seq = frame.id.seq;
         let fail = |reason| BlendError { seq, reason };
-        let picture = frame.picture.into_any().downcast::<GstPicture>();
-        let picture = picture.map_err(|_| fail("it is no GStreamer picture"))?;
-        let info = picture.info();
-        let mut buffer = match Arc::try_unwrap(picture) {
+        let image = frame.image.into_any().downcast::<GstImage>();
+        let image = image.map_err(|_| fail("it is no GStreamer frame"))?;
+        let info = image.info();
+        let mut buffer = match Arc::try_unwrap(image) {
             Ok(own) => own.into_buffer(),
             Err(shared) => shared.buffer(),
         };
-        self.drawn.pictures += 1;
+        self.drawn.frames += 1;
         let sprites = self.painter.draw(evidence, info.width(), info.height());
         self.blend(&mut buffer, &info, &sprites).map_err(fail)?;
         self.painter.spare(sprites);
         Ok(buffer)
     }
 
-    /// A black picture of `info`'s size with `sprites` on it.
+    /// A black frame of `info`'s size with `sprites` on it.
     ///
     /// # Errors
     /// Where there is no memory for it.
@@ -193,7 +193,7 @@ impl Blender {
     }
 }
 
-/// Where in memory the picture begins.
+/// Where in memory the frame begins.
 fn place_of(buffer: &gst::BufferRef, info: &gst_video::VideoInfo) -> Option<usize> {
     let frame = gst_video::VideoFrameRef::from_buffer_ref_readable(buffer, info).ok()?;
     frame.plane_data(0).ok().map(address)
@@ -209,7 +209,7 @@ mod tests {
     use crate::core::evidence::{FaceEvidence, TrackId, Unknown, Verdict};
     use crate::core::geometry::{Landmarks, Rect};
     use crate::core::time::{Epoch, FrameRef, Pts};
-    use crate::gst::picture::RawFormat;
+    use crate::gst::image::RawFormat;
     use crate::stages::overlay::Style;
 
     fn grey(info: &gst_video::VideoInfo) -> gst::Buffer {
@@ -217,9 +217,9 @@ mod tests {
     }
 
     fn frame(buffer: gst::Buffer, info: &gst_video::VideoInfo) -> Frame {
-        let picture = GstPicture::map(buffer, info).expect("I420");
+        let image = GstImage::map(buffer, info).expect("I420");
         let id = FrameRef { epoch: Epoch(0), seq: 0, pts: Pts::ZERO };
-        Frame { id, span: None, picture: Arc::new(picture) }
+        Frame { id, span: None, image: Arc::new(image) }
     }
 
     fn evidence(faces: usize) -> FrameEvidence {
@@ -237,20 +237,20 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_is_copied_only_where_somebody_else_still_reads_it() {
+    fn a_frame_is_copied_only_where_somebody_else_still_reads_it() {
         crate::gst::start().expect("GStreamer");
         let info = RawFormat::plain((160, 120), None).info().clone();
         let mut blender = Blender::new(Painter::new(Style::default()));
         let own = blender.draw(frame(grey(&info), &info), &evidence(1)).expect("drawn");
-        assert_eq!(blender.drawn(), Drawn { pictures: 1, copied: 0 });
+        assert_eq!(blender.drawn(), Drawn { frames: 1, copied: 0 });
         let read = grey(&info);
         let drawn = blender.draw(frame(read.clone(), &info), &evidence(1)).expect("drawn");
-        assert_eq!(blender.drawn(), Drawn { pictures: 2, copied: 1 });
+        assert_eq!(blender.drawn(), Drawn { frames: 2, copied: 1 });
         // Nothing is drawn: nothing is copied.
         blender.draw(frame(read.clone(), &info), &evidence(0)).expect("passed on");
-        assert_eq!(blender.drawn(), Drawn { pictures: 3, copied: 1 });
+        assert_eq!(blender.drawn(), Drawn { frames: 3, copied: 1 });
         let bytes = |buffer: &gst::Buffer| buffer.map_readable().expect("memory").to_vec();
-        assert!(bytes(&read).iter().all(|v| *v == 90), "the reader's picture changed");
+        assert!(bytes(&read).iter().all(|v| *v == 90), "the reader's frame changed");
         assert!(bytes(&own).iter().any(|v| *v != 90));
         assert_eq!(bytes(&own), bytes(&drawn));
     }

@@ -3,7 +3,7 @@
 //! Takes a map 0..=1, the crop it lies over and P(speaking); gives one sprite over the crop's
 //! visible part. Promises: colour and opacity both follow the value, and opacity also follows the
 //! score, so that no evidence looks like no evidence and the face stays visible; the map lies
-//! exactly over its crop, also where that reaches outside the picture. Where nothing would be seen,
+//! exactly over its crop, also where that reaches outside the frame. Where nothing would be seen,
 //! there is no sprite.
 
 use std::collections::BTreeMap;
@@ -49,17 +49,17 @@ impl HeatPainter {
         self.last.retain(|track, _| present(*track));
     }
 
-    /// The sprite of `track`'s map in a picture of `picture` pixels.
+    /// The sprite of `track`'s map in a frame of `image` pixels.
     pub(super) fn sprite(
         &mut self,
         track: TrackId,
         heat: &PlacedHeatmap,
         p: f32,
         opacity: Opacity,
-        picture: (u32, u32),
+        image: (u32, u32),
     ) -> Option<Sprite> {
         let strength = (opacity.get() * fade(p) * 255.0).round() as u8;
-        let visible = Visible::new(heat, picture)?;
+        let visible = Visible::new(heat, image)?;
         if strength == 0 {
             return None;
         }
@@ -100,11 +100,11 @@ impl HeatPainter {
         let [left, right, top, bottom] = visible.part;
         let Place { w, h, .. } = visible.place;
         let (from, to) = ((map.width(), map.height()), (w as usize, h as usize));
-        let aimed = self.bicubic.aim(from, ((left, right), (top, bottom)), to);
+        let aimed = self.bicubic.set_mapping(from, ((left, right), (top, bottom)), to);
         if !aimed {
             return None;
         }
-        self.bicubic.shades(map.values(), &mut values);
+        self.bicubic.evidence_u8(map.values(), &mut values);
         let colours = self.colours.entry(strength).or_insert_with(|| Arc::new(colours(strength)));
         let highest = values.iter().copied().max()?;
         let seen = colours[usize::from(highest)][3] >= FAINTEST;
@@ -118,7 +118,7 @@ fn fade(p: f32) -> f32 {
     if t.is_nan() { 0.0 } else { t * t * (3.0 - 2.0 * t) }
 }
 
-/// The part of a crop that lies in the picture.
+/// The part of a crop that lies in the frame.
 struct Visible {
     place: Place,
     /// Left, right, top, bottom of the place in cells of the map.
@@ -126,23 +126,23 @@ struct Visible {
 }
 
 impl Visible {
-    fn new(heat: &PlacedHeatmap, picture: (u32, u32)) -> Option<Self> {
+    fn new(heat: &PlacedHeatmap, image: (u32, u32)) -> Option<Self> {
         let over = heat.over;
         if ![over.x1, over.y1, over.x2, over.y2].iter().all(|v| v.is_finite()) {
             return None;
         }
-        let (across, w, x) = axis(over.x1, over.x2, picture.0, heat.map.width())?;
-        let (down, h, y) = axis(over.y1, over.y2, picture.1, heat.map.height())?;
+        let (across, w, x) = axis(over.x1, over.x2, image.0, heat.map.width())?;
+        let (down, h, y) = axis(over.y1, over.y2, image.1, heat.map.height())?;
         let part = [across.0, across.1, down.0, down.1];
         Some(Self { place: Place { x, y, w, h }, part })
     }
 }
 
 /// Along one axis: the visible part in cells, its length in pixels and where it starts.
-fn axis(from: f32, to: f32, picture: u32, cells: usize) -> Option<((f64, f64), u32, i32)> {
+fn axis(from: f32, to: f32, image: u32, cells: usize) -> Option<((f64, f64), u32, i32)> {
     let (from, to) = (f64::from(from), f64::from(to));
-    let start = from.round().clamp(0.0, f64::from(picture));
-    let end = to.round().clamp(0.0, f64::from(picture));
+    let start = from.round().clamp(0.0, f64::from(image));
+    let end = to.round().clamp(0.0, f64::from(image));
     if end - start < 1.0 || to - from < 1.0 {
         return None;
     }

@@ -2,7 +2,7 @@
 //!
 //! Takes the facts to show and an em in pixels; gives a size (without painting) and the pixels.
 //! Three amounts of detail: *full* has `Person 3  0.87`, the talk time with a bar of its share of
-//! all talk, and how much of the decision came from the sound (♪) and from the face (a smile); *short*
+//! all talk, and how much of the decision came from the audio (♪) and from the face (a smile); *short*
 //! has `P3 0.87` and the talk bar; *tiny* the number alone. Speaking is dark on a filled ground;
 //! silent is light on dark within a thin border; unknown has a dashed border and `?` for a score.
 //! Who holds the floor has a microphone. Widths do not depend on the score, so labels stand still.
@@ -41,8 +41,8 @@ pub(super) struct Label {
     pub(super) ground: Ground,
     /// P(speaking) in hundredths.
     pub(super) score: Option<u8>,
-    /// The sound's share of the decision, of [`BAR_STEPS`].
-    pub(super) sound_share: Option<u8>,
+    /// The audio's share of the decision, of [`BAR_STEPS`].
+    pub(super) audio_share: Option<u8>,
     pub(super) talk_seconds: u32,
     /// Share of all talk, of [`BAR_STEPS`].
     pub(super) talk_share: u8,
@@ -111,17 +111,17 @@ impl Label {
             let part = Part::Filling { size, ink: ground.ink() };
             (size.0 > 0).then_some((part, (left as i32, top as i32)))
         });
-        let sound = self.sound_share.zip(ground.sound_bar(text, &m)).map(|(share, bar)| {
-            let SoundBar { left, top, size, line } = bar;
-            (Part::Sound { size, line, share }, (left, top))
+        let audio = self.audio_share.zip(ground.audio_bar(text, &m)).map(|(share, bar)| {
+            let AudioBar { left, top, size, line } = bar;
+            (Part::Audio { size, line, share }, (left, top))
         });
         let ground = Some((Part::Ground(ground), (0, 0)));
-        [ground, score, talk, filling, sound].into_iter().flatten()
+        [ground, score, talk, filling, audio].into_iter().flatten()
     }
 }
 
 /// Where the bar of the grounds lies in its label, in pixels, its border included.
-struct SoundBar {
+struct AudioBar {
     left: i32,
     top: i32,
     size: (u32, u32),
@@ -190,7 +190,7 @@ impl Ground {
         }
         let left = m.pad + self.microphone(&m);
         text.draw(&mut map, &self.title(), self.em_px, (left, first), ink);
-        if self.sound_bar(text, &m).is_some() {
+        if self.audio_bar(text, &m).is_some() {
             let ([left, right], base) = (self.icons(width, &m), self.base(&m));
             text.draw(&mut map, "♪", self.em_px, (left, base), ink);
             smile(&mut map, (right, base - m.cap), m.cap, ink);
@@ -208,14 +208,14 @@ impl Ground {
     }
 
     /// `None` where there are no grounds to show, or no room for them.
-    fn sound_bar(&self, text: &Text, m: &Metrics) -> Option<SoundBar> {
+    fn audio_bar(&self, text: &Text, m: &Metrics) -> Option<AudioBar> {
         let [left, right] = self.icons(self.size(text).0, m);
         let (from, to) = ((left + m.advance * 1.2).round(), (right - m.advance * 0.2).round());
         let shown = self.shares && self.detail == Detail::Full && to - from >= m.advance;
         let base = self.base(m);
         let line = (self.em_px as f32 / 14.0).round().max(1.0);
         let (top, bottom) = ((base - m.cap * 0.8).round(), (base - m.cap * 0.15).round());
-        shown.then_some(SoundBar {
+        shown.then_some(AudioBar {
             left: (from - line) as i32,
             top: (top - line) as i32,
             size: ((to - from + 2.0 * line) as u32, (bottom - top + 2.0 * line) as u32),
@@ -306,7 +306,7 @@ mod tests {
                 let share = ground.shares.then_some(15);
                 let talk_share = if floor { BAR_STEPS } else { 0 };
                 let label =
-                    Label { ground, score: share, sound_share: share, talk_seconds, talk_share };
+                    Label { ground, score: share, audio_share: share, talk_seconds, talk_share };
                 let whole = ground.size(&text);
                 for (part, (x, y)) in label.parts(&text) {
                     let pixels = part.paint(&mut text).expect("a size");

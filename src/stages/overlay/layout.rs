@@ -2,7 +2,7 @@
 //!
 //! Takes the boxes of a frame's faces, the sizes their labels would have at each amount of detail,
 //! and where each label was before; gives one place a label. Promises: a place lies inside the
-//! picture; the same input gives the same places; a label stays where it was until another place is
+//! frame; the same input gives the same places; a label stays where it was until another place is
 //! better by a margin, so that labels do not jump while faces sway. Tries above, below, beside and
 //! inside, and prefers to cover neither another label nor a face, then to say much, then to stand
 //! above. Labels are placed in the order of the faces, each minding those before it; nothing is
@@ -73,12 +73,12 @@ const NO_LABEL: f32 = 1000.0;
 /// What it is worth to stay.
 const STAY: f32 = 12.0;
 
-/// A place for each of `wanted` in a picture of `picture` pixels; `None` where not even the
-/// smallest label fits into the picture.
-pub(super) fn place(wanted: &[Wanted], picture: (u32, u32)) -> Few<Option<(Choice, Place)>> {
+/// A place for each of `wanted` in a frame of `image` pixels; `None` where not even the
+/// smallest label fits into the frame.
+pub(super) fn place(wanted: &[Wanted], image: (u32, u32)) -> Few<Option<(Choice, Place)>> {
     // In a crowd the first to be placed must not take the room of the others: the whole is also
     // tried with less detail for all, and the cheapest whole wins.
-    let tries = Detail::ALL.map(|most| place_with(wanted, picture, most));
+    let tries = Detail::ALL.map(|most| place_with(wanted, image, most));
     let least = tries.into_iter().min_by(|a, b| a.0.total_cmp(&b.0));
     least.map(|(_, placed)| placed).unwrap_or_default()
 }
@@ -86,14 +86,14 @@ pub(super) fn place(wanted: &[Wanted], picture: (u32, u32)) -> Few<Option<(Choic
 /// As [`place`], with no label in more detail than `most`; and what all of it costs.
 fn place_with(
     wanted: &[Wanted],
-    picture: (u32, u32),
+    image: (u32, u32),
     most: Detail,
 ) -> (f32, Few<Option<(Choice, Place)>>) {
     let mut placed: Few<Option<(Choice, Place)>> = Few::with_capacity(wanted.len());
     let mut total = 0.0;
     for (i, one) in wanted.iter().enumerate() {
         let mut best: Option<(f32, Choice, Place)> = None;
-        let allowed = candidates(one, picture).filter(|(choice, ..)| choice.detail >= most);
+        let allowed = candidates(one, image).filter(|(choice, ..)| choice.detail >= most);
         for (choice, at, cost) in allowed {
             let labels = placed.iter().flatten().map(|(_, label)| match share(at, *label) {
                 0.0 => 0.0,
@@ -113,11 +113,8 @@ fn place_with(
     (total, placed)
 }
 
-/// Every way to place a label that stays inside the picture, with what it costs by itself.
-fn candidates(
-    one: &Wanted,
-    picture: (u32, u32),
-) -> impl Iterator<Item = (Choice, Place, f32)> + '_ {
+/// Every way to place a label that stays inside the frame, with what it costs by itself.
+fn candidates(one: &Wanted, image: (u32, u32)) -> impl Iterator<Item = (Choice, Place, f32)> + '_ {
     let details = Detail::ALL.into_iter().zip(one.sizes).zip(LESS_DETAIL);
     details.flat_map(move |((detail, size), less)| {
         let area = |(w, h): (u32, u32)| w.max(1) as f32 * h.max(1) as f32;
@@ -125,7 +122,7 @@ fn candidates(
         Stand::ALL.into_iter().filter_map(move |(stand, cost)| {
             let choice = Choice { detail, stand };
             let stay = if one.before == Some(choice) { STAY } else { 0.0 };
-            let at = stand_at(stand, one.face, size, picture)?;
+            let at = stand_at(stand, one.face, size, image)?;
             let hidden = overlap(at, one.face) / area((one.face.w, one.face.h));
             let cost = cost + less + OUTGROWN * outgrown + OVER_OWN * hidden - stay;
             Some((choice, at, cost))
@@ -134,13 +131,13 @@ fn candidates(
 }
 
 /// The place of a label of `size` that stands so to `face`; `None` where it would leave the
-/// picture. Along the edge that it stands on it is pushed in.
-fn stand_at(stand: Stand, face: Place, size: (u32, u32), picture: (u32, u32)) -> Option<Place> {
+/// frame. Along the edge that it stands on it is pushed in.
+fn stand_at(stand: Stand, face: Place, size: (u32, u32), image: (u32, u32)) -> Option<Place> {
     let signed = |v: u32| i32::try_from(v).ok();
     let (w, h) = (signed(size.0)?, signed(size.1)?);
-    let (picture_w, picture_h) = (signed(picture.0)?, signed(picture.1)?);
+    let (frame_w, frame_h) = (signed(image.0)?, signed(image.1)?);
     let (right, bottom) = (face.x + signed(face.w)?, face.y + signed(face.h)?);
-    if w > picture_w || h > picture_h {
+    if w > frame_w || h > frame_h {
         return None;
     }
     let gap = 1;
@@ -155,13 +152,13 @@ fn stand_at(stand: Stand, face: Place, size: (u32, u32), picture: (u32, u32)) ->
         Stand::InsideBottom => (face.x, bottom - h),
     };
     let (x, y) = match stand {
-        Stand::Right | Stand::Left => (x, y.clamp(0, picture_h - h)),
+        Stand::Right | Stand::Left => (x, y.clamp(0, frame_h - h)),
         Stand::InsideTop | Stand::InsideBottom => {
-            (x.clamp(0, picture_w - w), y.clamp(0, picture_h - h))
+            (x.clamp(0, frame_w - w), y.clamp(0, frame_h - h))
         }
-        _ => (x.clamp(0, picture_w - w), y),
+        _ => (x.clamp(0, frame_w - w), y),
     };
-    let inside = x >= 0 && y >= 0 && x + w <= picture_w && y + h <= picture_h;
+    let inside = x >= 0 && y >= 0 && x + w <= frame_w && y + h <= frame_h;
     inside.then_some(Place { x, y, w: size.0, h: size.1 })
 }
 
@@ -250,19 +247,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn labels_never_leave_the_picture(
+        fn labels_never_leave_the_frame(
             faces in prop::collection::vec((-50i32..700, -50i32..400, 1u32..400), 0..13),
-            picture in (1u32..700, 1u32..400),
+            image in (1u32..700, 1u32..400),
         ) {
             let all: Vec<Wanted> = faces.iter().map(|(x, y, s)| wanted(*x, *y, *s)).collect();
-            let places = place(&all, picture);
-            prop_assert_eq!(&places, &place(&all, picture));
-            let fits = picture.0 >= 16 && picture.1 >= 16;
+            let places = place(&all, image);
+            prop_assert_eq!(&places, &place(&all, image));
+            let fits = image.0 >= 16 && image.1 >= 16;
             for at in &places {
                 prop_assert_eq!(at.is_some(), fits);
                 if let Some((_, at)) = at {
-                    prop_assert!(at.x >= 0 && at.x as u32 + at.w <= picture.0);
-                    prop_assert!(at.y >= 0 && at.y as u32 + at.h <= picture.1);
+                    prop_assert!(at.x >= 0 && at.x as u32 + at.w <= image.0);
+                    prop_assert!(at.y >= 0 && at.y as u32 + at.h <= image.1);
                 }
             }
         }

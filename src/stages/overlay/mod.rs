@@ -1,17 +1,17 @@
-//! From evidence to things to blend over a picture.
+//! From evidence to things to blend over a frame.
 //!
-//! Takes what is known of one frame's faces and the picture's size; gives [`Sprite`]s: small
-//! pictures with a place each, in the order in which they are to be blended. Promises: sprites lie
-//! wholly inside the picture; the same frames give the same sprites; boxes are thin strips and
-//! never one large empty picture, as blending costs per pixel; text stays legible from 320 × 240 to
+//! Takes what is known of one frame's faces and the frame's size; gives [`Sprite`]s: small
+//! frames with a place each, in the order in which they are to be blended. Promises: sprites lie
+//! wholly inside the frame; the same frames give the same sprites; boxes are thin strips and
+//! never one large empty frame, as blending costs per pixel; text stays legible from 320 × 240 to
 //! 4K; state is said by colour and by shape. [`blend`] then changes the samples under them, in the
-//! picture's own format.
+//! frame's own format.
 //!
 //! Nothing here waits, decodes or runs a model.
 
 pub mod blend;
+mod box_stabilizer;
 mod cache;
-mod calm;
 mod draw;
 mod frame_box;
 #[cfg(feature = "gst")]
@@ -32,7 +32,7 @@ pub use draw::Painter;
 pub use frame_box::Strip;
 pub use style::{Opacity, Style};
 
-/// Where a sprite goes, in pixels of the picture; always inside it.
+/// Where a sprite goes, in pixels of the frame; always inside it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Place {
     /// Left edge.
@@ -52,7 +52,7 @@ pub enum Paint {
     /// Premultiplied B, G, R, A bytes.
     Pixels(Arc<[u8]>),
     /// A strip of a face's box, of rectangles in one colour each: made where it is blended, as a box
-    /// is another one with every picture.
+    /// is another one with every frame.
     Strip(Strip),
     /// A value a pixel, and the premultiplied B, G, R, A of each of 256 values: a heatmap.
     Shades {
@@ -89,7 +89,7 @@ impl Paint {
     }
 }
 
-/// A small picture to blend over the video, as large as its place.
+/// A small frame to blend over the video, as large as its place.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sprite {
     /// What it shows.

@@ -22,8 +22,8 @@ pub const UNKNOWN: Rgb = Rgb(0x99, 0x99, 0x99);
 pub const DARK: Rgb = Rgb(0x10, 0x10, 0x14);
 /// Text on dark ground.
 pub const LIGHT: Rgb = Rgb(0xFF, 0xFF, 0xFF);
-/// The sound's part of a decision (Okabe–Ito blue); the face's part is [`LIGHT`].
-pub const SOUND: Rgb = Rgb(0x00, 0x72, 0xB2);
+/// The audio's part of a decision (Okabe–Ito blue); the face's part is [`LIGHT`].
+pub const AUDIO: Rgb = Rgb(0x00, 0x72, 0xB2);
 
 impl Rgb {
     /// Premultiplied B, G, R, A at `opacity` 0..=1.
@@ -140,7 +140,7 @@ mod tests {
                 let apart = delta_e(a, b, eye);
                 assert!(apart >= 30.0, "{name}: {a:?} and {b:?} are only {apart:.1} apart");
             }
-            let parts = delta_e(SOUND, LIGHT, eye);
+            let parts = delta_e(AUDIO, LIGHT, eye);
             assert!(parts >= 50.0, "{name}: {parts:.1}");
         }
         // The measure itself can fail: Okabe and Ito's own orange and a plain green do not differ.

@@ -7,7 +7,7 @@ use tiny_skia::Pixmap;
 use super::cache::Pixels;
 use super::icon::bar;
 use super::label::{BAR_STEPS, Ground, Metrics};
-use super::palette::{DARK, LIGHT, Rgb, SOUND};
+use super::palette::{AUDIO, DARK, LIGHT, Rgb};
 use super::text::Text;
 
 /// A part of a label: everything that its pixels depend on.
@@ -32,7 +32,7 @@ pub(super) enum Part {
         ink: Rgb,
     },
     /// A bar of so many pixels, its border included, filled from the left to a share of it.
-    Sound {
+    Audio {
         size: (u32, u32),
         line: u32,
         share: u8,
@@ -60,13 +60,13 @@ impl Part {
                 bar(&mut map, [0.0, 0.0, width as f32, height as f32], ink, 1.0);
                 Some(Pixels::from(&map))
             }
-            Self::Sound { size: (width, height), line, share } => {
+            Self::Audio { size: (width, height), line, share } => {
                 let mut map = Pixmap::new(width, height)?;
                 let (w, h, line) = (width as f32, height as f32, line as f32);
                 let long = w - 2.0 * line;
                 let middle = line + (long * f32::from(share) / f32::from(BAR_STEPS)).round();
                 bar(&mut map, [0.0, 0.0, w, h], DARK, 1.0);
-                bar(&mut map, [line, line, middle, h - line], SOUND, 1.0);
+                bar(&mut map, [line, line, middle, h - line], AUDIO, 1.0);
                 bar(&mut map, [middle, line, w - line, h - line], LIGHT, 1.0);
                 Some(Pixels::from(&map))
             }

@@ -1,7 +1,7 @@
-//! The slate: what a live output shows while its source is away, so that nobody takes an old picture
+//! The slate: what a live output shows while its source is away, so that nobody takes an old frame
 //! for a live one.
 //!
-//! Takes lines of text and the picture's size; gives one sprite with the lines in its middle, the
+//! Takes lines of text and the frame's size; gives one sprite with the lines in its middle, the
 //! first one larger. Lines that are too long are broken between words.
 
 use std::sync::Arc;
@@ -31,7 +31,7 @@ impl Default for SlateWriter {
 }
 
 impl SlateWriter {
-    /// The sprite that says `lines` on a picture of `size` (width, height); `None` where the picture
+    /// The sprite that says `lines` on a frame of `size` (width, height); `None` where the frame
     /// is too small for letters.
     pub fn write(&mut self, lines: &[String], size: (u32, u32)) -> Option<Sprite> {
         if let Some((said, at, sprite)) = &self.last
@@ -111,15 +111,15 @@ mod tests {
 
     #[test]
     fn long_lines_are_broken_and_nothing_is_lost() {
-        assert_eq!(broken("no picture since noon", 10), ["no picture", "since noon"]);
+        assert_eq!(broken("no frame since noon", 10), ["no frame", "since noon"]);
         assert_eq!(broken("abcdefghij klm", 4), ["abcd", "efgh", "ij", "klm"]);
         assert!(broken("", 4).is_empty());
     }
 
     #[test]
-    fn the_words_are_on_the_sprite_and_inside_the_picture() {
+    fn the_words_are_on_the_sprite_and_inside_the_frame() {
         let mut writer = SlateWriter::default();
-        let lines = ["front-door: no picture".to_owned(), "since 12:00:00 UTC".to_owned()];
+        let lines = ["front-door: no frame".to_owned(), "since 12:00:00 UTC".to_owned()];
         for size in [(160, 120), (640, 360), (1920, 1080)] {
             let sprite = writer.write(&lines, size).expect("a sprite");
             assert!(sprite.place.y >= 0 && sprite.place.y as u32 + sprite.place.h <= size.1);

@@ -1,7 +1,7 @@
 //! What is drawn, how strongly, and how large: the few knobs of the overlay.
 //!
-//! Takes the picture's size and a face's; gives sizes in whole pixels. Lines and letters grow with
-//! the picture's geometric mean side, so that a portrait video and a landscape one look alike, and
+//! Takes the frame's size and a face's; gives sizes in whole pixels. Lines and letters grow with
+//! the frame's geometric mean side, so that a portrait video and a landscape one look alike, and
 //! shrink with a small face as far as they stay legible.
 
 use super::palette::{self, Rgb};
@@ -96,7 +96,7 @@ const MIN_EM_PX: f32 = 11.0;
 const EM_SHARE: f32 = 0.0165;
 const LINE_SHARE: f32 = 0.0021;
 
-/// Sizes for one picture size.
+/// Sizes for one frame size.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Sizes {
     em: f32,
@@ -104,7 +104,7 @@ pub(super) struct Sizes {
 }
 
 impl Sizes {
-    pub(super) fn of_picture(width: u32, height: u32) -> Self {
+    pub(super) fn of_frame(width: u32, height: u32) -> Self {
         let side = (f64::from(width) * f64::from(height)).sqrt() as f32;
         Self { em: (side * EM_SHARE).max(MIN_EM_PX), line: side * LINE_SHARE }
     }
@@ -129,13 +129,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_grow_with_the_picture_and_shrink_with_the_face() {
-        let em = |w, h, face| Sizes::of_picture(w, h).em_px(face);
+    fn sizes_grow_with_the_frame_and_shrink_with_the_face() {
+        let em = |w, h, face| Sizes::of_frame(w, h).em_px(face);
         assert_eq!(em(320, 240, 20.0), MIN_EM_PX);
         assert!((40.0..56.0).contains(&em(3840, 2160, 900.0)));
         assert_eq!(em(1080, 1920, 300.0), em(1920, 1080, 300.0));
         assert!(em(3840, 2160, 60.0) < em(3840, 2160, 900.0));
-        let line = |w, h, state, face| Sizes::of_picture(w, h).line_px(state, face);
+        let line = |w, h, state, face| Sizes::of_frame(w, h).line_px(state, face);
         assert_eq!(line(320, 240, State::Silent, 80.0), 1);
         assert_eq!(line(320, 240, State::Speaking, 80.0), 2);
         assert_eq!(line(3840, 2160, State::Silent, 20.0), 1);

@@ -1,26 +1,26 @@
-//! How far a recording may look ahead, given what its pictures weigh.
+//! How far a recording may look ahead, given what its frames weigh.
 //!
 //! The fast lane holds every frame until its score is certain, so it must be longer than the slow
 //! lane takes: tracker, smoothing, encoder, window and decision together. A lane shorter than that
 //! would stop for good, so the sum is made here, once, and what does not fit the byte budget is
 //! not tried: the lookahead shrinks in steps, and below the last one the recording is read twice.
 
-use super::judge::Window;
+use super::head_runner::Window;
 use crate::core::time::{Rate, Span, Tick};
 use crate::stages::features::smooth::LAG_TICKS;
 use crate::stages::track::Policy;
 
 /// What a package and a decision need on top of the head's own window.
 #[derive(Clone, Copy, Debug)]
-pub struct Reach {
+pub struct ScheduleRequest {
     /// Ticks that the face encoder lags.
     pub face_delay_ticks: usize,
-    /// Ticks of sound that the sound encoder needs after a tick, and those it waits to gather.
-    pub sound_ticks: usize,
+    /// Ticks of audio that the audio encoder needs after a tick, and those it waits to gather.
+    pub audio_ticks: usize,
     /// Ticks that smoothing looks ahead.
     pub decision_ticks: usize,
     /// The lookahead that is wanted.
-    pub wanted_lookahead: usize,
+    pub lookahead_ticks: usize,
     /// How much at once.
     pub stride: Stride,
 }
@@ -31,24 +31,28 @@ pub struct Stride {
     /// Ticks that the head gives at once.
     pub hop: usize,
     /// Ticks through the face encoder at once.
-    pub face_chunk: usize,
+    pub face_chunk_ticks: usize,
 }
 
 impl Stride {
     /// For recordings.
-    pub const FILE: Self = Self { hop: 25, face_chunk: 12 };
+    pub const FILE: Self = Self { hop: 25, face_chunk_ticks: 12 };
     /// For what is watched as it happens.
-    pub const LIVE: Self = Self { hop: 5, face_chunk: 5 };
+    pub const LIVE: Self = Self { hop: 5, face_chunk_ticks: 5 };
 
     /// No more at once than suits a face encoder whose states are `face_states` values each. The
     /// layers of one that remembers much do not fit a core's caches with twelve ticks, beside another
     /// encoder at work: Light-ASD takes 5 % more with twelve than with six, which is what copies of
     /// its states cost with three. A small one takes the same with either.
     #[must_use]
-    pub fn suiting(self, face_states: &[usize]) -> Self {
-        let large = face_states.iter().sum::<usize>() > MUCH_STATE;
+    pub fn limited_for(self, face_states: &[usize]) -> Self {
+        let large = face_states.iter().sum::<usize>() > LARGE_STATE_VALUES;
         Self {
-            face_chunk: if large { self.face_chunk.min(LARGE_CHUNK) } else { self.face_chunk },
+            face_chunk_ticks: if large {
+                self.face_chunk_ticks.min(LARGE_STATE_CHUNK_TICKS)
+            } else {
+                self.face_chunk_ticks
+            },
             ..self
         }
     }
@@ -60,31 +64,31 @@ pub struct Schedule {
     /// The head's window.
     pub window: Window,
     /// Ticks through the face encoder at once.
-    pub face_chunk: usize,
+    pub face_chunk_ticks: usize,
     /// Frames that the fast lane holds; `None` where the recording is read twice and nothing is
     /// held.
     pub frames_held: Option<usize>,
     /// Media time that the slow lane takes: a source that is faster for a while than it states
     /// fills the lane with frames before that, and then more frames are held.
     pub span_held: Span,
-    /// Frames that wait behind the tracker when the lane is as full as it gets: sound that is
+    /// Frames that wait behind the tracker when the lane is as full as it gets: audio that is
     /// missing then does not come in time.
-    pub give_up_at: usize,
+    pub max_waiting_frames: usize,
 }
 
 /// Ticks of all faces of a recording that may wait while the face encoder works: their crops are
-/// less than a large picture.
-pub const ENCODE_AHEAD: usize = 200;
+/// less than a large frame.
+pub const ENCODE_AHEAD_TICKS: usize = 200;
 /// Values in all of a face encoder's states from which it is a large one: a mebibyte.
-const MUCH_STATE: usize = 1 << 18;
+const LARGE_STATE_VALUES: usize = 1 << 18;
 /// Ticks at once through such a one.
-const LARGE_CHUNK: usize = 6;
+const LARGE_STATE_CHUNK_TICKS: usize = 6;
 /// Ticks of a camera through the face encoder at once, where a hop is not over before: one by one
 /// costs a large encoder a third more.
-pub const LIVE_CHUNK: usize = 3;
+pub const LIVE_CHUNK_TICKS: usize = 3;
 /// The rate counted with where the source states none: faster ones are rare in files.
-const UNKNOWN_RATE: Option<Rate> = Rate::new(60, 1);
-/// MiB of decoded pictures that may wait where nobody says otherwise: at 1920×1080 and 25 pictures a
+const DEFAULT_RATE: Option<Rate> = Rate::new(60, 1);
+/// MiB of decoded frames that may wait where nobody says otherwise: at 1920×1080 and 25 frames a
 /// second it holds a second of lookahead for an encoder that lags as much as Light-ASD's. To read
 /// such a recording twice costs a tenth of its time; the second of lookahead less, .009 of average
 /// precision on the labelled composites.
@@ -94,39 +98,40 @@ const MARGIN_FRAMES: usize = 12;
 /// The same in media time.
 const MARGIN_SPAN: Span = Span::from_ms(500);
 /// What computing takes at least, on a machine that is fast and at ease.
-const LIVE_MARGIN: Span = Span::from_ms(60);
-/// Frames without their pictures that may wait for sound where nothing is held.
-const UNHELD_WAITING: usize = 4_096;
+const MIN_COMPUTE_TIME: Span = Span::from_ms(60);
+/// Frames without their frames that may wait for audio where nothing is held.
+const TWO_PASS_MAX_WAITING: usize = 4_096;
 /// Lookaheads tried, with hop and chunk, from the best to the least that is worth having.
-const STEPS: [(usize, usize, usize); 7] =
+const LOOKAHEAD_STEPS: [(usize, usize, usize); 7] =
     [(100, 25, 12), (75, 25, 12), (50, 25, 12), (35, 12, 6), (25, 10, 6), (18, 6, 6), (12, 5, 5)];
 
 impl Schedule {
-    /// The best schedule for pictures of `picture_bytes` at `rate` within `budget_bytes`.
-    pub fn within(
+    /// The best schedule for frames of `frame_bytes` at `rate` within `budget_bytes`.
+    pub fn for_file(
         budget_bytes: usize,
-        picture_bytes: usize,
+        frame_bytes: usize,
         rate: Option<Rate>,
         policy: &Policy,
-        reach: Reach,
+        request: ScheduleRequest,
     ) -> Self {
-        let rate = rate.or(UNKNOWN_RATE).map_or(60.0, |r| r.fps().max(1.0));
+        let rate = rate.or(DEFAULT_RATE).map_or(60.0, |r| r.fps().max(1.0));
         let tracker = policy.max_lag();
         let in_tracker =
             Rate::new((rate * 1_000.0) as u32, 1_000).map_or(tracker.cap, |r| tracker.frames_at(r));
-        let Stride { hop, face_chunk } = reach.stride;
-        let first = (reach.wanted_lookahead, hop, face_chunk);
-        for (lookahead, hop, face_chunk) in std::iter::once(first).chain(STEPS) {
+        let Stride { hop, face_chunk_ticks } = request.stride;
+        let first = (request.lookahead_ticks, hop, face_chunk_ticks);
+        for (lookahead, hop, face_chunk_ticks) in std::iter::once(first).chain(LOOKAHEAD_STEPS) {
             // Never further ahead or in longer strides than was asked for.
-            if lookahead > reach.wanted_lookahead || hop > reach.stride.hop {
+            if lookahead > request.lookahead_ticks || hop > request.stride.hop {
                 continue;
             }
-            let face_chunk = face_chunk.min(reach.stride.face_chunk);
-            let face = LAG_TICKS + 1 + face_chunk + reach.face_delay_ticks;
-            let ticks = face.max(reach.sound_ticks) + hop + lookahead + reach.decision_ticks + 2;
+            let face_chunk_ticks = face_chunk_ticks.min(request.stride.face_chunk_ticks);
+            let face = LAG_TICKS + 1 + face_chunk_ticks + request.face_delay_ticks;
+            let ticks =
+                face.max(request.audio_ticks) + hop + lookahead + request.decision_ticks + 2;
             let frames = (ticks as f64 * rate / Tick::PER_SECOND as f64).ceil() as usize;
             let held = frames + in_tracker + 2 + MARGIN_FRAMES;
-            let fits = |frames: usize| frames.saturating_mul(picture_bytes) <= budget_bytes;
+            let fits = |frames: usize| frames.saturating_mul(frame_bytes) <= budget_bytes;
             if fits(held) {
                 // With room for a hop more the next one is worked on while the last is encoded.
                 let hop_frames = (hop as f64 * rate / Tick::PER_SECOND as f64).ceil() as usize;
@@ -135,49 +140,54 @@ impl Schedule {
                 let span = Span::from_ns(Tick::SPAN.ns() * i64::try_from(ticks).unwrap_or(0));
                 return Self {
                     window,
-                    face_chunk,
+                    face_chunk_ticks,
                     frames_held: Some(held),
                     span_held: span + tracker.span + MARGIN_SPAN,
-                    give_up_at: held.saturating_sub(in_tracker + 4),
+                    max_waiting_frames: held.saturating_sub(in_tracker + 4),
                 };
             }
         }
-        Self::two_passes(reach.wanted_lookahead, reach.stride)
+        Self::two_passes(request.lookahead_ticks, request.stride)
     }
 
     /// A live stream's: what is shown is late by [`Self::span_held`], the sum of everything that a
-    /// score waits for. `crop_lag` ticks of smoothing, nothing held in the tracker; `computing` is what
+    /// score waits for. `crop_lag_ticks` ticks of smoothing, nothing held in the tracker; `compute_time` is what
     /// this machine takes, where that is known.
-    pub fn live(reach: Reach, crop_lag: usize, rate: Option<Rate>, computing: Span) -> Self {
-        let Stride { hop, face_chunk } = reach.stride;
+    pub fn live(
+        request: ScheduleRequest,
+        crop_lag_ticks: usize,
+        rate: Option<Rate>,
+        compute_time: Span,
+    ) -> Self {
+        let Stride { hop, face_chunk_ticks } = request.stride;
         // A frame's tick is known when the next frame is here. No chunk is waited for: the last ticks
         // of a hop go by themselves.
-        let face = 1 + crop_lag + reach.face_delay_ticks;
+        let face = 1 + crop_lag_ticks + request.face_delay_ticks;
         // The oldest tick of a hop waits for all the others.
-        let ticks = face.max(reach.sound_ticks) + hop.max(1) - 1
-            + reach.wanted_lookahead
-            + reach.decision_ticks;
+        let ticks = face.max(request.audio_ticks) + hop.max(1) - 1
+            + request.lookahead_ticks
+            + request.decision_ticks;
         let ticks = i64::try_from(ticks).unwrap_or(0);
-        let span = Span::from_ns(Tick::SPAN.ns() * ticks) + computing.max(LIVE_MARGIN);
-        let rate = rate.or(UNKNOWN_RATE).map_or(60.0, |r| r.fps().max(1.0));
+        let span = Span::from_ns(Tick::SPAN.ns() * ticks) + compute_time.max(MIN_COMPUTE_TIME);
+        let rate = rate.or(DEFAULT_RATE).map_or(60.0, |r| r.fps().max(1.0));
         let held = (span.seconds() * rate).ceil() as usize + MARGIN_FRAMES;
         Self {
-            window: Window { hop, lookahead: reach.wanted_lookahead },
-            face_chunk,
+            window: Window { hop, lookahead: request.lookahead_ticks },
+            face_chunk_ticks,
             frames_held: Some(held),
             span_held: span,
-            give_up_at: held,
+            max_waiting_frames: held,
         }
     }
 
-    /// Scores first, pictures second: nothing is held, so the lookahead is the best.
+    /// Scores first, frames second: nothing is held, so the lookahead is the best.
     pub const fn two_passes(lookahead: usize, stride: Stride) -> Self {
         Self {
             window: Window { hop: stride.hop, lookahead },
-            face_chunk: stride.face_chunk,
+            face_chunk_ticks: stride.face_chunk_ticks,
             frames_held: None,
             span_held: Span::ZERO,
-            give_up_at: UNHELD_WAITING,
+            max_waiting_frames: TWO_PASS_MAX_WAITING,
         }
     }
 }
@@ -186,19 +196,19 @@ impl Schedule {
 mod tests {
     use super::*;
 
-    const REACH: Reach = Reach {
+    const REQUEST: ScheduleRequest = ScheduleRequest {
         face_delay_ticks: 6,
-        sound_ticks: 15,
+        audio_ticks: 15,
         decision_ticks: 0,
-        wanted_lookahead: 50,
+        lookahead_ticks: 50,
         stride: Stride::FILE,
     };
 
     #[test]
-    fn small_pictures_look_two_seconds_ahead_and_large_ones_are_read_twice() {
+    fn small_frames_look_two_seconds_ahead_and_large_ones_are_read_twice() {
         let policy = Policy::default();
         let budget = DEFAULT_BUDGET_MIB << 20;
-        let plan = |bytes| Schedule::within(budget, bytes, Rate::new(25, 1), &policy, REACH);
+        let plan = |bytes| Schedule::for_file(budget, bytes, Rate::new(25, 1), &policy, REQUEST);
         let small = plan(640 * 360 * 3 / 2);
         assert_eq!(small.window, Window { hop: 25, lookahead: 50 });
         assert!(small.frames_held.is_some_and(|f| f >= 50 + 25 + 30));
@@ -212,18 +222,23 @@ mod tests {
     #[test]
     fn a_large_encoder_takes_fewer_ticks_at_once() {
         let light_asd = [4, 32 * 3 * 3136, 32 * 4 * 3136, 64 * 7 * 784, 128 * 7 * 196];
-        assert_eq!(Stride::FILE.suiting(&light_asd).face_chunk, 6);
-        assert_eq!(Stride::FILE.suiting(&[4, 10_000]), Stride::FILE);
-        assert_eq!(Stride::LIVE.suiting(&light_asd), Stride::LIVE);
+        assert_eq!(Stride::FILE.limited_for(&light_asd).face_chunk_ticks, 6);
+        assert_eq!(Stride::FILE.limited_for(&[4, 10_000]), Stride::FILE);
+        assert_eq!(Stride::LIVE.limited_for(&light_asd), Stride::LIVE);
     }
 
     #[test]
-    fn a_live_stride_is_kept_whatever_pictures_weigh() {
+    fn a_live_stride_is_kept_whatever_frames_weigh() {
         let policy = Policy::default();
-        let reach = Reach { wanted_lookahead: 9, stride: Stride::LIVE, ..REACH };
+        let request = ScheduleRequest { lookahead_ticks: 9, stride: Stride::LIVE, ..REQUEST };
         for bytes in [1, 3840 * 2160 * 3 / 2] {
-            let plan =
-                Schedule::within(DEFAULT_BUDGET_MIB << 20, bytes, Rate::new(25, 1), &policy, reach);
+            let plan = Schedule::for_file(
+                DEFAULT_BUDGET_MIB << 20,
+                bytes,
+                Rate::new(25, 1),
+                &policy,
+                request,
+            );
             assert_eq!(plan.window, Window { hop: 5, lookahead: 9 });
         }
     }
@@ -231,8 +246,9 @@ mod tests {
     #[test]
     fn a_fast_source_holds_more_frames() {
         let policy = Policy::default();
-        let at =
-            |fps| Schedule::within(usize::MAX, 1, Rate::new(fps, 1), &policy, REACH).frames_held;
+        let at = |fps| {
+            Schedule::for_file(usize::MAX, 1, Rate::new(fps, 1), &policy, REQUEST).frames_held
+        };
         assert!(at(60) > at(25) && at(25) > at(15));
     }
 }

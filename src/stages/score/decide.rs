@@ -211,7 +211,7 @@ mod tests {
     fn track(rule: DecisionRule, p: &[Option<f32>]) -> TrackVerdicts {
         let mut track = TrackVerdicts::new(rule);
         for (n, p) in p.iter().enumerate() {
-            let score = TickScore { p: Err(Unknown::SoundGap), ..known(n as i64, 0.0) };
+            let score = TickScore { p: Err(Unknown::AudioGap), ..known(n as i64, 0.0) };
             track.push(p.map_or(score, |p| known(n as i64, p)));
         }
         track
@@ -238,7 +238,7 @@ mod tests {
     fn the_nearest_tick_says_whether_anything_is_known() {
         let t = track(rule(0.5, 3), &[Some(0.2), None, Some(0.8)]);
         assert_eq!(t.at(ms(19)).verdict.p(), Some(0.2));
-        assert_eq!(t.at(ms(21)).verdict, Verdict::Unknown(Unknown::SoundGap));
+        assert_eq!(t.at(ms(21)).verdict, Verdict::Unknown(Unknown::AudioGap));
         assert_eq!(t.at(ms(61)).verdict.p(), Some(0.8));
         // Within a tick of the track's ends, and beyond.
         assert_eq!(t.at(ms(-39)).verdict.p(), Some(0.2));

@@ -6,7 +6,7 @@
 //! the minimum dwell. While several speak, whoever has it keeps it.
 //!
 //! Promises: the same frames give the same answers; only media time counts. The floor is left at
-//! once when its holder is no longer in the picture, and when a new epoch begins. Where nothing is
+//! once when its holder is no longer in the frame, and when a new epoch begins. Where nothing is
 //! known of the holder, that is a pause.
 
 use std::collections::BTreeMap;
@@ -224,7 +224,7 @@ mod tests {
                     spoke_since.entry(f.track.0).or_insert(ms);
                 }
                 if let Some(track) = now {
-                    // Whoever has it is in the picture.
+                    // Whoever has it is in the frame.
                     prop_assert!(by_track.contains_key(&track.0));
                 }
                 if now != holder {

@@ -1,19 +1,19 @@
 //! What the scorer asks of a speaker model, whoever runs it.
 //!
 //! Streaming kind: a face encoder that is given every frame once and carries its own state, a
-//! sound encoder over windows of rows, and a head over windows of embeddings whose forward state
+//! audio encoder over windows of rows, and a head over windows of embeddings whose forward state
 //! is carried or whose past is given again. Shapes are row-major; T is ticks of the 25 fps grid, N
 //! independent rows of a batch.
 
-use crate::core::bell::Bell;
 use crate::core::geometry::Rect;
+use crate::core::notify::Notify;
 
 /// Sizes and reaches of a model: what its package's manifest says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelShape {
     /// Side of the grey crop in pixels.
     pub crop_px: usize,
-    /// Values of one embedding, face and sound alike.
+    /// Values of one embedding, face and audio alike.
     pub embedding: usize,
     /// Channels of the face encoder's last map.
     pub map_channels: usize,
@@ -28,11 +28,11 @@ pub struct ModelShape {
     pub contributions: bool,
     /// Ticks by which the face encoder's output lags its input.
     pub face_delay_ticks: usize,
-    /// Ticks of sound that the sound encoder needs on either side.
+    /// Ticks of audio that the audio encoder needs on either side.
     pub audio_reach_ticks: usize,
-    /// Values of one sound row.
+    /// Values of one audio row.
     pub row_width: usize,
-    /// Sound rows a tick.
+    /// Audio rows a tick.
     pub rows_per_tick: usize,
     /// Values of each of the face encoder's states, for one track.
     pub face_states: Vec<usize>,
@@ -42,7 +42,7 @@ pub struct ModelShape {
     pub past_ticks: usize,
     /// Ticks before the new ones that competition between faces needs; `None` where faces do not
     /// compete.
-    pub compete_past_ticks: Option<usize>,
+    pub cross_face_past_ticks: Option<usize>,
     /// Where the SE vector comes from.
     pub gate: GateSource,
 }
@@ -88,7 +88,7 @@ impl ModelShape {
             face_states: Vec::new(),
             forward_state: 1,
             past_ticks: 0,
-            compete_past_ticks: None,
+            cross_face_past_ticks: None,
             gate: GateSource::None,
         }
     }
@@ -155,7 +155,7 @@ pub struct HeadJob {
 
 /// One face's logits beside its best rival's, for competition.
 #[derive(Debug)]
-pub struct CompeteJob {
+pub struct CrossFaceJob {
     /// T: z = z1 − z0 of the face.
     pub score: Vec<f32>,
     /// T: the largest z of the others; anything where there is none.
@@ -186,7 +186,7 @@ impl HeadResult {
 /// The model could not be run.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("the model {package} failed in its {graph} graph: {reason}")]
-pub struct ModelFault {
+pub struct InferenceError {
     /// The package's name.
     pub package: String,
     /// Which graph.
@@ -196,35 +196,35 @@ pub struct ModelFault {
 }
 
 /// Face features that may still be on their way.
-pub trait Encoding: Send {
+pub trait PendingFeatures: Send {
     /// What came, one for each job in their order; `None` while it is on its way. Asked no more
     /// once it came.
-    fn poll(&mut self) -> Option<Result<Vec<FaceFeatures>, ModelFault>>;
+    fn poll(&mut self) -> Option<Result<Vec<FaceFeatures>, InferenceError>>;
 
     /// The same, waited for.
     ///
     /// # Errors
     /// Where the runtime fails.
-    fn wait(&mut self) -> Result<Vec<FaceFeatures>, ModelFault>;
+    fn wait(&mut self) -> Result<Vec<FaceFeatures>, InferenceError>;
 }
 
 /// Some jobs that are being encoded.
-pub struct Started {
+pub struct StartedBatch {
     /// How many of those that were given.
     pub jobs: usize,
     /// What will come of them.
-    pub encoding: Box<dyn Encoding>,
+    pub pending: Box<dyn PendingFeatures>,
 }
 
 /// An encoding that was done at once.
-struct Done(Option<Vec<FaceFeatures>>);
+struct ReadyFeatures(Option<Vec<FaceFeatures>>);
 
-impl Encoding for Done {
-    fn poll(&mut self) -> Option<Result<Vec<FaceFeatures>, ModelFault>> {
+impl PendingFeatures for ReadyFeatures {
+    fn poll(&mut self) -> Option<Result<Vec<FaceFeatures>, InferenceError>> {
         self.0.take().map(Ok)
     }
 
-    fn wait(&mut self) -> Result<Vec<FaceFeatures>, ModelFault> {
+    fn wait(&mut self) -> Result<Vec<FaceFeatures>, InferenceError> {
         Ok(self.0.take().unwrap_or_default())
     }
 }
@@ -238,48 +238,48 @@ pub trait SpeakerModel: Send {
     ///
     /// # Errors
     /// Where the runtime fails.
-    fn encode_faces(&mut self, jobs: Vec<FaceJob>) -> Result<Vec<FaceFeatures>, ModelFault>;
+    fn encode_faces(&mut self, jobs: Vec<FaceJob>) -> Result<Vec<FaceFeatures>, InferenceError>;
 
     /// Starts to encode new frames of several tracks, and does not wait where others do the work;
-    /// they ring `bell` when something is done. Together what comes back covers all jobs, in order.
+    /// they ring `notify` when something is done. Together what comes back covers all jobs, in order.
     ///
     /// # Errors
     /// Where the runtime fails.
     fn start_faces(
         &mut self,
         jobs: Vec<FaceJob>,
-        _bell: Option<&Bell>,
-    ) -> Result<Vec<Started>, ModelFault> {
+        _bell: Option<&Notify>,
+    ) -> Result<Vec<StartedBatch>, InferenceError> {
         let count = jobs.len();
-        let done = Done(Some(self.encode_faces(jobs)?));
-        Ok(vec![Started { jobs: count, encoding: Box::new(done) }])
+        let done = ReadyFeatures(Some(self.encode_faces(jobs)?));
+        Ok(vec![StartedBatch { jobs: count, pending: Box::new(done) }])
     }
 
     /// Encodes `rows` (`ticks` × `rows_per_tick` × `row_width`) into `ticks` × embedding.
     ///
     /// # Errors
     /// Where the runtime fails.
-    fn encode_sound(&mut self, rows: Vec<f32>, ticks: usize) -> Result<Vec<f32>, ModelFault>;
+    fn encode_audio(&mut self, rows: Vec<f32>, ticks: usize) -> Result<Vec<f32>, InferenceError>;
 
     /// Runs the head.
     ///
     /// # Errors
     /// Where the runtime fails.
-    fn judge(&mut self, job: HeadJob) -> Result<HeadResult, ModelFault>;
+    fn run_head(&mut self, job: HeadJob) -> Result<HeadResult, InferenceError>;
 
     /// Runs the head over windows of several tracks.
     ///
     /// # Errors
     /// Where the runtime fails.
-    fn judge_all(&mut self, jobs: Vec<HeadJob>) -> Result<Vec<HeadResult>, ModelFault> {
-        jobs.into_iter().map(|job| self.judge(job)).collect()
+    fn run_heads(&mut self, jobs: Vec<HeadJob>) -> Result<Vec<HeadResult>, InferenceError> {
+        jobs.into_iter().map(|job| self.run_head(job)).collect()
     }
 
     /// The face's T logits after competition; asked only where the shape says that faces compete.
     ///
     /// # Errors
     /// Where the runtime fails.
-    fn compete(&mut self, job: CompeteJob) -> Result<Vec<f32>, ModelFault> {
+    fn run_cross_face(&mut self, job: CrossFaceJob) -> Result<Vec<f32>, InferenceError> {
         Ok(job.score)
     }
 
@@ -287,7 +287,10 @@ pub trait SpeakerModel: Send {
     ///
     /// # Errors
     /// Where the runtime fails.
-    fn compete_all(&mut self, jobs: Vec<CompeteJob>) -> Result<Vec<Vec<f32>>, ModelFault> {
-        jobs.into_iter().map(|job| self.compete(job)).collect()
+    fn run_cross_faces(
+        &mut self,
+        jobs: Vec<CrossFaceJob>,
+    ) -> Result<Vec<Vec<f32>>, InferenceError> {
+        jobs.into_iter().map(|job| self.run_cross_face(job)).collect()
     }
 }

@@ -1,20 +1,22 @@
-//! The scorer: tracked frames and sound in, verdicts a tick for every track out.
+//! The scorer: tracked frames and audio in, verdicts a tick for every track out.
 //!
-//! Takes frames with their tracked faces in order, and sound as it comes; gives each track's
-//! verdicts in order of time. Holds the pictures that wait for smoothing, nothing older. Runs the
+//! Takes frames with their tracked faces in order, and audio as it comes; gives each track's
+//! verdicts in order of time. Holds the frames that wait for smoothing, nothing older. Runs the
 //! model whenever enough has come together, so a caller pushes, then calls [`Scorer::advance`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::hearing::Hearing;
-use super::judge::{Judge, TickVerdict, Window};
-use super::lane::Lane;
-use super::model::{Encoding, FaceFeatures, FaceJob, ModelFault, SpeakerModel, Started};
-use super::rivals::{Judged, Rivals};
-use crate::core::bell::Bell;
+use super::audio_encoder::AudioEncoder;
+use super::cross_face::{CrossFace, ScoredUntil};
+use super::face_stream::FaceStream;
+use super::head_runner::{HeadRunner, TickVerdict, Window};
+use super::model::{
+    FaceFeatures, FaceJob, InferenceError, PendingFeatures, SpeakerModel, StartedBatch,
+};
 use crate::core::evidence::TrackId;
-use crate::core::picture::{Frame, Picture};
+use crate::core::frame::{Frame, Image};
+use crate::core::notify::Notify;
 use crate::core::time::{Epoch, Span, Tick};
 use crate::stages::explain::Mode;
 use crate::stages::explain::scale::ScaleRule;
@@ -27,12 +29,12 @@ pub struct ScorerSettings {
     /// The head's window.
     pub window: Window,
     /// Ticks that go through the face encoder at once.
-    pub face_chunk: usize,
+    pub face_chunk_ticks: usize,
     /// Ticks of all faces that may wait for the face encoder while it works; `None` where nothing may:
     /// then all that follows waits for it, and a hop's last ticks do not wait for a whole chunk.
-    pub encode_ahead: Option<usize>,
+    pub encode_ahead_ticks: Option<usize>,
     /// Ticks that a crop follows its box by.
-    pub crop_lag: usize,
+    pub crop_lag_ticks: usize,
     /// How heatmaps are made.
     pub mode: Mode,
     /// How they are scaled.
@@ -40,21 +42,21 @@ pub struct ScorerSettings {
 }
 
 /// A track between its first box and its last verdict.
-struct Open {
+struct OpenTrack {
     epoch: Epoch,
-    lane: Lane,
-    judge: Judge,
+    face_stream: FaceStream,
+    head_runner: HeadRunner,
 }
 
 /// Tracks whose faces are being encoded.
-struct UnderWay {
+struct InFlightBatch {
     tracks: Vec<TrackId>,
-    encoding: Box<dyn Encoding>,
+    pending: Box<dyn PendingFeatures>,
 }
 
 /// The news of one track.
 #[derive(Debug)]
-pub struct TrackNews {
+pub struct TrackUpdate {
     /// Whose.
     pub track: TrackId,
     /// New verdicts, in order of time, without a hole.
@@ -67,17 +69,17 @@ pub struct TrackNews {
 pub struct Scorer {
     model: Box<dyn SpeakerModel>,
     settings: ScorerSettings,
-    hearing: Hearing,
-    has_sound: bool,
+    audio_encoder: AudioEncoder,
+    has_audio: bool,
     grid: Grid,
     epoch: Epoch,
-    previous: Option<(Arc<dyn Picture>, TrackedFaces)>,
+    previous: Option<(Arc<dyn Image>, TrackedFaces)>,
     /// No track can start before this tick any more.
     at: Tick,
-    open: BTreeMap<TrackId, Open>,
-    under_way: Vec<UnderWay>,
-    bell: Option<Bell>,
-    rivals: Rivals,
+    open: BTreeMap<TrackId, OpenTrack>,
+    in_flight: Vec<InFlightBatch>,
+    notify: Option<Notify>,
+    cross_face: CrossFace,
     /// Tracks on frames that stood for no tick so far: a fast source has such frames, and a track
     /// may begin and end between two ticks.
     between_ticks: BTreeSet<TrackId>,
@@ -86,56 +88,56 @@ pub struct Scorer {
 }
 
 impl Scorer {
-    /// A scorer for a stream with the ear `hearing`.
+    /// A scorer for a stream with the ear `audio_encoder`.
     pub fn new(
         model: Box<dyn SpeakerModel>,
         settings: ScorerSettings,
-        hearing: Hearing,
-        has_sound: bool,
+        audio_encoder: AudioEncoder,
+        has_audio: bool,
     ) -> Self {
         Self {
             model,
             settings,
-            hearing,
-            has_sound,
+            audio_encoder,
+            has_audio,
             grid: Grid::default(),
             epoch: Epoch::default(),
             previous: None,
             at: Tick(i64::MIN),
             open: BTreeMap::new(),
-            under_way: Vec::new(),
-            bell: None,
-            rivals: Rivals::default(),
+            in_flight: Vec::new(),
+            notify: None,
+            cross_face: CrossFace::default(),
             between_ticks: BTreeSet::new(),
             unscored: Vec::new(),
         }
     }
 
-    /// The ear, for pushing sound.
-    pub const fn hearing(&mut self) -> &mut Hearing {
-        &mut self.hearing
+    /// The ear, for pushing audio.
+    pub const fn audio_encoder(&mut self) -> &mut AudioEncoder {
+        &mut self.audio_encoder
     }
 
-    /// From now on `bell` is rung when a face is encoded, and another call would find it.
-    pub fn wake_by(&mut self, bell: Bell) {
-        self.bell = Some(bell);
+    /// From now on `notify` is rung when a face is encoded, and another call would find it.
+    pub fn set_notify(&mut self, notify: Notify) {
+        self.notify = Some(notify);
     }
 
     /// From now on heatmaps are made like this, and so many ticks are scored at once: the way to
     /// spend less under load.
-    pub const fn spend(&mut self, mode: Mode, hop: usize) {
+    pub const fn set_mode_and_hop(&mut self, mode: Mode, hop: usize) {
         self.settings.mode = mode;
         self.settings.window.hop = hop;
     }
 
-    /// Whether the stream has sound at all.
-    pub const fn has_sound(&self) -> bool {
-        self.has_sound
+    /// Whether the stream has audio at all.
+    pub const fn has_audio(&self) -> bool {
+        self.has_audio
     }
 
     /// Whether no face is being encoded: what has no verdict yet waits for something else.
     pub const fn is_idle(&self) -> bool {
-        self.under_way.is_empty()
+        self.in_flight.is_empty()
     }
 
     /// Takes the next frame.
@@ -145,11 +147,11 @@ impl Scorer {
             self.epoch = frame.id.epoch;
         }
         if let Some(ticks) = self.grid.push(frame.id.pts) {
-            self.stand_for(ticks);
+            self.push_ticks(ticks);
         }
         for track in &tracked.ended {
             if let Some(open) = self.open.get_mut(track) {
-                open.lane.end();
+                open.face_stream.end();
             }
             if self.between_ticks.remove(track) {
                 self.unscored.push(*track);
@@ -158,50 +160,50 @@ impl Scorer {
         let known = |face: &&TrackedFace| !self.open.contains_key(&face.track);
         self.between_ticks.extend(tracked.faces.iter().filter(known).map(|f| f.track));
         self.at = Tick::nearest(frame.id.pts).offset(-1);
-        let picture = Arc::clone(&frame.picture);
+        let image = Arc::clone(&frame.image);
         match &mut self.previous {
             Some((previous, faces)) => {
-                *previous = picture;
+                *previous = image;
                 faces.clone_from(&tracked.faces);
             }
-            None => self.previous = Some((picture, tracked.faces.clone())),
+            None => self.previous = Some((image, tracked.faces.clone())),
         }
     }
 
     /// No frame comes after the last one pushed, in this epoch; every track ends.
     pub fn end_epoch(&mut self) {
         if let Some(ticks) = self.grid.finish(Span::from_ms(40)) {
-            self.stand_for(ticks);
+            self.push_ticks(ticks);
         }
         self.grid = Grid::default();
         self.previous = None;
         for open in self.open.values_mut() {
-            open.lane.end();
+            open.face_stream.end();
         }
         self.unscored.extend(std::mem::take(&mut self.between_ticks));
     }
 
     /// The previous frame stands for `ticks`.
-    fn stand_for(&mut self, ticks: std::ops::Range<i64>) {
-        let Some((picture, faces)) = &self.previous else { return };
-        // Without sound there is nothing to score: no crop is cut.
-        if !self.has_sound {
+    fn push_ticks(&mut self, ticks: std::ops::Range<i64>) {
+        let Some((image, faces)) = &self.previous else { return };
+        // Without audio there is nothing to score: no crop is cut.
+        if !self.has_audio {
             return;
         }
         for tick in ticks.map(Tick) {
             for face in faces {
                 self.between_ticks.remove(&face.track);
                 let open = self.open.entry(face.track).or_insert_with(|| {
-                    let (shape, lag) = (self.model.shape(), self.settings.crop_lag);
-                    Open {
+                    let (shape, lag) = (self.model.shape(), self.settings.crop_lag_ticks);
+                    OpenTrack {
                         epoch: self.epoch,
-                        lane: Lane::lagging(face.track, tick, shape, lag),
-                        judge: Judge::new(shape, tick, self.settings.scale),
+                        face_stream: FaceStream::with_lag(face.track, tick, shape, lag),
+                        head_runner: HeadRunner::new(shape, tick, self.settings.scale),
                     }
                 });
                 // A hole shorter than the tracker's patience: the face stood still meanwhile.
-                while open.lane.next() <= tick {
-                    open.lane.push(face.rect, Arc::clone(picture));
+                while open.face_stream.next() <= tick {
+                    open.face_stream.push(face.rect, Arc::clone(image));
                 }
             }
         }
@@ -212,56 +214,59 @@ impl Scorer {
     ///
     /// # Errors
     /// Where the model fails.
-    pub fn advance(&mut self) -> Result<Vec<TrackNews>, ModelFault> {
-        self.hearing.advance(self.model.as_mut())?;
+    pub fn advance(&mut self) -> Result<Vec<TrackUpdate>, InferenceError> {
+        self.audio_encoder.advance(self.model.as_mut())?;
         self.encode()?;
-        let nothing = |track| TrackNews { track, verdicts: Vec::new(), complete: true };
-        let mut news: Vec<TrackNews> = self.unscored.drain(..).map(nothing).collect();
-        let mut judged = self.judge()?;
+        let nothing = |track| TrackUpdate { track, verdicts: Vec::new(), complete: true };
+        let mut updates: Vec<TrackUpdate> = self.unscored.drain(..).map(nothing).collect();
+        let mut judged = self.run_heads()?;
         for (track, open) in &mut self.open {
             let verdicts = judged.remove(track).unwrap_or_default();
-            let complete = open.lane.complete() && open.judge.next() >= open.lane.next();
+            let complete =
+                open.face_stream.complete() && open.head_runner.next() >= open.face_stream.next();
             if complete || !verdicts.is_empty() {
-                self.rivals.push((*track, open.epoch), verdicts, complete);
+                self.cross_face.push((*track, open.epoch), verdicts, complete);
             }
         }
-        self.open.retain(|_, o| !(o.lane.complete() && o.judge.next() >= o.lane.next()));
-        let mut judged = Judged::new();
+        self.open.retain(|_, o| {
+            !(o.face_stream.complete() && o.head_runner.next() >= o.face_stream.next())
+        });
+        let mut judged = ScoredUntil::new();
         for open in self.open.values() {
-            let next = open.judge.next();
+            let next = open.head_runner.next();
             match judged.iter_mut().find(|(epoch, _)| *epoch == open.epoch) {
                 Some((_, until)) => *until = next.min(*until),
                 None => judged.push((open.epoch, next)),
             }
         }
-        news.extend(self.rivals.settle(self.model.as_mut(), &judged)?);
+        updates.extend(self.cross_face.advance(self.model.as_mut(), &judged)?);
         self.forget();
-        Ok(news)
+        Ok(updates)
     }
 
     /// Waits until one of the faces that are being encoded is done.
     ///
     /// # Errors
     /// Where the model fails.
-    pub fn wait(&mut self) -> Result<(), ModelFault> {
-        if self.under_way.is_empty() {
+    pub fn wait(&mut self) -> Result<(), InferenceError> {
+        if self.in_flight.is_empty() {
             return Ok(());
         }
-        let mut first = self.under_way.remove(0);
-        let features = first.encoding.wait()?;
-        self.put(first.tracks, features)
+        let mut first = self.in_flight.remove(0);
+        let features = first.pending.wait()?;
+        self.push_features(first.tracks, features)
     }
 
     /// Takes what the face encoder has done and gives it what waits, until nothing moves any more;
     /// waits where more lies before it than may.
-    fn encode(&mut self) -> Result<(), ModelFault> {
+    fn encode(&mut self) -> Result<(), InferenceError> {
         loop {
-            let took = self.take_encoded()?;
+            let took = self.take_finished()?;
             let started = self.start_encoding()?;
             if took || started {
                 continue;
             }
-            if self.under_way.is_empty() || !self.is_behind() {
+            if self.in_flight.is_empty() || !self.is_behind() {
                 return Ok(());
             }
             self.wait()?;
@@ -271,23 +276,23 @@ impl Scorer {
     /// Whether more ticks lie before the encoder than may wait, those of tracks that have ended
     /// included: a recording may have one short shot after the other.
     fn is_behind(&self) -> bool {
-        let Some(most) = self.settings.encode_ahead else { return true };
-        self.ticks_waiting() > most
+        let Some(most) = self.settings.encode_ahead_ticks else { return true };
+        self.waiting_ticks() > most
     }
 
     /// Ticks of all faces before the encoder.
-    pub(super) fn ticks_waiting(&self) -> usize {
-        self.open.values().map(|open| open.lane.waiting()).sum()
+    pub(super) fn waiting_ticks(&self) -> usize {
+        self.open.values().map(|open| open.face_stream.waiting()).sum()
     }
 
-    fn take_encoded(&mut self) -> Result<bool, ModelFault> {
+    fn take_finished(&mut self) -> Result<bool, InferenceError> {
         let (mut at, mut took) = (0, false);
-        while let Some(one) = self.under_way.get_mut(at) {
-            match one.encoding.poll() {
+        while let Some(one) = self.in_flight.get_mut(at) {
+            match one.pending.poll() {
                 Some(features) => {
                     took = true;
-                    let tracks = self.under_way.remove(at).tracks;
-                    self.put(tracks, features?)?;
+                    let tracks = self.in_flight.remove(at).tracks;
+                    self.push_features(tracks, features?)?;
                 }
                 None => at += 1,
             }
@@ -295,14 +300,18 @@ impl Scorer {
         Ok(took)
     }
 
-    fn put(&mut self, tracks: Vec<TrackId>, features: Vec<FaceFeatures>) -> Result<(), ModelFault> {
+    fn push_features(
+        &mut self,
+        tracks: Vec<TrackId>,
+        features: Vec<FaceFeatures>,
+    ) -> Result<(), InferenceError> {
         if features.len() != tracks.len() {
             let reason = format!("{} answers to {} faces", features.len(), tracks.len());
-            return Err(ModelFault { package: "speaker".into(), graph: "face", reason });
+            return Err(InferenceError { package: "speaker".into(), graph: "face", reason });
         }
         for (track, features) in tracks.into_iter().zip(features) {
             if let Some(open) = self.open.get_mut(&track) {
-                open.lane.put(features, self.model.shape(), self.settings.mode);
+                open.face_stream.push_features(features, self.model.shape(), self.settings.mode);
             }
         }
         Ok(())
@@ -310,46 +319,50 @@ impl Scorer {
 
     /// Starts a run of the face encoder over all tracks that have a chunk of the same length
     /// waiting; `false` where none has.
-    fn start_encoding(&mut self) -> Result<bool, ModelFault> {
-        let chunk = self.settings.face_chunk;
+    fn start_encoding(&mut self) -> Result<bool, InferenceError> {
+        let chunk = self.settings.face_chunk_ticks;
         let (window, delay) = (self.settings.window, self.model.shape().face_delay_ticks);
-        let prompt = self.settings.encode_ahead.is_none();
-        let bell = self.bell.as_ref().filter(|_| !prompt);
+        let prompt = self.settings.encode_ahead_ticks.is_none();
+        let notify = self.notify.as_ref().filter(|_| !prompt);
         let mut by_length: BTreeMap<usize, Vec<TrackId>> = BTreeMap::new();
         for (track, open) in &self.open {
-            let waiting = open.lane.waiting();
-            let hop_over = || window.ends_within(open.lane.cropped(), delay);
-            let last = open.lane.ended() || (prompt && hop_over());
+            let waiting = open.face_stream.waiting();
+            let hop_complete = || window.completes_hop(open.face_stream.waiting_range(), delay);
+            let last = open.face_stream.ended() || (prompt && hop_complete());
             let ready = waiting >= chunk || (last && waiting > 0);
-            if ready && !open.lane.under_way() {
+            if ready && !open.face_stream.in_flight() {
                 by_length.entry(waiting.min(chunk)).or_default().push(*track);
             }
         }
         let Some((length, tracks)) = by_length.pop_last() else { return Ok(false) };
         let mut jobs: Vec<FaceJob> = Vec::with_capacity(tracks.len());
         for track in &tracks {
-            let job =
-                self.open.get_mut(track).and_then(|o| o.lane.take_job(length, self.settings.mode));
+            let job = self
+                .open
+                .get_mut(track)
+                .and_then(|o| o.face_stream.take_job(length, self.settings.mode));
             jobs.extend(job);
         }
         let mut tracks = tracks.into_iter();
-        for Started { jobs, encoding } in self.model.start_faces(jobs, bell)? {
-            self.under_way
-                .push(UnderWay { tracks: tracks.by_ref().take(jobs).collect(), encoding });
+        for StartedBatch { jobs, pending } in self.model.start_faces(jobs, notify)? {
+            self.in_flight
+                .push(InFlightBatch { tracks: tracks.by_ref().take(jobs).collect(), pending });
         }
         Ok(true)
     }
 
     /// Every track's new verdicts; the next windows of all tracks go through the head together.
-    fn judge(&mut self) -> Result<BTreeMap<TrackId, Vec<TickVerdict>>, ModelFault> {
+    fn run_heads(&mut self) -> Result<BTreeMap<TrackId, Vec<TickVerdict>>, InferenceError> {
         let ScorerSettings { window, mode, .. } = self.settings;
-        let (hearing, model) = (&self.hearing, self.model.as_mut());
+        let (audio_encoder, model) = (&self.audio_encoder, self.model.as_mut());
         let mut verdicts: BTreeMap<TrackId, Vec<TickVerdict>> = BTreeMap::new();
         loop {
             let (mut jobs, mut asked) = (Vec::new(), Vec::new());
-            for (track, Open { lane, judge, .. }) in &mut self.open {
+            for (track, OpenTrack { face_stream, head_runner, .. }) in &mut self.open {
                 let mut out = Vec::new();
-                if let Some((job, rest)) = judge.ask(lane, hearing, window, &mut out) {
+                if let Some((job, rest)) =
+                    head_runner.next_window(face_stream, audio_encoder, window, &mut out)
+                {
                     jobs.push(job);
                     asked.push((*track, rest));
                 }
@@ -360,9 +373,16 @@ impl Scorer {
             if jobs.is_empty() {
                 return Ok(verdicts);
             }
-            for ((track, asked), result) in asked.into_iter().zip(model.judge_all(jobs)?) {
-                if let Some(Open { lane, judge, .. }) = self.open.get_mut(&track) {
-                    let new = judge.answer(lane, hearing, model, mode, (asked, &result))?;
+            for ((track, asked), result) in asked.into_iter().zip(model.run_heads(jobs)?) {
+                if let Some(OpenTrack { face_stream, head_runner, .. }) = self.open.get_mut(&track)
+                {
+                    let new = head_runner.apply_result(
+                        face_stream,
+                        audio_encoder,
+                        model,
+                        mode,
+                        (asked, &result),
+                    )?;
                     verdicts.entry(track).or_default().extend(new);
                 }
             }
@@ -370,7 +390,7 @@ impl Scorer {
     }
 
     fn forget(&mut self) {
-        let oldest = self.open.values().map(|o| o.judge.next()).min();
-        self.hearing.forget_before(oldest.map_or(self.at, |tick| tick.min(self.at)));
+        let oldest = self.open.values().map(|o| o.head_runner.next()).min();
+        self.audio_encoder.forget_before(oldest.map_or(self.at, |tick| tick.min(self.at)));
     }
 }

@@ -1,17 +1,17 @@
-//! The slow lane's last stage as a loop: tracked frames and sound in, evidence for every frame out.
+//! The slow lane's last stage as a loop: tracked frames and audio in, evidence for every frame out.
 //!
-//! Never waits for one of its inputs while the other could come: it takes what comes first. Sound
+//! Never waits for one of its inputs while the other could come: it takes what comes first. Audio
 //! that has not come when all the frames that may be held are here counts as a gap, as waiting
-//! longer would stop the source, and with it the sound, for good.
+//! longer would stop the source, and with it the audio, for good.
 
-use super::join::Join;
-use super::model::ModelFault;
+use super::frame_assembler::FrameAssembler;
+use super::model::InferenceError;
 use super::scorer::Scorer;
-use crate::core::edge::{ByteSize, NoItem, Receiver, Sender};
 use crate::core::evidence::FrameEvidence;
+use crate::core::queue::{ByteSize, NoItem, Receiver, Sender};
 use crate::core::time::Tick;
-use crate::stages::detect::look::Looked;
-use crate::stages::source::SoundBlock;
+use crate::stages::detect::front_end::Looked;
+use crate::stages::source::AudioBlock;
 
 /// What reaches the scorer.
 #[expect(
@@ -23,18 +23,18 @@ pub enum ScoreInput {
     Frame(Looked),
     /// No more frames come.
     FramesEnd,
-    /// The next stretch of sound.
-    Sound(SoundBlock),
-    /// No more sound comes.
-    SoundEnd,
+    /// The next stretch of audio.
+    Audio(AudioBlock),
+    /// No more audio comes.
+    AudioEnd,
 }
 
 impl ByteSize for ScoreInput {
     fn byte_size(&self) -> usize {
         match self {
             Self::Frame(looked) => looked.0.byte_size(),
-            Self::FramesEnd | Self::SoundEnd => size_of::<Self>(),
-            Self::Sound(block) => size_of_val(block.samples.as_slice()),
+            Self::FramesEnd | Self::AudioEnd => size_of::<Self>(),
+            Self::Audio(block) => size_of_val(block.samples.as_slice()),
         }
     }
 }
@@ -42,64 +42,64 @@ impl ByteSize for ScoreInput {
 /// What scoring went through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ScoreCounts {
-    /// Times that sound was given up because it came too late.
-    pub sound_given_up: u64,
+    /// Times that audio was given up because it came too late.
+    pub audio_timeouts: u64,
 }
 
 /// Someone who looks in on scoring after everything that came: a live stream sets what may be spent,
 /// shows what is known already, and watches that things move.
-pub trait LookIn {
+pub trait ScoreObserver {
     /// Something came; `frame` says whether it was a frame.
-    fn look_in(&mut self, scorer: &mut Scorer, join: &Join, frame: bool);
+    fn after_input(&mut self, scorer: &mut Scorer, frame_assembler: &FrameAssembler, frame: bool);
 }
 
 /// Nobody looks in.
-pub struct Nobody;
+pub struct NoObserver;
 
-impl LookIn for Nobody {
-    fn look_in(&mut self, _: &mut Scorer, _: &Join, _: bool) {}
+impl ScoreObserver for NoObserver {
+    fn after_input(&mut self, _: &mut Scorer, _: &FrameAssembler, _: bool) {}
 }
 
 /// The loop's own state.
-struct Scoring<'a> {
+struct ScoreLoop<'a> {
     scorer: Scorer,
-    join: Join,
+    frame_assembler: FrameAssembler,
     out: &'a Sender<FrameEvidence>,
     newest: Tick,
     frames_ended: bool,
-    sound_ended: bool,
+    audio_ended: bool,
 }
 
-impl Scoring<'_> {
-    fn take(&mut self, input: ScoreInput) {
+impl ScoreLoop<'_> {
+    fn handle_input(&mut self, input: ScoreInput) {
         match input {
             ScoreInput::Frame(looked) => {
                 let (frame, tracked) = looked;
                 self.newest = Tick::nearest(frame.id.pts);
                 self.scorer.push(&frame, &tracked);
-                self.join.push(tracked);
+                self.frame_assembler.push(tracked);
             }
             ScoreInput::FramesEnd => {
                 self.frames_ended = true;
                 self.scorer.end_epoch();
             }
-            ScoreInput::Sound(block) => self.scorer.hearing().push(block.pts, &block.samples),
-            ScoreInput::SoundEnd => {
-                self.sound_ended = true;
-                self.scorer.hearing().end();
+            ScoreInput::Audio(block) => self.scorer.audio_encoder().push(block.pts, &block.samples),
+            ScoreInput::AudioEnd => {
+                self.audio_ended = true;
+                self.scorer.audio_encoder().end();
             }
         }
     }
 
     /// Scores what can be scored and sends what is certain, with `all` the rest, too; `false` where
     /// nobody wants it.
-    fn pass_on(&mut self, all: bool) -> Result<bool, ModelFault> {
-        for news in self.scorer.advance()? {
-            self.join.hear(news);
+    fn send_ready(&mut self, all: bool) -> Result<bool, InferenceError> {
+        for update in self.scorer.advance()? {
+            self.frame_assembler.apply(update);
         }
         // What is being encoded is still to come.
         let all = all && self.scorer.is_idle();
-        while let Some(evidence) = self.join.pop(all) {
+        while let Some(evidence) = self.frame_assembler.pop(all) {
             if self.out.send(evidence).is_err() {
                 return Ok(false);
             }
@@ -107,12 +107,12 @@ impl Scoring<'_> {
         Ok(true)
     }
 
-    /// Whether the sound stands in the way of `most_waiting` frames. Where faces are still being
+    /// Whether the audio stands in the way of `max_waiting_frames` frames. Where faces are still being
     /// encoded it may be they, but they are never behind by as many again.
-    fn waits_for_sound(&self, most_waiting: usize) -> bool {
-        let waiting = self.join.waiting();
-        let full = waiting >= most_waiting && self.scorer.is_idle();
-        !self.sound_ended && (full || waiting >= most_waiting.saturating_mul(2))
+    fn is_blocked_by_audio(&self, max_waiting_frames: usize) -> bool {
+        let waiting = self.frame_assembler.waiting();
+        let full = waiting >= max_waiting_frames && self.scorer.is_idle();
+        !self.audio_ended && (full || waiting >= max_waiting_frames.saturating_mul(2))
     }
 }
 
@@ -123,40 +123,42 @@ impl Scoring<'_> {
 pub fn score(
     inputs: &Receiver<ScoreInput>,
     mut scorer: Scorer,
-    join: Join,
-    most_waiting: usize,
+    frame_assembler: FrameAssembler,
+    max_waiting_frames: usize,
     out: &Sender<FrameEvidence>,
-    watcher: &mut impl LookIn,
-) -> Result<ScoreCounts, ModelFault> {
+    observer: &mut impl ScoreObserver,
+) -> Result<ScoreCounts, InferenceError> {
     let mut counts = ScoreCounts::default();
-    scorer.wake_by(inputs.bell());
-    let (frames_ended, sound_ended) = (false, !scorer.has_sound());
+    scorer.set_notify(inputs.notify());
+    let (frames_ended, audio_ended) = (false, !scorer.has_audio());
     let newest = Tick::default();
-    let mut scoring = Scoring { scorer, join, out, newest, frames_ended, sound_ended };
-    while !(scoring.frames_ended && scoring.sound_ended) {
-        let input = inputs.recv_or_rung();
+    let mut score_loop =
+        ScoreLoop { scorer, frame_assembler, out, newest, frames_ended, audio_ended };
+    while !(score_loop.frames_ended && score_loop.audio_ended) {
+        let input = inputs.recv_or_notified();
         let is_frame = matches!(input, Ok(ScoreInput::Frame(_)));
         match input {
-            Ok(input) => scoring.take(input),
+            Ok(input) => score_loop.handle_input(input),
             // A face is encoded.
             Err(NoItem::Empty) => {}
             Err(NoItem::Ended) => break,
         }
-        watcher.look_in(&mut scoring.scorer, &scoring.join, is_frame);
-        let mut wanted = scoring.pass_on(false)?;
-        if scoring.waits_for_sound(most_waiting) {
-            let until = scoring.newest.offset(1);
-            counts.sound_given_up += u64::from(scoring.scorer.hearing().give_up_before(until));
-            wanted = wanted && scoring.pass_on(false)?;
+        observer.after_input(&mut score_loop.scorer, &score_loop.frame_assembler, is_frame);
+        let mut receiver_alive = score_loop.send_ready(false)?;
+        if score_loop.is_blocked_by_audio(max_waiting_frames) {
+            let until = score_loop.newest.offset(1);
+            counts.audio_timeouts +=
+                u64::from(score_loop.scorer.audio_encoder().time_out_before(until));
+            receiver_alive = receiver_alive && score_loop.send_ready(false)?;
         }
-        if !wanted {
+        if !receiver_alive {
             return Ok(counts);
         }
     }
-    scoring.scorer.hearing().end();
-    scoring.scorer.end_epoch();
-    while scoring.pass_on(true)? && !scoring.scorer.is_idle() {
-        scoring.scorer.wait()?;
+    score_loop.scorer.audio_encoder().end();
+    score_loop.scorer.end_epoch();
+    while score_loop.send_ready(true)? && !score_loop.scorer.is_idle() {
+        score_loop.scorer.wait()?;
     }
     Ok(counts)
 }

@@ -1,16 +1,16 @@
 //! Encoded once, handed to any number of sinks: none of them can hold up the encoder or another.
 //!
 //! Every sink reads an edge of its own on a thread of its own. When that edge is full the sink is
-//! behind: what comes then is left out *for that sink*, up to the next key picture, and counted.
-//! Every sink starts with a key picture.
+//! behind: what comes then is left out *for that sink*, up to the next keyframe, and counted.
+//! Every sink starts with a keyframe.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::core::edge::{Capacity, Receiver, Sender, TrySendError, WhenFull, edge};
+use crate::core::queue::{Capacity, Overflow, Receiver, Sender, TrySendError, bounded};
 use crate::gst::packet::{Kind, Packet};
 
-/// Packets that may wait for a sink: ten seconds of pictures at 30 a second and their sound.
+/// Packets that may wait for a sink: ten seconds of frames at 30 a second and their audio.
 const PACKETS_WAITING: usize = 800;
 
 /// What a sink got and did not get.
@@ -25,7 +25,7 @@ pub struct OutletCounts {
 struct Outlet {
     name: String,
     packets: Sender<Packet>,
-    /// Left out until the next key picture.
+    /// Left out until the next keyframe.
     waits_for_key: bool,
     counts: Arc<OutletCounts>,
 }
@@ -38,7 +38,7 @@ impl FanOut {
     /// A new sink called `name`, which may be `bytes` behind.
     pub fn add(&self, name: &str, bytes: usize) -> (Receiver<Packet>, Arc<OutletCounts>) {
         let capacity = Capacity { items: PACKETS_WAITING, bytes };
-        let (packets, out) = edge("encoder→sink", capacity, WhenFull::Block);
+        let (packets, out) = bounded("encoder→sink", capacity, Overflow::Block);
         let counts = Arc::new(OutletCounts::default());
         let outlet = Outlet {
             name: name.to_owned(),
@@ -65,7 +65,7 @@ impl FanOut {
 impl Outlet {
     /// `false` where nobody reads any more.
     fn offer(&mut self, packet: &Packet) -> bool {
-        if packet.kind == (Kind::Picture { key: true }) {
+        if packet.kind == (Kind::Image { key: true }) {
             self.waits_for_key = false;
         }
         if self.waits_for_key {
@@ -78,7 +78,7 @@ impl Outlet {
                 true
             }
             Err(TrySendError::Full(_)) => {
-                tracing::debug!(sink = %self.name, "behind; left out until the next key picture");
+                tracing::debug!(sink = %self.name, "behind; left out until the next keyframe");
                 self.counts.dropped.fetch_add(1, Ordering::Relaxed);
                 self.waits_for_key = true;
                 true

@@ -1,8 +1,8 @@
-//! The annotated film: pictures encoded, the original sound beside them, into one file.
+//! The annotated film: frames encoded, the original audio beside them, into one file.
 //!
-//! Takes pictures and stored sound packets in time order, each from its own thread; gives a file
+//! Takes frames and stored audio packets in time order, each from its own thread; gives a file
 //! at the path it was told. Writes under that path only: the caller passes a temporary name and
-//! renames. Sound is kept as it was stored where the container allows it, else encoded anew.
+//! renames. Audio is kept as it was stored where the container allows it, else encoded anew.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,22 +17,22 @@ use crate::core::time::{Pts, Span};
 use crate::gst::bus::BusListener;
 use crate::gst::container::{Container, MuxerPads};
 use crate::gst::elements::{ElementError, broken, chain, conversions, make};
-use crate::gst::encoder::{EncoderWishes, VideoCodec};
+use crate::gst::encoder::{EncoderOptions, VideoCodec};
 
-/// Pictures that may wait for the encoder.
-const PICTURES_WAITING: u64 = 3;
-/// Bytes of stored sound that may wait for pictures to catch up in the muxer.
+/// Frames that may wait for the encoder.
+const FRAMES_WAITING: u64 = 3;
+/// Bytes of stored audio that may wait for frames to catch up in the muxer.
 const PACKETS_WAITING_BYTES: u64 = 64 << 20;
 /// How often a waiting writer looks for room.
 const ROOM_LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(2);
 /// How often the end is looked for.
-const LOOK_EVERY: gst::ClockTime = gst::ClockTime::from_mseconds(100);
+const POLL_INTERVAL: gst::ClockTime = gst::ClockTime::from_mseconds(100);
 /// How long a finished film may take to reach the disk without any progress.
 const FINISH_DEADLINE_LOOKS: u32 = 600;
 
 /// What went wrong while writing.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum FilmError {
+pub enum FileSinkError {
     /// The pipeline cannot be built.
     #[error("{0}")]
     Element(#[from] ElementError),
@@ -52,7 +52,7 @@ pub enum FilmError {
     },
 }
 
-impl FilmError {
+impl FileSinkError {
     /// The exit code this error ends the program with.
     pub const fn exit(&self) -> Exit {
         match self {
@@ -64,56 +64,56 @@ impl FilmError {
 
 /// How a film is to be written.
 #[derive(Clone, Debug)]
-pub struct FilmPlan {
+pub struct FileSinkPlan {
     /// Where the bytes go (a temporary name; the caller renames).
     pub path: PathBuf,
     /// The container.
     pub container: Container,
     /// The encoder's wishes.
-    pub encoder: EncoderWishes,
-    /// Caps of the raw pictures.
-    pub pictures: gst::Caps,
-    /// Caps of the stored sound.
+    pub encoder: EncoderOptions,
+    /// Caps of the raw frames.
+    pub frames: gst::Caps,
+    /// Caps of the stored audio.
     pub packets: Option<gst::Caps>,
 }
 
-/// A film being written. Dropping it without [`Film::finish`] abandons the file.
-pub struct Film {
+/// A film being written. Dropping it without [`FileSink::finish`] abandons the file.
+pub struct FileSink {
     pipeline: gst::Pipeline,
     bus: BusListener,
     path: PathBuf,
-    pictures: gst_app::AppSrc,
+    frames: gst_app::AppSrc,
     packets: Option<gst_app::AppSrc>,
-    sound_kept: bool,
+    audio_kept: bool,
     late_packets: AtomicU64,
-    /// When the last picture ends, in ns.
-    pictures_end_ns: AtomicU64,
-    /// Sound from here on stays out, in ns.
-    sound_end_ns: Arc<AtomicU64>,
+    /// When the last frame ends, in ns.
+    frames_end_ns: AtomicU64,
+    /// Audio from here on stays out, in ns.
+    audio_end_ns: Arc<AtomicU64>,
 }
 
-impl Film {
+impl FileSink {
     /// Builds and starts the writer.
     ///
     /// # Errors
     /// Where an element is missing or the file cannot be opened for writing.
-    pub fn create(plan: FilmPlan) -> Result<Self, FilmError> {
+    pub fn create(plan: FileSinkPlan) -> Result<Self, FileSinkError> {
         let pipeline = gst::Pipeline::with_name("film");
-        let MuxerPads { muxer, pictures: into_pictures, sound: into_sound } =
+        let MuxerPads { muxer, frames: into_frames, audio: into_audio } =
             plan.container.muxer_with_pads(plan.packets.is_some())?;
         let sink = make("filesink")?;
         sink.set_property("location", plan.path.to_string_lossy().as_ref());
         chain(&pipeline, &[&muxer, &sink])?;
-        let pictures = picture_branch(&pipeline, &plan, &into_pictures)?;
-        let sound_end_ns = Arc::new(AtomicU64::new(u64::MAX));
-        if let Some(pad) = &into_sound {
-            end_with(pad, Arc::clone(&sound_end_ns));
+        let frames = frame_branch(&pipeline, &plan, &into_frames)?;
+        let audio_end_ns = Arc::new(AtomicU64::new(u64::MAX));
+        if let Some(pad) = &into_audio {
+            end_with(pad, Arc::clone(&audio_end_ns));
         }
-        let mut sound_kept = false;
-        let packets = match (&plan.packets, &into_sound) {
+        let mut audio_kept = false;
+        let packets = match (&plan.packets, &into_audio) {
             (Some(caps), Some(pad)) => {
-                sound_kept = plan.container.keeps(caps);
-                Some(sound_branch(&pipeline, plan.container, caps, sound_kept, pad)?)
+                audio_kept = plan.container.keeps(caps);
+                Some(audio_branch(&pipeline, plan.container, caps, audio_kept, pad)?)
             }
             _ => None,
         };
@@ -122,12 +122,12 @@ impl Film {
             pipeline,
             bus,
             path: plan.path,
-            pictures,
+            frames,
             packets,
-            sound_kept,
+            audio_kept,
             late_packets: AtomicU64::new(0),
-            pictures_end_ns: AtomicU64::new(0),
-            sound_end_ns,
+            frames_end_ns: AtomicU64::new(0),
+            audio_end_ns,
         };
         match film.pipeline.set_state(gst::State::Playing) {
             Ok(_) => Ok(film),
@@ -135,40 +135,40 @@ impl Film {
         }
     }
 
-    /// Elements before the encoder that touch every pixel of every picture; known once one was
+    /// Elements before the encoder that touch every pixel of every frame; known once one was
     /// pushed.
     pub fn conversions(&self) -> usize {
         conversions(&self.pipeline)
     }
 
-    /// Whether the sound goes into the file as it was stored.
-    pub const fn sound_kept(&self) -> bool {
-        self.sound_kept
+    /// Whether the audio goes into the file as it was stored.
+    pub const fn audio_kept(&self) -> bool {
+        self.audio_kept
     }
 
-    /// Hands over one picture; waits while the encoder is behind.
+    /// Hands over one frame; waits while the encoder is behind.
     ///
     /// # Errors
     /// Where the writer has failed.
-    pub fn push_picture(
+    pub fn push_frame(
         &self,
         mut buffer: gst::Buffer,
         pts: Pts,
         span: Option<Span>,
-    ) -> Result<(), FilmError> {
+    ) -> Result<(), FileSinkError> {
         let meta = buffer.make_mut();
         meta.set_pts(clock_time(pts.ns()));
         meta.set_dts(gst::ClockTime::NONE);
         meta.set_duration(span.and_then(|s| clock_time(s.ns())));
         let end_ns = pts + span.unwrap_or_default();
-        self.pictures_end_ns.store(u64::try_from(end_ns.ns()).unwrap_or(0), Ordering::Relaxed);
-        self.wait_for_room(|| self.pictures.current_level_buffers() < PICTURES_WAITING)?;
-        self.pictures.push_buffer(buffer).map(drop).map_err(|e| self.why(&e.to_string()))
+        self.frames_end_ns.store(u64::try_from(end_ns.ns()).unwrap_or(0), Ordering::Relaxed);
+        self.wait_for_room(|| self.frames.current_level_buffers() < FRAMES_WAITING)?;
+        self.frames.push_buffer(buffer).map(drop).map_err(|e| self.why(&e.to_string()))
     }
 
     /// Waits for room in a queue. A queue that is full when the pipeline fails stays full for good,
     /// so a failure ends the wait.
-    fn wait_for_room(&self, room: impl Fn() -> bool) -> Result<(), FilmError> {
+    fn wait_for_room(&self, room: impl Fn() -> bool) -> Result<(), FileSinkError> {
         while !room() {
             if self.bus.failed() {
                 return Err(self.why("an element failed"));
@@ -178,11 +178,11 @@ impl Film {
         Ok(())
     }
 
-    /// Hands over one stored sound packet; waits while the muxer is far behind.
+    /// Hands over one stored audio packet; waits while the muxer is far behind.
     ///
     /// # Errors
     /// Where the writer has failed.
-    pub fn push_packet(&self, sample: &gst::Sample) -> Result<(), FilmError> {
+    pub fn push_packet(&self, sample: &gst::Sample) -> Result<(), FileSinkError> {
         let Some(source) = &self.packets else {
             return Ok(());
         };
@@ -207,31 +207,31 @@ impl Film {
         source.push_buffer(buffer).map(drop).map_err(|e| self.why(&e.to_string()))
     }
 
-    /// Says that no more pictures come.
-    pub fn end_pictures(&self) {
-        let _ = self.pictures.end_of_stream();
+    /// Says that no more frames come.
+    pub fn end_frames(&self) {
+        let _ = self.frames.end_of_stream();
     }
 
-    /// Says that no more sound comes.
+    /// Says that no more audio comes.
     pub fn end_packets(&self) {
         if let Some(source) = &self.packets {
             let _ = source.end_of_stream();
         }
     }
 
-    /// Lets the sound end with the last picture. It runs ahead of the pictures, so that a film which
-    /// is stopped early would go on as sound alone.
-    pub fn end_sound_with_pictures(&self) {
-        let end_ns = self.pictures_end_ns.load(Ordering::Relaxed);
-        self.sound_end_ns.store(end_ns, Ordering::Relaxed);
+    /// Lets the audio end with the last frame. It runs ahead of the frames, so that a film which
+    /// is stopped early would go on as audio alone.
+    pub fn end_audio_with_frames(&self) {
+        let end_ns = self.frames_end_ns.load(Ordering::Relaxed);
+        self.audio_end_ns.store(end_ns, Ordering::Relaxed);
     }
 
     /// Ends the film and waits until the file is whole on disk.
     ///
     /// # Errors
     /// Where encoding or writing failed, or the end does not come.
-    pub fn finish(self) -> Result<(), FilmError> {
-        let _ = self.pictures.end_of_stream();
+    pub fn finish(self) -> Result<(), FileSinkError> {
+        let _ = self.frames.end_of_stream();
         self.end_packets();
         let bus = self.pipeline.bus().ok_or_else(|| self.why("the pipeline lost its bus"))?;
         let wanted = [gst::MessageType::Eos, gst::MessageType::Error];
@@ -243,7 +243,7 @@ impl Film {
             if now != bytes {
                 (bytes, looks) = (now, 0);
             }
-            match bus.timed_pop_filtered(LOOK_EVERY, &wanted) {
+            match bus.timed_pop_filtered(POLL_INTERVAL, &wanted) {
                 Some(m) if m.type_() == gst::MessageType::Eos => return Ok(()),
                 Some(_) => return Err(self.why("an element failed")),
                 None if self.bus.failed() => return Err(self.why("an element failed")),
@@ -253,23 +253,23 @@ impl Film {
         Err(self.why("the film did not grow for a minute and did not end"))
     }
 
-    fn why(&self, fallback: &str) -> FilmError {
+    fn why(&self, fallback: &str) -> FileSinkError {
         why(&self.bus, &self.path, fallback)
     }
 }
 
-impl Drop for Film {
+impl Drop for FileSink {
     fn drop(&mut self) {
         let _ = self.pipeline.set_state(gst::State::Null);
     }
 }
 
-fn why(bus: &BusListener, path: &Path, fallback: &str) -> FilmError {
+fn why(bus: &BusListener, path: &Path, fallback: &str) -> FileSinkError {
     let path = path.to_owned();
     match bus.spoken().error {
-        Some(fault) if fault.no_space => FilmError::NoSpace { path },
-        Some(fault) => FilmError::Failed { path, reason: fault.to_string() },
-        None => FilmError::Failed { path, reason: fallback.to_owned() },
+        Some(fault) if fault.no_space => FileSinkError::NoSpace { path },
+        Some(fault) => FileSinkError::Failed { path, reason: fault.to_string() },
+        None => FileSinkError::Failed { path, reason: fallback.to_owned() },
     }
 }
 
@@ -277,14 +277,14 @@ fn clock_time(ns: i64) -> Option<gst::ClockTime> {
     u64::try_from(ns).ok().map(gst::ClockTime::from_nseconds)
 }
 
-fn picture_branch(
+fn frame_branch(
     pipeline: &gst::Pipeline,
-    plan: &FilmPlan,
+    plan: &FileSinkPlan,
     into: &gst::Pad,
 ) -> Result<gst_app::AppSrc, ElementError> {
     let source = gst_app::AppSrc::builder()
-        .name("pictures")
-        .caps(&plan.pictures)
+        .name("frames")
+        .caps(&plan.frames)
         .format(gst::Format::Time)
         .max_buffers(0)
         .max_bytes(0)
@@ -293,7 +293,7 @@ fn picture_branch(
     let encoder = codec.make(&plan.encoder)?;
     let queue = make("queue")?;
     let from: &gst::Element = source.upcast_ref();
-    let whole_chroma = whole_chroma(codec, &plan.pictures)?;
+    let whole_chroma = whole_chroma(codec, &plan.frames)?;
     let mut row = vec![from];
     row.extend(&whole_chroma);
     row.push(&encoder);
@@ -308,19 +308,16 @@ fn picture_branch(
     Ok(source)
 }
 
-/// H.264 holds an odd size as 4:4:4 only: halved chroma has no half pixels. What turns pictures into
+/// H.264 holds an odd size as 4:4:4 only: halved chroma has no half pixels. What turns frames into
 /// that, where it is needed.
-fn whole_chroma(
-    codec: VideoCodec,
-    pictures: &gst::Caps,
-) -> Result<Vec<gst::Element>, ElementError> {
+fn whole_chroma(codec: VideoCodec, frames: &gst::Caps) -> Result<Vec<gst::Element>, ElementError> {
     let odd = |s: &gst::StructureRef, key| s.get::<i32>(key).is_ok_and(|n| n % 2 != 0);
-    let odd = pictures.structure(0).is_some_and(|s| odd(s, "width") || odd(s, "height"));
+    let odd = frames.structure(0).is_some_and(|s| odd(s, "width") || odd(s, "height"));
     if codec != VideoCodec::H264 || !odd {
         return Ok(Vec::new());
     }
     tracing::warn!(
-        "the picture's size is odd, so the film is H.264 4:4:4, which some players cannot show; \
+        "the frame's size is odd, so the film is H.264 4:4:4, which some players cannot show; \
          a .webm has no such limit"
     );
     let (convert, fixed) = (make("videoconvert")?, make("capsfilter")?);
@@ -329,7 +326,7 @@ fn whole_chroma(
     Ok(vec![convert, fixed])
 }
 
-fn sound_branch(
+fn audio_branch(
     pipeline: &gst::Pipeline,
     container: Container,
     caps: &gst::Caps,
@@ -350,10 +347,10 @@ fn sound_branch(
         return Ok(source);
     }
     let decode = make("decodebin")?;
-    let (convert, resample) = (make("audioconvert")?, make("audioresample")?);
-    let encoder = container.sound_encoder()?;
+    let (convert, image_resize) = (make("audioconvert")?, make("audioresample")?);
+    let encoder = container.audio_encoder()?;
     chain(pipeline, &[from, &decode])?;
-    chain(pipeline, &[&convert, &resample, &encoder, &queue])?;
+    chain(pipeline, &[&convert, &image_resize, &encoder, &queue])?;
     link_to(&queue, into)?;
     let next = convert.downgrade();
     decode.connect_pad_added(move |_, pad| {
@@ -361,7 +358,7 @@ fn sound_branch(
             return;
         };
         if let Err(e) = pad.link(&sink) {
-            tracing::debug!("decoded sound not taken: {e}");
+            tracing::debug!("decoded audio not taken: {e}");
         }
     });
     Ok(source)

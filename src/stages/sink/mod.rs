@@ -1,4 +1,4 @@
-//! Sink: annotated pictures and sound become a film, results become records.
+//! Sink: annotated frames and audio become a film, results become records.
 
 pub mod atomic_file;
 #[cfg(all(feature = "gst", feature = "onnx"))]

@@ -106,7 +106,7 @@ mod tests {
                 rect: Rect::new(1.0, 2.0, 3.0, 4.0),
                 landmarks: Default::default(),
                 detected: true,
-                verdict: Verdict::Unknown(Unknown::SoundGap),
+                verdict: Verdict::Unknown(Unknown::AudioGap),
                 heat: Some(PlacedHeatmap { map: Arc::clone(&map), over: Rect::default() }),
                 talk_seconds: 1.5,
             };

@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use super::records::event::Event;
 use super::records::summary::{Summary, Tally};
 use super::records::{Ending, Record, RecordError};
-use crate::core::edge::Receiver;
 use crate::core::evidence::FrameEvidence;
-use crate::core::picture::Frame;
+use crate::core::frame::Frame;
+use crate::core::queue::Receiver;
 
 /// How far a run has come; read by whoever shows it.
 #[derive(Debug, Default)]

@@ -1,12 +1,12 @@
-//! Pictures from the source onto both lanes.
+//! Frames from the source onto both lanes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::RawPicture;
-use crate::core::edge::Sender;
-use crate::core::picture::Frame;
+use super::RawFrame;
+use crate::core::frame::Frame;
+use crate::core::queue::Sender;
 use crate::core::time::{Pts, Span};
 use crate::stages::sink::stage::Progress;
 use crate::stages::sync::timeline::{Timeline, TimelineCounts};
@@ -37,7 +37,7 @@ pub struct Hold<'a> {
 }
 
 /// How often a full lane is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(8);
+const POLL_INTERVAL: Duration = Duration::from_millis(8);
 
 impl Hold<'_> {
     /// Waits until the frame at `pts`, before which `fed` frames went, has room.
@@ -49,15 +49,15 @@ impl Hold<'_> {
             frames >= self.frames && (left == 0 || (pts - at).abs() >= self.span)
         };
         while full() && !stop.load(Ordering::Relaxed) {
-            std::thread::sleep(LOOK_EVERY);
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
 }
 
-/// Gives every picture its place and sends it down the fast lane (where there is one), then the
+/// Gives every frame its place and sends it down the fast lane (where there is one), then the
 /// slow lane. Ends with the source, on `stop`, or when a lane has ended.
-pub fn feed_pictures(
-    pictures: impl Iterator<Item = RawPicture>,
+pub fn feed_frames(
+    frames: impl Iterator<Item = RawFrame>,
     mut timeline: Timeline,
     fast: Option<Sender<Frame>>,
     slow: Sender<Frame>,
@@ -65,7 +65,7 @@ pub fn feed_pictures(
     stop: &AtomicBool,
 ) -> Fed {
     let mut fed = Fed::default();
-    for raw in pictures {
+    for raw in frames {
         if stop.load(Ordering::Relaxed) {
             fed.stopped = true;
             break;
@@ -74,8 +74,8 @@ pub fn feed_pictures(
         if let Some(hold) = &hold {
             hold.wait(fed.frames, id.pts, stop);
         }
-        let frame = Frame { id, span: raw.span, picture: raw.picture };
-        let shared = Frame { id, span: raw.span, picture: Arc::clone(&frame.picture) };
+        let frame = Frame { id, span: raw.span, image: raw.image };
+        let shared = Frame { id, span: raw.span, image: Arc::clone(&frame.image) };
         let kept = fast.as_ref().is_none_or(|lane| lane.send(shared).is_ok());
         if !kept || slow.send(frame).is_err() {
             break;

@@ -9,18 +9,18 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
 
-use super::{RawPicture, SoundBlock, SoundShape, SourceError, SourceShape, VideoShape};
+use super::{AudioBlock, AudioShape, RawFrame, SourceError, SourceShape, VideoShape};
 use crate::core::time::{Rate, Span};
 use crate::gst::bus::BusListener;
 use crate::gst::elements::conversions;
+use crate::gst::image::GstImage;
 use crate::gst::intake::{Found, Graph, build};
-use crate::gst::picture::GstPicture;
 use crate::gst::running_time;
 
-/// How long a file may take to show its first picture.
+/// How long a file may take to show its first frame.
 const OPEN_DEADLINE: Duration = Duration::from_secs(30);
 /// How often a waiting reader looks whether the pipeline has failed.
-const LOOK_EVERY: gst::ClockTime = gst::ClockTime::from_mseconds(100);
+const POLL_INTERVAL: gst::ClockTime = gst::ClockTime::from_mseconds(100);
 
 /// An opened recording. Dropping it stops the pipeline.
 pub struct Recording {
@@ -30,7 +30,7 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Opens the file at `path` and waits for its first picture.
+    /// Opens the file at `path` and waits for its first frame.
     ///
     /// # Errors
     /// A [`SourceError`] that names the file and what to do.
@@ -61,37 +61,37 @@ impl Recording {
         &self.shape
     }
 
-    /// The caps of the decoded pictures, for the encoder.
-    pub fn picture_caps(&self) -> Option<gst::Caps> {
-        self.graph.outlets.pictures.static_pad("sink").and_then(|p| p.current_caps())
+    /// The caps of the decoded frames, for the encoder.
+    pub fn frame_caps(&self) -> Option<gst::Caps> {
+        self.graph.outlets.frames.static_pad("sink").and_then(|p| p.current_caps())
     }
 
-    /// The caps of the stored sound, for the muxer; `None` where there is no sound.
+    /// The caps of the stored audio, for the muxer; `None` where there is no audio.
     pub fn packet_caps(&self) -> Option<gst::Caps> {
-        self.shape.sound.as_ref()?;
+        self.shape.audio.as_ref()?;
         self.graph.outlets.packets.static_pad("sink").and_then(|p| p.current_caps())
     }
 
-    /// Elements between the decoder and the reader of pictures that touch every pixel; none where
+    /// Elements between the decoder and the reader of frames that touch every pixel; none where
     /// the decoder gives what is wanted.
     pub fn conversions(&self) -> usize {
         conversions(&self.graph.pipeline)
     }
 
-    /// The reader of pictures.
-    pub fn pictures(&self) -> PictureReader {
-        PictureReader { pull: Pull::new(&self.graph.outlets.pictures, &self.bus) }
+    /// The reader of frames.
+    pub fn frames(&self) -> FrameReader {
+        FrameReader { pull: Pull::new(&self.graph.outlets.frames, &self.bus) }
     }
 
-    /// The reader of sound for the model; `None` where there is no sound.
-    pub fn sound(&self) -> Option<SoundReader> {
-        self.shape.sound.as_ref()?;
-        Some(SoundReader { pull: Pull::new(&self.graph.outlets.sound, &self.bus) })
+    /// The reader of audio for the model; `None` where there is no audio.
+    pub fn audio(&self) -> Option<AudioReader> {
+        self.shape.audio.as_ref()?;
+        Some(AudioReader { pull: Pull::new(&self.graph.outlets.audio, &self.bus) })
     }
 
-    /// The reader of sound as it was stored; `None` where there is no sound.
+    /// The reader of audio as it was stored; `None` where there is no audio.
     pub fn packets(&self) -> Option<PacketReader> {
-        self.shape.sound.as_ref()?;
+        self.shape.audio.as_ref()?;
         Some(PacketReader { pull: Pull::new(&self.graph.outlets.packets, &self.bus) })
     }
 
@@ -158,7 +158,7 @@ fn preroll(
     let _ = graph.pipeline.set_state(gst::State::Paused);
     let deadline = Instant::now() + OPEN_DEADLINE;
     loop {
-        let (state, ..) = graph.pipeline.state(LOOK_EVERY);
+        let (state, ..) = graph.pipeline.state(POLL_INTERVAL);
         let found = graph.found.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(reason) = found.error {
             return Err(SourceError::Library(reason));
@@ -170,8 +170,8 @@ fn preroll(
         // outlet is asked itself.
         let ready = state.is_ok_and(|s| s != gst::StateChangeSuccess::Async);
         if ready && shown(graph, &found, audio_track) {
-            return match found.pictures {
-                0 => Err(without_picture(path, bus, &found)),
+            return match found.frames {
+                0 => Err(without_frame(path, bus, &found)),
                 _ => shape(path, graph, bus, &found, audio_track),
             };
         }
@@ -181,7 +181,7 @@ fn preroll(
         if Instant::now() > deadline {
             return Err(SourceError::Broken {
                 path: path.to_owned(),
-                reason: format!("no picture came within {} s", OPEN_DEADLINE.as_secs()),
+                reason: format!("no frame came within {} s", OPEN_DEADLINE.as_secs()),
             });
         }
     }
@@ -195,20 +195,20 @@ fn shown(graph: &Graph, found: &Found, audio_track: u32) -> bool {
         ended || sink.static_pad("sink").is_some_and(|p| p.has_current_caps())
     };
     let outlets = &graph.outlets;
-    let pictures = found.pictures == 0 || flows(&outlets.pictures);
-    let sounds = found.sounds < audio_track || (flows(&outlets.sound) && flows(&outlets.packets));
-    found.pictures + found.sounds > 0 && pictures && sounds
+    let frames = found.frames == 0 || flows(&outlets.frames);
+    let audios = found.audios < audio_track || (flows(&outlets.audio) && flows(&outlets.packets));
+    found.frames + found.audios > 0 && frames && audios
 }
 
-fn without_picture(path: &Path, bus: &BusListener, found: &Found) -> SourceError {
+fn without_frame(path: &Path, bus: &BusListener, found: &Found) -> SourceError {
     let missing = bus.spoken().missing;
     if !missing.is_empty() {
         return SourceError::MissingPlugin { path: path.to_owned(), what: missing.join(", ") };
     }
-    if found.sounds > 0 {
-        return SourceError::NoPicture { path: path.to_owned() };
+    if found.audios > 0 {
+        return SourceError::NoFrame { path: path.to_owned() };
     }
-    SourceError::NotMedia { path: path.to_owned(), reason: "no picture and no sound in it".into() }
+    SourceError::NotMedia { path: path.to_owned(), reason: "no frame and no audio in it".into() }
 }
 
 fn why_it_failed(path: &Path, bus: &BusListener, found: &Found) -> SourceError {
@@ -222,8 +222,8 @@ fn why_it_failed(path: &Path, bus: &BusListener, found: &Found) -> SourceError {
     };
     if fault.unknown_type {
         SourceError::NotMedia { path, reason: fault.text }
-    } else if found.pictures == 0 && found.sounds > 0 {
-        SourceError::NoPicture { path }
+    } else if found.frames == 0 && found.audios > 0 {
+        SourceError::NoFrame { path }
     } else {
         SourceError::Broken { path, reason: fault.to_string() }
     }
@@ -236,18 +236,18 @@ fn shape(
     found: &Found,
     audio_track: u32,
 ) -> Result<SourceShape, SourceError> {
-    if found.sounds > 0 && audio_track > found.sounds || audio_track == 0 {
+    if found.audios > 0 && audio_track > found.audios || audio_track == 0 {
         return Err(SourceError::NoSuchTrack {
             path: path.to_owned(),
             wanted: audio_track,
-            tracks: found.sounds,
+            tracks: found.audios,
         });
     }
-    let caps = graph.outlets.pictures.static_pad("sink").and_then(|p| p.current_caps());
+    let caps = graph.outlets.frames.static_pad("sink").and_then(|p| p.current_caps());
     let info = caps.and_then(|c| gst_video::VideoInfo::from_caps(&c).ok()).ok_or_else(|| {
         let missing = bus.spoken().missing;
         if missing.is_empty() {
-            let reason = "no picture in it could be decoded".into();
+            let reason = "no frame in it could be decoded".into();
             SourceError::Broken { path: path.to_owned(), reason }
         } else {
             SourceError::MissingPlugin { path: path.to_owned(), what: missing.join(", ") }
@@ -261,12 +261,12 @@ fn shape(
             width: info.width(),
             height: info.height(),
             rate: Rate::new(whole(rate.numer()), whole(rate.denom())),
-            picture_bytes: info.size(),
+            frame_bytes: info.size(),
         },
-        sound: found.codec.clone().map(|codec| SoundShape {
+        audio: found.codec.clone().map(|codec| AudioShape {
             codec,
             track: audio_track,
-            tracks: found.sounds,
+            tracks: found.audios,
         }),
         duration: duration.map(span),
     })
@@ -289,7 +289,7 @@ impl Pull {
 
     fn next(&self) -> Option<gst::Sample> {
         loop {
-            if let Some(sample) = self.sink.try_pull_sample(LOOK_EVERY) {
+            if let Some(sample) = self.sink.try_pull_sample(POLL_INTERVAL) {
                 return Some(sample);
             }
             // What was decoded before a failure has been drained by the pull above.
@@ -301,15 +301,15 @@ impl Pull {
     }
 }
 
-/// Pictures, one at a time. Blocks; ends with the stream.
-pub struct PictureReader {
+/// Frames, one at a time. Blocks; ends with the stream.
+pub struct FrameReader {
     pull: Pull,
 }
 
-impl Iterator for PictureReader {
-    type Item = RawPicture;
+impl Iterator for FrameReader {
+    type Item = RawFrame;
 
-    fn next(&mut self) -> Option<RawPicture> {
+    fn next(&mut self) -> Option<RawFrame> {
         loop {
             let sample = self.pull.next()?;
             let (buffer, caps) = (sample.buffer_owned()?, sample.caps()?);
@@ -318,32 +318,32 @@ impl Iterator for PictureReader {
             let span = buffer.duration().map(span);
             let damaged = buffer.flags().contains(gst::BufferFlags::CORRUPTED);
             drop(sample);
-            // A buffer that cannot be mapped is one lost picture, not the end of the film.
-            if let Some(picture) = GstPicture::map(buffer, &info) {
-                return Some(RawPicture { pts, span, picture: Arc::new(picture), damaged });
+            // A buffer that cannot be mapped is one lost frame, not the end of the film.
+            if let Some(image) = GstImage::map(buffer, &info) {
+                return Some(RawFrame { pts, span, image: Arc::new(image), damaged });
             }
         }
     }
 }
 
-/// Sound for the model, block by block. Blocks; ends with the stream.
-pub struct SoundReader {
+/// Audio for the model, block by block. Blocks; ends with the stream.
+pub struct AudioReader {
     pull: Pull,
 }
 
-impl Iterator for SoundReader {
-    type Item = SoundBlock;
+impl Iterator for AudioReader {
+    type Item = AudioBlock;
 
-    fn next(&mut self) -> Option<SoundBlock> {
+    fn next(&mut self) -> Option<AudioBlock> {
         let sample = self.pull.next()?;
         let pts = running_time(&sample);
         let map = sample.buffer()?.map_readable().ok()?;
         let (pairs, _) = map.as_slice().as_chunks::<2>();
-        Some(SoundBlock { pts, samples: pairs.iter().map(|b| i16::from_le_bytes(*b)).collect() })
+        Some(AudioBlock { pts, samples: pairs.iter().map(|b| i16::from_le_bytes(*b)).collect() })
     }
 }
 
-/// Sound as it was stored, packet by packet, with caps and times. Blocks; ends with the stream.
+/// Audio as it was stored, packet by packet, with caps and times. Blocks; ends with the stream.
 pub struct PacketReader {
     pull: Pull,
 }

@@ -1,7 +1,7 @@
-//! Source: a recording or a camera in, decoded pictures and sound out.
+//! Source: a recording or a camera in, decoded frames and audio out.
 //!
-//! Takes a path; gives three readers that are drained by a thread each: pictures as they are
-//! (I420 or NV12, upright), sound as the model wants it (16 kHz, one channel), and the sound as it
+//! Takes a path; gives three readers that are drained by a thread each: frames as they are
+//! (I420 or NV12, upright), audio as the model wants it (16 kHz, one channel), and the audio as it
 //! was stored, for the sink. Nothing is dropped: each reader holds a few buffers, and a slow
 //! consumer slows the demuxer. All times are running times of one clock.
 //!
@@ -16,21 +16,21 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::core::exit::Exit;
-use crate::core::picture::Picture;
+use crate::core::frame::Image;
 use crate::core::time::{Pts, Rate, Span};
 
 /// What a source turned out to hold.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourceShape {
-    /// Its pictures.
+    /// Its frames.
     pub video: VideoShape,
-    /// Its sound, where it has any.
-    pub sound: Option<SoundShape>,
+    /// Its audio, where it has any.
+    pub audio: Option<AudioShape>,
     /// How long it says it is.
     pub duration: Option<Span>,
 }
 
-/// What a source's pictures are like, after turning upright.
+/// What a source's frames are like, after turning upright.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct VideoShape {
     /// Pixels across.
@@ -39,13 +39,13 @@ pub struct VideoShape {
     pub height: u32,
     /// Frames a second; `None` where the rate varies or is not known.
     pub rate: Option<Rate>,
-    /// Bytes of one decoded picture.
-    pub picture_bytes: usize,
+    /// Bytes of one decoded frame.
+    pub frame_bytes: usize,
 }
 
-/// What a source's chosen sound track is like.
+/// What a source's chosen audio track is like.
 #[derive(Clone, Debug, PartialEq)]
-pub struct SoundShape {
+pub struct AudioShape {
     /// The stored form in the library's words, e.g. `audio/mpeg`.
     pub codec: String,
     /// Which track it is, counted from 1.
@@ -54,21 +54,21 @@ pub struct SoundShape {
     pub tracks: u32,
 }
 
-/// A decoded picture as the source gives it: nothing about its time is checked yet.
-pub struct RawPicture {
+/// A decoded frame as the source gives it: nothing about its time is checked yet.
+pub struct RawFrame {
     /// Running time; `None` where the source does not say.
     pub pts: Option<Pts>,
     /// How long it is shown, where the source says so.
     pub span: Option<Span>,
-    /// The picture.
-    pub picture: Arc<dyn Picture>,
+    /// The frame.
+    pub image: Arc<dyn Image>,
     /// Whether the decoder says that parts of it are damaged.
     pub damaged: bool,
 }
 
-/// A stretch of sound for the model: 16 kHz, one channel.
+/// A stretch of audio for the model: 16 kHz, one channel.
 #[derive(Clone, Debug)]
-pub struct SoundBlock {
+pub struct AudioBlock {
     /// When its first sample is heard; `None` where the source does not say.
     pub pts: Option<Pts>,
     /// The samples.
@@ -118,7 +118,7 @@ pub enum SourceError {
         /// The library's reason.
         reason: String,
     },
-    /// The container is known but broken before the first picture.
+    /// The container is known but broken before the first frame.
     #[error(
         "{}: the file is damaged or cut short, nothing in it can be read ({reason})",
         path.display()
@@ -129,14 +129,14 @@ pub enum SourceError {
         /// The library's reason.
         reason: String,
     },
-    /// The file has sound but no picture.
-    #[error("{}: has sound but no picture; a face cannot be found in it", path.display())]
-    NoPicture {
+    /// The file has audio but no frame.
+    #[error("{}: has audio but no frame; a face cannot be found in it", path.display())]
+    NoFrame {
         /// The file.
         path: PathBuf,
     },
-    /// No sound track has the number that was asked for.
-    #[error("{}: has {tracks} sound track(s), so --audio-track {wanted} does not exist", path.display())]
+    /// No audio track has the number that was asked for.
+    #[error("{}: has {tracks} audio track(s), so --audio-track {wanted} does not exist", path.display())]
     NoSuchTrack {
         /// The file.
         path: PathBuf,
@@ -172,7 +172,7 @@ impl SourceError {
             | Self::Empty { .. }
             | Self::NotMedia { .. }
             | Self::Broken { .. }
-            | Self::NoPicture { .. } => Exit::BadData,
+            | Self::NoFrame { .. } => Exit::BadData,
             Self::Unreadable { .. } => Exit::InputOutput,
             Self::NoSuchTrack { .. } => Exit::Usage,
             Self::MissingPlugin { .. } | Self::Library(_) => Exit::Unavailable,

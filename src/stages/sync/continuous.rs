@@ -1,6 +1,6 @@
-//! Sound for people, without a hole: what a live output plays while its source comes and goes.
+//! Audio for people, without a hole: what a live output plays while its source comes and goes.
 //!
-//! Takes stretches of 48 kHz sound of two channels, each with its time on the stream's clock, as
+//! Takes stretches of 48 kHz audio of two channels, each with its time on the stream's clock, as
 //! they come; gives one line of samples in which every sample stands where the clock says, to within
 //! [`TOLERANCE`]. A missing stretch is silence *here* (players stop at a hole); what the model hears
 //! is another line, where a hole stays a hole. A source whose clock runs a little fast or slow is
@@ -12,9 +12,9 @@ use crate::core::time::{Pts, SECOND_NS, Span};
 pub const RATE_HZ: i64 = 48_000;
 /// Channels, by turns.
 pub const CHANNELS: usize = 2;
-/// Sound this far off its time is put right at once: a gap or a jump.
+/// Audio this far off its time is put right at once: a gap or a jump.
 pub const TOLERANCE: Span = Span::from_ms(60);
-/// Sound this far off its time is stretched towards it.
+/// Audio this far off its time is stretched towards it.
 const DRIFT: Span = Span::from_ms(4);
 /// The most that is stretched: half a percent, which nobody hears.
 const MOST_STRETCH: f64 = 0.005;
@@ -38,7 +38,7 @@ pub struct Stretch {
 }
 
 impl Continuous {
-    /// Takes sound that is first heard at `at`; gives what to play, in order.
+    /// Takes audio that is first heard at `at`; gives what to play, in order.
     pub fn push(&mut self, at: Pts, samples: &[i16]) -> Vec<Stretch> {
         let start = sample_of(at);
         let next = *self.next.get_or_insert(start);
@@ -137,11 +137,11 @@ mod tests {
     }
 
     #[test]
-    fn a_hole_is_filled_and_sound_that_comes_twice_is_left_out() {
+    fn a_hole_is_filled_and_audio_that_comes_twice_is_left_out() {
         let mut line = Continuous::default();
         assert_eq!(line.push(ms(100), &tone(20))[0].at, ms(100));
         let after = line.push(ms(500), &tone(20));
-        assert_eq!(after.len(), 2, "silence, then the sound");
+        assert_eq!(after.len(), 2, "silence, then the audio");
         assert!(after[0].samples.iter().all(|s| *s == 0));
         assert_eq!((after[0].at, after[1].at), (ms(120), ms(500)));
         assert!(line.push(ms(300), &tone(20)).is_empty());

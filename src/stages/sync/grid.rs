@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use crate::core::time::{Pts, Span, Tick};
 
-/// The longest time that one picture may stand for: beyond it the ticks stay empty, as nobody
+/// The longest time that one frame may stand for: beyond it the ticks stay empty, as nobody
 /// knows what happened there.
 const LONGEST_STAND: Span = Span::from_ms(1_000);
 

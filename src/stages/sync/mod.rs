@@ -1,4 +1,4 @@
-//! Sync: one clock for pictures and sound.
+//! Sync: one clock for frames and audio.
 //!
 //! [`timeline`] gives every source frame a place in an epoch, whatever its timestamps are worth;
 //! [`grid`] tells which source frame stands for which tick of the model's 25 fps grid. The output

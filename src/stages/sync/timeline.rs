@@ -73,7 +73,7 @@ impl Timeline {
     }
 
     /// The next frame begins an epoch, though nothing in the times says so: the source was opened
-    /// anew, or its pictures changed.
+    /// anew, or its frames changed.
     pub const fn begin_epoch(&mut self) {
         self.epoch = self.epoch.next();
         self.counts.jumps += 1;

@@ -21,9 +21,9 @@ use super::policy::{Lag, LagBound, Policy};
 pub struct TrackedFace {
     /// Whose face.
     pub track: TrackId,
-    /// Where it is, in pixels of the source picture.
+    /// Where it is, in pixels of the source frame.
     pub rect: Rect,
-    /// Eyes, nose, mouth corners, in pixels of the source picture.
+    /// Eyes, nose, mouth corners, in pixels of the source frame.
     pub landmarks: Landmarks,
     /// Whether a detection in this very frame says so.
     pub detected: bool,

@@ -33,7 +33,7 @@ fn has_ended(process: &Own) -> bool {
 
 /// Sinks as TOML.
 pub const RECORD: &str = "[[sink]]\ntype = \"record\"\ndirectory = \"kept\"\nsegment_seconds = 60\n\
-                          keep_free_gib = 0.001\n";
+                          min_free_gib = 0.001\n";
 pub const SERVE: &str = "[[sink]]\ntype = \"rtsp-server\"\n";
 
 impl Plan {
@@ -49,8 +49,8 @@ impl Plan {
         };
         let models = if rest.contains("[models]") { "" } else { "[models]\ndevice = \"cpu\"\n" };
         format!(
-            "name = \"{name}\"\n[source]\nuri = \"{uri}\"\nstall_after_seconds = 3\n\
-             retry_first_seconds = 1\nretry_most_seconds = 4\n{source}\n{models}\
+            "name = \"{name}\"\n[source]\nuri = \"{uri}\"\nstall_timeout_seconds = 3\n\
+             retry_min_seconds = 1\nretry_max_seconds = 4\n{source}\n{models}\
              [explain]\nmode = \"none\"\n[encoder]\npreset = \"ultrafast\"\n\
              [[sink]]\ntype = \"events\"\npath = \"{name}.jsonl\"\n{rest}\n\
              [serve]\nhealth = \"127.0.0.1:{health}\"\n{rtsp}"
@@ -138,7 +138,7 @@ impl Daemon {
         page["streams"].as_array()?.iter().find(|s| s["stream"] == stream).cloned()
     }
 
-    /// `connecting`, `live`, `away`, `ended`; empty where nobody answers.
+    /// `connecting`, `live`, `lost`, `ended`; empty where nobody answers.
     pub fn state(&self, stream: &str) -> String {
         let said = self.ready(stream).and_then(|s| s["state"].as_str().map(str::to_owned));
         said.unwrap_or_default()
@@ -166,28 +166,28 @@ impl Daemon {
         line.rsplit_once(' ')?.1.parse().ok()
     }
 
-    /// Pictures (no slates) drawn on so far.
-    pub fn pictures(&self, stream: &str) -> u64 {
+    /// Frames (no slates) drawn on so far.
+    pub fn frames(&self, stream: &str) -> u64 {
         let of = format!("stream=\"{stream}\"");
         let count = self.metric(&["locutor_latency_seconds_count", &of, "stage=\"overlay\""]);
         count.map_or(0, |n| n as u64)
     }
 
-    /// Waits until a picture is shown that was not there yet; how long that took.
+    /// Waits until a frame is shown that was not there yet; how long that took.
     #[track_caller]
-    pub fn until_picture(&self, stream: &str) -> Duration {
-        let before = self.pictures(stream);
-        until("a picture", PATIENCE, || self.pictures(stream) > before)
+    pub fn until_frame(&self, stream: &str) -> Duration {
+        let before = self.frames(stream);
+        until("a frame", PATIENCE, || self.frames(stream) > before)
     }
 
-    /// The longest time in which a stream shows no new picture, over `seconds`.
+    /// The longest time in which a stream shows no new frame, over `seconds`.
     pub fn longest_still(&self, stream: &str, seconds: u32) -> Duration {
         let begun = Instant::now();
-        let (mut count, mut since) = (self.pictures(stream), begun);
+        let (mut count, mut since) = (self.frames(stream), begun);
         let mut longest = Duration::ZERO;
         while begun.elapsed() < Duration::from_secs(u64::from(seconds)) {
             std::thread::sleep(Duration::from_millis(25));
-            let now = self.pictures(stream);
+            let now = self.frames(stream);
             longest = longest.max(since.elapsed());
             if now != count {
                 (count, since) = (now, Instant::now());
@@ -196,11 +196,11 @@ impl Daemon {
         longest
     }
 
-    /// Pictures a second over `seconds`.
+    /// Frames a second over `seconds`.
     pub fn rate(&self, stream: &str, seconds: f64) -> f64 {
-        let (before, since) = (self.pictures(stream), Instant::now());
+        let (before, since) = (self.frames(stream), Instant::now());
         std::thread::sleep(Duration::from_secs_f64(seconds));
-        let new = self.pictures(stream).saturating_sub(before);
+        let new = self.frames(stream).saturating_sub(before);
         new as f64 / since.elapsed().as_secs_f64()
     }
 

@@ -14,8 +14,8 @@ pub fn recordings(dir: &Path) -> Vec<PathBuf> {
     files(dir).into_iter().map(|(path, _)| path).filter(media).collect()
 }
 
-/// Times of the pictures in seconds, as stored.
-pub fn pictures(file: &Path) -> Vec<f64> {
+/// Times of the frames in seconds, as stored.
+pub fn frames(file: &Path) -> Vec<f64> {
     let mut command = Command::new("ffprobe");
     command.args(["-v", "quiet", "-select_streams", "v:0", "-show_entries", "packet=pts_time"]);
     let out = command.args(["-of", "csv=p=0"]).arg(file).output().expect("ffprobe");
@@ -26,7 +26,7 @@ pub fn pictures(file: &Path) -> Vec<f64> {
     times
 }
 
-/// Pictures of the camera: slates come five times a second, pictures oftener.
+/// Frames of the camera: slates come five times a second, frames oftener.
 pub fn without_slates(times: &[f64]) -> usize {
     let gaps = times.windows(2).filter(|pair| pair[1] - pair[0] <= 0.15).count();
     gaps + usize::from(gaps > 0)
@@ -38,7 +38,7 @@ pub fn complaints(file: &Path) -> String {
     command.args(["-v", "error", "-i"]).arg(file).args(["-f", "null", "-"]);
     let out = command.output().expect("ffmpeg");
     let said = String::from_utf8_lossy(&out.stderr).into_owned();
-    // What the end of ffmpeg's own chain says when pictures do not come at an even rate.
+    // What the end of ffmpeg's own chain says when frames do not come at an even rate.
     let own = |line: &str| line.starts_with("[null @") || line.contains("Last message repeated");
     let of_the_file = said.lines().filter(|line| !own(line));
     of_the_file.collect::<Vec<_>>().join("\n")

@@ -50,13 +50,13 @@ impl Row {
         self.runs += 1;
     }
 
-    /// Pictures were back so long after the fault was over.
+    /// Frames were back so long after the fault was over.
     pub fn recovered(&mut self, after: Duration) {
         eprintln!("{}: recovered after {:.2} s", self.name, after.as_secs_f64());
         self.recovered.push(after.as_secs_f64());
     }
 
-    /// So many seconds of pictures were lost.
+    /// So many seconds of frames were lost.
     pub fn lost(&mut self, seconds: f64) {
         eprintln!("{}: lost {seconds:.2} s", self.name);
         self.lost.push(seconds);

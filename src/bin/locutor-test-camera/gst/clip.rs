@@ -1,4 +1,4 @@
-//! A clip as the camera sends it: access units and A-law sound, in memory.
+//! A clip as the camera sends it: access units and A-law audio, in memory.
 
 use std::path::{Path, PathBuf};
 
@@ -10,18 +10,18 @@ use serde::{Deserialize, Serialize};
 use super::number;
 use crate::{Codec, Options};
 
-/// Samples a second of the sound, one byte each.
-pub const SOUND_HZ: usize = 8_000;
-/// What one packet of sound holds.
-pub const SOUND_PACKET: usize = 160;
+/// Samples a second of the audio, one byte each.
+pub const AUDIO_HZ: usize = 8_000;
+/// What one packet of audio holds.
+pub const AUDIO_PACKET: usize = 160;
 
-/// See the module. Pictures and sound last equally long, so that it can be looped.
+/// See the module. Frames and audio last equally long, so that it can be looped.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Clip {
-    /// One picture each; the first, and one every second, is a key picture.
-    pub pictures: Vec<Vec<u8>>,
+    /// One frame each; the first, and one every second, is a keyframe.
+    pub frames: Vec<Vec<u8>>,
     /// A-law.
-    pub sound: Vec<u8>,
+    pub audio: Vec<u8>,
 }
 
 impl Clip {
@@ -55,7 +55,7 @@ fn cached(dir: &Path, options: &Options) -> PathBuf {
     dir.join(format!("{name}-{codec:?}-{w}x{h}-{n}-{d}-{seconds}{numbered}.clip"))
 }
 
-/// What the pictures are called.
+/// What the frames are called.
 pub fn caps(options: &Options) -> gst::Caps {
     let ((w, h), (n, d)) = (options.size, options.rate);
     let form = match options.codec {
@@ -89,8 +89,8 @@ fn encode(options: &Options) -> Result<Clip, String> {
         "filesrc name=file ! decodebin name=d d. ! queue ! videoconvert ! videoscale ! videorate ! \
          video/x-raw,format=I420,width={w},height={h},framerate={n}/{d} ! \
          identity name=number ! {encoder} ! {} ! \
-         appsink name=pictures sync=false  d. ! queue ! audioconvert ! audioresample ! \
-         audio/x-raw,rate={SOUND_HZ},channels=1 ! alawenc ! appsink name=sound sync=false",
+         appsink name=frames sync=false  d. ! queue ! audioconvert ! audioresample ! \
+         audio/x-raw,rate={AUDIO_HZ},channels=1 ! alawenc ! appsink name=audio sync=false",
         caps(options)
     );
     let pipeline = gst::parse::launch(&description).map_err(|e| e.to_string())?;
@@ -99,7 +99,7 @@ fn encode(options: &Options) -> Result<Clip, String> {
         let element = pipeline.by_name(name).and_then(|e| e.downcast::<gst_app::AppSink>().ok());
         element.ok_or_else(|| format!("no {name}"))
     };
-    let (pictures, sound) = (outlet("pictures")?, outlet("sound")?);
+    let (frames, audio) = (outlet("frames")?, outlet("audio")?);
     if let Some(pad) = pipeline.by_name("number").and_then(|number| number.static_pad("src"))
         && options.numbered
     {
@@ -109,16 +109,16 @@ fn encode(options: &Options) -> Result<Clip, String> {
         file.set_property("location", &options.clip);
     }
     pipeline.set_state(gst::State::Playing).map_err(|_| cannot(options, &pipeline))?;
-    let frames = usize::try_from(options.seconds * n / d).unwrap_or(0);
-    let pictures = pull(&pictures, |got: &Vec<Vec<u8>>| got.len() >= frames);
-    let bytes = pictures.len() * SOUND_HZ * d as usize / n as usize;
+    let frame_count = usize::try_from(options.seconds * n / d).unwrap_or(0);
+    let frames = pull(&frames, |got: &Vec<Vec<u8>>| got.len() >= frame_count);
+    let bytes = frames.len() * AUDIO_HZ * d as usize / n as usize;
     let enough = |got: &Vec<Vec<u8>>| got.iter().map(Vec::len).sum::<usize>() >= bytes;
-    let mut sound = pull(&sound, enough).concat();
+    let mut audio = pull(&audio, enough).concat();
     let complaint = cannot(options, &pipeline);
     let _ = pipeline.set_state(gst::State::Null);
-    // Whole packets of sound that fill the pictures' time.
-    sound.resize(bytes - bytes % SOUND_PACKET, 0xD5);
-    (!pictures.is_empty()).then_some(Clip { pictures, sound }).ok_or(complaint)
+    // Whole packets of audio that fill the frames' time.
+    audio.resize(bytes - bytes % AUDIO_PACKET, 0xD5);
+    (!frames.is_empty()).then_some(Clip { frames, audio }).ok_or(complaint)
 }
 
 fn cannot(options: &Options, pipeline: &gst::Pipeline) -> String {
@@ -127,7 +127,7 @@ fn cannot(options: &Options, pipeline: &gst::Pipeline) -> String {
         gst::MessageView::Error(error) => Some(error.error().to_string()),
         _ => None,
     });
-    let why = why.unwrap_or_else(|| "it gives no pictures".into());
+    let why = why.unwrap_or_else(|| "it gives no frames".into());
     format!("{} (make samples makes the default): {why}", options.clip.display())
 }
 

@@ -1,4 +1,4 @@
-//! A picture's number, drawn into it so that a client can tell which one it sees.
+//! A frame's number, drawn into it so that a client can tell which one it sees.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -12,7 +12,7 @@ const BITS: usize = 12;
 /// Luma of black and white.
 const LUMA: [u8; 2] = [16, 235];
 
-/// Numbers the I420 pictures that pass `pad`, which have no padding at multiples of eight pixels.
+/// Numbers the I420 frames that pass `pad`, which have no padding at multiples of eight pixels.
 pub fn draw(pad: &gst::Pad, width: usize, height: usize) {
     let drawn = AtomicUsize::new(0);
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {

@@ -13,8 +13,8 @@ use rtsp::gst::prelude::*;
 use rtsp::prelude::*;
 use rtsp::{gio, glib};
 
-use super::clip::{Clip, SOUND_HZ, SOUND_PACKET, caps};
-use crate::knobs::{Fate, Knobs, PICTURE_CLOCK_HZ};
+use super::clip::{AUDIO_HZ, AUDIO_PACKET, Clip, caps};
+use crate::knobs::{FRAME_CLOCK_HZ, Fate, Knobs};
 use crate::{Codec, Options};
 
 /// The role of who may watch.
@@ -43,14 +43,14 @@ impl Camera {
         }
         factory.set_launch(&launch(options));
         factory.set_shared(true);
-        let (own, knobs, picture_caps) = (Arc::clone(&clip), Arc::clone(knobs), caps(options));
+        let (own, knobs, frame_caps) = (Arc::clone(&clip), Arc::clone(knobs), caps(options));
         let log = options.sent.as_ref().map(|file| {
             let made = std::fs::File::create(file);
             made.map(Arc::new).map_err(|e| format!("{}: {e}", file.display()))
         });
-        let plan = Plan { rate: options.rate, sound: options.sound, log: log.transpose()? };
+        let plan = Plan { rate: options.rate, audio: options.audio, log: log.transpose()? };
         factory.connect_media_configure(move |_, media| {
-            if let Err(e) = configure(media, &own, &knobs, &picture_caps, &plan) {
+            if let Err(e) = configure(media, &own, &knobs, &frame_caps, &plan) {
                 eprintln!("locutor-test-camera: {e}");
             }
         });
@@ -105,19 +105,19 @@ fn launch(options: &Options) -> String {
         format!("timestamp-offset={}", 0u32.wrapping_sub(seconds.wrapping_mul(90_000)))
     });
     let source = "is-live=true format=time max-bytes=4000000 leaky-type=downstream";
-    let sound = match options.sound {
+    let audio = match options.audio {
         true => format!(
-            "appsrc name=sound {source} ! rtppcmapay name=pay1 pt=8 min-ptime=20000000 \
+            "appsrc name=audio {source} ! rtppcmapay name=pay1 pt=8 min-ptime=20000000 \
              max-ptime=20000000 perfect-rtptime=false"
         ),
         false => String::new(),
     };
-    format!("( appsrc name=pictures {source} ! {pay} name=pay0 pt=96 {offset} {sound} )")
+    format!("( appsrc name=frames {source} ! {pay} name=pay0 pt=96 {offset} {audio} )")
 }
 
 struct Plan {
     rate: (u32, u32),
-    sound: bool,
+    audio: bool,
     /// Where is told what is sent.
     log: Option<Arc<File>>,
 }
@@ -126,20 +126,20 @@ fn configure(
     media: &rtsp::RTSPMedia,
     clip: &Arc<Clip>,
     knobs: &Arc<Knobs>,
-    picture_caps: &gst::Caps,
+    frame_caps: &gst::Caps,
     plan: &Plan,
 ) -> Result<(), String> {
     media.set_rate_control(false);
     let bin = media.element().downcast::<gst::Bin>().map_err(|_| "no bin")?;
     let inlet = |name: &str| bin.by_name(name).and_then(|e| e.downcast::<gst_app::AppSrc>().ok());
-    let pictures = inlet("pictures").ok_or("no inlet for pictures")?;
-    let sound = inlet("sound").filter(|_| plan.sound);
-    pictures.set_caps(Some(picture_caps));
-    if let Some(sound) = &sound {
+    let frames = inlet("frames").ok_or("no inlet for frames")?;
+    let audio = inlet("audio").filter(|_| plan.audio);
+    frames.set_caps(Some(frame_caps));
+    if let Some(audio) = &audio {
         let caps = gst::Caps::builder("audio/x-alaw").field("rate", 8_000).field("channels", 1);
-        sound.set_caps(Some(&caps.build()));
+        audio.set_caps(Some(&caps.build()));
     }
-    for (name, clock_hz) in [("pay0", PICTURE_CLOCK_HZ), ("pay1", 8_000)] {
+    for (name, clock_hz) in [("pay0", FRAME_CLOCK_HZ), ("pay1", 8_000)] {
         if let Some(pad) = bin.by_name(name).and_then(|pay| pay.static_pad("src")) {
             torture(&pad, clock_hz, knobs);
         }
@@ -148,8 +148,8 @@ fn configure(
     let ended = Arc::clone(&over);
     media.connect_unprepared(move |_| ended.store(true, Ordering::Relaxed));
     let feeder = Feeder {
-        pictures,
-        sound,
+        frames,
+        audio,
         clip: Arc::clone(clip),
         knobs: Arc::clone(knobs),
         rate: plan.rate,
@@ -204,8 +204,8 @@ fn mangle(buffer: &mut gst::Buffer, clock_hz: i64, knobs: &Knobs) -> bool {
 }
 
 struct Feeder {
-    pictures: gst_app::AppSrc,
-    sound: Option<gst_app::AppSrc>,
+    frames: gst_app::AppSrc,
+    audio: Option<gst_app::AppSrc>,
     clip: Arc<Clip>,
     knobs: Arc<Knobs>,
     rate: (u32, u32),
@@ -220,24 +220,24 @@ impl Feeder {
     fn run(mut self) {
         let begun = Instant::now();
         let (n, d) = (u64::from(self.rate.0), u64::from(self.rate.1));
-        let picture_due = |i: u64| Duration::from_nanos(i * 1_000_000_000 * d / n);
-        let (mut pictures, mut sounds) = (0u64, 0u64);
-        let mut sound_due = Duration::ZERO;
+        let frame_due = |i: u64| Duration::from_nanos(i * 1_000_000_000 * d / n);
+        let (mut frames, mut audios) = (0u64, 0u64);
+        let mut audio_due = Duration::ZERO;
         while !self.over.load(Ordering::Relaxed) {
-            let picture = picture_due(pictures);
-            let sound_is_next = self.sound.is_some() && sound_due < picture;
-            let due = if sound_is_next { sound_due } else { picture };
+            let image = frame_due(frames);
+            let audio_is_next = self.audio.is_some() && audio_due < image;
+            let due = if audio_is_next { audio_due } else { image };
             let at = self.wait(begun, due);
-            let fed = if sound_is_next {
-                let fed = self.hear(sounds, at);
-                sounds += 1;
-                let ns = 1_000_000_000 * SOUND_PACKET as i64 / SOUND_HZ as i64;
+            let fed = if audio_is_next {
+                let fed = self.hear(audios, at);
+                audios += 1;
+                let ns = 1_000_000_000 * AUDIO_PACKET as i64 / AUDIO_HZ as i64;
                 let ns = ns - ns * self.knobs.drift_ppm() / 1_000_000;
-                sound_due += Duration::from_nanos(ns.unsigned_abs());
+                audio_due += Duration::from_nanos(ns.unsigned_abs());
                 fed
             } else {
-                pictures += 1;
-                self.show(pictures - 1, at)
+                frames += 1;
+                self.show(frames - 1, at)
             };
             if !fed {
                 return;
@@ -261,25 +261,25 @@ impl Feeder {
         if self.knobs.paused() {
             return true;
         }
-        let clip = &self.clip.pictures;
+        let clip = &self.clip.frames;
         let index = (index % clip.len() as u64) as usize;
         if let Some(mut log) = self.log.as_deref() {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             let _ = writeln!(log, "{index} {}", now.as_nanos());
         }
-        push(&self.pictures, clip[index].clone(), at)
+        push(&self.frames, clip[index].clone(), at)
     }
 
     fn hear(&self, index: u64, at: Duration) -> bool {
-        let Some(sound) =
-            self.sound.as_ref().filter(|_| !self.knobs.paused() && !self.knobs.silent())
+        let Some(audio) =
+            self.audio.as_ref().filter(|_| !self.knobs.paused() && !self.knobs.silent())
         else {
             return true;
         };
-        let packets = (self.clip.sound.len() / SOUND_PACKET).max(1) as u64;
-        let from = (index % packets) as usize * SOUND_PACKET;
-        let data = self.clip.sound.get(from..from + SOUND_PACKET).unwrap_or_default();
-        push(sound, data.to_vec(), at)
+        let packets = (self.clip.audio.len() / AUDIO_PACKET).max(1) as u64;
+        let from = (index % packets) as usize * AUDIO_PACKET;
+        let data = self.clip.audio.get(from..from + AUDIO_PACKET).unwrap_or_default();
+        push(audio, data.to_vec(), at)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Takes [`FrameEvidence`], [`Event`]s and the stream's [`Status`]; gives [`EventLine`]s. Never
 //! waits. The hub itself says what can be seen from what passes: a `turn` line before the frame
-//! that the floor changes in, `source-away`, `source-back`, `sink-trouble` and `sink-well` when the
+//! that the floor changes in, `source-lost`, `source-restored`, `sink-failed` and `sink-recovered` when the
 //! status changes, and a state line when the faces, the speakers, the floor or the source do.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,10 +15,10 @@ use super::outlet::Outlet;
 use super::watch::{self, StatusWatch};
 use super::{EventLine, LineKind};
 use crate::core::evidence::{FrameEvidence, TrackId};
-use crate::live::status::{SourceState, Status};
 use crate::stages::sink::records::event::Event;
 use crate::stages::sink::records::jsonl::{self, turn};
-use crate::stages::sink::records::{PictureSize, person};
+use crate::stages::sink::records::{FrameSize, person};
+use crate::telemetry::status::{SourceState, Status};
 
 /// The schema that state lines name.
 pub const STATE_SCHEMA: &str = "locutor.state/1";
@@ -40,7 +40,7 @@ struct StateLine<'a> {
     schema: &'static str,
     stream: &'a str,
     utc: String,
-    /// `connecting`, `live`, `away` or `ended`.
+    /// `connecting`, `live`, `lost` or `ended`.
     source: &'a str,
     /// Why it is away.
     why: Option<&'a str>,
@@ -92,15 +92,15 @@ impl EventHub {
         Arc::clone(&self.stream)
     }
 
-    /// The evidence of the next frame, taken at `utc`, whose picture was of that size.
-    pub fn frame(&self, evidence: &FrameEvidence, utc: Timestamp, picture: PictureSize) {
+    /// The evidence of the next frame, taken at `utc`, whose frame was of that size.
+    pub fn frame(&self, evidence: &FrameEvidence, utc: Timestamp, image: FrameSize) {
         let mut inner = self.lock();
         if let Some(turn) = turn(evidence, inner.floor) {
             inner.floor = evidence.floor;
             inner.offer(self.event_line(&turn, utc));
         }
         let at = watch::rfc3339(utc);
-        let line = jsonl::FrameLine::new(&self.stream, Some(&at), evidence, picture);
+        let line = jsonl::FrameLine::new(&self.stream, Some(&at), evidence, image);
         inner.offer(json(&line, utc, LineKind::Frame));
         let speaking = evidence.faces.iter().filter(|face| face.verdict.speaking());
         inner.state = State {
@@ -137,10 +137,10 @@ impl EventHub {
         let (source, why) = match status.source() {
             SourceState::Connecting { .. } => ("connecting", None),
             SourceState::Live { .. } => ("live", None),
-            SourceState::Away { why, .. } => ("away", Some(why)),
+            SourceState::Lost { why, .. } => ("lost", Some(why)),
             SourceState::Ended => ("ended", None),
         };
-        let gone = matches!(source, "away" | "ended");
+        let gone = matches!(source, "lost" | "ended");
         if gone {
             // Nobody is seen, so nobody can be said to be there.
             inner.state.faces = 0;

@@ -16,7 +16,7 @@ use super::outlet::Inlet;
 use super::rotate::{RotatingFile, Rotation};
 use super::trouble::Trouble;
 use super::{EventLine, LineKind};
-use crate::core::edge::NoItem;
+use crate::core::queue::NoItem;
 use crate::stages::sink::records::event::Event;
 
 /// Time between two tries while the file cannot be written.

@@ -3,7 +3,7 @@
 //! Takes evidence and events ([`hub::EventHub`]), makes every line once, and offers it to all
 //! sinks. Each sink has a queue and a thread of its own: none of them can hold up the stream or
 //! another sink. Frames are left out where a sink is behind, oldest first, and counted; events only
-//! where thousands of them wait, counted too, and said in the sink's own `left-out` line.
+//! where thousands of them wait, counted too, and said in the sink's own `dropped` line.
 //!
 //! The lines are those of a recording (`docs/records.md`) with `utc`; how they travel is described
 //! in `docs/events.md`.
@@ -29,9 +29,9 @@ use std::thread::JoinHandle;
 use jiff::Timestamp;
 
 use crate::config::camera;
-use crate::core::edge::ByteSize;
-use crate::live::meters::Meters;
-use crate::live::status::Status;
+use crate::core::queue::ByteSize;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::status::Status;
 
 use hub::EventHub;
 use outlet::Inlet;
@@ -75,14 +75,14 @@ pub struct EventContext {
     /// Where trouble is told.
     pub status: Status,
     /// Where losses are counted.
-    pub meters: Meters,
+    pub metrics: Metrics,
 }
 
 /// Why a sink cannot be had at all; trouble that may pass (a broker that is away, a full disk) is
 /// no such reason.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// It takes pictures, not events.
+    /// It takes frames, not events.
     #[error("this is not a sink for events")]
     NotEvents,
     /// The address cannot be used.
@@ -163,12 +163,12 @@ pub fn open(sink: &camera::Sink, context: &EventContext) -> Result<EventSinkHand
                 mqtt::run(plan, stream, spool, lines, trouble, meter);
             })
         }
-        camera::Sink::Webhook { uri, login, tls_trust, spool, spool_bytes } => {
-            let post = webhook::Post::new(uri, login.as_ref(), tls_trust.as_deref())?;
+        camera::Sink::Webhook { uri, login, tls_ca_file, spool, spool_bytes } => {
+            let post = webhook::Post::new(uri, login.as_ref(), tls_ca_file.as_deref())?;
             let spool = open_spool(spool, *spool_bytes, &post.address())?;
-            let meters = trouble::SpoolMeter::new(context);
+            let metrics = trouble::SpoolMeter::new(context);
             start("webhook", false, context, move |lines, trouble| {
-                webhook::run(&post, spool, lines, trouble, meters);
+                webhook::run(&post, spool, lines, trouble, metrics);
             })
         }
         _ => Err(OpenError::NotEvents),

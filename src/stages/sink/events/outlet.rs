@@ -12,10 +12,10 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::{EventContext, EventLine, LineKind};
-use crate::core::edge::{
-    ByteSize, Capacity, NoItem, Receiver, Sender, TrySendError, WhenFull, edge,
+use crate::core::queue::{
+    ByteSize, Capacity, NoItem, Overflow, Receiver, Sender, TrySendError, bounded,
 };
-use crate::live::meters::{Meters, because};
+use crate::telemetry::metrics::{Metrics, reason_labels};
 
 /// Events that may wait for a sink: days of a meeting's turns.
 const EVENTS: Capacity = Capacity { items: 8192, bytes: 8 << 20 };
@@ -37,9 +37,9 @@ impl ByteSize for Numbered {
 }
 
 /// Rung for every line.
-struct Ring;
+struct Wakeup;
 
-impl ByteSize for Ring {
+impl ByteSize for Wakeup {
     fn byte_size(&self) -> usize {
         0
     }
@@ -49,7 +49,7 @@ impl ByteSize for Ring {
 pub(super) struct Lost {
     stream: String,
     sink: String,
-    meters: Meters,
+    metrics: Metrics,
     events: AtomicU64,
 }
 
@@ -59,20 +59,20 @@ impl Lost {
         Arc::new(Self {
             stream: context.status.stream.to_string(),
             sink: sink.to_owned(),
-            meters: context.meters.clone(),
+            metrics: context.metrics.clone(),
             events: AtomicU64::new(0),
         })
     }
 
     fn frames(&self, count: u64) {
-        let why = because(&self.stream, &self.sink, "behind");
-        self.meters.drops.get_or_create(&why).inc_by(count);
+        let why = reason_labels(&self.stream, &self.sink, "behind");
+        self.metrics.drops.get_or_create(&why).inc_by(count);
     }
 
     fn event(&self) {
         self.events.fetch_add(1, Ordering::Relaxed);
-        let why = because(&self.stream, &self.sink, "events-behind");
-        self.meters.drops.get_or_create(&why).inc();
+        let why = reason_labels(&self.stream, &self.sink, "events-behind");
+        self.metrics.drops.get_or_create(&why).inc();
     }
 }
 
@@ -82,7 +82,7 @@ pub(super) struct Outlet {
     events: Sender<Numbered>,
     frames: Sender<Numbered>,
     state: Sender<Numbered>,
-    bell: Sender<Ring>,
+    wakeups: Sender<Wakeup>,
     notify: Arc<Notify>,
     next: u64,
     /// Frames left out so far, as the edge counts them.
@@ -95,7 +95,7 @@ pub struct Inlet {
     events: Receiver<Numbered>,
     frames: Receiver<Numbered>,
     state: Receiver<Numbered>,
-    bell: Receiver<Ring>,
+    wakeups: Receiver<Wakeup>,
     notify: Arc<Notify>,
     heads: [Option<Numbered>; 3],
     lost: Arc<Lost>,
@@ -103,22 +103,31 @@ pub struct Inlet {
 
 /// A queue for a sink that wants frames or does not.
 pub(super) fn line(wants_frames: bool, lost: Arc<Lost>) -> (Outlet, Inlet) {
-    let (events, events_out) = edge("hub→sink events", EVENTS, WhenFull::Block);
-    let (frames, frames_out) = edge("hub→sink frames", FRAMES, WhenFull::DropOldest);
-    let (state, state_out) = edge("hub→sink state", ONE, WhenFull::DropOldest);
-    let (bell, bell_out) = edge("hub→sink bell", ONE, WhenFull::DropOldest);
+    let (events, events_out) = bounded("hub→sink events", EVENTS, Overflow::Block);
+    let (frames, frames_out) = bounded("hub→sink frames", FRAMES, Overflow::DropOldest);
+    let (state, state_out) = bounded("hub→sink state", ONE, Overflow::DropOldest);
+    let (wakeups, bell_out) = bounded("hub→sink bell", ONE, Overflow::DropOldest);
     let notify = Arc::new(Notify::new());
     let inlet = Inlet {
         events: events_out,
         frames: frames_out,
         state: state_out,
-        bell: bell_out,
+        wakeups: bell_out,
         notify: Arc::clone(&notify),
         heads: [None, None, None],
         lost: Arc::clone(&lost),
     };
-    let outlet =
-        Outlet { wants_frames, events, frames, state, bell, notify, next: 0, frames_lost: 0, lost };
+    let outlet = Outlet {
+        wants_frames,
+        events,
+        frames,
+        state,
+        wakeups,
+        notify,
+        next: 0,
+        frames_lost: 0,
+        lost,
+    };
     (outlet, inlet)
 }
 
@@ -146,7 +155,7 @@ impl Outlet {
             Err(TrySendError::Closed(_)) => return false,
         }
         // Rung after the line is there: who hears it finds it.
-        let heard = self.bell.try_send(Ring).is_ok();
+        let heard = self.wakeups.try_send(Wakeup).is_ok();
         self.notify.notify_one();
         heard
     }
@@ -161,11 +170,11 @@ impl Inlet {
         if let Some(line) = self.ready() {
             return Ok(line);
         }
-        let rung = self.bell.recv_timeout(patience);
+        let rung = self.wakeups.recv_timeout(patience);
         match (self.ready(), rung) {
             (Some(line), _) => Ok(line),
             // A ring whose line was taken already.
-            (None, Ok(Ring)) => Err(NoItem::Empty),
+            (None, Ok(Wakeup)) => Err(NoItem::Empty),
             (None, Err(why)) => Err(why),
         }
     }
@@ -187,10 +196,10 @@ impl Inlet {
     }
 
     fn fill(&mut self) {
-        let edges = [&self.events, &self.frames, &self.state];
-        for (head, edge) in self.heads.iter_mut().zip(edges) {
+        let queues = [&self.events, &self.frames, &self.state];
+        for (head, bounded) in self.heads.iter_mut().zip(queues) {
             if head.is_none() {
-                *head = edge.try_recv().ok();
+                *head = bounded.try_recv().ok();
             }
         }
     }

@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::core::evidence::{FrameEvidence, TrackId};
 use crate::core::time::{Epoch, FrameRef, Pts};
-use crate::live::status::SourceState;
-use crate::stages::sink::records::PictureSize;
+use crate::stages::sink::records::FrameSize;
 use crate::stages::sink::records::event::Event;
+use crate::telemetry::status::SourceState;
 
-const PICTURE: PictureSize = PictureSize { width: 640, height: 360 };
+const FRAME: FrameSize = FrameSize { width: 640, height: 360 };
 
 fn context() -> EventContext {
     let (hub, status) = (EventHub::new("hall"), Status::new("hall"));
-    EventContext { hub, status, meters: Meters::new() }
+    EventContext { hub, status, metrics: Metrics::new() }
 }
 
 fn frame(n: u64, floor: Option<u32>) -> FrameEvidence {
@@ -49,25 +49,32 @@ fn frames_turns_and_changes_of_status_are_in_the_file_in_order() {
         camera::Sink::Events { path: path.clone(), rotate_bytes: 1 << 20, keep: 1, frames: true };
     let handle = open(&sink, &context).expect("open");
     let utc: Timestamp = "2026-11-24T16:35:29.1209Z".parse().expect("a time");
-    context.hub.frame(&frame(0, None), utc, PICTURE);
-    context.hub.frame(&frame(1, Some(2)), utc, PICTURE);
+    context.hub.frame(&frame(0, None), utc, FRAME);
+    context.hub.frame(&frame(1, Some(2)), utc, FRAME);
     let now = Instant::now();
     let why = "nothing came".to_owned();
-    context.status.set_source(SourceState::Away { since: now, why, next_try: now });
+    context.status.set_source(SourceState::Lost { since: now, why, next_try: now });
     context.hub.status(&context.status);
     context.hub.status(&context.status);
-    context.status.sink("record", Some("full".to_owned()));
+    context.status.set_sink_error("record", Some("full".to_owned()));
     context.status.set_source(SourceState::Live { since: now + Duration::from_millis(1500) });
     context.hub.status(&context.status);
-    context.status.sink("record", None);
+    context.status.set_sink_error("record", None);
     context.hub.status(&context.status);
     context.hub.close();
     handle.join();
     let lines = values(&path);
     let kinds: Vec<_> =
         lines.iter().map(|l| l["event"].as_str().unwrap_or("frame").to_owned()).collect();
-    let want =
-        ["frame", "turn", "frame", "source-away", "source-back", "sink-trouble", "sink-well"];
+    let want = [
+        "frame",
+        "turn",
+        "frame",
+        "source-lost",
+        "source-restored",
+        "sink-failed",
+        "sink-recovered",
+    ];
     assert_eq!(kinds, want);
     assert_eq!(lines[0]["utc"], "2026-11-24T16:35:29.120Z");
     assert_eq!(lines[4]["away_seconds"], 1.5);
@@ -83,7 +90,7 @@ fn a_file_that_cannot_be_written_resumes_and_says_what_was_left_out() {
         camera::Sink::Events { path: path.clone(), rotate_bytes: 1 << 30, keep: 1, frames: false };
     let handle = open(&sink, &context).expect("open");
     let mut sent = 0;
-    while !context.status.troubles().contains_key("events") || sent < 20_000 {
+    while !context.status.sink_errors().contains_key("events") || sent < 20_000 {
         context.hub.event(&degraded(sent));
         sent += 1;
         if sent % 1000 == 0 {
@@ -91,13 +98,13 @@ fn a_file_that_cannot_be_written_resumes_and_says_what_was_left_out() {
         }
     }
     fs::remove_file(&folder).expect("remove");
-    until("it works again", || context.status.troubles().is_empty());
+    until("it works again", || context.status.sink_errors().is_empty());
     context.hub.close();
     handle.join();
     let lines = values(&path);
     let left_out: u64 = lines.iter().filter_map(|l| l["lines"].as_u64()).sum();
     let written: Vec<u64> = lines.iter().filter_map(|l| l["what"].as_str()?.parse().ok()).collect();
-    assert!(left_out > 0 && lines[0]["event"] == "left-out", "{}", lines[0]);
+    assert!(left_out > 0 && lines[0]["event"] == "dropped", "{}", lines[0]);
     assert_eq!(written.len() as u64 + left_out, sent);
     assert!(written.is_sorted() && written.last() == Some(&(sent - 1)));
 }
@@ -110,7 +117,7 @@ fn a_sink_that_is_behind_loses_old_frames_and_no_event() {
     context.hub.add(outlet);
     let utc = Timestamp::now();
     for n in 0..2000 {
-        context.hub.frame(&frame(n, None), utc, PICTURE);
+        context.hub.frame(&frame(n, None), utc, FRAME);
         context.hub.event(&degraded(n));
     }
     context.hub.close();
@@ -125,8 +132,8 @@ fn a_sink_that_is_behind_loses_old_frames_and_no_event() {
     let frames: Vec<u64> = got.iter().filter(|(_, event)| !event).map(|(n, _)| *n).collect();
     assert_eq!((events, frames.len(), frames.last()), (2000, 300, Some(&1999)));
     assert!(got.is_sorted(), "a frame comes before the event that followed it");
-    let why = crate::live::meters::because("hall", "slow", "behind");
-    assert_eq!(context.meters.drops.get_or_create(&why).get(), 1700);
+    let why = crate::telemetry::metrics::reason_labels("hall", "slow", "behind");
+    assert_eq!(context.metrics.drops.get_or_create(&why).get(), 1700);
 }
 
 /// Answers one request with `status`; gives its head and body.
@@ -162,7 +169,7 @@ fn a_webhook_gets_every_event_once_it_answers_and_its_secrets_are_not_told() {
     let sink = camera::Sink::Webhook {
         uri: format!("http://127.0.0.1:{port}/secret-token?key=1").parse().expect("an address"),
         login: Some(login),
-        tls_trust: None,
+        tls_ca_file: None,
         spool: dir.path().join("spool"),
         spool_bytes: 1 << 20,
     };
@@ -171,16 +178,16 @@ fn a_webhook_gets_every_event_once_it_answers_and_its_secrets_are_not_told() {
     let (head, body) = serve(&listener, "503 Busy");
     assert!(head.starts_with("POST /secret-token?key=1 ") && head.contains("Basic bWU6cHc="));
     assert!(body.contains("\"what\":\"0\""), "{body}");
-    until("trouble", || !context.status.troubles().is_empty());
-    let trouble = format!("{:?}", context.status.troubles());
+    until("trouble", || !context.status.sink_errors().is_empty());
+    let trouble = format!("{:?}", context.status.sink_errors());
     assert!(trouble.contains("503") && !trouble.contains("secret"), "{trouble}");
     for (n, status) in [(0, "200 OK"), (1, "400 No"), (2, "204 OK")] {
         let (_, body) = serve(&listener, status);
         assert!(body.contains(&format!("\"what\":\"{n}\"")), "{body}");
     }
-    until("well", || context.status.troubles().is_empty());
+    until("well", || context.status.sink_errors().is_empty());
     context.hub.close();
     handle.join();
-    let why = crate::live::meters::because("hall", "webhook", "refused");
-    assert_eq!(context.meters.drops.get_or_create(&why).get(), 1);
+    let why = crate::telemetry::metrics::reason_labels("hall", "webhook", "refused");
+    assert_eq!(context.metrics.drops.get_or_create(&why).get(), 1);
 }

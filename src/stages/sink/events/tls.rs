@@ -18,7 +18,7 @@ pub(super) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
 /// Where there is none.
 pub(super) fn roots(file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, String> {
     if let Some(file) = file {
-        return certificates(file).map_err(|e| format!("tls_trust: {e}"));
+        return certificates(file).map_err(|e| format!("tls_ca_file: {e}"));
     }
     let found = rustls_native_certs::load_native_certs();
     if found.certs.is_empty() {
@@ -67,7 +67,7 @@ pub(super) fn words(error: &rustls::Error) -> String {
     let why = match flaw {
         CertificateError::UnknownIssuer => {
             "nobody vouches for it who is trusted here; write its CA's certificate into a file in \
-             PEM, and name that: tls_trust = \"FILE\""
+             PEM, and name that: tls_ca_file = \"FILE\""
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "it was made for another name; write the name that stands in it"

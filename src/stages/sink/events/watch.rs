@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::live::status::{SourceState, Status};
 use crate::stages::sink::records::event::Event;
+use crate::telemetry::status::{SourceState, Status};
 
 /// RFC 3339 in UTC with milliseconds.
 pub(super) fn rfc3339(at: Timestamp) -> String {
@@ -19,7 +19,7 @@ pub(super) struct StatusWatch {
     /// Since when the source is away.
     away: Option<Instant>,
     /// Since when each sink is in trouble, and why.
-    troubles: BTreeMap<String, (Instant, String)>,
+    sink_errors: BTreeMap<String, (Instant, String)>,
 }
 
 impl StatusWatch {
@@ -27,7 +27,7 @@ impl StatusWatch {
     pub fn changes(&mut self, status: &Status, utc: Timestamp) -> Vec<Event> {
         let mut events = Vec::new();
         match status.source() {
-            SourceState::Away { since, why, next_try } if self.away.is_none() => {
+            SourceState::Lost { since, why, next_try } if self.away.is_none() => {
                 self.away = Some(since);
                 let since = wall(since, utc);
                 events.push(Event::SourceAway { since, why, next_try: wall(next_try, utc) });
@@ -45,8 +45,8 @@ impl StatusWatch {
     }
 
     fn sinks(&mut self, status: &Status, events: &mut Vec<Event>) {
-        let now = status.troubles();
-        self.troubles.retain(|sink, (since, _)| {
+        let now = status.sink_errors();
+        self.sink_errors.retain(|sink, (since, _)| {
             let still = now.contains_key(sink);
             if !still {
                 let trouble_seconds = seconds(since.elapsed());
@@ -55,12 +55,12 @@ impl StatusWatch {
             still
         });
         for (sink, why) in now {
-            let before = self.troubles.get_mut(&sink);
+            let before = self.sink_errors.get_mut(&sink);
             if before.as_ref().is_some_and(|(_, before)| *before == why) {
                 continue;
             }
             let since = before.map_or_else(Instant::now, |(since, _)| *since);
-            self.troubles.insert(sink.clone(), (since, why.clone()));
+            self.sink_errors.insert(sink.clone(), (since, why.clone()));
             events.push(Event::SinkTrouble { sink, why });
         }
     }

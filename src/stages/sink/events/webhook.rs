@@ -17,7 +17,7 @@ use super::trouble::{SpoolMeter, Trouble};
 use super::{LineKind, OpenError, tls};
 use crate::config::camera::Login;
 use crate::core::backoff::Backoff;
-use crate::core::edge::NoItem;
+use crate::core::queue::NoItem;
 
 /// A whole exchange takes no longer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -47,7 +47,7 @@ enum Outcome {
     /// It may take it later.
     Failed(u16),
     /// It is away.
-    Away(String),
+    Lost(String),
 }
 
 impl Post {
@@ -107,7 +107,7 @@ impl Post {
                 code @ (408 | 425 | 429 | 500..=599) => Outcome::Failed(code),
                 code => Outcome::Refused(code),
             },
-            Err(error) => Outcome::Away(words(&error)),
+            Err(error) => Outcome::Lost(words(&error)),
         }
     }
 }
@@ -163,7 +163,7 @@ impl Work {
                 self.done(message.number);
                 return true;
             }
-            Outcome::Away(why) => {
+            Outcome::Lost(why) => {
                 trouble.reconnects("network");
                 trouble.is(&format!("{}: {why}", post.address()));
             }

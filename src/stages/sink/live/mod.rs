@@ -19,9 +19,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::config::camera::Sink;
-use crate::live::meters::Meters;
-use crate::live::status::Status;
 use crate::stages::sink::fan_out::FanOut;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::status::Status;
 use rtsp_server::gst::MountPlan;
 use rtsp_server::{RtspError, RtspServer};
 
@@ -35,10 +35,10 @@ pub struct SinkContext<'a> {
     /// The stream's status, and its name.
     pub status: &'a Status,
     /// Where sinks count.
-    pub meters: &'a Meters,
+    pub metrics: &'a Metrics,
     /// The process' RTSP server, where there is one.
     pub rtsp: Option<&'a RtspServer>,
-    /// Asks the encoder for a key picture; must not block.
+    /// Asks the encoder for a keyframe; must not block.
     pub ask_for_key: Arc<dyn Fn() + Send + Sync>,
 }
 
@@ -51,8 +51,8 @@ pub enum SinkError {
     /// A mount without a server.
     #[error("the sink `rtsp-server` needs a server: set `serve.rtsp.listen`")]
     NoServer,
-    /// The sink takes no pictures: it is another part's.
-    #[error("this sink takes no encoded pictures")]
+    /// The sink takes no frames: it is another part's.
+    #[error("this sink takes no encoded frames")]
     NotVideo,
     /// What is configured cannot be.
     #[error("{0}")]
@@ -100,16 +100,19 @@ pub fn open(sink: &Sink, context: &SinkContext<'_>) -> Result<SinkHandle, SinkEr
                 mount: mount.clone(),
                 packets,
                 status: context.status.clone(),
-                meters: context.meters.clone(),
+                metrics: context.metrics.clone(),
                 on_new_reader: Arc::clone(&context.ask_for_key),
             };
             Ok(server.mount(plan)?)
         }
         Sink::Record(recording) => record::open(recording, context),
         Sink::File { path } => file::open(path, context),
-        Sink::RtspPush { uri, login, tls_trust } => {
-            let peer =
-                push::Peer { uri: uri.clone(), login: login.clone(), tls_trust: tls_trust.clone() };
+        Sink::RtspPush { uri, login, tls_ca_file } => {
+            let peer = push::Peer {
+                uri: uri.clone(),
+                login: login.clone(),
+                tls_ca_file: tls_ca_file.clone(),
+            };
             push::open(peer, context)
         }
         Sink::Hls { directory, segment, keep } => hls::open(directory, *segment, *keep, context),

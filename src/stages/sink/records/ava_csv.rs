@@ -2,7 +2,7 @@
 //!
 //! The label is always `SPEAKING_AUDIBLE`, and `score` is how sure the model is of it, as that
 //! evaluation wants it; a face whose score is unknown has no row. Boxes are fractions, clipped to
-//! the picture; times are seconds on the run's clock, the source's own in the first epoch. Scores
+//! the frame; times are seconds on the run's clock, the source's own in the first epoch. Scores
 //! are written with every digit they have, for equal digits would be ties in a ranking.
 
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::core::evidence::FrameEvidence;
 use super::super::atomic_file::AtomicFile;
 use super::clock::RunClock;
 use super::event::Event;
-use super::{Ending, PictureSize, Record, RecordContext, RecordError, RecordFile};
+use super::{Ending, FrameSize, Record, RecordContext, RecordError, RecordFile};
 
 /// The columns.
 pub const HEADER: [&str; 9] = [
@@ -32,7 +32,7 @@ pub struct AvaCsv {
     rows: csv::Writer<AtomicFile>,
     path: PathBuf,
     video_id: String,
-    picture: PictureSize,
+    image: FrameSize,
     clock: RunClock,
 }
 
@@ -46,7 +46,7 @@ impl AvaCsv {
             rows: csv::Writer::from_writer(AtomicFile::create(path)?),
             path: path.to_path_buf(),
             video_id: context.video_id.clone(),
-            picture: context.picture,
+            image: context.image,
             clock: RunClock::default(),
         };
         let outcome = record.rows.write_record(HEADER);
@@ -73,7 +73,7 @@ impl Record for AvaCsv {
             let Some(score) = face.verdict.p() else {
                 continue;
             };
-            let [x1, y1, x2, y2] = self.picture.box_fractions(face.rect).map(|v| v.clamp(0.0, 1.0));
+            let [x1, y1, x2, y2] = self.image.box_fractions(face.rect).map(|v| v.clamp(0.0, 1.0));
             if x2 <= x1 || y2 <= y1 {
                 continue;
             }
@@ -97,7 +97,7 @@ impl Record for AvaCsv {
 
     fn event(&mut self, event: &Event) -> Result<(), RecordError> {
         if let Event::Epoch { width, height, .. } = *event {
-            self.picture = PictureSize { width, height };
+            self.image = FrameSize { width, height };
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 //! source's own, and every later epoch goes on where the one before it ended, for a source that
 //! reconnects or jumps may start its clock anew. A frame is shown until the next one, the last one
 //! of an epoch as long as the one before it; no frame counts for more than [`LONGEST_FRAME`], so
-//! that a picture that froze gives nobody minutes of talk.
+//! that a frame that froze gives nobody minutes of talk.
 
 use crate::core::time::{Epoch, FrameRef, Pts, Span};
 

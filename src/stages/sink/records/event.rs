@@ -19,9 +19,9 @@ pub enum Event {
     Epoch {
         /// Its number.
         epoch: u32,
-        /// Picture width from here on, in pixels.
+        /// Frame width from here on, in pixels.
         width: u32,
-        /// Picture height from here on, in pixels.
+        /// Frame height from here on, in pixels.
         height: u32,
         /// Why.
         reason: String,
@@ -50,7 +50,7 @@ pub enum Event {
         /// What, in words.
         what: String,
     },
-    /// The source gives no pictures any more.
+    /// The source gives no frames any more.
     SourceAway {
         /// Since when (RFC 3339, UTC).
         since: String,
@@ -59,7 +59,7 @@ pub enum Event {
         /// When it is tried again (RFC 3339, UTC).
         next_try: String,
     },
-    /// The source gives pictures again.
+    /// The source gives frames again.
     SourceBack {
         /// How long it did not.
         away_seconds: f64,
@@ -92,7 +92,7 @@ pub enum Event {
         /// Why.
         reason: String,
     },
-    /// What encodes the picture, said at the start and when it changes.
+    /// What encodes the frame, said at the start and when it changes.
     Encoder {
         /// The element at work.
         element: String,
@@ -131,9 +131,9 @@ pub enum Event {
 pub struct Start {
     /// Where the video comes from, secrets taken out.
     pub source: String,
-    /// Picture width in pixels, upright.
+    /// Frame width in pixels, upright.
     pub width: u32,
-    /// Picture height in pixels, upright.
+    /// Frame height in pixels, upright.
     pub height: u32,
     /// Frames a second as the source states it, e.g. `30000/1001`.
     pub rate: Option<String>,

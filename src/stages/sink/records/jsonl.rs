@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 use crate::core::evidence::{FaceEvidence, FrameEvidence, TrackId, Verdict};
 
 use super::event::{EVENT_SCHEMA, Event};
-use super::{Ending, Person, PictureSize, Record, RecordContext, RecordError, RecordFile, person};
+use super::{Ending, FrameSize, Person, Record, RecordContext, RecordError, RecordFile, person};
 
 /// The schema that frame lines name. The number goes up where a reader could break.
 pub const FRAME_SCHEMA: &str = "locutor.frame/1";
@@ -33,13 +33,13 @@ pub struct FrameLine<'a> {
 }
 
 impl<'a> FrameLine<'a> {
-    /// The line of `evidence`, whose boxes are fractions of `picture`; `utc` is when it was taken,
+    /// The line of `evidence`, whose boxes are fractions of `image`; `utc` is when it was taken,
     /// where that is known (RFC 3339).
     pub fn new(
         stream: &'a str,
         utc: Option<&'a str>,
         evidence: &FrameEvidence,
-        picture: PictureSize,
+        image: FrameSize,
     ) -> Self {
         let frame = evidence.frame;
         Self {
@@ -49,7 +49,7 @@ impl<'a> FrameLine<'a> {
             epoch: frame.epoch.0,
             seq: frame.seq,
             pts_ns: frame.pts.ns(),
-            faces: evidence.faces.iter().map(|f| FaceLine::new(f, picture)).collect(),
+            faces: evidence.faces.iter().map(|f| FaceLine::new(f, image)).collect(),
             floor: evidence.floor.map(|t| t.0),
         }
     }
@@ -71,7 +71,7 @@ struct FaceLine {
 }
 
 impl FaceLine {
-    fn new(face: &FaceEvidence, picture: PictureSize) -> Self {
+    fn new(face: &FaceEvidence, image: FrameSize) -> Self {
         let (unknown, speaking, shares) = match face.verdict {
             Verdict::Unknown(why) => (Some(why.reason()), None, None),
             Verdict::Scored { speaking, shares, .. } => (None, Some(speaking), shares),
@@ -79,8 +79,8 @@ impl FaceLine {
         Self {
             track: face.track.0,
             person: Person(face.track),
-            corners: picture.box_fractions(face.rect),
-            landmarks: face.landmarks.map(|p| picture.fractions(p.x, p.y)),
+            corners: image.box_fractions(face.rect),
+            landmarks: face.landmarks.map(|p| image.fractions(p.x, p.y)),
             detected: face.detected,
             score: face.verdict.p(),
             unknown,
@@ -127,7 +127,7 @@ pub fn turn(evidence: &FrameEvidence, before: Option<TrackId>) -> Option<Event> 
 pub struct Jsonl {
     out: RecordFile,
     stream: String,
-    picture: PictureSize,
+    image: FrameSize,
     floor: Option<TrackId>,
 }
 
@@ -140,7 +140,7 @@ impl Jsonl {
         Ok(Self {
             out: RecordFile::create(path)?,
             stream: context.stream.clone(),
-            picture: context.picture,
+            image: context.image,
             floor: None,
         })
     }
@@ -162,13 +162,13 @@ impl Record for Jsonl {
             self.floor = evidence.floor;
             self.event_line(&turn)?;
         }
-        let line = FrameLine::new(&self.stream, None, evidence, self.picture);
+        let line = FrameLine::new(&self.stream, None, evidence, self.image);
         write_line(&mut self.out, &line)
     }
 
     fn event(&mut self, event: &Event) -> Result<(), RecordError> {
         if let Event::Epoch { width, height, .. } = *event {
-            self.picture = PictureSize { width, height };
+            self.image = FrameSize { width, height };
         }
         self.event_line(event)
     }

@@ -41,22 +41,22 @@ pub struct RecordContext {
     pub stream: String,
     /// The video's name in records that are compared with others: the file's stem.
     pub video_id: String,
-    /// The size of the source picture, upright.
-    pub picture: PictureSize,
+    /// The size of the source frame, upright.
+    pub image: FrameSize,
     /// What counts as one turn.
     pub turns: TurnRules,
 }
 
-/// Width and height of a picture in pixels: what fractions are fractions of.
+/// Width and height of a frame in pixels: what fractions are fractions of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PictureSize {
+pub struct FrameSize {
     /// Pixels across.
     pub width: u32,
     /// Pixels down.
     pub height: u32,
 }
 
-impl PictureSize {
+impl FrameSize {
     /// `[x, y]` in pixels as fractions, to a millionth (a 250th of a pixel at 4K).
     fn fractions(self, x: f32, y: f32) -> [f64; 2] {
         let part =

@@ -33,5 +33,5 @@ pub fn scored(track: u32, p: f32, speaking: bool) -> FaceEvidence {
 
 /// A face without one.
 pub fn unknown(track: u32) -> FaceEvidence {
-    face(track, Verdict::Unknown(Unknown::NoSound))
+    face(track, Verdict::Unknown(Unknown::NoAudio))
 }

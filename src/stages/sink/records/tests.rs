@@ -25,7 +25,7 @@ fn context() -> RecordContext {
     RecordContext {
         stream: "file".to_owned(),
         video_id: "own__my, \"first\" talk".to_owned(),
-        picture: PictureSize { width: 320, height: 200 },
+        image: FrameSize { width: 320, height: 200 },
         turns: TurnRules::default(),
     }
 }
@@ -96,7 +96,7 @@ fn every_json_line_fits_the_published_schema() {
     assert_eq!(scored["box"], serde_json::json!([0.03125, 0.1, 0.1875, 0.4]));
     assert_eq!((&scored["audio_share"], &scored["speaking"]), (&0.75.into(), &true.into()));
     assert_eq!((&unknown["score"], &unknown["speaking"]), (&Value::Null, &Value::Null));
-    assert_eq!(unknown["unknown"], "no-sound");
+    assert_eq!(unknown["unknown"], "no-audio");
     // The schema is not one that lets everything pass.
     let mut wrong = frames[3].clone();
     wrong["faces"][0]["score"] = 1.5.into();
@@ -136,7 +136,7 @@ fn live_lines_fit_the_published_schema_and_say_when() {
         wrong["event"] = "unheard-of".into();
         assert!(schema::check(&wrong, &schema, &schema).is_err());
     }
-    let frame = jsonl::FrameLine::new("hall", utc, &meeting()[3], context().picture);
+    let frame = jsonl::FrameLine::new("hall", utc, &meeting()[3], context().image);
     let line = serde_json::to_value(&frame).expect("JSON");
     schema::check(&line, &schema, &schema).unwrap_or_else(|e| panic!("{line}\n{e}"));
     assert_eq!(line["utc"], when);

@@ -2,7 +2,7 @@
 //! on with real time.
 //!
 //! Takes each buffer's running time and the stream's time of its arrival; gives its stream time, one
-//! offset for pictures and sound, so that they keep their distance. While the source's clock is
+//! offset for frames and audio, so that they keep their distance. While the source's clock is
 //! believable (its buffers come from a little before they arrive) its own spacing is kept. When it
 //! jumps, back, ahead or through a wrap, the offset is set anew and a generation begins: no track
 //! spans it.

@@ -1,7 +1,7 @@
 //! A live source: what it takes to come back whenever it goes away.
 //!
 //! [`crate::core::backoff`] says how long to wait before the next try; [`anchor`] puts whatever clock a source
-//! has on the stream's own, which never jumps; the pictures and sounds themselves come from
+//! has on the stream's own, which never jumps; the frames and audio tracks themselves come from
 //! `crate::gst::live_intake`.
 
 pub mod anchor;

@@ -22,7 +22,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Reads the pictures of `uri` inside the connection.
+    /// Reads the frames of `uri` inside the connection.
     pub fn of(uri: &str) -> Self {
         gst::init().expect("GStreamer");
         let pipeline = gst::Pipeline::new();
@@ -52,7 +52,7 @@ impl Reader {
         Self { pipeline, seen }
     }
 
-    /// Packets of pictures so far.
+    /// Packets of frames so far.
     pub fn packets(&self) -> u64 {
         self.seen.lock().expect("seen").packets
     }

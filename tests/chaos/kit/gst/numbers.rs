@@ -13,7 +13,7 @@ use gstreamer_video as gst_video;
 const SIDE: usize = 16;
 const BITS: usize = 12;
 
-/// Numbers of the pictures seen so far, with the Unix time in nanoseconds.
+/// Numbers of the frames seen so far, with the Unix time in nanoseconds.
 type Seen = Arc<Mutex<Vec<(usize, u128)>>>;
 
 /// It leaves when it is dropped.
@@ -23,7 +23,7 @@ pub struct Watched {
 }
 
 impl Watched {
-    /// Watches the pictures of `uri` inside the connection, as they come.
+    /// Watches the frames of `uri` inside the connection, as they come.
     pub fn of(uri: &str) -> Self {
         gst::init().expect("GStreamer");
         let text = format!(
@@ -64,7 +64,7 @@ impl Drop for Watched {
     }
 }
 
-/// The number in a picture; `None` where its first squares are not black and white.
+/// The number in a frame; `None` where its first squares are not black and white.
 fn number(sample: &gst::Sample) -> Option<usize> {
     let info = gst_video::VideoInfo::from_caps(sample.caps()?).ok()?;
     let frame = gst_video::VideoFrameRef::from_buffer_ref_readable(sample.buffer()?, &info).ok()?;

@@ -15,7 +15,7 @@ use super::super::spool::{Message, Spool};
 use super::super::trouble::{SpoolMeter, Trouble};
 use super::super::{EventLine, LineKind};
 use super::plan::{Plan, Topics};
-use crate::core::edge::NoItem;
+use crate::core::queue::NoItem;
 use crate::stages::sink::records::event::Event as Happened;
 
 /// Messages of the spool that may be on their way at once.
@@ -35,7 +35,7 @@ enum Tag {
 }
 
 /// See the module.
-pub struct Desk {
+pub struct MqttSession {
     stream: Arc<str>,
     topics: Topics,
     pub spool: Spool,
@@ -62,7 +62,7 @@ pub struct Desk {
     pub done: bool,
 }
 
-impl Desk {
+impl MqttSession {
     /// An empty desk before a spool that may be not.
     pub fn new(
         stream: Arc<str>,

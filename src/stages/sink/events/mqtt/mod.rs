@@ -18,7 +18,7 @@ use super::spool::Spool;
 use super::tls;
 use super::trouble::{SpoolMeter, Trouble};
 use crate::core::backoff::Backoff;
-use desk::{Desk, REQUESTS};
+use desk::{MqttSession, REQUESTS};
 pub use plan::Plan;
 
 /// The first wait before the broker is tried again, and the longest.
@@ -52,7 +52,7 @@ pub fn run(
             return;
         }
     };
-    let desk = RefCell::new(Desk::new(stream, &plan, spool, trouble, meter));
+    let desk = RefCell::new(MqttSession::new(stream, &plan, spool, trouble, meter));
     runtime.block_on(async {
         tokio::select! {
             () = take(&desk, &mut lines) => {}
@@ -64,7 +64,7 @@ pub fn run(
 }
 
 /// Takes lines, whether the broker is there or not.
-async fn take(desk: &RefCell<Desk>, lines: &mut Inlet) {
+async fn take(desk: &RefCell<MqttSession>, lines: &mut Inlet) {
     let mut ticked = Instant::now();
     loop {
         let open = desk.borrow_mut().take(lines);
@@ -87,7 +87,7 @@ async fn take(desk: &RefCell<Desk>, lines: &mut Inlet) {
 }
 
 /// Connects again and again.
-async fn talk(desk: &RefCell<Desk>, plan: &Plan) {
+async fn talk(desk: &RefCell<MqttSession>, plan: &Plan) {
     let mut backoff = Backoff::new(WAIT.0, WAIT.1);
     loop {
         let (met, error) = converse(desk, plan).await;
@@ -109,7 +109,7 @@ async fn talk(desk: &RefCell<Desk>, plan: &Plan) {
 }
 
 /// One connection, until it fails; whether there was one at all, and why it failed.
-async fn converse(desk: &RefCell<Desk>, plan: &Plan) -> (bool, ConnectionError) {
+async fn converse(desk: &RefCell<MqttSession>, plan: &Plan) -> (bool, ConnectionError) {
     // A new client each time: what it had not sent is still in the spool.
     let (client, mut events) = AsyncClient::new(plan.options.clone(), REQUESTS);
     events.network_options.set_connection_timeout(CONNECT_SECONDS);

@@ -61,7 +61,7 @@ impl Plan {
         if host.is_empty() {
             return Err(wrong(mqtt, "the broker's host is missing: mqtt://HOST"));
         }
-        let prefixes = [Some(&mqtt.topic), mqtt.discovery.as_ref()];
+        let prefixes = [Some(&mqtt.topic), mqtt.discovery_prefix.as_ref()];
         if !prefixes.into_iter().flatten().all(|topic| is_topic(topic)) {
             return Err(wrong(mqtt, "a topic is not empty and has no +, #, $ or / at an end"));
         }
@@ -80,11 +80,11 @@ impl Plan {
             options.set_credentials(&login.user, login.password.expose_secret());
         }
         if tls {
-            let client = tls::client(mqtt.tls_trust.as_deref());
+            let client = tls::client(mqtt.tls_ca_file.as_deref());
             let client = client.map_err(|why| OpenError::Tls { address: broker.clone(), why })?;
             options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(client)));
         }
-        let discovery = mqtt.discovery.as_ref();
+        let discovery = mqtt.discovery_prefix.as_ref();
         let discovery = discovery.map(|d| discover(d, &mqtt.topic, stream, &topics));
         Ok(Self { broker, options, topics, discovery: discovery.unwrap_or_default() })
     }
@@ -153,7 +153,7 @@ fn discover(prefix: &str, topic: &str, stream: &str, topics: &Topics) -> Vec<Ret
             "speaking",
             json!({
                 "name": "someone speaking",
-                "device_class": "sound",
+                "device_class": "audio",
                 "value_template": "{{ 'ON' if value_json.speaking > 0 else 'OFF' }}",
             }),
         ),
@@ -188,9 +188,9 @@ mod tests {
         Mqtt {
             broker: broker.parse().expect("an address"),
             login: Some(Login { user: "me".into(), password: "hunter2".to_owned().into() }),
-            tls_trust: None,
+            tls_ca_file: None,
             topic: topic.to_owned(),
-            discovery: Some("homeassistant".to_owned()),
+            discovery_prefix: Some("homeassistant".to_owned()),
             frames: false,
             spool: "spool".into(),
             spool_bytes: 1 << 20,

@@ -13,16 +13,16 @@ use super::gather::{Formats, Gather};
 use super::gst::{MuxError, Muxing, Wrap};
 use super::{SinkContext, SinkError, SinkHandle};
 use crate::core::backoff::Backoff;
-use crate::core::edge::{NoItem, Receiver};
+use crate::core::queue::{NoItem, Receiver};
 use crate::gst::packet::{Kind, Packet};
-use crate::live::meters::{Meters, because};
-use crate::live::status::Status;
 use crate::stages::sink::atomic_file::{AtomicPath, FileError};
+use crate::telemetry::metrics::{Metrics, reason_labels};
+use crate::telemetry::status::Status;
 
 /// What the disk may be behind, in bytes.
 const BEHIND_BYTES: usize = 32 << 20;
 /// How often the thread looks up while nothing comes.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 #[derive(Debug, thiserror::Error)]
 enum Trouble {
@@ -50,7 +50,7 @@ pub fn open(path: &Path, context: &SinkContext<'_>) -> Result<SinkHandle, SinkEr
         path: path.to_owned(),
         wrap,
         status: context.status.clone(),
-        meters: context.meters.clone(),
+        metrics: context.metrics.clone(),
         gather: Gather::default(),
         film: None,
         backoff: Backoff::default(),
@@ -59,7 +59,7 @@ pub fn open(path: &Path, context: &SinkContext<'_>) -> Result<SinkHandle, SinkEr
     Ok(SinkHandle::spawn("file", move || writer.run(&packets))?)
 }
 
-struct Film {
+struct FileSink {
     formats: Formats,
     muxing: Muxing,
     out: File,
@@ -70,18 +70,18 @@ struct Writer {
     path: PathBuf,
     wrap: Wrap,
     status: Status,
-    meters: Meters,
+    metrics: Metrics,
     gather: Gather,
-    film: Option<Film>,
+    film: Option<FileSink>,
     backoff: Backoff,
     next_try: Instant,
 }
 
 impl Writer {
     fn run(mut self, packets: &Receiver<Packet>) {
-        let beat = self.status.outward_beat("file");
+        let heartbeat = self.status.external_heartbeat("file");
         loop {
-            let outcome = match packets.recv_timeout(LOOK_EVERY) {
+            let outcome = match packets.recv_timeout(POLL_INTERVAL) {
                 Ok(packet) => self.take(packet),
                 Err(NoItem::Empty) => Ok(()),
                 Err(NoItem::Ended) => break,
@@ -89,7 +89,7 @@ impl Writer {
             if let Err(trouble) = outcome {
                 self.stop(&trouble);
             }
-            beat.beat();
+            heartbeat.heartbeat();
         }
         if let Some(film) = self.film.take()
             && let Err(trouble) = film.finish()
@@ -101,7 +101,7 @@ impl Writer {
     fn take(&mut self, packet: Packet) -> Result<(), Trouble> {
         self.gather.push(packet);
         while let Some(packet) = self.gather.pop() {
-            if packet.kind == (Kind::Picture { key: true }) {
+            if packet.kind == (Kind::Image { key: true }) {
                 self.cut(&packet)?;
             }
             if let Some(film) = &mut self.film {
@@ -119,9 +119,9 @@ impl Writer {
             film.finish()?;
         }
         if self.film.is_none() && Instant::now() >= self.next_try {
-            self.film = Some(Film::begin(&free_name(&self.path), formats, self.wrap)?);
+            self.film = Some(FileSink::begin(&free_name(&self.path), formats, self.wrap)?);
             self.backoff.reset();
-            self.status.sink("file", None);
+            self.status.set_sink_error("file", None);
         }
         Ok(())
     }
@@ -132,13 +132,16 @@ impl Writer {
             let _ = film.place.commit();
         }
         self.next_try = Instant::now() + self.backoff.next_wait();
-        self.meters.reconnects.get_or_create(&because(&self.status.stream, "file", "error")).inc();
+        self.metrics
+            .reconnects
+            .get_or_create(&reason_labels(&self.status.stream, "file", "error"))
+            .inc();
         tracing::warn!(stream = %self.status.stream, "{trouble}");
-        self.status.sink("file", Some(trouble.to_string()));
+        self.status.set_sink_error("file", Some(trouble.to_string()));
     }
 }
 
-impl Film {
+impl FileSink {
     fn begin(path: &Path, formats: Formats, wrap: Wrap) -> Result<Self, Trouble> {
         let place = AtomicPath::create(path)?;
         let out = OpenOptions::new().write(true).open(place.temp());
@@ -188,12 +191,13 @@ mod tests {
         for ending in ["mp4", "mkv"] {
             let path = dir.path().join(format!("film.{ending}"));
             std::fs::write(&path, "old").expect("written");
-            let (fan_out, status, meters) = (FanOut::default(), Status::new("cam"), Meters::new());
+            let (fan_out, status, metrics) =
+                (FanOut::default(), Status::new("cam"), Metrics::new());
             let ask_for_key: std::sync::Arc<dyn Fn() + Send + Sync> = std::sync::Arc::new(|| {});
             let context = SinkContext {
                 fan_out: &fan_out,
                 status: &status,
-                meters: &meters,
+                metrics: &metrics,
                 rtsp: None,
                 ask_for_key,
             };

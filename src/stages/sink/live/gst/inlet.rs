@@ -1,7 +1,7 @@
-//! Packets into a pipeline: one source for pictures, one for sound where there is any.
+//! Packets into a pipeline: one source for frames, one for audio where there is any.
 //!
 //! Takes packets on the stream's clock; gives buffers whose time starts at zero with the first key
-//! picture ([`Inlet`]). Promises: nothing waits here; sound from before the first picture is left
+//! frame ([`Inlet`]). Promises: nothing waits here; audio from before the first frame is left
 //! out; every buffer has a time.
 
 use gstreamer as gst;
@@ -21,8 +21,8 @@ pub struct InletError;
 /// The sources of one pipeline.
 #[derive(Debug)]
 pub struct Inlet {
-    pictures: gst_app::AppSrc,
-    sound: Option<gst_app::AppSrc>,
+    frames: gst_app::AppSrc,
+    audio: Option<gst_app::AppSrc>,
     /// The stream's time that is zero here.
     zero: Pts,
 }
@@ -40,29 +40,29 @@ fn source(name: &str, packet: &Packet, live: bool) -> gst_app::AppSrc {
 }
 
 impl Inlet {
-    /// Sources for these tracks; the picture that they begin with is at zero.
+    /// Sources for these tracks; the frame that they begin with is at zero.
     pub fn new(formats: &Formats, live: bool) -> Self {
         Self {
-            pictures: source("pictures", &formats.picture, live),
-            sound: formats.sound.as_ref().map(|s| source("sound", s, live)),
-            zero: formats.picture.at,
+            frames: source("frames", &formats.image, live),
+            audio: formats.audio.as_ref().map(|s| source("audio", s, live)),
+            zero: formats.image.at,
         }
     }
 
-    /// The source of pictures.
-    pub fn pictures(&self) -> &gst::Element {
-        self.pictures.upcast_ref()
+    /// The source of frames.
+    pub fn frames(&self) -> &gst::Element {
+        self.frames.upcast_ref()
     }
 
-    /// The source of sound.
-    pub fn sound(&self) -> Option<&gst::Element> {
-        self.sound.as_ref().map(|s| s.upcast_ref())
+    /// The source of audio.
+    pub fn audio(&self) -> Option<&gst::Element> {
+        self.audio.as_ref().map(|s| s.upcast_ref())
     }
 
     /// What waits in the sources, in bytes.
     pub fn waiting_bytes(&self) -> u64 {
-        let sound = self.sound.as_ref().map_or(0, |s| s.current_level_bytes());
-        self.pictures.current_level_bytes() + sound
+        let audio = self.audio.as_ref().map_or(0, |s| s.current_level_bytes());
+        self.frames.current_level_bytes() + audio
     }
 
     /// Hands over a packet.
@@ -71,8 +71,8 @@ impl Inlet {
     /// Where the pipeline has failed or ended.
     pub fn push(&self, packet: &Packet) -> Result<(), InletError> {
         let source = match packet.kind {
-            Kind::Picture { .. } => Some(&self.pictures),
-            Kind::Sound => self.sound.as_ref(),
+            Kind::Image { .. } => Some(&self.frames),
+            Kind::Audio => self.audio.as_ref(),
         };
         let Some((source, buffer)) = source.zip(stamped(packet, self.zero)) else {
             return Ok(());
@@ -82,9 +82,9 @@ impl Inlet {
 
     /// Says that nothing more comes.
     pub fn end(&self) {
-        let _ = self.pictures.end_of_stream();
-        if let Some(sound) = &self.sound {
-            let _ = sound.end_of_stream();
+        let _ = self.frames.end_of_stream();
+        if let Some(audio) = &self.audio {
+            let _ = audio.end_of_stream();
         }
     }
 }
@@ -94,7 +94,7 @@ pub fn stamped(packet: &Packet, zero: Pts) -> Option<gst::Buffer> {
     let time = |t: Span| u64::try_from(t.ns()).ok().map(gst::ClockTime::from_nseconds);
     let pts = time(packet.at - zero)?;
     let ahead = match (packet.buffer.pts(), packet.buffer.dts()) {
-        // Where pictures are reordered they are decoded earlier than shown.
+        // Where frames are reordered they are decoded earlier than shown.
         (Some(p), Some(d)) => p.saturating_sub(d),
         _ => gst::ClockTime::ZERO,
     };

@@ -29,7 +29,7 @@ pub enum MuxError {
     Failed(String),
 }
 
-/// What pictures and sound are wrapped in.
+/// What frames and audio are wrapped in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wrap {
     /// Fragmented mp4.
@@ -61,7 +61,7 @@ pub struct Muxing {
 }
 
 impl Muxing {
-    /// Begins with the picture that `formats` has.
+    /// Begins with the frame that `formats` has.
     ///
     /// # Errors
     /// Where an element is missing.
@@ -71,12 +71,12 @@ impl Muxing {
         let (muxer, parse) = (wrap.muxer()?, make("h264parse")?);
         let out = gst_app::AppSink::builder().sync(false).build();
         chain(&pipeline, &[&muxer, out.upcast_ref()])?;
-        chain(&pipeline, &[inlet.pictures(), &parse])?;
+        chain(&pipeline, &[inlet.frames(), &parse])?;
         guard(&parse)?;
         link(&parse, &muxer, "video_%u")?;
-        if let Some(sound) = inlet.sound() {
+        if let Some(audio) = inlet.audio() {
             let parse = make("aacparse")?;
-            chain(&pipeline, &[sound, &parse])?;
+            chain(&pipeline, &[audio, &parse])?;
             guard(&parse)?;
             link(&parse, &muxer, "audio_%u")?;
         }

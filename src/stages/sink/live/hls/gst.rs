@@ -27,7 +27,7 @@ pub struct Playlist {
 }
 
 impl Playlist {
-    /// Begins with the picture that `formats` has; segments are called `segments`, a pattern.
+    /// Begins with the frame that `formats` has; segments are called `segments`, a pattern.
     ///
     /// # Errors
     /// In words: where an element is missing, or nothing can be written there.
@@ -94,12 +94,12 @@ impl Drop for Playlist {
 fn build(pipeline: &gst::Pipeline, inlet: &Inlet, sink: &gst::Element) -> Result<(), ElementError> {
     pipeline.add(sink).map_err(|e| broken("hlssink2", e))?;
     let parse = make("h264parse")?;
-    chain(pipeline, &[inlet.pictures(), &parse])?;
+    chain(pipeline, &[inlet.frames(), &parse])?;
     guard(&parse)?;
     parse.link_pads(Some("src"), sink, Some("video")).map_err(|e| broken("hlssink2", e))?;
-    if let Some(sound) = inlet.sound() {
+    if let Some(audio) = inlet.audio() {
         let parse = make("aacparse")?;
-        chain(pipeline, &[sound, &parse])?;
+        chain(pipeline, &[audio, &parse])?;
         guard(&parse)?;
         parse.link_pads(Some("src"), sink, Some("audio")).map_err(|e| broken("hlssink2", e))?;
     }

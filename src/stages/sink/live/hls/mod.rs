@@ -15,16 +15,16 @@ use std::time::{Duration, Instant};
 use super::gather::Gather;
 use super::{SinkContext, SinkError, SinkHandle};
 use crate::core::backoff::Backoff;
-use crate::core::edge::{NoItem, Receiver};
+use crate::core::queue::{NoItem, Receiver};
 use crate::gst::packet::{Kind, Packet};
-use crate::live::meters::{Meters, because};
-use crate::live::status::Status;
+use crate::telemetry::metrics::{Metrics, reason_labels};
+use crate::telemetry::status::Status;
 use gst::Playlist;
 
 /// What the disk may be behind, in bytes.
 const BEHIND_BYTES: usize = 16 << 20;
 /// How often the thread looks up while nothing comes.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// The playlist's name.
 const PLAYLIST: &str = "index.m3u8";
 
@@ -44,7 +44,7 @@ pub fn open(
         segment,
         keep,
         status: context.status.clone(),
-        meters: context.meters.clone(),
+        metrics: context.metrics.clone(),
         gather: Gather::default(),
         playlist: None,
         backoff: Backoff::default(),
@@ -58,7 +58,7 @@ struct Writer {
     segment: Duration,
     keep: u32,
     status: Status,
-    meters: Meters,
+    metrics: Metrics,
     gather: Gather,
     playlist: Option<Playlist>,
     backoff: Backoff,
@@ -67,14 +67,14 @@ struct Writer {
 
 impl Writer {
     fn run(mut self, packets: &Receiver<Packet>) {
-        let beat = self.status.outward_beat("hls");
+        let heartbeat = self.status.external_heartbeat("hls");
         loop {
-            match packets.recv_timeout(LOOK_EVERY) {
+            match packets.recv_timeout(POLL_INTERVAL) {
                 Ok(packet) => self.take(packet),
                 Err(NoItem::Empty) => {}
                 Err(NoItem::Ended) => break,
             }
-            beat.beat();
+            heartbeat.heartbeat();
         }
         if let Some(playlist) = self.playlist.take() {
             playlist.finish();
@@ -84,7 +84,7 @@ impl Writer {
     fn take(&mut self, packet: Packet) {
         self.gather.push(packet);
         while let Some(packet) = self.gather.pop() {
-            let key = packet.kind == (Kind::Picture { key: true });
+            let key = packet.kind == (Kind::Image { key: true });
             let done = if key { self.cut(&packet) } else { Ok(()) };
             let push = |p: &Playlist| p.push(&packet);
             if let Err(why) = done.and_then(|()| self.playlist.as_ref().map_or(Ok(()), push)) {
@@ -112,7 +112,7 @@ impl Writer {
             let (segment, keep) = (self.segment, self.keep);
             self.playlist = Some(Playlist::start(&list, &segments, segment, keep, formats)?);
             self.backoff.reset();
-            self.status.sink("hls", None);
+            self.status.set_sink_error("hls", None);
         }
         Ok(())
     }
@@ -120,10 +120,13 @@ impl Writer {
     fn stop(&mut self, why: &str) {
         self.playlist = None;
         self.next_try = Instant::now() + self.backoff.next_wait();
-        self.meters.reconnects.get_or_create(&because(&self.status.stream, "hls", "error")).inc();
+        self.metrics
+            .reconnects
+            .get_or_create(&reason_labels(&self.status.stream, "hls", "error"))
+            .inc();
         let place = self.directory.display();
         tracing::warn!(stream = %self.status.stream, "cannot write under {place}: {why}");
-        self.status.sink("hls", Some(format!("cannot write under {place}: {why}")));
+        self.status.set_sink_error("hls", Some(format!("cannot write under {place}: {why}")));
     }
 }
 

@@ -19,12 +19,12 @@ fn a_playlist_plays_stays_short_and_comes_back() {
     fs::create_dir(&place).expect("made");
     fs::write(place.join("segment-1-00000.ts"), b"old").expect("written");
     fs::write(place.join("mine.ts"), b"mine").expect("written");
-    let (fan_out, status, meters) = (FanOut::default(), Status::new("cam"), Meters::new());
+    let (fan_out, status, metrics) = (FanOut::default(), Status::new("cam"), Metrics::new());
     let ask_for_key: Arc<dyn Fn() + Send + Sync> = Arc::new(|| {});
     let context = SinkContext {
         fan_out: &fan_out,
         status: &status,
-        meters: &meters,
+        metrics: &metrics,
         rtsp: None,
         ask_for_key,
     };
@@ -42,7 +42,7 @@ fn a_playlist_plays_stays_short_and_comes_back() {
     assert!(place.join("mine.ts").exists() && !place.join("segment-1-00000.ts").exists());
     fs::remove_dir_all(&place).expect("removed");
     wait_until("it is there again", || number(&list()) >= 2);
-    assert!(status.troubles().is_empty());
+    assert!(status.sink_errors().is_empty());
     drop((encoder, fan_out));
     assert!(handle.join(Duration::from_secs(30)), "ends with its edge");
     let mut probe = Command::new("ffprobe");

@@ -107,24 +107,24 @@ fn build(pipeline: &gst::Pipeline, inlet: &Inlet, peer: &Peer) -> Result<(), Ele
         sink.set_property("user-pw", login.password.expose_secret());
     }
     if peer.uri.scheme() == "rtsps" {
-        tls::rtsp(&sink, &peer.uri, peer.tls_trust.as_deref())?;
+        tls::rtsp(&sink, &peer.uri, peer.tls_ca_file.as_deref())?;
     }
     pipeline.add(&sink).map_err(|e| broken("rtspclientsink", e))?;
-    // The element announces its tracks in reverse: pictures have to be first, as everywhere else,
+    // The element announces its tracks in reverse: frames have to be first, as everywhere else,
     // since a peer may know them by their place.
-    if let Some(sound) = inlet.sound() {
+    if let Some(audio) = inlet.audio() {
         let parse = make("aacparse")?;
-        chain(pipeline, &[sound, &parse])?;
+        chain(pipeline, &[audio, &parse])?;
         track(&parse, &sink, "rtpmp4gpay")?;
     }
     let parse = make("h264parse")?;
     // A reader of the peer's may come at any time.
     parse.set_property("config-interval", -1_i32);
-    chain(pipeline, &[inlet.pictures(), &parse])?;
+    chain(pipeline, &[inlet.frames(), &parse])?;
     track(&parse, &sink, "rtph264pay")
 }
 
-/// Sends what comes from `parse`, packed by `pack`. By itself the element would pack sound as LATM,
+/// Sends what comes from `parse`, packed by `pack`. By itself the element would pack audio as LATM,
 /// which fewer peers read than the form that cameras use.
 fn track(parse: &gst::Element, sink: &gst::Element, pack: &str) -> Result<(), ElementError> {
     let pad = sink.request_pad_simple("sink_%u");

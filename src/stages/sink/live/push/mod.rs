@@ -9,16 +9,16 @@ use super::gather::Gather;
 use super::{SinkContext, SinkError, SinkHandle};
 use crate::config::camera::Login;
 use crate::core::backoff::Backoff;
-use crate::core::edge::{NoItem, Receiver};
+use crate::core::queue::{NoItem, Receiver};
 use crate::gst::packet::{Kind, Packet};
-use crate::live::meters::{Meters, because};
-use crate::live::status::Status;
+use crate::telemetry::metrics::{Metrics, reason_labels};
+use crate::telemetry::status::Status;
 use gst::Sending;
 
 /// What the network may be behind, in bytes.
 const BEHIND_BYTES: usize = 8 << 20;
 /// How often the thread looks up while nothing comes.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Whom it is sent to.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ pub struct Peer {
     /// Who to be there.
     pub login: Option<Login>,
     /// Certificates that are trusted; the system's where it is `None`.
-    pub tls_trust: Option<PathBuf>,
+    pub tls_ca_file: Option<PathBuf>,
 }
 
 /// Begins to send.
@@ -40,7 +40,7 @@ pub fn open(peer: Peer, context: &SinkContext<'_>) -> Result<SinkHandle, SinkErr
     let push = Push {
         peer,
         status: context.status.clone(),
-        meters: context.meters.clone(),
+        metrics: context.metrics.clone(),
         gather: Gather::default(),
         sending: None,
         backoff: Backoff::default(),
@@ -52,7 +52,7 @@ pub fn open(peer: Peer, context: &SinkContext<'_>) -> Result<SinkHandle, SinkErr
 struct Push {
     peer: Peer,
     status: Status,
-    meters: Meters,
+    metrics: Metrics,
     gather: Gather,
     sending: Option<Sending>,
     backoff: Backoff,
@@ -61,22 +61,22 @@ struct Push {
 
 impl Push {
     fn run(mut self, packets: &Receiver<Packet>) {
-        let beat = self.status.outward_beat("rtsp-push");
+        let heartbeat = self.status.external_heartbeat("rtsp-push");
         loop {
-            match packets.recv_timeout(LOOK_EVERY) {
+            match packets.recv_timeout(POLL_INTERVAL) {
                 Ok(packet) => self.take(packet),
                 Err(NoItem::Empty) => {}
                 Err(NoItem::Ended) => return,
             }
             self.look_after();
-            beat.beat();
+            heartbeat.heartbeat();
         }
     }
 
     fn take(&mut self, packet: Packet) {
         self.gather.push(packet);
         while let Some(packet) = self.gather.pop() {
-            if packet.kind == (Kind::Picture { key: true }) {
+            if packet.kind == (Kind::Image { key: true }) {
                 self.cut(&packet);
             }
             if let Some(why) = self.sending.as_ref().and_then(|s| s.push(&packet).err()) {
@@ -102,7 +102,7 @@ impl Push {
         match self.sending.as_mut().map(Sending::progress) {
             Some(Ok(true)) => {
                 self.backoff.reset();
-                self.status.sink("rtsp-push", None);
+                self.status.set_sink_error("rtsp-push", None);
             }
             Some(Err(why)) => self.stop(why),
             Some(Ok(false)) | None => {}
@@ -113,9 +113,9 @@ impl Push {
         self.sending = None;
         self.next_try = Instant::now() + self.backoff.next_wait();
         let stream = &self.status.stream;
-        self.meters.reconnects.get_or_create(&because(stream, "rtsp-push", "error")).inc();
+        self.metrics.reconnects.get_or_create(&reason_labels(stream, "rtsp-push", "error")).inc();
         let host = self.peer.uri.host_str().unwrap_or_default();
         tracing::warn!(stream = %stream, "cannot send to {host}: {why}");
-        self.status.sink("rtsp-push", Some(format!("cannot send to {host}: {why}")));
+        self.status.set_sink_error("rtsp-push", Some(format!("cannot send to {host}: {why}")));
     }
 }

@@ -7,7 +7,7 @@
 mod naming;
 mod retention;
 mod segment;
-mod shelf;
+mod segment_store;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -19,27 +19,27 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::gather::Gather;
 use super::gst::MuxError;
 use super::{SinkContext, SinkError, SinkHandle};
-use crate::config::camera::Recording;
+use crate::config::camera::RecorderConfig;
 use crate::core::backoff::Backoff;
-use crate::core::edge::{NoItem, Receiver};
+use crate::core::queue::{NoItem, Receiver};
 use crate::core::time::{Pts, Span};
 use crate::gst::packet::{Kind, Packet};
-use crate::live::meters::{Meters, because, of_stream};
-use crate::live::status::Status;
+use crate::telemetry::metrics::{Metrics, reason_labels, stream_labels};
+use crate::telemetry::status::Status;
 use naming::Naming;
 use segment::Segment;
-use shelf::Shelf;
+use segment_store::SegmentStore;
 use sync::Syncer;
 
 /// What the disk may be behind, in bytes.
 const BEHIND_BYTES: usize = 32 << 20;
 /// How often the thread looks up while nothing comes.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// How often free space and the folder are looked at; and a full disk is tried again.
 const CHECK_EVERY: Duration = Duration::from_secs(2);
 /// How often old segments are looked for.
 const TIDY_EVERY: Duration = Duration::from_secs(30);
-/// Pictures this far apart do not belong into one segment.
+/// Frames this far apart do not belong into one segment.
 const HOLE: Span = Span::from_ms(1000);
 
 /// Why nothing is recorded right now.
@@ -64,18 +64,21 @@ enum Trouble {
 ///
 /// # Errors
 /// Where the name is no pattern, or there is no thread.
-pub fn open(recording: &Recording, context: &SinkContext<'_>) -> Result<SinkHandle, SinkError> {
+pub fn open(
+    recording: &RecorderConfig,
+    context: &SinkContext<'_>,
+) -> Result<SinkHandle, SinkError> {
     let naming = Naming::new(&recording.name).map_err(SinkError::Config)?;
-    let shelf = Shelf { directory: recording.directory.clone(), naming };
+    let segment_store = SegmentStore { directory: recording.directory.clone(), naming };
     let (packets, _) = context.fan_out.add("record", BEHIND_BYTES);
     let recorder = Recorder {
         plan: recording.clone(),
-        shelf,
+        segment_store,
         status: context.status.clone(),
-        meters: context.meters.clone(),
+        metrics: context.metrics.clone(),
         gather: Gather::default(),
         segment: None,
-        last_picture: None,
+        last_frame: None,
         syncer: Syncer::start()?,
         backoff: Backoff::default(),
         next_try: Instant::now(),
@@ -86,13 +89,13 @@ pub fn open(recording: &Recording, context: &SinkContext<'_>) -> Result<SinkHand
 }
 
 struct Recorder {
-    plan: Recording,
-    shelf: Shelf,
+    plan: RecorderConfig,
+    segment_store: SegmentStore,
     status: Status,
-    meters: Meters,
+    metrics: Metrics,
     gather: Gather,
     segment: Option<Segment>,
-    last_picture: Option<Pts>,
+    last_frame: Option<Pts>,
     syncer: Syncer,
     backoff: Backoff,
     next_try: Instant,
@@ -102,10 +105,10 @@ struct Recorder {
 
 impl Recorder {
     fn run(mut self, packets: &Receiver<Packet>) {
-        let beat = self.status.outward_beat("record");
-        self.shelf.adopt();
+        let heartbeat = self.status.external_heartbeat("record");
+        self.segment_store.adopt();
         loop {
-            let outcome = match packets.recv_timeout(LOOK_EVERY) {
+            let outcome = match packets.recv_timeout(POLL_INTERVAL) {
                 Ok(packet) => self.take(packet),
                 Err(NoItem::Empty) => self.write(),
                 Err(NoItem::Ended) => break,
@@ -113,7 +116,7 @@ impl Recorder {
             if let Err(trouble) = outcome.and_then(|()| self.look_after()) {
                 self.stop(&trouble);
             }
-            beat.beat();
+            heartbeat.heartbeat();
         }
         if let Err(trouble) = self.close() {
             self.stop(&trouble);
@@ -123,11 +126,11 @@ impl Recorder {
     fn take(&mut self, packet: Packet) -> Result<(), Trouble> {
         self.gather.push(packet);
         while let Some(packet) = self.gather.pop() {
-            if packet.kind == (Kind::Picture { key: true }) {
+            if packet.kind == (Kind::Image { key: true }) {
                 self.cut(&packet)?;
             }
-            if matches!(packet.kind, Kind::Picture { .. }) {
-                self.last_picture = Some(packet.at);
+            if matches!(packet.kind, Kind::Image { .. }) {
+                self.last_frame = Some(packet.at);
             }
             if let Some(segment) = &self.segment {
                 segment.push(&packet)?;
@@ -141,24 +144,27 @@ impl Recorder {
         let Some(segment) = &mut self.segment else { return Ok(()) };
         let bytes = segment.write()?;
         self.syncer.sync(segment);
-        self.meters.recorded_bytes.get_or_create(&of_stream(&self.status.stream)).inc_by(bytes);
+        self.metrics
+            .recorded_bytes
+            .get_or_create(&stream_labels(&self.status.stream))
+            .inc_by(bytes);
         Ok(())
     }
 
-    /// At a key picture: a new segment where one is due.
+    /// At a keyframe: a new segment where one is due.
     fn cut(&mut self, key: &Packet) -> Result<(), Trouble> {
         let (formats, slot) = (self.gather.formats(key), self.slot());
-        let hole = self.last_picture.is_some_and(|last| key.at - last > HOLE);
+        let hole = self.last_frame.is_some_and(|last| key.at - last > HOLE);
         if self.segment.as_ref().is_some_and(|s| hole || s.slot != slot || s.outdated(&formats)) {
             self.close()?;
             self.tidied = None;
         }
         if self.segment.is_none() && Instant::now() >= self.next_try {
-            std::fs::create_dir_all(&self.shelf.directory)?;
+            std::fs::create_dir_all(&self.segment_store.directory)?;
             self.check_room()?;
-            self.segment = Some(Segment::begin(&self.shelf, &formats, slot)?);
+            self.segment = Some(Segment::begin(&self.segment_store, &formats, slot)?);
             self.backoff.reset();
-            self.status.sink("record", None);
+            self.status.set_sink_error("record", None);
         }
         Ok(())
     }
@@ -183,19 +189,20 @@ impl Recorder {
         }
         if due(self.tidied, TIDY_EVERY) {
             self.tidied = Some(Instant::now());
-            self.shelf.tidy((&self.plan).into(), SystemTime::now());
+            self.segment_store.tidy((&self.plan).into(), SystemTime::now());
         }
         Ok(())
     }
 
     fn check_room(&self) -> Result<(), Trouble> {
-        let wanted = self.plan.keep_free_bytes;
-        let mut free = self.shelf.free_bytes()?;
+        let wanted = self.plan.min_free_bytes;
+        let mut free = self.segment_store.free_bytes()?;
         if free < wanted {
-            self.shelf.tidy((&self.plan).into(), SystemTime::now());
-            free = self.shelf.free_bytes()?;
+            self.segment_store.tidy((&self.plan).into(), SystemTime::now());
+            free = self.segment_store.free_bytes()?;
         }
-        let gauge = self.meters.disk_free.get_or_create(&of_stream(&self.status.stream)).clone();
+        let gauge =
+            self.metrics.disk_free.get_or_create(&stream_labels(&self.status.stream)).clone();
         gauge.set(i64::try_from(free).unwrap_or(i64::MAX));
         if free < wanted { Err(Trouble::Full { free, wanted }) } else { Ok(()) }
     }
@@ -215,13 +222,13 @@ impl Recorder {
         self.next_try = Instant::now() + wait;
         let reason = if full { "full" } else { "error" };
         let stream = &self.status.stream;
-        self.meters.reconnects.get_or_create(&because(stream, "record", reason)).inc();
-        let said = self.status.troubles().contains_key("record");
+        self.metrics.reconnects.get_or_create(&reason_labels(stream, "record", reason)).inc();
+        let said = self.status.sink_errors().contains_key("record");
         if !said {
             tracing::warn!(stream = %stream, "not recording: {trouble}");
         }
         let place = self.plan.directory.display();
-        self.status.sink("record", Some(format!("{trouble} ({place})")));
+        self.status.set_sink_error("record", Some(format!("{trouble} ({place})")));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use crate::config::camera::Recording;
+use crate::config::camera::RecorderConfig;
 
 /// A whole segment on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,19 +20,19 @@ pub struct Segment {
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
     /// Older ones go.
-    pub keep_for: Option<Duration>,
+    pub max_age: Option<Duration>,
     /// The oldest go while all are larger.
-    pub keep_bytes: Option<u64>,
+    pub max_total_bytes: Option<u64>,
     /// The oldest go while less is free.
-    pub keep_free_bytes: u64,
+    pub min_free_bytes: u64,
 }
 
-impl From<&Recording> for Rules {
-    fn from(recording: &Recording) -> Self {
+impl From<&RecorderConfig> for Rules {
+    fn from(recording: &RecorderConfig) -> Self {
         Self {
-            keep_for: recording.keep_for,
-            keep_bytes: recording.keep_bytes,
-            keep_free_bytes: recording.keep_free_bytes,
+            max_age: recording.max_age,
+            max_total_bytes: recording.max_total_bytes,
+            min_free_bytes: recording.min_free_bytes,
         }
     }
 }
@@ -44,9 +44,9 @@ pub fn plan(mut all: Vec<Segment>, rules: Rules, free_bytes: u64, now: SystemTim
     let mut free = free_bytes;
     let goes = |segment: &Segment| {
         let age = now.duration_since(segment.at).unwrap_or_default();
-        let old = rules.keep_for.is_some_and(|most| age > most);
-        let large = rules.keep_bytes.is_some_and(|most| total > most);
-        let gone = old || large || free < rules.keep_free_bytes;
+        let old = rules.max_age.is_some_and(|most| age > most);
+        let large = rules.max_total_bytes.is_some_and(|most| total > most);
+        let gone = old || large || free < rules.min_free_bytes;
         if gone {
             total -= segment.bytes;
             free = free.saturating_add(segment.bytes);
@@ -74,12 +74,12 @@ mod tests {
 
     #[test]
     fn the_oldest_go_first_and_no_more_than_must() {
-        let none = Rules { keep_for: None, keep_bytes: None, keep_free_bytes: 0 };
+        let none = Rules { max_age: None, max_total_bytes: None, min_free_bytes: 0 };
         assert!(gone(none, 0).is_empty());
-        let age = Rules { keep_for: Some(Duration::from_secs(600)), ..none };
+        let age = Rules { max_age: Some(Duration::from_secs(600)), ..none };
         assert_eq!(gone(age, 0), ["1", "3"]);
-        assert_eq!(gone(Rules { keep_bytes: Some(25), ..none }, 0), ["1", "3"]);
-        assert_eq!(gone(Rules { keep_free_bytes: 105, ..none }, 100), ["1"]);
-        assert_eq!(gone(Rules { keep_free_bytes: 1000, ..none }, 0), ["1", "3", "5", "9"]);
+        assert_eq!(gone(Rules { max_total_bytes: Some(25), ..none }, 0), ["1", "3"]);
+        assert_eq!(gone(Rules { min_free_bytes: 105, ..none }, 100), ["1"]);
+        assert_eq!(gone(Rules { min_free_bytes: 1000, ..none }, 0), ["1", "3", "5", "9"]);
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use super::naming::{PART, WHOLE, with_ending};
-use super::shelf::{Shelf, name_whole, whole_bytes};
+use super::segment_store::{SegmentStore, name_whole, whole_bytes};
 use super::{Trouble, same_file};
 use crate::gst::packet::Packet;
 use crate::stages::sink::live::gather::Formats;
@@ -22,13 +22,17 @@ pub struct Segment {
 }
 
 impl Segment {
-    /// Begins with the picture that `formats` has.
+    /// Begins with the frame that `formats` has.
     ///
     /// # Errors
     /// Where the file cannot be made.
-    pub fn begin(shelf: &Shelf, formats: &Formats, slot: u64) -> Result<Self, Trouble> {
-        let stem = shelf.naming.stem(jiff::Timestamp::now()).map_err(Trouble::Name)?;
-        let stem = shelf.directory.join(stem);
+    pub fn begin(
+        segment_store: &SegmentStore,
+        formats: &Formats,
+        slot: u64,
+    ) -> Result<Self, Trouble> {
+        let stem = segment_store.naming.stem(jiff::Timestamp::now()).map_err(Trouble::Name)?;
+        let stem = segment_store.directory.join(stem);
         if let Some(folder) = stem.parent() {
             fs::create_dir_all(folder)?;
         }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::time::{Duration, Instant};
 
 use super::segment::Segment;
-use crate::core::edge::{ByteSize, Capacity, Sender, WhenFull, edge};
+use crate::core::queue::{ByteSize, Capacity, Overflow, Sender, bounded};
 
 /// How often.
 const EVERY: Duration = Duration::from_secs(3);
@@ -32,7 +32,7 @@ impl Syncer {
     pub fn start() -> std::io::Result<Self> {
         // A sync that hangs is not waited for: the next takes its place.
         let capacity = Capacity { items: 1, bytes: 1 << 10 };
-        let (files, written) = edge("record→sync", capacity, WhenFull::DropOldest);
+        let (files, written) = bounded("record→sync", capacity, Overflow::DropOldest);
         let work = move || {
             for Written(file) in written {
                 if let Err(e) = file.sync_data() {

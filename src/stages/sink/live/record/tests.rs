@@ -12,30 +12,30 @@ use crate::stages::sink::live::testing::gst::{LiveEncoder, common_film, wait_unt
 struct Stage {
     fan_out: FanOut,
     status: Status,
-    meters: Meters,
+    metrics: Metrics,
     handle: SinkHandle,
 }
 
-fn record(directory: &Path, change: impl FnOnce(&mut Recording)) -> Stage {
-    let mut recording = Recording {
+fn record(directory: &Path, change: impl FnOnce(&mut RecorderConfig)) -> Stage {
+    let mut recording = RecorderConfig {
         directory: directory.to_owned(),
         name: "%Y-%m-%d/%H-%M-%S".into(),
         segment: Duration::from_secs(3600),
-        keep_for: None,
-        keep_bytes: None,
-        keep_free_bytes: 0,
+        max_age: None,
+        max_total_bytes: None,
+        min_free_bytes: 0,
     };
     change(&mut recording);
-    let (fan_out, status, meters) = (FanOut::default(), Status::new("cam"), Meters::new());
+    let (fan_out, status, metrics) = (FanOut::default(), Status::new("cam"), Metrics::new());
     let context = SinkContext {
         fan_out: &fan_out,
         status: &status,
-        meters: &meters,
+        metrics: &metrics,
         rtsp: None,
         ask_for_key: Arc::new(|| {}),
     };
     let handle = open(&recording, &context).expect("opens");
-    Stage { fan_out, status, meters, handle }
+    Stage { fan_out, status, metrics, handle }
 }
 
 impl Stage {
@@ -75,33 +75,33 @@ fn plays(file: &Path) {
 }
 
 #[test]
-fn a_recording_has_every_picture_and_its_sound_in_sync() {
+fn a_recording_has_every_frame_and_its_audio_in_sync() {
     let dir = tempfile::tempdir().expect("temp");
     let stage = record(dir.path(), |_| {});
     for packet in common_film() {
         stage.fan_out.offer(packet);
         std::thread::sleep(Duration::from_millis(1));
     }
-    let bytes = stage.meters.recorded_bytes.get_or_create(&of_stream("cam")).clone();
+    let bytes = stage.metrics.recorded_bytes.get_or_create(&stream_labels("cam")).clone();
     stage.end();
     let all = files(dir.path(), ".mp4");
     assert_eq!(all.len(), 1, "{all:?}");
     assert!(files(dir.path(), ".part").is_empty());
     plays(&all[0]);
-    let of = |picture: bool| {
-        let of = common_film().iter().filter(|p| (p.kind != Kind::Sound) == picture);
+    let of = |image: bool| {
+        let of = common_film().iter().filter(|p| (p.kind != Kind::Audio) == image);
         of.map(|p| p.at.ns() as f64 / 1e9).collect::<Vec<_>>()
     };
-    let (pictures, sound) = (times(&all[0], "v"), times(&all[0], "a"));
-    assert_eq!(pictures.len(), of(true).len());
-    assert!(sound.len() + 2 >= of(false).len(), "{} of {}", sound.len(), of(false).len());
+    let (frames, audio) = (times(&all[0], "v"), times(&all[0], "a"));
+    assert_eq!(frames.len(), of(true).len());
+    assert!(audio.len() + 2 >= of(false).len(), "{} of {}", audio.len(), of(false).len());
     let first = of(true)[0];
-    for (got, put) in pictures.iter().zip(of(true)) {
-        assert!((got - (put - first)).abs() < 0.002, "a picture of {put} s lies at {got} s");
+    for (got, put) in frames.iter().zip(of(true)) {
+        assert!((got - (put - first)).abs() < 0.002, "a frame of {put} s lies at {got} s");
     }
     let heard: Vec<_> = of(false).into_iter().filter(|t| *t >= first).collect();
-    for (got, put) in sound.iter().rev().zip(heard.iter().rev()) {
-        assert!((got - (put - first)).abs() < 0.03, "sound of {put} s lies at {got} s");
+    for (got, put) in audio.iter().rev().zip(heard.iter().rev()) {
+        assert!((got - (put - first)).abs() < 0.03, "audio of {put} s lies at {got} s");
     }
     assert!(bytes.get() > 10_000);
 }
@@ -127,7 +127,7 @@ fn segments_follow_the_clock_and_a_copy_taken_midway_plays() {
     fs::write(day.join("03-04-06.mp4.part"), b"nothing whole").expect("written");
     fs::write(day.join("other.mp4.part"), b"not ours").expect("written");
     let naming = Naming::new("%Y-%m-%d/%H-%M-%S").expect("a pattern");
-    Shelf { directory: copy.path().into(), naming }.adopt();
+    SegmentStore { directory: copy.path().into(), naming }.adopt();
     assert_eq!(files(copy.path(), ""), [day.join("03-04-05.mp4"), day.join("other.mp4.part")]);
     plays(&day.join("03-04-05.mp4"));
     assert!(times(&day.join("03-04-05.mp4"), "v").len() > 10);
@@ -135,7 +135,7 @@ fn segments_follow_the_clock_and_a_copy_taken_midway_plays() {
     stage.end();
     let all = files(dir.path(), ".mp4");
     all.iter().for_each(|file| plays(file));
-    // Each begins with a key picture, in the first second or so of its three.
+    // Each begins with a keyframe, in the first second or so of its three.
     let starts =
         all.iter().skip(1).map(|f| f.file_stem().expect("named").to_string_lossy().into_owned());
     for start in starts {
@@ -147,10 +147,10 @@ fn segments_follow_the_clock_and_a_copy_taken_midway_plays() {
 #[test]
 fn a_disk_without_room_is_said_and_a_folder_that_vanishes_is_made_again() {
     let dir = tempfile::tempdir().expect("temp");
-    let full = record(&dir.path().join("full"), |r| r.keep_free_bytes = u64::MAX);
+    let full = record(&dir.path().join("full"), |r| r.min_free_bytes = u64::MAX);
     let encoder = LiveEncoder::start(&full.fan_out, 1.0);
     wait_until("it says so", || {
-        full.status.troubles().get("record").is_some_and(|t| t.contains("full"))
+        full.status.sink_errors().get("record").is_some_and(|t| t.contains("full"))
     });
     drop(encoder);
     full.end();
@@ -160,7 +160,7 @@ fn a_disk_without_room_is_said_and_a_folder_that_vanishes_is_made_again() {
     wait_until("it records", || !files(&place, ".part").is_empty());
     fs::remove_dir_all(&place).expect("removed");
     wait_until("it records again", || !files(&place, ".part").is_empty());
-    wait_until("it is well", || stage.status.troubles().is_empty());
+    wait_until("it is well", || stage.status.sink_errors().is_empty());
     drop(encoder);
     stage.end();
     assert_eq!(files(&place, ".mp4").len(), 1);
@@ -201,7 +201,7 @@ fn a_disk_that_is_really_full_stops_the_recording_until_there_is_room() {
     let encoder = LiveEncoder::start(&stage.fan_out, 4.0);
     wait_until("it says that the disk is full", || {
         let _ = std::iter::from_fn(|| beside.try_recv().ok()).count();
-        stage.status.troubles().contains_key("record")
+        stage.status.sink_errors().contains_key("record")
     });
     assert_eq!(counts.dropped.load(std::sync::atomic::Ordering::Relaxed), 0, "another sink lost");
     let first = files(place, ".mp4");
@@ -210,7 +210,7 @@ fn a_disk_that_is_really_full_stops_the_recording_until_there_is_room() {
         let part = files(place, ".part").pop();
         part.is_some_and(|p| whole_bytes(&p).is_ok_and(|b| b.is_some()))
     });
-    assert!(stage.status.troubles().is_empty());
+    assert!(stage.status.sink_errors().is_empty());
     drop((encoder, beside));
     stage.end();
     let all = files(place, ".mp4");
@@ -226,10 +226,10 @@ fn old_segments_go_and_other_files_stay() {
     fs::write(day.join("03-04-05.mp4"), vec![0; 100]).expect("written");
     fs::write(dir.path().join("mine.mp4"), b"mine").expect("written");
     let naming = Naming::new("%Y-%m-%d/%H-%M-%S").expect("a pattern");
-    let shelf = Shelf { directory: dir.path().into(), naming };
-    let rules = retention::Rules { keep_for: None, keep_bytes: Some(50), keep_free_bytes: 0 };
-    assert_eq!(shelf.tidy(rules, SystemTime::now()), 100);
+    let segment_store = SegmentStore { directory: dir.path().into(), naming };
+    let rules = retention::Rules { max_age: None, max_total_bytes: Some(50), min_free_bytes: 0 };
+    assert_eq!(segment_store.tidy(rules, SystemTime::now()), 100);
     assert!(!day.exists() && dir.path().join("mine.mp4").exists());
 }
 
-use super::shelf::whole_bytes;
+use super::segment_store::whole_bytes;

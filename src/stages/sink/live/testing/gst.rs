@@ -1,4 +1,4 @@
-//! Packets as the encoder of a live stream gives them: a test picture and a test tone, encoded once
+//! Packets as the encoder of a live stream gives them: a test frame and a test tone, encoded once
 //! for all tests of a process, and offered as fast or as slowly as a test needs.
 
 use std::sync::{Arc, OnceLock};
@@ -12,17 +12,17 @@ use crate::core::time::Pts;
 use crate::gst::packet::{Kind, Packet};
 use crate::stages::sink::fan_out::FanOut;
 
-/// Pictures a second.
+/// Frames a second.
 pub const RATE: u64 = 25;
 
-/// A picture without content at `ms`, for tests that look at times only.
-pub fn picture(ms: i64, key: bool) -> Packet {
-    blank(ms, Kind::Picture { key }, "video/x-h264")
+/// A frame without content at `ms`, for tests that look at times only.
+pub fn image(ms: i64, key: bool) -> Packet {
+    blank(ms, Kind::Image { key }, "video/x-h264")
 }
 
-/// Sound without content at `ms`.
-pub fn sound(ms: i64) -> Packet {
-    blank(ms, Kind::Sound, "audio/mpeg")
+/// Audio without content at `ms`.
+pub fn audio(ms: i64) -> Packet {
+    blank(ms, Kind::Audio, "audio/mpeg")
 }
 
 fn blank(ms: i64, kind: Kind, format: &str) -> Packet {
@@ -34,19 +34,19 @@ fn blank(ms: i64, kind: Kind, format: &str) -> Packet {
     Packet { kind, at: Pts::from_ns(ms * 1_000_000), buffer, caps }
 }
 
-/// `seconds` of a picture with sound, in time order. A flash and a beep begin every second.
-pub fn film(seconds: u64, width: u32, with_sound: bool) -> Vec<Packet> {
+/// `seconds` of a frame with audio, in time order. A flash and a beep begin every second.
+pub fn film(seconds: u64, width: u32, with_audio: bool) -> Vec<Packet> {
     gst::init().expect("GStreamer starts");
     let height = width * 3 / 4;
-    let pictures = seconds * RATE;
+    let frames = seconds * RATE;
     let line = format!(
-        "videotestsrc num-buffers={pictures} pattern=ball ! video/x-raw,width={width},\
+        "videotestsrc num-buffers={frames} pattern=ball ! video/x-raw,width={width},\
          height={height},framerate={RATE}/1 ! x264enc tune=zerolatency key-int-max=25 bitrate=300 \
          speed-preset=ultrafast ! video/x-h264,profile=baseline ! h264parse config-interval=-1 ! \
          video/x-h264,stream-format=byte-stream,alignment=au ! appsink name=v sync=false"
     );
     let mut packets = run(&line, "v");
-    if with_sound {
+    if with_audio {
         let blocks = seconds * 48_000 / 1024;
         let line = format!(
             "audiotestsrc num-buffers={blocks} samplesperbuffer=1024 wave=ticks ! \
@@ -55,11 +55,11 @@ pub fn film(seconds: u64, width: u32, with_sound: bool) -> Vec<Packet> {
         );
         packets.extend(run(&line, "a"));
     }
-    packets.sort_by_key(|p| (p.at, p.kind == Kind::Sound));
+    packets.sort_by_key(|p| (p.at, p.kind == Kind::Audio));
     packets
 }
 
-/// Twenty seconds of a small picture with sound, made once.
+/// Twenty seconds of a small frame with audio, made once.
 pub fn common_film() -> &'static [Packet] {
     static FILM: OnceLock<Vec<Packet>> = OnceLock::new();
     FILM.get_or_init(|| film(20, 320, true))
@@ -88,9 +88,9 @@ fn packet(sample: &gst::Sample) -> Option<Packet> {
     buffer.make_mut().set_dts(dts);
     let kind = match caps.structure(0)?.name().as_str() {
         "video/x-h264" => {
-            Kind::Picture { key: !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) }
+            Kind::Image { key: !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) }
         }
-        _ => Kind::Sound,
+        _ => Kind::Audio,
     };
     Some(Packet { kind, at: Pts::from_ns(i64::try_from(at.nseconds()).ok()?), buffer, caps })
 }

@@ -7,27 +7,27 @@ use gstreamer_rtsp_server as server;
 use server::prelude::*;
 
 use super::*;
-use crate::live::meters::Meters;
-use crate::live::status::Status;
 use crate::stages::sink::fan_out::FanOut;
 use crate::stages::sink::live::push::{Peer as To, open};
 use crate::stages::sink::live::testing::gst::{LiveEncoder, wait_until};
 use crate::stages::sink::live::{SinkContext, SinkHandle};
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::status::Status;
 
-/// What arrives at the peer, as decoded pictures and stretches of sound.
+/// What arrives at the peer, as decoded frames and stretches of audio.
 #[derive(Clone, Default)]
 struct Arrived {
-    pictures: Arc<AtomicU64>,
-    sounds: Arc<AtomicU64>,
+    frames: Arc<AtomicU64>,
+    audios: Arc<AtomicU64>,
 }
 
 impl Arrived {
-    fn pictures(&self) -> u64 {
-        self.pictures.load(Ordering::Relaxed)
+    fn frames(&self) -> u64 {
+        self.frames.load(Ordering::Relaxed)
     }
 
-    fn sounds(&self) -> u64 {
-        self.sounds.load(Ordering::Relaxed)
+    fn audios(&self) -> u64 {
+        self.audios.load(Ordering::Relaxed)
     }
 }
 
@@ -40,8 +40,8 @@ struct Peer {
 }
 
 /// Tracks by their place, as this server and others know them.
-const TAKES: &str = "( rtph264depay name=depay0 ! avdec_h264 ! fakesink name=pictures sync=false \
-                     async=false rtpmp4gdepay name=depay1 ! avdec_aac ! fakesink name=sounds \
+const TAKES: &str = "( rtph264depay name=depay0 ! avdec_h264 ! fakesink name=frames sync=false \
+                     async=false rtpmp4gdepay name=depay1 ! avdec_aac ! fakesink name=audio tracks \
                      sync=false async=false )";
 
 impl Peer {
@@ -53,7 +53,7 @@ impl Peer {
         let arrived = arrived.clone();
         factory.connect_media_configure(move |_, media| {
             let all = media.element().downcast::<gst::Bin>().expect("a bin");
-            for (name, count) in [("pictures", &arrived.pictures), ("sounds", &arrived.sounds)] {
+            for (name, count) in [("frames", &arrived.frames), ("audio tracks", &arrived.audios)] {
                 let pad = all.by_name(name).and_then(|e| e.static_pad("sink")).expect("a pad");
                 let count = Arc::clone(count);
                 pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
@@ -103,16 +103,16 @@ struct Stage {
 }
 
 fn push_to(port: u16) -> Stage {
-    let (fan_out, meters, status) = (FanOut::default(), Meters::new(), Status::new("cam"));
+    let (fan_out, metrics, status) = (FanOut::default(), Metrics::new(), Status::new("cam"));
     let context = SinkContext {
         fan_out: &fan_out,
         status: &status,
-        meters: &meters,
+        metrics: &metrics,
         rtsp: None,
         ask_for_key: Arc::new(|| {}),
     };
     let uri = format!("rtsp://127.0.0.1:{port}/cam").parse().expect("an address");
-    let peer = To { uri, login: None, tls_trust: None };
+    let peer = To { uri, login: None, tls_ca_file: None };
     let handle = open(peer, &context).expect("a thread");
     let encoder = LiveEncoder::start(&fan_out, 1.0);
     Stage { status, handle, encoder, fan_out }
@@ -126,28 +126,27 @@ impl Stage {
 }
 
 #[test]
-fn a_record_server_gets_pictures_and_sound_and_again_when_it_comes_back() {
+fn a_record_server_gets_frames_and_audio_and_again_when_it_comes_back() {
     let (port, first) = (free_port(), Arrived::default());
     let peer = Peer::start(port, &first);
     let stage = push_to(port);
-    wait_until("pictures and sound arrive", || first.pictures() > 75 && first.sounds() > 140);
-    let (began, before) = (Instant::now(), (first.pictures(), first.sounds()));
+    wait_until("frames and audio arrive", || first.frames() > 75 && first.audios() > 140);
+    let (began, before) = (Instant::now(), (first.frames(), first.audios()));
     std::thread::sleep(Duration::from_secs(4));
     let seconds = began.elapsed().as_secs_f64();
-    let rates =
-        [first.pictures() - before.0, first.sounds() - before.1].map(|n| n as f64 / seconds);
-    println!("{:.1} pictures and {:.1} stretches of sound a second", rates[0], rates[1]);
+    let rates = [first.frames() - before.0, first.audios() - before.1].map(|n| n as f64 / seconds);
+    println!("{:.1} frames and {:.1} stretches of audio a second", rates[0], rates[1]);
     assert!((23.0..27.0).contains(&rates[0]) && (44.0..50.0).contains(&rates[1]), "{rates:?}");
-    assert!(stage.status.troubles().is_empty());
+    assert!(stage.status.sink_errors().is_empty());
     drop(peer);
-    wait_until("the trouble is told", || stage.status.troubles().contains_key("rtsp-push"));
-    let said = format!("{:?}", stage.status.troubles());
+    wait_until("the trouble is told", || stage.status.sink_errors().contains_key("rtsp-push"));
+    let said = format!("{:?}", stage.status.sink_errors());
     assert!(said.contains("cannot send to 127.0.0.1"), "{said}");
     let (second, back) = (Arrived::default(), Instant::now());
     let peer = Peer::start(port, &second);
-    wait_until("it arrives again", || second.pictures() > 25 && second.sounds() > 50);
+    wait_until("it arrives again", || second.frames() > 25 && second.audios() > 50);
     println!("again after {:?}", back.elapsed());
-    wait_until("the trouble is over", || stage.status.troubles().is_empty());
+    wait_until("the trouble is over", || stage.status.sink_errors().is_empty());
     stage.end();
     drop(peer);
 }

@@ -2,7 +2,7 @@
 //! reader asks for it.
 //!
 //! The library tells medias apart by port, path and query of the address; behind a forwarded port, or
-//! with a slash at the end, a reader would get a pipeline of its own, and no pictures.
+//! with a slash at the end, a reader would get a pipeline of its own, and no frames.
 
 use gstreamer_rtsp_server as rtsp;
 use rtsp::subclass::prelude::*;

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use super::WeakServer;
 use super::media::Mount;
-use crate::core::edge::{NoItem, Receiver};
+use crate::core::queue::{NoItem, Receiver};
 use crate::gst::packet::{Kind, Packet};
-use crate::live::status::Status;
 use crate::stages::sink::live::SinkHandle;
 use crate::stages::sink::live::gather::{Formats, Gather};
+use crate::telemetry::status::Status;
 
 /// How often the thread looks up while nothing comes.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Begins.
 ///
@@ -25,16 +25,16 @@ pub fn start(
     packets: Receiver<Packet>,
     status: &Status,
 ) -> io::Result<SinkHandle> {
-    let beat = status.beat("rtsp-server");
+    let heartbeat = status.heartbeat("rtsp-server");
     SinkHandle::spawn(&format!("rtsp:{}", mount.path), move || {
         let mut feed = Feed { server, mount, gather: Gather::default(), shown: None };
         loop {
-            match packets.recv_timeout(LOOK_EVERY) {
+            match packets.recv_timeout(POLL_INTERVAL) {
                 Ok(packet) => feed.take(packet),
                 Err(NoItem::Empty) => {}
                 Err(NoItem::Ended) => break,
             }
-            beat.beat();
+            heartbeat.heartbeat();
             if feed.mount.is_closed() {
                 return;
             }
@@ -57,7 +57,7 @@ impl Feed {
     fn take(&mut self, packet: Packet) {
         self.gather.push(packet);
         while let Some(packet) = self.gather.pop() {
-            if packet.kind == (Kind::Picture { key: true }) {
+            if packet.kind == (Kind::Image { key: true }) {
                 self.show(&packet);
             }
             self.mount.offer(&packet);
@@ -69,9 +69,9 @@ impl Feed {
         let now = self.gather.formats(key);
         let Some(server) = self.server.upgrade() else { return };
         // Another size is told inside the stream; readers need not come again for that.
-        let sound = |f: &Formats| f.sound.as_ref().map(|s| s.caps.clone());
+        let audio = |f: &Formats| f.audio.as_ref().map(|s| s.caps.clone());
         match &mut self.shown {
-            Some(shown) if sound(shown) == sound(&now) && !self.mount.is_broken() => {
+            Some(shown) if audio(shown) == audio(&now) && !self.mount.is_broken() => {
                 if shown.outdated(&now) {
                     self.mount.set_formats(now.clone());
                     *shown = now;

@@ -1,7 +1,7 @@
-//! Where readers wait for the key picture that they begin with.
+//! Where readers wait for the keyframe that they begin with.
 //!
-//! Takes readers that want to play ([`Gate::wait`], on their own threads) and key pictures
-//! ([`Gate::open`], on the feed's). Promises: whoever waits goes in right before a key picture; a
+//! Takes readers that want to play ([`Gate::wait`], on their own threads) and keyframes
+//! ([`Gate::open`], on the feed's). Promises: whoever waits goes in right before a keyframe; a
 //! reader waits no longer than [`PATIENCE`], and the feed no longer than [`ARRIVAL`], and only where
 //! somebody waits.
 
@@ -14,7 +14,7 @@ use super::lock;
 pub const PATIENCE: Duration = Duration::from_millis(1200);
 /// What the readers that go in may need until they are sent to.
 const ARRIVAL: Duration = Duration::from_millis(100);
-/// The last picture is on its way for so long.
+/// The last frame is on its way for so long.
 const ON_ITS_WAY: Duration = Duration::from_millis(5);
 
 #[derive(Default)]
@@ -36,7 +36,7 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Waits for a key picture; `ask` asks for one. Whether it comes right now.
+    /// Waits for a keyframe; `ask` asks for one. Whether it comes right now.
     pub fn wait(&self, ask: impl FnOnce()) -> bool {
         let mut now = lock(&self.now);
         now.waiting += 1;
@@ -59,7 +59,7 @@ impl Gate {
         self.changed.notify_all();
     }
 
-    /// Lets everyone in who waits; a key picture comes next. `busy` says whether earlier pictures are
+    /// Lets everyone in who waits; a keyframe comes next. `busy` says whether earlier frames are
     /// still on their way.
     pub fn open(&self, busy: impl Fn() -> bool) {
         if lock(&self.now).waiting == 0 {
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn nobody_waits_for_ever() {
         let gate = Gate::default();
-        assert!(!gate.wait(|| {}), "no key picture came");
+        assert!(!gate.wait(|| {}), "no keyframe came");
         assert_eq!(lock(&gate.now).waiting, 0);
         gate.close();
         let began = Instant::now();

@@ -1,8 +1,8 @@
 //! A mount, and the one media that all its readers share, for as long as the mount lives.
 //!
 //! Takes packets; hands them to the media, or drops them at once. The stream's clock is mapped to the
-//! media's running time at its first key picture, the same for pictures and sound. Readers begin with
-//! a key picture ([`Gate`]).
+//! media's running time at its first keyframe, the same for frames and audio. Readers begin with
+//! a keyframe ([`Gate`]).
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -19,13 +19,13 @@ use super::hold::{Hold, forgive};
 use super::{MountPlan, access, lock};
 use crate::core::time::Pts;
 use crate::gst::packet::{Kind, Packet};
-use crate::live::meters::{Meters, of_stream};
 use crate::stages::sink::live::gather::Formats;
 use crate::stages::sink::live::gst::stamped;
+use crate::telemetry::metrics::{Metrics, stream_labels};
 
 /// What may wait in a media, in bytes: two seconds of 8 Mbit/s.
 const WAITING_BYTES: u64 = 2 << 20;
-/// How often a key picture is asked for while a media waits for one.
+/// How often a keyframe is asked for while a media waits for one.
 const ASK_EVERY: Duration = Duration::from_millis(500);
 
 /// A mount.
@@ -33,7 +33,7 @@ pub struct Mount {
     /// The path, without the slash in front.
     pub path: String,
     stream: String,
-    meters: Meters,
+    metrics: Metrics,
     on_new_reader: Arc<dyn Fn() + Send + Sync>,
     with_roles: bool,
     now: Mutex<Now>,
@@ -51,11 +51,11 @@ struct Now {
 
 /// The media that exists now.
 struct Live {
-    pictures: gst_app::AppSrc,
-    sound: Option<gst_app::AppSrc>,
+    frames: gst_app::AppSrc,
+    audio: Option<gst_app::AppSrc>,
     /// The stream's time at which the media's running time was zero.
     zero: Option<Pts>,
-    /// Pictures are left out up to the next key picture.
+    /// Frames are left out up to the next keyframe.
     waits_for_key: bool,
     asked: Instant,
 }
@@ -66,7 +66,7 @@ impl Mount {
         Self {
             path: plan.mount.clone(),
             stream: plan.status.stream.to_string(),
-            meters: plan.meters.clone(),
+            metrics: plan.metrics.clone(),
             on_new_reader: Arc::clone(&plan.on_new_reader),
             with_roles,
             now: Mutex::default(),
@@ -127,7 +127,7 @@ impl Mount {
 
     /// So many read it now.
     pub fn set_readers(&self, readers: usize) {
-        let gauge = self.meters.readers.get_or_create(&of_stream(&self.stream)).clone();
+        let gauge = self.metrics.readers.get_or_create(&stream_labels(&self.stream)).clone();
         gauge.set(i64::try_from(readers).unwrap_or(i64::MAX));
         lock(&self.now).readers = readers;
     }
@@ -135,15 +135,15 @@ impl Mount {
     /// What makes the mount's media, with the tracks as they are now.
     pub fn factory(self: &Arc<Self>) -> rtsp::RTSPMediaFactory {
         let factory = one_media();
-        let sound = lock(&self.now).formats.as_ref().is_some_and(|f| f.sound.is_some());
-        let sound = if sound {
-            "appsrc name=sound ! aacparse ! rtpmp4gpay name=pay1 pt=97 perfect-rtptime=false"
+        let audio = lock(&self.now).formats.as_ref().is_some_and(|f| f.audio.is_some());
+        let audio = if audio {
+            "appsrc name=audio ! aacparse ! rtpmp4gpay name=pay1 pt=97 perfect-rtptime=false"
         } else {
             ""
         };
         factory.set_launch(&format!(
-            "( appsrc name=pictures ! h264parse ! rtph264pay name=pay0 pt=96 config-interval=0 \
-             aggregate-mode=zero-latency perfect-rtptime=false {sound} )"
+            "( appsrc name=frames ! h264parse ! rtph264pay name=pay0 pt=96 config-interval=0 \
+             aggregate-mode=zero-latency perfect-rtptime=false {audio} )"
         ));
         // A media for every reader costs a pipeline for every reader.
         factory.set_shared(true);
@@ -176,27 +176,27 @@ impl Mount {
             let source = element.downcast_ref::<gst::Bin>()?.by_name(name)?;
             source.downcast::<gst_app::AppSrc>().ok()
         };
-        let Some(pictures) = source("pictures") else { return };
-        let sound = source("sound");
+        let Some(frames) = source("frames") else { return };
+        let audio = source("audio");
         let mut now = lock(&self.now);
         // One media at a time: packets go to the one that is held.
         let free = !now.closed && now.media.is_none();
         let Some(formats) = now.formats.clone().filter(|_| free) else { return };
-        set_up(&pictures, &formats.picture.caps);
-        if let Some((sound, format)) = sound.as_ref().zip(formats.sound.as_ref()) {
-            set_up(sound, &format.caps);
+        set_up(&frames, &formats.image.caps);
+        if let Some((audio, format)) = audio.as_ref().zip(formats.audio.as_ref()) {
+            set_up(audio, &format.caps);
         }
-        forgive(pictures.upcast_ref());
-        if let Some(sound) = &sound {
-            forgive(sound.upcast_ref());
+        forgive(frames.upcast_ref());
+        if let Some(audio) = &audio {
+            forgive(audio.upcast_ref());
         }
         let (zero, waits_for_key, asked) = (None, true, Instant::now());
-        now.media = Some(Live { pictures, sound, zero, waits_for_key, asked });
+        now.media = Some(Live { frames, audio, zero, waits_for_key, asked });
         drop(now);
         (self.on_new_reader)();
     }
 
-    /// Waits, on the reader's thread, for the key picture that it begins with.
+    /// Waits, on the reader's thread, for the keyframe that it begins with.
     pub fn reader_waits(&self) {
         self.gate.wait(|| (self.on_new_reader)());
     }
@@ -209,8 +209,8 @@ impl Mount {
     /// Hands `packet` to the media, where there is one. Waits only for readers that begin with it,
     /// and then briefly.
     pub fn offer(&self, packet: &Packet) {
-        if packet.kind == (Kind::Picture { key: true }) {
-            let waiting = |m: &Live| m.pictures.current_level_bytes() > 0;
+        if packet.kind == (Kind::Image { key: true }) {
+            let waiting = |m: &Live| m.frames.current_level_bytes() > 0;
             self.gate.open(|| lock(&self.now).media.as_ref().is_some_and(waiting));
         }
         let mut now = lock(&self.now);
@@ -224,22 +224,22 @@ impl Mount {
 }
 
 impl Live {
-    /// Whether a key picture is to be asked for.
+    /// Whether a keyframe is to be asked for.
     fn offer(&mut self, packet: &Packet) -> bool {
-        if packet.kind == (Kind::Picture { key: true }) {
+        if packet.kind == (Kind::Image { key: true }) {
             self.start(packet);
         }
-        let picture = matches!(packet.kind, Kind::Picture { .. });
-        let Some(zero) = self.zero.filter(|_| !(picture && self.waits_for_key)) else {
+        let image = matches!(packet.kind, Kind::Image { .. });
+        let Some(zero) = self.zero.filter(|_| !(image && self.waits_for_key)) else {
             let ask = self.asked.elapsed() >= ASK_EVERY;
             if ask {
                 self.asked = Instant::now();
             }
             return ask;
         };
-        let source = if picture { Some(&self.pictures) } else { self.sound.as_ref() };
+        let source = if image { Some(&self.frames) } else { self.audio.as_ref() };
         if let Some((source, buffer)) = source.zip(stamped(packet, zero)) {
-            if picture && source.caps().as_ref() != Some(&packet.caps) {
+            if image && source.caps().as_ref() != Some(&packet.caps) {
                 source.set_caps(Some(&packet.caps));
             }
             if source.current_level_bytes() > WAITING_BYTES {
@@ -255,7 +255,7 @@ impl Live {
 
     fn start(&mut self, key: &Packet) {
         if self.zero.is_none()
-            && let Some(running) = self.pictures.current_running_time()
+            && let Some(running) = self.frames.current_running_time()
         {
             let running = i64::try_from(running.nseconds()).unwrap_or(0);
             self.zero = Some(Pts::from_ns(key.at.ns() - running));
@@ -275,7 +275,7 @@ fn set_up(source: &gst_app::AppSrc, caps: &gst::Caps) {
 }
 
 /// Every sink of the media sends what it gets at once: its time is in the packets, and a sink that
-/// waits for the clock makes all readers as late as the slowest picture ever was.
+/// waits for the clock makes all readers as late as the slowest frame ever was.
 fn send_at_once(pipeline: &gst::Bin) {
     let at_once = |element: &gst::Element| {
         let is_sink = element.element_flags().contains(gst::ElementFlags::SINK);

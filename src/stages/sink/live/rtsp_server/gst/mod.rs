@@ -26,11 +26,11 @@ use rtsp::{gio, glib};
 
 use super::RtspError;
 use crate::config::camera::ServeRtsp;
-use crate::core::edge::Receiver;
+use crate::core::queue::Receiver;
 use crate::gst::packet::Packet;
-use crate::live::meters::Meters;
-use crate::live::status::Status;
 use crate::stages::sink::live::SinkHandle;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::status::Status;
 use media::Mount;
 use readers::Readers;
 
@@ -63,8 +63,8 @@ pub struct MountPlan {
     /// The stream's status.
     pub status: Status,
     /// Where readers are counted.
-    pub meters: Meters,
-    /// Called when a reader waits for a key picture; must not block.
+    pub metrics: Metrics,
+    /// Called when a reader waits for a keyframe; must not block.
     pub on_new_reader: Arc<dyn Fn() + Send + Sync>,
 }
 
@@ -75,7 +75,7 @@ impl RtspServer {
     /// Where it would be open to everyone, the port is taken, or the certificate cannot be used.
     pub fn start(serve: &ServeRtsp) -> Result<Self, RtspError> {
         crate::gst::start()?;
-        if serve.login.is_none() && !serve.open && !serve.listen.ip().is_loopback() {
+        if serve.login.is_none() && !serve.allow_anonymous && !serve.listen.ip().is_loopback() {
             return Err(RtspError::Open(serve.listen));
         }
         let server = rtsp::RTSPServer::new();
@@ -86,7 +86,7 @@ impl RtspServer {
         threads.set_max_threads(-1);
         server.set_thread_pool(Some(&threads));
         let sessions = server.session_pool().unwrap_or_default();
-        let readers = Readers::new(serve.most_readers);
+        let readers = Readers::new(serve.max_readers);
         readers.watch(&server, &sessions);
 
         let context = glib::MainContext::new();
@@ -136,7 +136,7 @@ impl RtspServer {
     }
 
     /// Serves a stream until its edge ends or [`RtspServer::unmount`]. It can be read from its first
-    /// key picture on.
+    /// keyframe on.
     ///
     /// # Errors
     /// Where the mount is taken, or there is no thread for it.

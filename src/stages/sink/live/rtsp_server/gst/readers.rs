@@ -183,7 +183,7 @@ impl Readers {
     }
 }
 
-/// Waits for the key picture that a reader begins with.
+/// Waits for the keyframe that a reader begins with.
 fn wait_for_key(request: &rtsp::RTSPContext, mount: &Mount) {
     let mut medias = Vec::new();
     if let Some(session) = request.session() {

@@ -12,48 +12,48 @@ use gstreamer::prelude::*;
 
 use super::*;
 use crate::config::camera::Login;
-use crate::live::meters::of_stream;
 use crate::stages::sink::fan_out::FanOut;
 use crate::stages::sink::live::testing::gst::{LiveEncoder, RATE, wait_until};
+use crate::telemetry::metrics::stream_labels;
 
-fn serve(login: Option<(&str, &str)>, most_readers: usize) -> ServeRtsp {
+fn serve(login: Option<(&str, &str)>, max_readers: usize) -> ServeRtsp {
     let login = login.map(|(user, password)| Login {
         user: user.to_owned(),
         password: password.to_owned().into(),
     });
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    ServeRtsp { listen, login, tls: None, open: false, most_readers }
+    ServeRtsp { listen, login, tls: None, allow_anonymous: false, max_readers }
 }
 
 struct Stage {
     server: RtspServer,
     fan_out: FanOut,
-    meters: Meters,
+    metrics: Metrics,
     handle: SinkHandle,
     encoder: LiveEncoder,
 }
 
 fn stage(serve: &ServeRtsp) -> Stage {
     let server = RtspServer::start(serve).expect("the server starts");
-    let (fan_out, meters) = (FanOut::default(), Meters::new());
+    let (fan_out, metrics) = (FanOut::default(), Metrics::new());
     let (packets, _) = fan_out.add("rtsp", 8 << 20);
     let plan = MountPlan {
         mount: "cam".into(),
         packets,
         status: Status::new("cam"),
-        meters: meters.clone(),
+        metrics: metrics.clone(),
         on_new_reader: Arc::new(|| {}),
     };
     let handle = server.mount(plan).expect("mounted");
     let encoder = LiveEncoder::start(&fan_out, 1.0);
-    Stage { server, fan_out, meters, handle, encoder }
+    Stage { server, fan_out, metrics, handle, encoder }
 }
 
 /// A reader by rtspsrc that counts what comes.
 struct Reader {
     pipeline: gst::Pipeline,
-    pictures: Arc<AtomicU64>,
-    sounds: Arc<AtomicU64>,
+    frames: Arc<AtomicU64>,
+    audios: Arc<AtomicU64>,
 }
 
 impl Reader {
@@ -64,23 +64,23 @@ impl Reader {
         let source = pipeline;
         let pipeline = gst::Pipeline::new();
         pipeline.add(&source).expect("added");
-        let (pictures, sounds) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-        let (p, s) = (Arc::clone(&pictures), Arc::clone(&sounds));
+        let (frames, audios) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let (p, s) = (Arc::clone(&frames), Arc::clone(&audios));
         let weak = pipeline.downgrade();
         source.connect_pad_added(move |_, pad| {
             let Some(pipeline) = weak.upgrade() else { return };
             // Caps may not be there yet; the number of the track is in the name.
-            let is_picture = pad.name().starts_with("recv_rtp_src_0_");
+            let is_frame = pad.name().starts_with("recv_rtp_src_0_");
             let sink = gst::ElementFactory::make("fakesink").property("sync", false);
             let sink = sink.property("async", false).build().expect("fakesink");
             pipeline.add(&sink).expect("added");
             sink.sync_state_with_parent().expect("plays");
             let into = sink.static_pad("sink").expect("sink");
-            let count = Arc::clone(if is_picture { &p } else { &s });
+            let count = Arc::clone(if is_frame { &p } else { &s });
             into.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-                // The last RTP packet of a picture has the marker bit in its header.
+                // The last RTP packet of a frame has the marker bit in its header.
                 let marker = |b: &gst::Buffer| b.map_readable().is_ok_and(|m| m[1] & 0x80 != 0);
-                if !is_picture || info.buffer().is_some_and(marker) {
+                if !is_frame || info.buffer().is_some_and(marker) {
                     count.fetch_add(1, Ordering::Relaxed);
                 }
                 gst::PadProbeReturn::Ok
@@ -88,15 +88,15 @@ impl Reader {
             pad.link(&into).expect("linked");
         });
         pipeline.set_state(gst::State::Playing).expect("plays");
-        Self { pipeline, pictures, sounds }
+        Self { pipeline, frames, audios }
     }
 
-    fn pictures(&self) -> u64 {
-        self.pictures.load(Ordering::Relaxed)
+    fn frames(&self) -> u64 {
+        self.frames.load(Ordering::Relaxed)
     }
 
-    fn sounds(&self) -> u64 {
-        self.sounds.load(Ordering::Relaxed)
+    fn audios(&self) -> u64 {
+        self.audios.load(Ordering::Relaxed)
     }
 }
 
@@ -141,7 +141,7 @@ fn request(
 }
 
 #[test]
-fn readers_get_pictures_and_sound_by_tcp_and_udp_and_are_counted() {
+fn readers_get_frames_and_audio_by_tcp_and_udp_and_are_counted() {
     let stage = stage(&serve(None, 10));
     ready(&stage);
     let (tcp, udp) = (
@@ -149,9 +149,9 @@ fn readers_get_pictures_and_sound_by_tcp_and_udp_and_are_counted() {
         Reader::open(&stage.server.url("cam"), "udp"),
     );
     wait_until("both read", || {
-        [&tcp, &udp].iter().all(|r| r.pictures() > 2 * RATE && r.sounds() > 50)
+        [&tcp, &udp].iter().all(|r| r.frames() > 2 * RATE && r.audios() > 50)
     });
-    let gauge = || stage.meters.readers.get_or_create(&of_stream("cam")).get();
+    let gauge = || stage.metrics.readers.get_or_create(&stream_labels("cam")).get();
     assert_eq!((gauge(), stage.server.readers()), (2, 2));
     drop((tcp, udp));
     wait_until("nobody reads", || gauge() == 0);
@@ -181,7 +181,7 @@ fn stuck_reader(address: SocketAddr, tracks: &[u32]) -> TcpStream {
     stuck
 }
 
-/// Also where it has set up the pictures only, as recorders do: the shared sound then goes nowhere
+/// Also where it has set up the frames only, as recorders do: the shared audio then goes nowhere
 /// until another reader sets it up.
 #[test]
 fn a_reader_that_never_reads_slows_nobody() {
@@ -190,14 +190,14 @@ fn a_reader_that_never_reads_slows_nobody() {
         ready(&stage);
         let stuck = stuck_reader(stage.server.address(), tracks);
         let reader = Reader::open(&stage.server.url("cam"), "tcp");
-        wait_until("the reader reads", || reader.pictures() > 0 && reader.sounds() > 0);
-        let (began, before) = (Instant::now(), (reader.pictures(), reader.sounds()));
+        wait_until("the reader reads", || reader.frames() > 0 && reader.audios() > 0);
+        let (began, before) = (Instant::now(), (reader.frames(), reader.audios()));
         std::thread::sleep(Duration::from_secs(10));
         let expected = began.elapsed().as_secs_f64() * RATE as f64;
-        let got = (reader.pictures() - before.0) as f64;
-        assert!(got > expected * 0.95 - 5.0, "{got} of {expected} pictures beside {tracks:?}");
-        let heard = (reader.sounds() - before.1) as f64;
-        assert!(heard > expected, "{heard} stretches of sound beside {tracks:?}");
+        let got = (reader.frames() - before.0) as f64;
+        assert!(got > expected * 0.95 - 5.0, "{got} of {expected} frames beside {tracks:?}");
+        let heard = (reader.audios() - before.1) as f64;
+        assert!(heard > expected, "{heard} stretches of audio beside {tracks:?}");
         drop(stuck);
     }
 }
@@ -210,7 +210,7 @@ fn ffmpeg(url: &str, seconds: u32, to: &[&str]) -> String {
     let out = command.output().expect("ffmpeg is installed");
     let said = String::from_utf8_lossy(&out.stderr).into_owned();
     assert!(out.status.success(), "{said}");
-    // This ffmpeg gives the first picture of an RTSP stream no time, however it is packed.
+    // This ffmpeg gives the first frame of an RTSP stream no time, however it is packed.
     let mut lines: Vec<_> = said.lines().collect();
     if let Some(first) = lines.iter().position(|l| l.contains("Timestamps are unset")) {
         lines.remove(first);
@@ -219,13 +219,13 @@ fn ffmpeg(url: &str, seconds: u32, to: &[&str]) -> String {
 }
 
 #[test]
-fn ffmpeg_finds_nothing_wrong_with_copies_and_pictures() {
+fn ffmpeg_finds_nothing_wrong_with_copies_and_frames() {
     let stage = stage(&serve(None, 10));
     ready(&stage);
     let url = stage.server.url("cam");
     let dir = tempfile::tempdir().expect("temp");
     let copy = dir.path().join("copy.mp4").to_string_lossy().into_owned();
-    // At whatever moment it comes, it begins with a key picture.
+    // At whatever moment it comes, it begins with a keyframe.
     for _ in 0..3 {
         assert_eq!(ffmpeg(&url, 4, &["-c", "copy", &copy]), "");
         assert_eq!(ffmpeg(&url, 1, &["-f", "null", "-"]), "");
@@ -238,7 +238,7 @@ fn odd_paths_do_not_make_a_second_stream() {
     let stage = stage(&serve(None, 10));
     ready(&stage);
     let reader = Reader::open(&stage.server.url("cam"), "tcp");
-    wait_until("the reader reads", || reader.pictures() > 0);
+    wait_until("the reader reads", || reader.frames() > 0);
     for path in ["/cam/", "/cam?x=1", "/cam/x", "//cam"] {
         let began = Instant::now();
         let answer = ask(stage.server.address(), "DESCRIBE", path, "");
@@ -249,8 +249,8 @@ fn odd_paths_do_not_make_a_second_stream() {
         );
         assert!(began.elapsed() < Duration::from_secs(5), "{path} was waited for");
     }
-    let before = reader.pictures();
-    wait_until("the reader goes on", || reader.pictures() > before + 2 * RATE);
+    let before = reader.frames();
+    wait_until("the reader goes on", || reader.frames() > before + 2 * RATE);
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn the_port_is_free_and_readers_are_gone_when_the_server_is_dropped() {
     let stage = stage(&serve(None, 10));
     ready(&stage);
     let reader = Reader::open(&stage.server.url("cam"), "tcp");
-    wait_until("the reader reads", || reader.pictures() > 0);
+    wait_until("the reader reads", || reader.frames() > 0);
     let address = stage.server.address();
     // The feed's thread is still there: its edge has not ended.
     drop(stage.server);
@@ -266,9 +266,9 @@ fn the_port_is_free_and_readers_are_gone_when_the_server_is_dropped() {
     let again = RtspServer::start(&ServeRtsp { listen: address, ..serve(None, 1) });
     assert!(again.is_ok(), "the port is taken");
     wait_until("the feed ends by itself", || stage.handle.0.is_finished());
-    let at = reader.pictures();
+    let at = reader.frames();
     std::thread::sleep(Duration::from_secs(1));
-    assert_eq!(reader.pictures(), at, "the reader is still sent to");
+    assert_eq!(reader.frames(), at, "the reader is still sent to");
     drop(stage.encoder);
 }
 
@@ -283,8 +283,8 @@ fn a_wrong_password_is_refused_and_the_right_one_reads() {
     let url = |login: &str| format!("rtsp://{login}@{address}/cam");
     let wrong = Reader::open(&url("ann:wrong"), "tcp");
     let right = Reader::open(&url("ann:right"), "tcp");
-    wait_until("the right password reads", || right.pictures() > RATE);
-    assert_eq!(wrong.pictures(), 0);
+    wait_until("the right password reads", || right.frames() > RATE);
+    assert_eq!(wrong.frames(), 0);
     assert_eq!(stage.server.readers(), 1);
 }
 
@@ -293,7 +293,7 @@ fn no_more_readers_than_allowed() {
     let stage = stage(&serve(None, 1));
     ready(&stage);
     let first = Reader::open(&stage.server.url("cam"), "tcp");
-    wait_until("the first reads", || first.pictures() > 0);
+    wait_until("the first reads", || first.frames() > 0);
     let second = ask(stage.server.address(), "DESCRIBE", "/cam", "");
     assert!(second.starts_with("RTSP/1.0 503"), "{second}");
     drop(first);
@@ -310,7 +310,8 @@ fn what_cannot_be_served_is_said_at_once() {
     assert!(error.contains(&first.address().to_string()) && error.contains("taken"), "{error}");
     let open = ServeRtsp { listen: SocketAddr::from(([0, 0, 0, 0], 0)), ..serve(None, 1) };
     assert!(matches!(RtspServer::start(&open), Err(RtspError::Open(_))));
-    RtspServer::start(&ServeRtsp { open: true, ..open }).expect("open, where that is meant");
+    RtspServer::start(&ServeRtsp { allow_anonymous: true, ..open })
+        .expect("open, where that is meant");
     let pair = Some(("no/such.crt".into(), "no/such.key".into()));
     let tls = ServeRtsp { tls: pair, ..serve(None, 1) };
     let error = RtspServer::start(&tls).err().expect("no certificate").to_string();
@@ -337,7 +338,7 @@ fn readers_that_come_and_go_leave_nothing_behind() {
     let visit = &|| {
         let began = Instant::now();
         let reader = Reader::open(&url, "tcp");
-        wait_until("it reads", || reader.pictures() > 0);
+        wait_until("it reads", || reader.frames() > 0);
         let mut slowest = lock(&slowest);
         *slowest = began.elapsed().max(*slowest);
     };
@@ -359,7 +360,7 @@ fn readers_that_come_and_go_leave_nothing_behind() {
     visits(readers);
     let (took, after) = (began.elapsed(), settled());
     println!(
-        "{readers} readers in {took:?}, the slowest saw a picture after {:?}; threads, files, kB \
+        "{readers} readers in {took:?}, the slowest saw a frame after {:?}; threads, files, kB \
          before {before:?}, after {after:?}",
         lock(&slowest)
     );

@@ -20,21 +20,21 @@ fn certificate(dir: &Path, name: &str) -> Option<(std::path::PathBuf, std::path:
     made.then_some((cert, key))
 }
 
-/// Reads `url`; gives the graph and how many pictures came.
+/// Reads `url`; gives the graph and how many frames came.
 fn read(url: &str, trust: Option<&Path>) -> (Source, LiveGraph, Arc<AtomicU64>) {
-    let mut source = Source::plain(url.parse().expect("an address"));
-    source.tls_trust = trust.map(Path::to_owned);
-    let (taps, pictures) = Taps::counting();
+    let mut source = Source::with_defaults(url.parse().expect("an address"));
+    source.tls_ca_file = trust.map(Path::to_owned);
+    let (taps, frames) = Taps::counting();
     let graph = build(&source, taps).expect("elements");
     let _ = graph.play();
-    (source, graph, pictures)
+    (source, graph, frames)
 }
 
 /// What is said of a certificate that is not trusted.
 fn refusal(url: &str, trust: Option<&Path>) -> String {
-    let (source, graph, pictures) = read(url, trust);
+    let (source, graph, frames) = read(url, trust);
     wait_until("it is refused", || graph.bus.failed());
-    assert_eq!(pictures.load(Ordering::Relaxed), 0);
+    assert_eq!(frames.load(Ordering::Relaxed), 0);
     let fault = graph.bus.spoken().error.expect("a fault");
     graph.stop_within(Duration::from_secs(5));
     fault.of_source(&source)
@@ -50,25 +50,25 @@ fn rtsps_is_read_where_the_certificate_is_trusted_and_else_told_in_words() {
     let url = stage.server.url("cam");
     assert!(url.starts_with("rtsps://"), "{url}");
     // The certificate itself is trusted, whatever name stands in it.
-    let (_, graph, pictures) = loop {
-        let (source, graph, pictures) = read(&url, Some(&pair.0));
-        wait_until("pictures, or none yet", || {
-            pictures.load(Ordering::Relaxed) > RATE || graph.bus.failed()
+    let (_, graph, frames) = loop {
+        let (source, graph, frames) = read(&url, Some(&pair.0));
+        wait_until("frames, or none yet", || {
+            frames.load(Ordering::Relaxed) > RATE || graph.bus.failed()
         });
         match graph.bus.spoken().error {
-            // Before the first key picture the mount is not there.
+            // Before the first keyframe the mount is not there.
             Some(fault) if fault.not_found => std::thread::sleep(Duration::from_millis(200)),
             Some(fault) => panic!("{}", fault.of_source(&source)),
-            None => break (source, graph, pictures),
+            None => break (source, graph, frames),
         }
     };
-    wait_until("pictures", || pictures.load(Ordering::Relaxed) > 2 * RATE);
+    wait_until("frames", || frames.load(Ordering::Relaxed) > 2 * RATE);
     graph.stop_within(Duration::from_secs(5));
     for trust in [None, Some(other.as_path())] {
         let said = refusal(&url, trust);
         println!("{said}");
         assert!(said.contains("certificate of 127.0.0.1 is not trusted"), "{said}");
-        assert!(said.contains("tls_trust"), "{said}");
+        assert!(said.contains("tls_ca_file"), "{said}");
     }
 }
 
@@ -81,11 +81,12 @@ fn a_file_without_certificates_is_told() {
         if let Some(text) = text {
             std::fs::write(&file, text).expect("written");
         }
-        let mut source = Source::plain("rtsps://127.0.0.1:1/cam".parse().expect("an address"));
-        source.tls_trust = Some(file.clone());
+        let mut source =
+            Source::with_defaults("rtsps://127.0.0.1:1/cam".parse().expect("an address"));
+        source.tls_ca_file = Some(file.clone());
         let nothing = Taps::counting().0;
         let said = build(&source, nothing).err().expect("no certificates").to_string();
         println!("{said}");
-        assert!(said.contains("empty.pem") && said.contains("tls_trust"), "{said}");
+        assert!(said.contains("empty.pem") && said.contains("tls_ca_file"), "{said}");
     }
 }

@@ -1,0 +1,219 @@
+//! Recordings in, a report out: the measuring, run on real media.
+//!
+//! Each recording goes through the same stages as in a run, up to the tracker ([`crate::wiring`]);
+//! then its tracks are scored, the clearest windows are chosen and measured, and everything is let
+//! go before the next recording is opened.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use super::choose::{Choice, Stretch, choose};
+use super::gather::{FaceTrack, Gatherer, MOST_CROPS};
+use super::maps::MapKind;
+use super::measure::{FaceWindow, Protocol, WindowFigures, measure_window};
+use super::report::{ClipReport, Conditions, Report, WindowReport, gaps, report};
+use crate::config::{LookaheadChoice, Pipeline, RecordPaths};
+use crate::core::queue::Receiver;
+use crate::core::time::{Pts, Tick};
+use crate::models::device::Device;
+use crate::models::registry::{Role, find};
+use crate::onnx::engine::Engine;
+use crate::onnx::session::SessionOptions;
+use crate::run::{RunError, Settings, settings};
+use crate::stages::explain::Mode;
+use crate::stages::explain::faithfulness::{AREAS, Substrate};
+use crate::stages::features::audio_features::AudioFeatures;
+use crate::stages::overlay::Style;
+use crate::stages::score::audio_encoder::AudioEncoder;
+use crate::stages::score::floor::FloorRules;
+use crate::stages::score::model::SpeakerModel;
+use crate::stages::score::stage::ScoreInput;
+use crate::stages::source::feed::Fed;
+use crate::stages::source::gst::Recording;
+use crate::wiring::detect_and_track;
+
+/// What is to be measured, and how.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The recordings.
+    pub clips: Vec<PathBuf>,
+    /// Which audio track is listened to, from 1.
+    pub audio_track: u32,
+    /// The speaker package's name or directory; the best one here by default.
+    pub package: Option<String>,
+    /// The detector package's name or directory.
+    pub detector: Option<String>,
+    /// Where inference runs.
+    pub device: Device,
+    /// The explain modes.
+    pub modes: Vec<Mode>,
+    /// Ticks of a window, 25 a second.
+    pub window_ticks: usize,
+    /// Windows of a recording at most, each of another track.
+    pub windows_a_clip: usize,
+    /// What takes the place of masked parts.
+    pub substrate: Substrate,
+    /// What chance starts from.
+    pub seed: u64,
+}
+
+/// Measures all recordings; `told` hears of each when it is done.
+///
+/// # Errors
+/// A [`RunError`] that names the recording, the package or the device.
+pub fn measure_clips(
+    request: &Request,
+    mut told: impl FnMut(&ClipReport),
+) -> Result<Report, RunError> {
+    let speaker = find(Role::Speaker, request.package.as_deref())?;
+    let detector = find(Role::Detector, request.detector.as_deref())?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let options = SessionOptions { device: request.device, intra_threads: cores.min(2) };
+    let engine = Engine::start(&detector, &speaker, &options)?;
+    let (mut clips, mut measured) = (Vec::new(), Vec::new());
+    for clip in &request.clips {
+        let recording = Recording::open(clip, request.audio_track)?;
+        let packages = (&speaker, &detector);
+        let settings = settings(&pipeline(request, clip), packages, &recording.shape().video)?;
+        let (tracks, note) = tracks(&settings, &recording, &engine)?;
+        drop(recording);
+        let (mut clip, chosen) = chosen(clip, &tracks, request);
+        clip.note = note;
+        for (track, stretch) in chosen {
+            let lot = request.seed.wrapping_add(measured.len() as u64);
+            measured.extend(window(&engine, request, &clip.clip, track, stretch, lot)?);
+        }
+        told(&clip);
+        clips.push(clip);
+    }
+    let conditions = Conditions {
+        package: speaker.manifest().common.name.clone(),
+        detector: detector.manifest().common.name.clone(),
+        provider: engine.provider().to_string(),
+        window_seconds: request.window_ticks as f64 / Tick::PER_SECOND as f64,
+        substrate: request.substrate,
+        areas: AREAS,
+        seed: request.seed,
+    };
+    engine.join();
+    Ok(report(conditions, clips, &measured, &MapKind::all(&request.modes)))
+}
+
+/// A run over `clip` that writes nothing.
+fn pipeline(request: &Request, clip: &Path) -> Pipeline {
+    Pipeline {
+        input: clip.to_owned(),
+        audio_track: request.audio_track,
+        output: None,
+        records: RecordPaths::default(),
+        package: request.package.clone(),
+        detector: request.detector.clone(),
+        device: request.device,
+        lookahead: LookaheadChoice::default(),
+        explain: Some(Mode::None),
+        floor: FloorRules::default(),
+        style: Style::default(),
+        frame_budget_bytes: 0,
+        overwrite: false,
+    }
+}
+
+/// The recording's tracks, scored, and what was not looked at.
+fn tracks(
+    settings: &Settings,
+    recording: &Recording,
+    engine: &Engine,
+) -> Result<(Vec<FaceTrack>, Option<String>), RunError> {
+    if recording.shape().audio.is_none() {
+        return Ok((Vec::new(), Some("it has no audio, so nothing can be scored".into())));
+    }
+    let line = AudioFeatures::new(settings.spectrum(), Tick::default());
+    let audio_encoder = AudioEncoder::new(Some(line), Tick::default());
+    let mut model = engine.speaker();
+    let gatherer = Gatherer::new(model.shape().clone(), audio_encoder, MOST_CROPS);
+    let (gatherer, fed) =
+        detect_and_track(settings, recording, engine, |found| gather(gatherer, &found))?;
+    let notes = match gatherer.full_at() {
+        // What was not read cannot be known to be damaged.
+        Some(full_at) => vec![beyond(full_at)],
+        None => damage(recording, &fed),
+    };
+    let note = (!notes.is_empty()).then(|| notes.join("; "));
+    Ok((gatherer.finish(&mut model, settings.schedule.window)?, note))
+}
+
+fn damage(recording: &Recording, fed: &Fed) -> Vec<String> {
+    let mut notes = recording.damage();
+    if fed.damaged > 0 {
+        notes.push(format!("{} frames are damaged", fed.damaged));
+    }
+    notes
+}
+
+fn gather(mut gatherer: Gatherer, found: &Receiver<ScoreInput>) -> Gatherer {
+    while let Some(input) = found.recv() {
+        if gatherer.take(input) == ControlFlow::Break(()) {
+            break;
+        }
+    }
+    gatherer
+}
+
+fn beyond(full_at: Pts) -> String {
+    format!("what comes after {:.0} s was not looked at: there are faces enough", full_at.seconds())
+}
+
+/// What the recording's tracks are good for, and the windows that are measured.
+fn chosen<'a>(
+    clip: &Path,
+    tracks: &'a [FaceTrack],
+    request: &Request,
+) -> (ClipReport, Vec<(&'a FaceTrack, Stretch)>) {
+    let mut report =
+        ClipReport { clip: clip.to_owned(), tracks: tracks.len(), ..ClipReport::default() };
+    let mut speaking = Vec::new();
+    for track in tracks {
+        match choose(&track.scores, request.window_ticks) {
+            Choice::Speaking(stretch) => speaking.push((track, stretch)),
+            Choice::Silent => report.silent += 1,
+            Choice::TooShort => report.too_short += 1,
+        }
+    }
+    // Stable: of equally clear ones the earlier track.
+    speaking.sort_by(|a, b| Stretch::clearest_first(&a.1, &b.1));
+    report.left_out = speaking.len().saturating_sub(request.windows_a_clip);
+    speaking.truncate(request.windows_a_clip);
+    report.windows = speaking.len();
+    (report, speaking)
+}
+
+fn window(
+    engine: &Engine,
+    request: &Request,
+    clip: &Path,
+    track: &FaceTrack,
+    stretch: Stretch,
+    lot: u64,
+) -> Result<Option<(WindowReport, WindowFigures)>, RunError> {
+    let mut model = engine.speaker();
+    let ticks = stretch.start..stretch.start + request.window_ticks;
+    let crop = model.shape().crop_len();
+    let audio = track.audio[ticks.clone()].iter().flatten().flatten().copied().collect();
+    let crops = track.crops[ticks.start * crop..ticks.end * crop].to_vec();
+    let protocol = Protocol { modes: request.modes.clone(), substrate: request.substrate };
+    let found = measure_window(&mut model, &FaceWindow { crops, audio }, &protocol, lot)?;
+    let start = i64::try_from(stretch.start).unwrap_or(0);
+    Ok(found.map(|figures| {
+        let about = WindowReport {
+            clip: clip.to_owned(),
+            track: track.track.0,
+            start_seconds: track.first.offset(start).pts().seconds(),
+            mean_p: stretch.mean_p,
+            z_full: figures.z_full,
+            z_masked: figures.z_masked,
+            correlation: figures.correlation,
+            gaps: gaps(&figures),
+        };
+        (about, figures)
+    }))
+}

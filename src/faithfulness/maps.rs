@@ -1,0 +1,146 @@
+//! The maps that are compared: the explain modes, and controls that know less.
+//!
+//! Takes what the model says of a window's channels; gives one map for the whole window, enlarged
+//! to the crop. A mode that keeps no channel anywhere has no map.
+
+use crate::core::seeded::Seeded;
+use crate::stages::explain::faithfulness::{clip_map, mouth_box, random_blob};
+use crate::stages::explain::{FeatureMap, Mode, gate_activity, raw_map, raw_map_permuted};
+use crate::stages::score::model::ModelShape;
+
+use super::rank::spearman;
+
+/// A map that is measured.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MapKind {
+    /// An explain mode's.
+    Mode(Mode),
+    /// Control: the same mode with what it goes by dealt out to other channels, one lot a window.
+    ByLot(Mode),
+    /// Control: the mean of all channels, no weights at all.
+    MeanOfAll,
+    /// Control: a box where frontal faces have the mouth.
+    MouthBox,
+    /// Control: smooth noise.
+    RandomBlob,
+}
+
+impl MapKind {
+    /// The modes asked for, a control by lot for each, and the controls that need no mode.
+    pub fn all(modes: &[Mode]) -> Vec<Self> {
+        let own = modes.iter().copied().map(Self::Mode);
+        let lots = modes.iter().copied().map(Self::ByLot);
+        own.chain(lots).chain([Self::MeanOfAll, Self::MouthBox, Self::RandomBlob]).collect()
+    }
+
+    /// Its name in tables and JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mode(mode) => mode.name(),
+            Self::ByLot(Mode::Paper) => "paper, permuted gates",
+            Self::ByLot(Mode::GateActivation) => "gate-activation, permuted choice",
+            Self::ByLot(Mode::Ablation) => "ablation, permuted effects",
+            Self::ByLot(Mode::None) => "none, permuted",
+            Self::MeanOfAll => "mean of all channels",
+            Self::MouthBox => "fixed mouth box",
+            Self::RandomBlob => "random blob",
+        }
+    }
+
+    /// Whether it is there only to be compared with.
+    pub const fn is_control(self) -> bool {
+        !matches!(self, Self::Mode(_))
+    }
+}
+
+/// What a model says of the face's channels in a window of T ticks.
+pub struct Channels<'a> {
+    /// The model's sizes.
+    pub shape: &'a ModelShape,
+    /// T × C × h × w.
+    pub features: &'a [f32],
+    /// T × C: the SE vector; ones for a model without a gate.
+    pub gates: &'a [f32],
+    /// T × C: z with each channel minus z without it.
+    pub effects: &'a [f32],
+}
+
+impl Channels<'_> {
+    /// Every tick's feature map, gate and effects; ticks whose sizes do not fit are left out, which
+    /// the session's check rules out.
+    fn ticks(&self) -> impl Iterator<Item = (FeatureMap<'_>, &[f32], &[f32])> {
+        let shape = self.shape;
+        let channels = shape.map_channels;
+        let maps = self.features.chunks_exact(shape.map_len().max(1)).map(move |values| {
+            FeatureMap::new(values, channels, shape.map_height, shape.map_width)
+        });
+        let both = self.gates.chunks_exact(channels).zip(self.effects.chunks_exact(channels));
+        maps.zip(both).filter_map(|(map, (gate, effects))| Some((map?, gate, effects)))
+    }
+
+    /// The raw maps of `kind`, T of h × w cells; empty for a control that needs no channels.
+    fn raw(&self, kind: MapKind, order: &[usize]) -> Vec<Vec<f32>> {
+        let one = |(map, gate, effects): (FeatureMap<'_>, &[f32], &[f32])| {
+            let mut out = vec![0.0; map.cells()];
+            match kind {
+                MapKind::Mode(mode) => raw_map(mode, &map, gate, Some(effects), &mut out),
+                MapKind::ByLot(mode) => {
+                    raw_map_permuted(mode, &map, (gate, effects), order, &mut out)
+                }
+                MapKind::MeanOfAll => {
+                    mean_of_all(&map, &mut out);
+                    Ok(())
+                }
+                MapKind::MouthBox | MapKind::RandomBlob => return None,
+            }
+            .ok()?;
+            Some(out)
+        };
+        self.ticks().filter_map(one).collect()
+    }
+
+    /// One map for the window, 112 × 112, ≥ 0; `None` where it is 0 everywhere. `lot` seeds the
+    /// controls' chance.
+    pub fn map(&self, kind: MapKind, lot: u64) -> Option<Vec<f32>> {
+        match kind {
+            MapKind::MouthBox => return Some(mouth_box()),
+            MapKind::RandomBlob => return Some(random_blob(lot)),
+            MapKind::Mode(_) | MapKind::ByLot(_) | MapKind::MeanOfAll => {}
+        }
+        let mut order: Vec<usize> = (0..self.shape.map_channels).collect();
+        Seeded::new(lot).shuffle(&mut order);
+        let raw = self.raw(kind, &order);
+        let size = (self.shape.map_width, self.shape.map_height);
+        let map = clip_map(raw.iter().map(Vec::as_slice), size, self.shape.map_area)?;
+        map.iter().any(|v| *v > 0.0).then_some(map)
+    }
+
+    /// The 99th percentile of a mode's raw cells: how strong its maps are.
+    pub fn strength(&self, mode: Mode) -> Option<f32> {
+        let mut cells: Vec<f32> = self.raw(MapKind::Mode(mode), &[]).concat();
+        cells.sort_by(f32::total_cmp);
+        let last = cells.len().checked_sub(1)?;
+        let at = 0.99 * last as f64;
+        let (low, part) = (at.floor() as usize, at.fract() as f32);
+        Some(cells[low] + (cells[(low + 1).min(last)] - cells[low]) * part)
+    }
+
+    /// Spearman's correlation, over channels, of gate × pooled activation with the effect of
+    /// removing the channel: the mean over ticks, without those where one of them is constant.
+    pub fn correlation(&self) -> Option<f64> {
+        let of = |(map, gate, effects): (FeatureMap<'_>, &[f32], &[f32])| {
+            let effects: Vec<f64> = effects.iter().map(|e| f64::from(*e)).collect();
+            spearman(&gate_activity(&map, gate), &effects)
+        };
+        let found: Vec<f64> = self.ticks().filter_map(of).collect();
+        (!found.is_empty()).then(|| found.iter().sum::<f64>() / found.len() as f64)
+    }
+}
+
+fn mean_of_all(map: &FeatureMap<'_>, out: &mut [f32]) {
+    for channel in map.iter() {
+        out.iter_mut().zip(channel).for_each(|(sum, v)| *sum += v);
+    }
+    let channels = map.channels() as f32;
+    out.iter_mut().for_each(|v| *v = (*v / channels).max(0.0));
+}

@@ -1,0 +1,155 @@
+//! One window of one face, measured.
+//!
+//! Takes the window's crops and the audio that belongs to them; gives z with the whole frame, z
+//! with all of it masked, and insertion and deletion for every map. The window is encoded alone,
+//! from a fresh state, whole and masked alike, so that nothing outside it speaks; the audio is
+//! always as it was. Scores are the head's own: other faces do not compete here.
+
+use crate::stages::explain::Mode;
+use crate::stages::explain::faithfulness::{Faithfulness, MaskedClip, Substrate, measure};
+use crate::stages::score::ablate::{HeadWindow, effects};
+use crate::stages::score::head_runner::face_gate;
+use crate::stages::score::model::{FaceFeatures, FaceJob, HeadJob, HeadResult, SpeakerModel};
+use crate::stages::score::model::{InferenceError, ModelShape};
+
+use super::maps::{Channels, MapKind};
+
+/// A stretch of one face, as the model is given it.
+#[derive(Clone, Debug)]
+pub struct FaceWindow {
+    /// T grey crops of 112 × 112, values 0..=255.
+    pub crops: Vec<u8>,
+    /// T × embedding: the audio.
+    pub audio: Vec<f32>,
+}
+
+/// How a window is measured.
+#[derive(Clone, Debug)]
+pub struct Protocol {
+    /// The explain modes.
+    pub modes: Vec<Mode>,
+    /// What takes the place of masked parts.
+    pub substrate: Substrate,
+}
+
+/// What was found in one window.
+#[derive(Clone, Debug)]
+pub struct WindowFigures {
+    /// Mean z = z1 − z0 with the whole frame.
+    pub z_full: f32,
+    /// Mean z with all of it masked.
+    pub z_masked: f32,
+    /// Every map's insertion and deletion; `None` for a map that is 0 everywhere.
+    pub maps: Vec<(MapKind, Option<Faithfulness>)>,
+    /// By mode the 99th percentile of the raw cells.
+    pub strength: Vec<(Mode, f32)>,
+    /// Spearman's correlation of gate × activation with the effect of removing the channel, mean
+    /// over ticks; `None` where nothing varies.
+    pub correlation: Option<f64>,
+}
+
+/// Measures `window`; `lot` seeds the controls' chance. `None` where the window holds no crop.
+///
+/// # Errors
+/// Where the model fails.
+pub fn measure_window(
+    model: &mut dyn SpeakerModel,
+    window: &FaceWindow,
+    protocol: &Protocol,
+    lot: u64,
+) -> Result<Option<WindowFigures>, InferenceError> {
+    let Some(clip) = MaskedClip::new(&window.crops, protocol.substrate) else { return Ok(None) };
+    let mut seen = encode(model, window.crops.clone(), true)?;
+    let result = run_head(model, &window.audio, &seen.embeddings)?;
+    let ticks = result.logits.len() / 2;
+    let effects = {
+        let forward = model.shape().fresh_forward_state();
+        let stretch = HeadWindow {
+            ticks,
+            audio: &window.audio,
+            face: &seen.embeddings,
+            forward: &forward,
+            contributions: seen.contributions.as_deref().unwrap_or_default(),
+        };
+        effects(model, stretch, 0..ticks, &result)?
+    };
+    let shape = model.shape().clone();
+    let gates = seen
+        .gates
+        .take()
+        .unwrap_or_else(|| (0..ticks).flat_map(|t| face_gate(&shape, &result, t)).collect());
+    let channels =
+        Channels { shape: &shape, features: &seen.maps, gates: &gates, effects: &effects };
+    let mut score = |frames: &[f32]| -> Result<f32, InferenceError> {
+        let crops = frames.iter().map(|v| v.round().clamp(0.0, 255.0) as u8).collect();
+        let seen = encode(model, crops, false)?;
+        Ok(mean_z(&run_head(model, &window.audio, &seen.embeddings)?))
+    };
+    let mut maps = Vec::new();
+    for kind in MapKind::all(&protocol.modes) {
+        let map = channels.map(kind, lot);
+        let found = map.map(|map| measure(&clip, &map, &mut score)).transpose()?;
+        maps.push((kind, found));
+    }
+    let strength = protocol.modes.iter().filter_map(|m| Some((*m, channels.strength(*m)?)));
+    Ok(Some(WindowFigures {
+        z_full: mean_z(&result),
+        z_masked: score(clip.substrate())?,
+        maps,
+        strength: strength.collect(),
+        correlation: channels.correlation(),
+    }))
+}
+
+/// The mean over ticks of z.
+fn mean_z(result: &HeadResult) -> f32 {
+    let ticks = result.logits.len() / 2;
+    let sum: f32 = (0..ticks).map(|t| result.z(0, t, ticks)).sum();
+    sum / ticks.max(1) as f32
+}
+
+/// Encodes crops alone, to their end; what comes out belongs to the crops tick by tick.
+fn encode(
+    model: &mut dyn SpeakerModel,
+    mut crops: Vec<u8>,
+    contributions: bool,
+) -> Result<FaceFeatures, InferenceError> {
+    let shape = model.shape();
+    let (delay, ticks) = (shape.face_delay_ticks, crops.len() / shape.crop_len());
+    crops.resize((ticks + delay) * shape.crop_len(), 0);
+    let valid = [vec![1.0; ticks], vec![0.0; delay]].concat();
+    let job = FaceJob { state: shape.fresh_face_state(), crops, valid, contributions };
+    let answer = model.encode_faces(vec![job])?.pop();
+    let mut seen = answer.ok_or_else(|| nothing_said("face"))?;
+    drop_delay(&mut seen, model.shape());
+    Ok(seen)
+}
+
+/// What lies before the first crop is padding.
+fn drop_delay(seen: &mut FaceFeatures, shape: &ModelShape) {
+    let delay = shape.face_delay_ticks;
+    let cut = |values: &mut Vec<f32>, a_tick: usize| {
+        values.drain(..(delay * a_tick).min(values.len()));
+    };
+    cut(&mut seen.embeddings, shape.embedding);
+    cut(&mut seen.maps, shape.map_len());
+    seen.gates.iter_mut().for_each(|gates| cut(gates, shape.map_channels));
+    let a_tick = shape.map_channels * shape.embedding;
+    seen.contributions.iter_mut().for_each(|shares| cut(shares, a_tick));
+}
+
+/// Runs the head over the whole window from a fresh state.
+fn run_head(
+    model: &mut dyn SpeakerModel,
+    audio: &[f32],
+    face: &[f32],
+) -> Result<HeadResult, InferenceError> {
+    let shape = model.shape();
+    let ticks = face.len() / shape.embedding.max(1);
+    let forward = shape.fresh_forward_state();
+    model.run_head(HeadJob { rows: 1, ticks, audio: audio.to_vec(), face: face.to_vec(), forward })
+}
+
+fn nothing_said(graph: &'static str) -> InferenceError {
+    InferenceError { package: "the package".into(), graph, reason: "it gave no answer".into() }
+}

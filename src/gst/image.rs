@@ -1,0 +1,166 @@
+//! A decoded GStreamer buffer seen as a [`Image`], without a copy.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use gstreamer as gst;
+use gstreamer_video as gst_video;
+use gstreamer_video::prelude::*;
+
+use crate::core::frame::{Chroma, Frame, Image, ImageView, LumaRange, Plane};
+use crate::core::time::Rate;
+
+/// A mapped video buffer in one of the two layouts that the program reads: I420 or NV12.
+pub struct GstImage {
+    frame: gst_video::VideoFrame<gst_video::video_frame::Readable>,
+    interleaved: bool,
+}
+
+/// The raw formats that [`GstImage`] can read, for caps filters.
+pub const FORMATS: [gst_video::VideoFormat; 2] =
+    [gst_video::VideoFormat::I420, gst_video::VideoFormat::Nv12];
+
+impl GstImage {
+    /// Maps `buffer` as described by `info`; `None` where the format is neither I420 nor NV12 or
+    /// the memory cannot be mapped.
+    pub fn map(buffer: gst::Buffer, info: &gst_video::VideoInfo) -> Option<Self> {
+        let interleaved = match info.format() {
+            gst_video::VideoFormat::I420 => false,
+            gst_video::VideoFormat::Nv12 => true,
+            _ => return None,
+        };
+        let frame = gst_video::VideoFrame::from_buffer_readable(buffer, info).ok()?;
+        Some(Self { frame, interleaved })
+    }
+
+    /// The frame's format and size.
+    pub fn info(&self) -> gst_video::VideoInfo {
+        self.frame.info().clone()
+    }
+
+    /// The buffer itself, for the sink.
+    pub fn into_buffer(self) -> gst::Buffer {
+        self.frame.into_buffer()
+    }
+
+    /// The buffer, shared with this frame.
+    pub fn buffer(&self) -> gst::Buffer {
+        self.frame.buffer_owned()
+    }
+
+    fn plane(&self, index: u32) -> Plane<'_> {
+        let stride = self.frame.plane_stride()[index as usize].unsigned_abs() as usize;
+        Plane { data: self.frame.plane_data(index).unwrap_or_default(), stride }
+    }
+}
+
+impl Image for GstImage {
+    fn view(&self) -> ImageView<'_> {
+        let colorimetry = self.frame.info().colorimetry();
+        let chroma = if self.interleaved {
+            Chroma::Interleaved(self.plane(1))
+        } else {
+            Chroma::Planar { u: self.plane(1), v: self.plane(2) }
+        };
+        ImageView {
+            width: self.frame.width() as usize,
+            height: self.frame.height() as usize,
+            luma: self.plane(0),
+            chroma,
+            range: range(&colorimetry),
+            bt709: colorimetry.matrix() == gst_video::VideoColorMatrix::Bt709,
+        }
+    }
+
+    fn byte_size(&self) -> usize {
+        self.frame.buffer().size()
+    }
+
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+}
+
+/// What a luma value means. Unknown means limited: that is what cameras and encoders write when they
+/// say nothing.
+pub fn range(colorimetry: &gst_video::VideoColorimetry) -> LumaRange {
+    match colorimetry.range() {
+        gst_video::VideoColorRange::Range0_255 => LumaRange::Full,
+        _ => LumaRange::Limited,
+    }
+}
+
+/// A buffer of raw pixels.
+pub type RawBuffer = gst::Buffer;
+
+/// The format of raw frames, as an encoder is told.
+#[derive(Clone, Debug)]
+pub struct RawFormat {
+    info: gst_video::VideoInfo,
+}
+
+impl RawFormat {
+    /// A plain format of `size` (width, height) at `rate`.
+    pub fn plain(size: (u32, u32), rate: Option<Rate>) -> Self {
+        let builder = gst_video::VideoInfo::builder(
+            gst_video::VideoFormat::I420,
+            size.0.max(2),
+            size.1.max(2),
+        );
+        let whole = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
+        let fps = rate.map_or((25, 1), |r| (whole(r.num()), whole(r.den())));
+        let info = builder.fps(gst::Fraction::new(fps.0, fps.1)).build();
+        // Such a format always exists; a test makes one.
+        Self { info: info.expect("I420 has every size from two by two on") }
+    }
+
+    /// The format of a decoded frame.
+    pub fn of(frame: &Frame) -> Option<Self> {
+        let image = Arc::clone(&frame.image).into_any().downcast::<GstImage>().ok()?;
+        Some(Self { info: image.info() })
+    }
+
+    /// Width and height in pixels.
+    pub fn size(&self) -> (u32, u32) {
+        (self.info.width(), self.info.height())
+    }
+
+    /// The library's description.
+    pub const fn info(&self) -> &gst_video::VideoInfo {
+        &self.info
+    }
+
+    /// Frames a second, where they are known.
+    pub fn rate(&self) -> Option<Rate> {
+        let fps = self.info.fps();
+        let whole = |n: i32| u32::try_from(n).ok();
+        Rate::new(whole(fps.numer())?, whole(fps.denom())?)
+    }
+
+    /// As caps.
+    pub fn caps(&self) -> gst::Caps {
+        self.info.to_caps().unwrap_or_else(|_| gst::Caps::new_any())
+    }
+
+    /// Whether an encoder for this format takes frames of `other`.
+    pub fn fits(&self, other: &Self) -> bool {
+        let same = |a: &gst_video::VideoInfo, b: &gst_video::VideoInfo| {
+            a.format() == b.format() && (a.width(), a.height()) == (b.width(), b.height())
+        };
+        same(&self.info, &other.info)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_format_has_its_size_and_rate() {
+        crate::gst::start().expect("GStreamer");
+        let format = RawFormat::plain((1280, 720), Rate::new(30_000, 1_001));
+        assert_eq!((format.size(), format.rate()), ((1280, 720), Rate::new(30_000, 1_001)));
+        assert!(format.fits(&RawFormat::plain((1280, 720), None)));
+        assert!(!format.fits(&RawFormat::plain((640, 360), None)));
+    }
+}

@@ -1,0 +1,219 @@
+//! The output side of a live stream: frames drawn on and encoded, audio beside them, both handed to
+//! all sinks.
+//!
+//! An encoder takes frames of one size; it is made anew when the size changes (a camera that was
+//! set up anew, or the first frame after a slate), and when it fails. The audio's line has no hole
+//! ([`Continuous`]) and is late by as much as the frames.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::core::evidence::FrameEvidence;
+use crate::core::frame::Frame;
+use crate::core::queue::Receiver;
+use crate::core::time::{Pts, Span};
+use crate::gst::image::RawFormat;
+use crate::gst::live_encoder::Encoder;
+use crate::gst::packet::{Kind, Packet};
+use crate::live::stream::Shared;
+use crate::stages::overlay::Painter;
+use crate::stages::overlay::gst::Blender;
+use crate::stages::overlay::slate::SlateWriter;
+use crate::stages::source::AudioBlock;
+use crate::stages::sync::continuous::{Continuous, Stretch};
+
+use crate::telemetry::metrics::{count_dropped, stage_labels};
+
+/// A slate's size until the source has shown its own.
+const SLATE_SIZE: (u32, u32) = (1280, 720);
+/// After a failure the encoder is not tried again before this.
+const RETRY_INTERVAL: Duration = Duration::from_secs(2);
+/// Audio that has not come by so much after it was due is silence.
+const AUDIO_TIMEOUT: Span = Span::from_ms(80);
+/// Audio that may wait until it is due: half a minute, beyond which the oldest goes.
+const MAX_WAITING_BLOCKS: usize = 3_000;
+
+/// See the module.
+pub(super) struct OutputEncoder {
+    shared: Arc<Shared>,
+    blender: Blender,
+    slates: SlateWriter,
+    encoder: Option<Encoder>,
+    format: RawFormat,
+    retry_at: Option<Instant>,
+    last_frame: Option<Pts>,
+    /// When a slate was last made a keyframe.
+    last_slate_keyframe: Option<Pts>,
+    line: Continuous,
+    waiting: VecDeque<AudioBlock>,
+    dropped: u64,
+    encoded: Arc<AtomicU64>,
+    keyframe_requested: Arc<AtomicBool>,
+}
+
+impl OutputEncoder {
+    /// A studio that has shown nothing yet. `keyframe_requested` is raised by sinks that begin now.
+    pub(super) fn new(shared: &Arc<Shared>, keyframe_requested: Arc<AtomicBool>) -> Self {
+        Self {
+            blender: Blender::new(Painter::new(shared.camera.style)),
+            shared: Arc::clone(shared),
+            slates: SlateWriter::default(),
+            encoder: None,
+            format: RawFormat::plain(SLATE_SIZE, None),
+            retry_at: None,
+            last_frame: None,
+            last_slate_keyframe: None,
+            line: Continuous::default(),
+            waiting: VecDeque::new(),
+            dropped: 0,
+            encoded: Arc::default(),
+            keyframe_requested,
+        }
+    }
+
+    /// Draws `evidence` on `frame` and encodes it.
+    pub(super) fn encode_frame(&mut self, frame: Frame, evidence: &FrameEvidence) {
+        let (at, span) = (frame.id.pts, frame.span);
+        let Some(format) = RawFormat::of(&frame) else { return };
+        match self.blender.draw(frame, evidence) {
+            Ok(buffer) => self.encode(format, buffer, at, span),
+            Err(e) => tracing::warn!("{e}"),
+        }
+    }
+
+    /// Encodes a slate that says `lines`.
+    pub(super) fn encode_slate(&mut self, lines: &[String], at: Pts) {
+        let format = self.format.clone();
+        let Some(sprite) = self.slates.write(lines, format.size()) else { return };
+        // Slates are few, and the encoder counts frames: keyframes come by time here.
+        let interval =
+            Span::from_seconds(self.shared.camera.encoder.keyframe_interval.as_secs_f64());
+        if self.last_slate_keyframe.is_none_or(|last| at - last >= interval) {
+            self.last_slate_keyframe = Some(at);
+            self.keyframe_requested.store(true, Ordering::Relaxed);
+        }
+        match self.blender.on_black(format.info(), &[sprite]) {
+            Ok(buffer) => self.encode(format, buffer, at, None),
+            Err(e) => tracing::warn!("{e}"),
+        }
+    }
+
+    fn encode(
+        &mut self,
+        format: RawFormat,
+        buffer: crate::gst::image::RawBuffer,
+        at: Pts,
+        span: Option<Span>,
+    ) {
+        // Slates and frames meet at both ends of an outage.
+        if self.last_frame.is_some_and(|last| at <= last) {
+            return;
+        }
+        let fits = self.format.fits(&format);
+        let failed = self.encoder.as_ref().and_then(Encoder::failure);
+        if let Some(why) = &failed {
+            tracing::warn!("the encoder failed: {why}");
+            self.shared.report_error("encoder", Some(why.clone()));
+        }
+        if !fits || failed.is_some() {
+            self.encoder = None;
+            self.format = format;
+        }
+        if self.encoder.is_none() {
+            self.start();
+        }
+        let Some(encoder) = &self.encoder else {
+            self.dropped += 1;
+            return;
+        };
+        if self.keyframe_requested.swap(false, Ordering::Relaxed) {
+            encoder.ask_for_key();
+        }
+        if encoder.image(buffer, at, span) {
+            self.last_frame = Some(at);
+        } else {
+            self.dropped += 1;
+        }
+    }
+
+    fn start(&mut self) {
+        if self.retry_at.is_some_and(|at| Instant::now() < at) {
+            return;
+        }
+        self.retry_at = Some(Instant::now() + RETRY_INTERVAL);
+        let (fan_out, encoded) = (self.shared.fan_out.clone(), Arc::clone(&self.encoded));
+        let (clock, latency) = (self.shared.clock, self.shared.latency.clone());
+        let take = move |packet: Packet| {
+            if matches!(packet.kind, Kind::Image { .. }) {
+                latency.add("encode", clock.now() - packet.at);
+                encoded.fetch_add(1, Ordering::Relaxed);
+            }
+            fan_out.offer(&packet);
+        };
+        let options = &self.shared.camera.encoder;
+        let rate = self.format.rate();
+        let caps = self.format.caps();
+        match Encoder::start(options, self.shared.encoder, &caps, rate, Arc::new(take)) {
+            Ok(encoder) => {
+                self.encoder = Some(encoder);
+                self.shared.report_error("encoder", None);
+            }
+            Err(e) => self.shared.report_error("encoder", Some(e.to_string())),
+        }
+    }
+
+    /// Takes the audio that has come and encodes what is due: everything before `until`.
+    pub(super) fn encode_audio(&mut self, from: &Receiver<AudioBlock>, until: Pts) {
+        while let Ok(block) = from.try_recv() {
+            if self.waiting.len() >= MAX_WAITING_BLOCKS {
+                self.waiting.pop_front();
+            }
+            self.waiting.push_back(block);
+        }
+        // Audio goes with frames: before the first one there is nothing to go with.
+        if self.encoder.is_none() {
+            self.line = Continuous::default();
+            self.waiting.retain(|block| block.pts.is_some_and(|at| at >= until));
+            return;
+        }
+        while self.waiting.front().is_some_and(|b| b.pts.is_none_or(|at| at < until)) {
+            let Some(block) = self.waiting.pop_front() else { break };
+            let at = block.pts.unwrap_or(until);
+            let stretches = self.line.push(at, &block.samples);
+            stretches.into_iter().for_each(|s| self.play(s));
+        }
+        let silence = self.line.silence_until(until - AUDIO_TIMEOUT);
+        silence.into_iter().for_each(|s| self.play(s));
+    }
+
+    fn play(&self, stretch: Stretch) {
+        let Stretch { at, samples } = stretch;
+        // Before the stream's zero there is nothing, and encoders take no negative times.
+        if at >= Pts::ZERO
+            && let Some(encoder) = &self.encoder
+            && !encoder.audio(&samples, at)
+        {
+            tracing::debug!("the audio's encoder is behind");
+        }
+    }
+
+    /// Once a second: what was encoded and left out.
+    pub(super) fn record_metrics(&mut self) {
+        let (metrics, name) = (&self.shared.metrics, &self.shared.camera.name);
+        let encoded = self.encoded.swap(0, Ordering::Relaxed);
+        metrics.frames.get_or_create(&stage_labels(name, "encode")).inc_by(encoded);
+        let dropped = std::mem::take(&mut self.dropped);
+        if dropped > 0 {
+            count_dropped(metrics, name, "encode", "behind", dropped);
+        }
+    }
+
+    /// Ends what is being encoded.
+    pub(super) fn finish(self) {
+        if let Some(encoder) = self.encoder {
+            encoder.finish(Duration::from_secs(3));
+        }
+    }
+}

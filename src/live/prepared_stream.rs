@@ -1,0 +1,123 @@
+//! A stream ready to be started: its file read, its models found, its encoder tried.
+//!
+//! Everything that can be wrong with a new configuration is found here, before the stream that runs
+//! by the old one is touched.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+
+use super::compute_time::compute_time;
+use super::settings::{plan, settings};
+use crate::config::camera::{Camera, Sink};
+use crate::config::{AnyPipeline, ConfigError, read_any};
+use crate::core::time::Span;
+use crate::gst::live_encoder::{Chosen, choose};
+use crate::models::Package;
+use crate::models::registry::{Role, find};
+use crate::onnx::engine::Engine;
+use crate::onnx::session::SessionOptions;
+use crate::run::{RunError, Settings};
+use crate::stages::score::head_runner::Window;
+
+/// A stream ready to be started.
+#[derive(Clone)]
+pub struct PreparedStream {
+    /// The file it was read from.
+    pub path: PathBuf,
+    /// What tells whether the file says something else now.
+    pub fingerprint: String,
+    /// The stream as configured.
+    pub camera: Camera,
+    /// What its stages are built from.
+    pub settings: Settings,
+    /// Who runs its models.
+    pub engine: Arc<Engine>,
+    /// Which encoder works here.
+    pub encoder: Chosen,
+}
+
+/// The engines of a process, and what each takes for a stream: streams with the same models and
+/// device share one.
+#[derive(Default)]
+pub struct EngineCache(HashMap<String, (Weak<Engine>, Span)>);
+
+impl EngineCache {
+    fn get(
+        &mut self,
+        camera: &Camera,
+        pair: (&Package, &Package),
+    ) -> Result<(Arc<Engine>, Span), RunError> {
+        let (speaker, detector) = pair;
+        let key = format!("{:?} {:?} {:?}", speaker.place(), detector.place(), camera.device);
+        if let Some((engine, compute_time)) = self.0.get(&key)
+            && let Some(engine) = engine.upgrade()
+        {
+            return Ok((engine, *compute_time));
+        }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        // One thread less than for a file: decoding and encoding must keep their rate.
+        let options = SessionOptions { device: camera.device, intra_threads: (cores / 2).max(1) };
+        let engine = Arc::new(Engine::start(detector, speaker, &options)?);
+        // Once, while it has nothing else to do; another camera's windows differ little.
+        let lookahead = camera.lookahead.ticks(speaker.speaker()?.lookahead_ticks);
+        let window = Window { hop: camera.hop_ticks, lookahead };
+        let compute_time = compute_time(&engine, &plan(detector)?, window);
+        self.0.insert(key, (Arc::downgrade(&engine), compute_time));
+        Ok((engine, compute_time))
+    }
+}
+
+/// Reads the camera in the file at `path`.
+///
+/// # Errors
+/// Where the file is no camera's.
+pub fn read_camera(path: &Path) -> Result<Camera, ConfigError> {
+    match read_any(path)? {
+        AnyPipeline::Camera(camera) => Ok(*camera),
+        AnyPipeline::Recording(_) => Err(ConfigError::Invalid {
+            key: format!("{}: source.file", path.display()),
+            problem: "is a recording; give it alone, or write source.uri for a live stream".into(),
+        }),
+    }
+}
+
+impl PreparedStream {
+    /// Makes the stream of the file at `path` ready.
+    ///
+    /// # Errors
+    /// Where the file, a model or the encoder is not what is needed.
+    pub fn new(path: &Path, engines: &mut EngineCache) -> Result<Self, RunError> {
+        let camera = read_camera(path)?;
+        crate::gst::start().map_err(|e| RunError::Settings(e.to_string()))?;
+        let speaker = find(Role::Speaker, camera.package.as_deref())?;
+        let detector = find(Role::Detector, camera.detector.as_deref())?;
+        let (engine, compute_time) = engines.get(&camera, (&speaker, &detector))?;
+        let settings = settings(&camera, &speaker, &detector, compute_time)?;
+        let encoder = if camera.sinks.iter().any(Sink::takes_video) {
+            choose(camera.encoder.element.as_deref()).map_err(RunError::Element)?
+        } else {
+            Chosen { element: "none", passed_over: Vec::new() }
+        };
+        let fingerprint = fingerprint(&camera);
+        Ok(Self { path: path.to_owned(), fingerprint, camera, settings, engine, encoder })
+    }
+}
+
+/// Everything that the file and its credentials say, as a hash: secrets stay where they are.
+pub fn fingerprint(camera: &Camera) -> String {
+    use secrecy::ExposeSecret;
+    use sha2::{Digest, Sha256};
+    let mut hash = Sha256::new();
+    hash.update(format!("{camera:?}"));
+    let sinks = camera.sinks.iter().filter_map(|sink| match sink {
+        Sink::RtspPush { login, .. } | Sink::Webhook { login, .. } => login.as_ref(),
+        Sink::Mqtt(mqtt) => mqtt.login.as_ref(),
+        _ => None,
+    });
+    for login in camera.source.login.iter().chain(sinks) {
+        hash.update(login.password.expose_secret());
+        hash.update([0]);
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,249 @@
+//! Where the fast lane meets the slow one, live: every frame is drawn on and encoded when it is
+//! due, whatever is known by then.
+//!
+//! `delay`: a frame is due when its own scores are certain; what is shown is true. `latest`: it is
+//! due as soon as its boxes are known, with the newest scores. In both, a frame whose evidence did
+//! not come in time is shown with the newest boxes that are no older than [`MAX_BOX_AGE`], and
+//! counted; frames are never held back. While the source is away a slate says since when and why.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::chaos::FaultPoint;
+use super::load::{LoadController, LoadSample};
+use super::output_encoder::OutputEncoder;
+use super::slate;
+use super::stream::{PresenterInputs, Shared};
+use crate::config::camera::OutputPolicy;
+use crate::core::evidence::FrameEvidence;
+use crate::core::frame::Frame;
+use crate::core::time::{Pts, Span};
+use crate::telemetry::metrics::{stage_labels, stream_labels};
+use crate::telemetry::status::SourceState;
+
+/// Boxes older than this are not shown any more.
+pub const MAX_BOX_AGE: Span = Span::from_ms(1_000);
+/// `latest`: a frame waits no longer than this for its own boxes.
+const LATEST_TIMEOUT: Span = Span::from_ms(90);
+/// The longest sleep: audio is handed on, and slates are drawn, at least this often.
+const MAX_SLEEP: Duration = Duration::from_millis(10);
+/// Time between two slates.
+const SLATE_INTERVAL: Span = Span::from_ms(200);
+/// A source that gives no frame for so long is not shown as live.
+const SLATE_TIMEOUT: Span = Span::from_ms(1_500);
+/// Frames of evidence kept for frames that are not due yet.
+const MAX_EVIDENCE: usize = 1_024;
+
+/// Shows until the stream is told to stop and nothing is left.
+pub(super) fn present(
+    shared: &Shared,
+    inputs: PresenterInputs,
+    output_encoder: Option<OutputEncoder>,
+) {
+    let mut presenter = Presenter {
+        shared,
+        inputs,
+        output_encoder,
+        pending: None,
+        evidence_by_frame: BTreeMap::new(),
+        newest: None,
+        order: VecDeque::new(),
+        last_shown: None,
+        last_slate: None,
+        slate_from: shared.clock.now(),
+        sample: LoadSample::default(),
+        stale: 0,
+        sample_began: Instant::now(),
+        load_controller: LoadController::new(shared.load.clone()),
+        dropped_before: 0,
+    };
+    let heartbeat = shared.status.heartbeat("show");
+    let mut fault = FaultPoint::new("show");
+    loop {
+        heartbeat.heartbeat();
+        fault.hit();
+        let now = shared.clock.now();
+        presenter.receive_evidence();
+        presenter.audio(now);
+        let shown = presenter.present_due(now);
+        presenter.slate(now);
+        presenter.record_metrics();
+        if shared.stop.load(Ordering::Relaxed) && !shown && presenter.is_drained() {
+            break;
+        }
+        if !shown {
+            presenter.sleep_until_due(now);
+        }
+    }
+    if let Some(output_encoder) = presenter.output_encoder {
+        output_encoder.finish();
+    }
+}
+
+struct Presenter<'a> {
+    shared: &'a Shared,
+    inputs: PresenterInputs,
+    output_encoder: Option<OutputEncoder>,
+    /// The next frame, not due yet.
+    pending: Option<Frame>,
+    /// Evidence by frame number.
+    evidence_by_frame: BTreeMap<u64, FrameEvidence>,
+    newest: Option<FrameEvidence>,
+    order: VecDeque<u64>,
+    last_shown: Option<Pts>,
+    last_slate: Option<Pts>,
+    /// No slate before this: a stream that has just started is given time.
+    slate_from: Pts,
+    sample: LoadSample,
+    /// Frames of this second whose own evidence was not there.
+    stale: u64,
+    sample_began: Instant,
+    load_controller: LoadController,
+    dropped_before: u64,
+}
+
+impl Presenter<'_> {
+    /// Takes the evidence that has come.
+    fn receive_evidence(&mut self) {
+        while let Ok(evidence) = self.inputs.scored.try_recv() {
+            let late = self.shared.clock.now() - evidence.frame.pts;
+            self.shared.latency.add("score", late);
+            // A stream that scores in longer strides under load is given the time for them: it could
+            // never come back to ease if that counted as being late.
+            self.sample.late += u32::from(late > self.shared.score_deadline());
+            self.shared.publish_frame(&evidence);
+            if self.shared.camera.output_policy == OutputPolicy::Delay {
+                self.store_evidence(evidence);
+            }
+        }
+        while let Ok(early) = self.inputs.early.try_recv() {
+            self.store_evidence(early.0);
+        }
+    }
+
+    fn store_evidence(&mut self, evidence: FrameEvidence) {
+        self.order.push_back(evidence.frame.seq);
+        if self.output_encoder.is_some() {
+            self.evidence_by_frame.insert(evidence.frame.seq, evidence.clone());
+        }
+        while self.order.len() > MAX_EVIDENCE {
+            let oldest = self.order.pop_front();
+            let _ = oldest.and_then(|seq| self.evidence_by_frame.remove(&seq));
+        }
+        self.newest = Some(evidence);
+    }
+
+    fn audio(&mut self, now: Pts) {
+        if let Some(output_encoder) = &mut self.output_encoder {
+            output_encoder.encode_audio(&self.inputs.audio, now - self.shared.delay());
+        }
+    }
+
+    /// Shows the next frame, where it is due. Says whether it was.
+    fn present_due(&mut self, now: Pts) -> bool {
+        if self.pending.is_none() {
+            self.pending = self.inputs.frames.try_recv().ok();
+        }
+        let Some(frame) = &self.pending else { return false };
+        let age = now - frame.id.pts;
+        let has_evidence = self.evidence_by_frame.contains_key(&frame.id.seq);
+        let due = match self.shared.camera.output_policy {
+            OutputPolicy::Delay => age >= self.shared.delay(),
+            OutputPolicy::Latest => has_evidence || age >= LATEST_TIMEOUT,
+        };
+        if !due {
+            return false;
+        }
+        let Some(frame) = self.pending.take() else { return false };
+        let evidence = self.evidence_of(&frame);
+        self.sample.shown += 1;
+        self.last_shown = Some(now);
+        if let Some(output_encoder) = &mut self.output_encoder {
+            output_encoder.encode_frame(frame, &evidence);
+            self.shared.latency.add("overlay", self.shared.clock.now() - evidence.frame.pts);
+        }
+        true
+    }
+
+    /// What is known of `frame`, or else the newest that is not too old.
+    fn evidence_of(&mut self, frame: &Frame) -> FrameEvidence {
+        let scored = self.evidence_by_frame.remove(&frame.id.seq);
+        // What belongs to earlier frames is never asked for again.
+        self.evidence_by_frame = self.evidence_by_frame.split_off(&frame.id.seq);
+        if let Some(scored) = scored {
+            return scored;
+        }
+        self.stale += 1;
+        let fresh = |old: &&FrameEvidence| {
+            let same = old.frame.epoch == frame.id.epoch;
+            same && (frame.id.pts - old.frame.pts).abs() <= MAX_BOX_AGE
+        };
+        match self.newest.as_ref().filter(fresh) {
+            Some(old) => FrameEvidence { frame: frame.id, ..old.clone() },
+            None => FrameEvidence { frame: frame.id, faces: Vec::new(), floor: None },
+        }
+    }
+
+    /// Draws a slate where no frame has come for long.
+    fn slate(&mut self, now: Pts) {
+        let Some(output_encoder) = &mut self.output_encoder else { return };
+        let quiet = now - self.last_shown.unwrap_or(self.slate_from);
+        let state = self.shared.status.source();
+        let live = matches!(state, SourceState::Live { .. });
+        let timeout = SLATE_TIMEOUT + self.shared.delay();
+        if self.pending.is_some() || (live && quiet < timeout) || quiet < SLATE_TIMEOUT {
+            return;
+        }
+        if self.last_slate.is_some_and(|last| now - last < SLATE_INTERVAL) {
+            return;
+        }
+        self.last_slate = Some(now);
+        let lines = slate::lines(&self.shared.camera.name, &state, self.shared.clock);
+        output_encoder.encode_slate(&lines, now - self.shared.delay());
+    }
+
+    /// Once a second: the load's level, and what the edges say.
+    fn record_metrics(&mut self) {
+        if self.sample_began.elapsed() < Duration::from_secs(1) {
+            return;
+        }
+        self.sample_began = Instant::now();
+        let dropped = self.shared.sample_queues();
+        self.sample.dropped =
+            u32::try_from(dropped - self.dropped_before.min(dropped)).unwrap_or(0);
+        self.dropped_before = dropped;
+        let sample = std::mem::take(&mut self.sample);
+        let (metrics, name) = (&self.shared.metrics, &self.shared.camera.name);
+        metrics.frames.get_or_create(&stage_labels(name, "show")).inc_by(u64::from(sample.shown));
+        let stale = std::mem::take(&mut self.stale);
+        if stale > 0 {
+            crate::telemetry::metrics::count_dropped(metrics, name, "show", "late", stale);
+        }
+        let newest = self.newest.as_ref().filter(|_| sample.shown > 0);
+        let (faces, speaking) = newest.map_or((0, 0), |e| {
+            (e.faces.len(), e.faces.iter().filter(|f| f.verdict.speaking()).count())
+        });
+        metrics.faces.get_or_create(&stream_labels(name)).set(faces as i64);
+        metrics.speaking.get_or_create(&stream_labels(name)).set(speaking as i64);
+        if let Some(level) = self.load_controller.update(sample) {
+            metrics.load_level.get_or_create(&stream_labels(name)).set(i64::from(level));
+            self.shared.load_changed(level);
+        }
+        if let Some(output_encoder) = &mut self.output_encoder {
+            output_encoder.record_metrics();
+        }
+    }
+
+    fn is_drained(&self) -> bool {
+        self.pending.is_none()
+    }
+
+    /// Waits for evidence, or until something is due.
+    fn sleep_until_due(&mut self, now: Pts) {
+        let due = self.pending.as_ref().map(|f| f.id.pts + self.shared.delay() - now);
+        let due = due
+            .map_or(MAX_SLEEP, |span| Duration::from_nanos(u64::try_from(span.ns()).unwrap_or(0)));
+        std::thread::sleep(due.clamp(Duration::from_millis(1), MAX_SLEEP));
+    }
+}

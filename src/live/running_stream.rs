@@ -1,0 +1,150 @@
+//! One stream of a process with everything that belongs to it: started, looked after, ended.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::prepared_stream::PreparedStream;
+use super::stream::{StreamParts, run};
+use crate::config::camera::Sink;
+use crate::run::RunError;
+use crate::stages::sink::events::hub::EventHub;
+use crate::stages::sink::events::{self, EventContext, EventSinkHandle};
+use crate::stages::sink::fan_out::FanOut;
+use crate::stages::sink::live::rtsp_server::RtspServer;
+use crate::stages::sink::live::{self, SinkContext, SinkHandle};
+use crate::stages::sink::records::event::Event;
+use crate::telemetry::clock::StreamClock;
+use crate::telemetry::latency::Latencies;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::status::{SourceState, Status};
+
+/// How long a stream may take to end.
+const END_TIMEOUT: Duration = Duration::from_secs(12);
+/// How long a sink may take to finish what it has begun.
+const SINK_TIMEOUT: Duration = Duration::from_secs(6);
+
+/// A stream at work.
+pub struct RunningStream {
+    /// Its status.
+    pub status: Status,
+    /// How late it is.
+    pub latencies: Latencies,
+    /// What happens to it.
+    pub hub: EventHub,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<std::io::Result<()>>,
+    fan_out: FanOut,
+    sinks: Vec<SinkHandle>,
+    event_sinks: Vec<EventSinkHandle>,
+    /// What it was made from; it is made again from it.
+    pub prepared: PreparedStream,
+}
+
+impl RunningStream {
+    /// Starts the stream.
+    ///
+    /// # Errors
+    /// Where a sink can never work as configured, or the system gives no thread.
+    pub fn start(
+        prepared: PreparedStream,
+        metrics: &Metrics,
+        server: Option<&RtspServer>,
+    ) -> Result<Self, RunError> {
+        let camera = prepared.camera.clone();
+        let status = Status::new(&camera.name);
+        let (hub, fan_out) = (EventHub::new(&camera.name), FanOut::default());
+        let latencies = Latencies::new(&camera.name, metrics.clone());
+        let keyframe_requested = Arc::new(AtomicBool::new(false));
+        let (mut sinks, mut event_sinks) = (Vec::new(), Vec::new());
+        let raise = Arc::clone(&keyframe_requested);
+        let context = SinkContext {
+            fan_out: &fan_out,
+            status: &status,
+            metrics,
+            rtsp: server,
+            ask_for_key: Arc::new(move || raise.store(true, Ordering::Relaxed)),
+        };
+        let event_context =
+            EventContext { hub: hub.clone(), status: status.clone(), metrics: metrics.clone() };
+        for sink in &camera.sinks {
+            if sink.takes_video() {
+                sinks.push(live::open(sink, &context).map_err(|e| RunError::Sink(e.to_string()))?);
+            } else {
+                let opened = events::open(sink, &event_context);
+                event_sinks.push(opened.map_err(|e| RunError::Sink(e.to_string()))?);
+            }
+        }
+        announce(&prepared, &hub);
+        let stop = Arc::new(AtomicBool::new(false));
+        let parts = StreamParts {
+            settings: prepared.settings.clone(),
+            engine: Arc::clone(&prepared.engine),
+            metrics: metrics.clone(),
+            status: status.clone(),
+            clock: StreamClock::start(),
+            fan_out: fan_out.clone(),
+            encoder: prepared.encoder.element,
+            keyframe_requested,
+            hub: hub.clone(),
+            stop: Arc::clone(&stop),
+            camera,
+        };
+        let late = latencies.clone();
+        let thread =
+            std::thread::Builder::new().name("source".into()).spawn(move || run(parts, late))?;
+        Ok(Self { status, latencies, hub, stop, thread, fan_out, sinks, event_sinks, prepared })
+    }
+
+    /// Whether the stream has ended: its file is over, or a stage that cannot be replaced failed.
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Whether its source was told to end, or has ended for good.
+    pub fn has_ended(&self) -> bool {
+        let local = matches!(self.prepared.camera.source.uri.scheme(), "file" | "fd");
+        local && !self.prepared.camera.source.looped && self.status.sink_errors().is_empty()
+    }
+
+    /// Tells the stream to end; does not wait.
+    pub fn request_stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends the stream and its sinks. Says whether all ended in time.
+    pub fn end(self) -> bool {
+        self.request_stop();
+        let begun = Instant::now();
+        while !self.thread.is_finished() && begun.elapsed() < END_TIMEOUT {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let ended = self.thread.is_finished();
+        self.status.set_source(SourceState::Ended);
+        self.hub.status(&self.status);
+        self.fan_out.close();
+        let sinks: Vec<bool> = self.sinks.into_iter().map(|s| s.join(SINK_TIMEOUT)).collect();
+        self.hub.close();
+        for sink in self.event_sinks {
+            sink.join();
+        }
+        ended && sinks.into_iter().all(|joined| joined)
+    }
+}
+
+/// The encoder at work, and what is not.
+fn announce(prepared: &PreparedStream, hub: &EventHub) {
+    if !prepared.camera.sinks.iter().any(Sink::takes_video) {
+        return;
+    }
+    let passed_over = &prepared.encoder.passed_over;
+    for why in passed_over {
+        tracing::warn!(stream = %prepared.camera.name, "an encoder is not used: {why}");
+    }
+    hub.event(&Event::Encoder {
+        element: prepared.encoder.element.to_owned(),
+        instead_of: None,
+        why: passed_over.first().cloned(),
+    });
+}

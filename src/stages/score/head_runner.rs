@@ -1,0 +1,408 @@
+//! The head over a window of one track: scores, shares, and the evidence that needs the head.
+//!
+//! Each window starts where the last one's verdicts ended, with the forward state carried (or with
+//! the past before it, where the head wants that), and looks ahead as far as it is allowed; only
+//! its first new ticks are emitted. The shares come from the same window run twice more, once deaf
+//! and once blind; ablation runs it once for every channel.
+
+use super::ablate::{self, HeadWindow};
+use super::audio_encoder::{AudioEmbedding, AudioEncoder};
+use super::face_stream::{Encoded, FaceStream, TickEvidence, evidence_map};
+use super::model::{GateSource, HeadJob, HeadResult, InferenceError, ModelShape, SpeakerModel};
+use crate::core::evidence::{Heatmap, Probability, Shares, Unknown};
+use crate::core::geometry::Rect;
+use crate::core::time::Tick;
+use crate::stages::explain::Mode;
+use crate::stages::explain::scale::{RunningScale, ScaleRule};
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// How far the head looks and how often it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Ticks emitted at once.
+    pub hop: usize,
+    /// Ticks of future that the last emitted one sees.
+    pub lookahead: usize,
+}
+
+impl Window {
+    /// Whether a hop has all the faces that it waits for once those of `new` are known, where the
+    /// encoder of faces lags `delay` ticks.
+    pub fn completes_hop(self, new: Range<Tick>, delay: usize) -> bool {
+        let ahead = i64::try_from(self.lookahead + delay).unwrap_or(i64::MAX);
+        let hop = i64::try_from(self.hop.max(1)).unwrap_or(i64::MAX);
+        let hops = |until: Tick| until.0.saturating_sub(ahead).div_euclid(hop);
+        hops(new.end) > hops(new.start)
+    }
+}
+
+/// A tick's verdict before decision and display.
+#[derive(Clone, Debug)]
+pub struct TickVerdict {
+    /// Which tick.
+    pub tick: Tick,
+    /// z = z1 − z0 before competition, where there is a score.
+    pub z: Option<f32>,
+    /// The score, or why there is none.
+    pub p: Result<Probability, Unknown>,
+    /// Where the decision came from.
+    pub shares: Option<Shares>,
+    /// What the model looked at.
+    pub heat: Option<Arc<Heatmap>>,
+    /// Where the crop lay.
+    pub over: Rect,
+}
+
+/// One track before the head.
+pub struct HeadRunner {
+    forward: Vec<f32>,
+    past: VecDeque<PastTick>,
+    next: Tick,
+    scale: RunningScale,
+}
+
+/// A tick that has its verdict and is given to the head again.
+struct PastTick {
+    audio: Vec<f32>,
+    face: Vec<f32>,
+    contributions: Option<Vec<f32>>,
+}
+
+/// A window that the head was asked about.
+#[derive(Debug)]
+pub struct PendingWindow {
+    inputs: WindowInputs,
+    /// Ticks of the window, the past included.
+    ticks: usize,
+    /// Ticks that get a verdict, the first ones after the past.
+    emit: usize,
+}
+
+/// A window on its way into the head.
+#[derive(Debug, Default)]
+struct WindowInputs {
+    /// Ticks before the first one without a verdict.
+    past: usize,
+    audio: Vec<f32>,
+    face: Vec<f32>,
+    contributions: Vec<f32>,
+}
+
+impl WindowInputs {
+    fn push(&mut self, audio: &[f32], face: &[f32], contributions: Option<&[f32]>) {
+        self.audio.extend_from_slice(audio);
+        self.face.extend_from_slice(face);
+        self.contributions.extend_from_slice(contributions.unwrap_or_default());
+    }
+}
+
+impl HeadRunner {
+    /// A judge for a track that starts at `first`.
+    pub fn new(shape: &ModelShape, first: Tick, scale: ScaleRule) -> Self {
+        Self {
+            forward: shape.fresh_forward_state(),
+            past: VecDeque::new(),
+            next: first,
+            scale: RunningScale::new(scale),
+        }
+    }
+
+    /// The first tick without a verdict.
+    pub const fn next(&self) -> Tick {
+        self.next
+    }
+
+    /// Emits the verdicts that can be given by now.
+    ///
+    /// # Errors
+    /// Where the model fails.
+    pub fn advance(
+        &mut self,
+        face_stream: &mut FaceStream,
+        audio_encoder: &AudioEncoder,
+        model: &mut dyn SpeakerModel,
+        (window, mode): (Window, Mode),
+        out: &mut impl Extend<TickVerdict>,
+    ) -> Result<(), InferenceError> {
+        while let Some((job, pending)) = self.next_window(face_stream, audio_encoder, window, out) {
+            let result = model.run_head(job)?;
+            out.extend(self.apply_result(
+                face_stream,
+                audio_encoder,
+                model,
+                mode,
+                (pending, &result),
+            )?);
+        }
+        Ok(())
+    }
+
+    /// The next window for the head, and what [`Self::apply_result`] needs beside the head's result;
+    /// `None` until more has come. Ticks that cannot be scored go to `out` at once.
+    pub fn next_window(
+        &mut self,
+        face_stream: &mut FaceStream,
+        audio_encoder: &AudioEncoder,
+        window: Window,
+        out: &mut impl Extend<TickVerdict>,
+    ) -> Option<(HeadJob, PendingWindow)> {
+        loop {
+            let until = face_stream.encoded_until();
+            if self.next >= until {
+                return None;
+            }
+            match audio_encoder.at(self.next) {
+                AudioEmbedding::Pending => return None,
+                AudioEmbedding::Missing(why) => {
+                    // No window spans a gap.
+                    self.forward.fill(0.0);
+                    self.past.clear();
+                    out.extend(face_stream.pop().map(|e| self.unknown(&e, why)));
+                    self.next = self.next.offset(1);
+                }
+                AudioEmbedding::Ready(_) => {
+                    let (ticks, emit) = self.extent(face_stream, audio_encoder, until, window)?;
+                    return Some(self.window(face_stream, audio_encoder, ticks, emit));
+                }
+            }
+        }
+    }
+
+    fn unknown(&self, encoded: &Encoded, why: Unknown) -> TickVerdict {
+        TickVerdict {
+            tick: self.next,
+            z: None,
+            p: Err(why),
+            shares: None,
+            heat: None,
+            over: encoded.over,
+        }
+    }
+
+    /// How many ticks the next window spans and how many of them it emits; `None` to wait.
+    fn extent(
+        &self,
+        face_stream: &FaceStream,
+        audio_encoder: &AudioEncoder,
+        until: Tick,
+        window: Window,
+    ) -> Option<(usize, usize)> {
+        // All tracks emit at the same ticks, so that faces that compete need not wait for another.
+        let hop = i64::try_from(window.hop.max(1)).unwrap_or(i64::MAX);
+        let emit = usize::try_from(hop - self.next.0.rem_euclid(hop)).unwrap_or(window.hop);
+        let full = emit + window.lookahead;
+        let limit = until.0.min(self.next.0 + i64::try_from(full).unwrap_or(i64::MAX));
+        let mut end = self.next.0;
+        let mut closed = false;
+        while end < limit {
+            match audio_encoder.at(Tick(end)) {
+                AudioEmbedding::Ready(_) => end += 1,
+                AudioEmbedding::Missing(_) => {
+                    closed = true;
+                    break;
+                }
+                AudioEmbedding::Pending => break,
+            }
+        }
+        closed |= end == until.0 && face_stream.complete();
+        let ticks = usize::try_from(end - self.next.0).unwrap_or(0);
+        if ticks >= full {
+            Some((ticks, emit))
+        } else if closed {
+            Some((ticks, ticks))
+        } else {
+            None
+        }
+    }
+
+    fn window(
+        &self,
+        face_stream: &FaceStream,
+        audio_encoder: &AudioEncoder,
+        ticks: usize,
+        emit: usize,
+    ) -> (HeadJob, PendingWindow) {
+        let inputs = self.collect_inputs(face_stream, audio_encoder, ticks);
+        let ticks = inputs.past + ticks;
+        let (audio_zeroed, video_zeroed) =
+            (vec![0.0; inputs.audio.len()], vec![0.0; inputs.face.len()]);
+        let job = HeadJob {
+            rows: 3,
+            ticks,
+            audio: [&inputs.audio[..], &audio_zeroed, &inputs.audio].concat(),
+            face: [&inputs.face[..], &inputs.face, &video_zeroed].concat(),
+            forward: self.forward.repeat(3),
+        };
+        (job, PendingWindow { inputs, ticks, emit })
+    }
+
+    /// The verdicts of a window that was asked for, from the head's result.
+    ///
+    /// # Errors
+    /// Where the model fails at what the mode asks beyond that.
+    pub fn apply_result(
+        &mut self,
+        face_stream: &mut FaceStream,
+        audio_encoder: &AudioEncoder,
+        model: &mut dyn SpeakerModel,
+        mode: Mode,
+        (pending, result): (PendingWindow, &HeadResult),
+    ) -> Result<Vec<TickVerdict>, InferenceError> {
+        let PendingWindow { inputs, ticks, emit } = pending;
+        let skip = inputs.past;
+        let effects = if mode.needs_effects() {
+            let window = HeadWindow {
+                ticks,
+                audio: &inputs.audio,
+                face: &inputs.face,
+                forward: &self.forward,
+                contributions: &inputs.contributions,
+            };
+            ablate::effects(model, window, skip..skip + emit, result)?
+        } else {
+            Vec::new()
+        };
+        let shape = model.shape();
+        let mut verdicts = Vec::with_capacity(emit);
+        for at in 0..emit {
+            let Some(mut encoded) = face_stream.pop() else { break };
+            let t = skip + at;
+            let z = result.z(0, t, ticks);
+            let channels = shape.map_channels;
+            let effects = effects.get(at * channels..(at + 1) * channels);
+            let evidence = std::mem::replace(&mut encoded.evidence, TickEvidence::None);
+            let heat = self.heat(shape, mode, evidence, t, result, effects);
+            verdicts.push(TickVerdict {
+                tick: self.next,
+                z: Some(z),
+                p: Probability::from_logits(0.0, z).ok_or(Unknown::NotScored),
+                shares: Shares::from_effects(z - result.z(1, t, ticks), z - result.z(2, t, ticks)),
+                heat,
+                over: encoded.over,
+            });
+            self.keep_past(audio_encoder, encoded, shape.past_ticks, face_stream);
+            self.next = self.next.offset(1);
+        }
+        if shape.past_ticks == 0 {
+            self.carry_state(&result.forward, emit);
+        }
+        Ok(verdicts)
+    }
+
+    /// Keeps a tick that has its verdict, where the head wants it again, in the memory of the one that
+    /// it does not want any more.
+    fn keep_past(
+        &mut self,
+        audio_encoder: &AudioEncoder,
+        encoded: Encoded,
+        past_ticks: usize,
+        face_stream: &mut FaceStream,
+    ) {
+        let Encoded { embedding, contributions, .. } = encoded;
+        let (true, AudioEmbedding::Ready(audio)) = (past_ticks > 0, audio_encoder.at(self.next))
+        else {
+            face_stream.recycle(embedding);
+            return;
+        };
+        let mut buffer = Vec::new();
+        while self.past.len() >= past_ticks {
+            let Some(oldest) = self.past.pop_front() else { break };
+            face_stream.recycle(oldest.face);
+            buffer = oldest.audio;
+        }
+        buffer.clear();
+        buffer.extend_from_slice(audio);
+        self.past.push_back(PastTick { audio: buffer, face: embedding, contributions });
+    }
+
+    /// Keeps the forward state after the last emitted tick.
+    fn carry_state(&mut self, states: &[f32], emit: usize) {
+        let width = self.forward.len();
+        let carried = &states[(emit - 1) * width..emit * width];
+        if carried.iter().all(|v| v.is_finite()) {
+            self.forward.copy_from_slice(carried);
+        } else {
+            // One bad value would silence the rest of the track: start anew.
+            self.forward.fill(0.0);
+        }
+    }
+
+    /// What the head is given: the past where it wants it again, then `ticks` ticks from `next` on.
+    fn collect_inputs(
+        &self,
+        face_stream: &FaceStream,
+        audio_encoder: &AudioEncoder,
+        ticks: usize,
+    ) -> WindowInputs {
+        let mut inputs = WindowInputs { past: self.past.len(), ..WindowInputs::default() };
+        let values = (self.past.len() + ticks) * face_stream.embedding_width();
+        inputs.audio.reserve_exact(values);
+        inputs.face.reserve_exact(values);
+        for past in &self.past {
+            inputs.push(&past.audio, &past.face, past.contributions.as_deref());
+        }
+        for t in 0..i64::try_from(ticks).unwrap_or(0) {
+            let tick = self.next.offset(t);
+            if let (AudioEmbedding::Ready(audio), Some(e)) =
+                (audio_encoder.at(tick), face_stream.at(tick))
+            {
+                inputs.push(audio, &e.embedding, e.contributions.as_deref());
+            }
+        }
+        inputs
+    }
+
+    fn heat(
+        &mut self,
+        shape: &ModelShape,
+        mode: Mode,
+        evidence: TickEvidence,
+        t: usize,
+        result: &HeadResult,
+        effects: Option<&[f32]>,
+    ) -> Option<Arc<Heatmap>> {
+        let map = match evidence {
+            TickEvidence::None => return None,
+            TickEvidence::Raw(map) => map,
+            TickEvidence::Features(features) => {
+                let gate = face_gate(shape, result, t);
+                evidence_map(shape, mode, &features, &gate, effects)?
+            }
+        };
+        self.scale.update(&map, Tick::SPAN);
+        self.scale.heatmap(map, shape.map_width, shape.map_height)
+    }
+}
+
+/// The SE vector of the face's channels at tick `t` of the first window, where the head gives it;
+/// else ones.
+pub fn face_gate(shape: &ModelShape, result: &HeadResult, t: usize) -> Vec<f32> {
+    let channels = shape.map_channels;
+    match (&result.gates, shape.gate) {
+        (Some(gates), GateSource::Head) => {
+            let all = shape.embedding + channels;
+            gates[t * all + shape.embedding..(t + 1) * all].to_vec()
+        }
+        _ => vec![1.0; channels],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hop_that_is_over_does_not_wait_whatever_ticks_come_at_once() {
+        let window = Window { hop: 5, lookahead: 9 };
+        // Ticks 0 to 4 need faces up to tick 13, which an encoder two ticks late gives with tick 15.
+        let ends = |from: i64, until: i64| window.completes_hop(Tick(from)..Tick(until), 2);
+        assert!(ends(15, 16) && !ends(14, 15) && !ends(16, 17));
+        assert!(ends(14, 17) && ends(15, 18) && ends(13, 16) && !ends(16, 20) && ends(16, 21));
+        assert!(!ends(16, 16), "nothing new");
+        assert!(ends(-10, -9) && !ends(-9, -8));
+        let every = Window { hop: 1, lookahead: 0 };
+        assert!(every.completes_hop(Tick(3)..Tick(4), 0));
+    }
+}

@@ -1,0 +1,96 @@
+//! How late things are, stage by stage: from a frame's capture to the end of a stage.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::core::time::Span;
+use crate::telemetry::metrics::{Metrics, stage_labels};
+
+/// The newest values kept for percentiles: at 25 a second, seven minutes.
+const MAX_SAMPLES: usize = 10_000;
+
+/// Latencies of one stream; clones are handles to the same.
+#[derive(Clone)]
+pub struct Latencies {
+    stream: String,
+    metrics: Metrics,
+    newest: Arc<Mutex<BTreeMap<&'static str, RingBuffer>>>,
+}
+
+#[derive(Default)]
+struct RingBuffer {
+    values: Vec<f32>,
+    next: usize,
+}
+
+/// The middle and the tail, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct Percentiles {
+    /// Half are no later.
+    pub p50: f32,
+    /// 95 of 100 are no later.
+    pub p95: f32,
+    /// 99 of 100 are no later.
+    pub p99: f32,
+    /// How many were measured.
+    pub count: usize,
+}
+
+impl Latencies {
+    /// Nothing measured yet.
+    pub fn new(stream: &str, metrics: Metrics) -> Self {
+        Self { stream: stream.to_owned(), metrics, newest: Arc::default() }
+    }
+
+    /// Something left `stage` so late after its capture.
+    pub fn add(&self, stage: &'static str, late: Span) {
+        self.metrics
+            .latency
+            .get_or_create(&stage_labels(&self.stream, stage))
+            .observe(late.seconds());
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        let notify = newest.entry(stage).or_default();
+        if notify.values.len() < MAX_SAMPLES {
+            notify.values.push(late.seconds() as f32);
+        } else {
+            notify.values[notify.next] = late.seconds() as f32;
+        }
+        notify.next = (notify.next + 1) % MAX_SAMPLES;
+    }
+
+    /// Percentiles of the newest values, by stage.
+    pub fn percentiles(&self) -> BTreeMap<&'static str, Percentiles> {
+        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        newest
+            .iter()
+            .filter_map(|(stage, notify)| Some((*stage, of_values(&notify.values)?)))
+            .collect()
+    }
+}
+
+fn of_values(values: &[f32]) -> Option<Percentiles> {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f32::total_cmp);
+    let last = sorted.len().checked_sub(1)?;
+    let at = |share: f64| sorted[(share * last as f64).round() as usize];
+    Some(Percentiles { p50: at(0.5), p95: at(0.95), p99: at(0.99), count: sorted.len() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_of_the_newest_values() {
+        let latencies = Latencies::new("a", Metrics::new());
+        for i in 0..=100 {
+            latencies.add("score", Span::from_ms(i * 10));
+        }
+        let said = latencies.percentiles()["score"];
+        assert!((said.p50 - 0.5).abs() < 1e-6 && (said.p95 - 0.95).abs() < 1e-6);
+        for _ in 0..MAX_SAMPLES {
+            latencies.add("score", Span::from_ms(7));
+        }
+        assert!((latencies.percentiles()["score"].p99 - 0.007).abs() < 1e-6);
+    }
+}
