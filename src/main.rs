@@ -1,4 +1,4 @@
-//! The `locutor` program: parse, log, do, tell.
+//! The `locutor` program: parses the command line, starts the log, runs the command.
 
 use std::process::ExitCode;
 

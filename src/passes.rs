@@ -14,7 +14,7 @@ use crate::core::time::FrameRef;
 use crate::onnx::engine::Engine;
 use crate::run::{RunError, Settings};
 use crate::stages::overlay::Painter;
-use crate::stages::overlay::gst::{Blender, Drawn};
+use crate::stages::overlay::gst::{BlendCounts, Blender};
 use crate::stages::sink::gst::FileSink;
 use crate::stages::sink::spool::{Spool, SpoolReader};
 use crate::stages::sink::stage::{LanesApart, Progress, Records};
@@ -40,7 +40,7 @@ pub fn run_two_passes(
     records.add(Box::new(writer));
     let mut counts = run_pass(settings, recording, engine, None, records, (progress, stop))?;
     recording.stop();
-    if counts.fed.stopped {
+    if counts.source_counts.stopped {
         return Ok(counts);
     }
     let again = Recording::open(&pipeline.input, pipeline.audio_track)?;
@@ -48,10 +48,12 @@ pub fn run_two_passes(
     progress.drawing.store(true, Ordering::Relaxed);
     let evidence = |frame| next_of(&mut stored_evidence, frame);
     counts.drawn = draw(settings, &again, output, evidence, (progress, stop))?;
-    counts.fed.stopped = stop.load(Ordering::Relaxed);
+    counts.source_counts.stopped = stop.load(Ordering::Relaxed);
     // A second reading that ends early is a film shorter than its records.
     match stored_evidence.next_frame()? {
-        Some(left) if !counts.fed.stopped => Err(LanesApart::new(left.frame.seq, None).into()),
+        Some(left) if !counts.source_counts.stopped => {
+            Err(LanesApart::new(left.frame.seq, None).into())
+        }
         _ => Ok(counts),
     }
 }
@@ -80,7 +82,7 @@ pub fn draw(
     output: &FileSink,
     evidence: impl FnMut(FrameRef) -> Result<Option<FrameEvidence>, RunError>,
     (progress, stop): (&Progress, &AtomicBool),
-) -> Result<Drawn, RunError> {
+) -> Result<BlendCounts, RunError> {
     let mut blender = Blender::new(Painter::new(settings.style));
     let mut timeline = Timeline::new(JumpPolicy::default(), recording.shape().video.rate);
     recording.play()?;
@@ -106,7 +108,7 @@ pub fn draw(
             ended.store(true, Ordering::Relaxed);
             recording.stop();
         }
-        drawn.map(|()| blender.drawn())
+        drawn.map(|()| blender.counts())
     })
 }
 
@@ -124,9 +126,9 @@ fn draw_all(
         }
         let id = timeline.advance_to(raw.pts);
         let Some(stored_evidence) = evidence(id)? else { break };
-        let frame = Frame { id, span: raw.span, image: raw.image };
+        let frame = Frame { id, duration: raw.duration, image: raw.image };
         let buffer = blender.draw(frame, &stored_evidence)?;
-        output.push_frame(buffer, id.pts, raw.span)?;
+        output.push_frame(buffer, id.pts, raw.duration)?;
         progress.pts_ns.store(id.pts.ns(), Ordering::Relaxed);
     }
     Ok(())

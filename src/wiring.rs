@@ -21,19 +21,19 @@ use crate::core::queue::{Capacity, Overflow, Receiver, Sender, bounded};
 use crate::core::time::Tick;
 use crate::onnx::engine::Engine;
 use crate::run::{RunError, Settings};
-use crate::stages::detect::front_end::FrontEnd;
 use crate::stages::features::audio_features::AudioFeatures;
 use crate::stages::overlay::Painter;
-use crate::stages::overlay::gst::{Blender, Drawn};
+use crate::stages::overlay::gst::{BlendCounts, Blender};
 use crate::stages::score::audio_encoder::AudioEncoder;
 use crate::stages::score::frame_assembler::FrameAssembler;
 use crate::stages::score::scorer::Scorer;
 use crate::stages::score::stage::{NoObserver, ScoreCounts, ScoreInput, score};
 use crate::stages::sink::gst::FileSink;
 use crate::stages::sink::stage::{Progress, Records, write};
-use crate::stages::source::feed::{Fed, Hold, feed_frames};
+use crate::stages::source::feed::{InFlightLimit, SourceCounts, feed_frames};
 use crate::stages::source::gst::{AudioReader, PacketReader, Recording};
 use crate::stages::sync::timeline::{JumpPolicy, Timeline};
+use crate::stages::track::front_end::FrontEnd;
 
 /// Items that wait between two stages of the slow lane.
 const STAGE_QUEUE_ITEMS: usize = 4;
@@ -44,11 +44,11 @@ const AUDIO_QUEUE_BYTES: usize = 64 << 20;
 #[derive(Debug, Default)]
 pub struct PassCounts {
     /// What the source gave.
-    pub fed: Fed,
+    pub source_counts: SourceCounts,
     /// What scoring went through.
     pub scored: ScoreCounts,
     /// What drawing did.
-    pub drawn: Drawn,
+    pub drawn: BlendCounts,
 }
 
 /// One pass: the recording through all stages, with evidence for every frame written to `records`
@@ -64,7 +64,7 @@ pub fn run_pass(
     records: &mut Records,
     (progress, stop): (&Progress, &AtomicBool),
 ) -> Result<PassCounts, RunError> {
-    // Bounded by the source itself (`Hold`): in frames and in media time.
+    // Bounded by the source itself (`InFlightLimit`): in frames and in media time.
     let unbounded = Capacity { items: usize::MAX, bytes: usize::MAX };
     let (fast_in, fast_out) = bounded("source→overlay", unbounded, Overflow::Block);
     let (evidence_in, evidence_out) = bounded("score→overlay", unbounded, Overflow::Block);
@@ -75,12 +75,10 @@ pub fn run_pass(
     recording.play()?;
     std::thread::scope(|scope| {
         let named = |name: &str| std::thread::Builder::new().name(name.into());
-        let hold = output.and(settings.schedule.frames_held).map(|frames| Hold {
-            frames,
-            span: settings.schedule.span_held,
-            progress,
+        let in_flight_limit = output.and(settings.schedule.frames_held).map(|frames| {
+            InFlightLimit { frames, duration: settings.schedule.span_held, progress }
         });
-        let fast = FastPath { output, frames: fast_in, hold };
+        let fast = FastPath { output, frames: fast_in, in_flight_limit };
         let FrontEndThreads { source, track, score_out } =
             spawn_front_end(scope, settings, recording, engine, fast, stop)?;
         let most = settings.schedule.max_waiting_frames;
@@ -97,14 +95,14 @@ pub fn run_pass(
             output.iter().for_each(|output| output.end_frames());
             drawn
         })?;
-        let fed = join_stage(source, "source");
+        let source_counts = join_stage(source, "source");
         let tracked = join_stage(track, "track").flatten();
         let scored = join_stage(scoring, "score").and_then(|s| s.map_err(RunError::from));
         let drawn = join_stage(overlay, "overlay").flatten();
         // A stage that fails ends its neighbours: report the cause, not the consequence.
         let drawn = drawn?;
         tracked?;
-        Ok(PassCounts { fed: fed?, scored: scored?, drawn })
+        Ok(PassCounts { source_counts: source_counts?, scored: scored?, drawn })
     })
 }
 
@@ -118,20 +116,20 @@ pub fn detect_and_track<T>(
     recording: &Recording,
     engine: &Engine,
     take: impl FnOnce(Receiver<ScoreInput>) -> T,
-) -> Result<(T, Fed), RunError> {
+) -> Result<(T, SourceCounts), RunError> {
     let stop = AtomicBool::new(false);
     recording.play()?;
     std::thread::scope(|scope| {
-        let fast = FastPath { output: None, frames: None, hold: None };
+        let fast = FastPath { output: None, frames: None, in_flight_limit: None };
         let FrontEndThreads { source, track, score_out } =
             spawn_front_end(scope, settings, recording, engine, fast, &stop)?;
         let taken = stop_on_error(recording, || Ok::<_, RunError>(take(score_out)));
         // Whoever still reads then ends, too.
         stop.store(true, Ordering::Relaxed);
         recording.stop();
-        let fed = join_stage(source, "source");
+        let source_counts = join_stage(source, "source");
         join_stage(track, "track").flatten()?;
-        Ok((taken?, fed?))
+        Ok((taken?, source_counts?))
     })
 }
 
@@ -139,12 +137,12 @@ pub fn detect_and_track<T>(
 struct FastPath<'scope> {
     output: Option<&'scope FileSink>,
     frames: Option<Sender<Frame>>,
-    hold: Option<Hold<'scope>>,
+    in_flight_limit: Option<InFlightLimit<'scope>>,
 }
 
 /// The stages before scoring, at work.
 struct FrontEndThreads<'scope> {
-    source: ScopedJoinHandle<'scope, Fed>,
+    source: ScopedJoinHandle<'scope, SourceCounts>,
     track: ScopedJoinHandle<'scope, Result<(), RunError>>,
     /// Tracked frames and audio.
     score_out: Receiver<ScoreInput>,
@@ -167,15 +165,16 @@ fn spawn_front_end<'scope>(
     let front_end = FrontEnd::new(Box::new(engine.detector()), settings.plan, settings.policy);
     let timeline = Timeline::new(JumpPolicy::default(), recording.shape().video.rate);
     let source_frames = recording.frames();
-    let FastPath { output, frames, hold } = fast;
+    let FastPath { output, frames, in_flight_limit } = fast;
     let source = named("source").spawn_scoped(scope, move || {
-        let fed = feed_frames(source_frames, timeline, frames, detect_in, hold, stop);
+        let source_counts =
+            feed_frames(source_frames, timeline, frames, detect_in, in_flight_limit, stop);
         // Frames that nobody takes any more hold up the demuxer, and with it whoever waits for
         // audio and has not seen `stop` yet.
-        if fed.stopped {
+        if source_counts.stopped {
             recording.stop();
         }
-        fed
+        source_counts
     })?;
     read_audio(scope, recording, output, &score_in, stop)?;
     let track = named("track").spawn_scoped(scope, move || {
@@ -288,15 +287,15 @@ fn draw(
     frames: Option<&Receiver<Frame>>,
     records: &mut Records,
     progress: &Progress,
-) -> Result<Drawn, RunError> {
+) -> Result<BlendCounts, RunError> {
     let mut blender = Blender::new(Painter::new(settings.style));
     write(evidence, frames, records, progress, |frame, evidence| {
-        let (pts, span) = (frame.id.pts, frame.span);
+        let (pts, duration) = (frame.id.pts, frame.duration);
         let buffer = blender.draw(frame, evidence)?;
         if let Some(output) = output {
-            output.push_frame(buffer, pts, span)?;
+            output.push_frame(buffer, pts, duration)?;
         }
         Ok::<_, RunError>(())
     })?;
-    Ok(blender.drawn())
+    Ok(blender.counts())
 }

@@ -35,7 +35,7 @@ fn throughput_is_told_in_figures_that_fit_each_other() {
     let said: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(said.get("clip").is_none(), "nothing is said of a recording: {said}");
     let figures = &said["throughput"];
-    assert_eq!((&figures["device"], &figures["frames_a_call"]), (&"cpu".into(), &3.into()));
+    assert_eq!((&figures["device"], &figures["frames_per_call"]), (&"cpu".into(), &3.into()));
     let [package] = &figures["packages"].as_array().unwrap()[..] else { panic!("{said}") };
     assert_eq!(package["package"], "locutor");
     assert_eq!((&package["replayed"], &package["pinned"]), (&false.into(), &false.into()));

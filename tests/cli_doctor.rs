@@ -187,7 +187,7 @@ fn a_library_that_is_missing_or_broken_is_told_with_the_way_out() {
         assert_eq!(said.code, Some(69), "{}", said.out);
         assert!(said.out.contains(&format!("ONNX Runtime\n{words}")), "{}", said.out);
         assert!(said.out.contains("\n  unset ORT_DYLIB_PATH\n"), "{}", said.out);
-        assert!(said.out.contains("checksums right, graphs not tried"), "{}", said.out);
+        assert!(said.out.contains("checksums correct, graphs not checked"), "{}", said.out);
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use locutor::core::seeded::Seeded;
+use locutor::core::rng::SeededRng;
 use serde_json::Value;
 
 const HEADER: &str = "video_id,frame_timestamp,entity_box_x1,entity_box_y1,entity_box_x2,\
@@ -54,14 +54,14 @@ fn reference() -> Option<(PathBuf, PathBuf)> {
 /// Predictions that a poor detector and a fair model could have made of `labels`: faces missed,
 /// boxes and times that wobble, scores that are often equal.
 fn made_up(labels: &str, seed: u64) -> String {
-    let mut seeded = Seeded::new(seed);
+    let mut seeded = SeededRng::new(seed);
     let mut out = format!("{HEADER},score\n");
     for line in labels.lines().skip(1) {
         let cells: Vec<&str> = line.split(',').collect();
-        if seeded.next_unit() < 0.1 {
+        if seeded.next_f32() < 0.1 {
             continue;
         }
-        let mut wobble = |size: f32| f64::from((seeded.next_unit() - 0.5) * size);
+        let mut wobble = |size: f32| f64::from((seeded.next_f32() - 0.5) * size);
         let seconds = cells[1].parse::<f64>().unwrap() + wobble(0.05);
         let apart = [wobble(0.12), wobble(0.12)];
         let boxes = [2, 3, 4, 5].map(|i| cells[i].parse::<f64>().unwrap() + apart[i % 2]);

@@ -85,7 +85,7 @@ fn an_empty_shelf_still_holds_what_is_built_in() {
     assert_eq!(rows, wanted, "{}", said.out);
     let said = user.run(&["verify"]);
     assert_eq!(said.code, Some(0), "{said:?}");
-    assert!(said.out.contains("ok locutor: 4 checksums right"), "{}", said.out);
+    assert!(said.out.contains("ok locutor: 4 checksums correct"), "{}", said.out);
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn imported_weights_are_listed_and_verified() {
     assert_eq!(said.code, Some(0), "{said:?}");
     assert_eq!(said.out.lines().filter(|l| l.starts_with("ok ")).count(), 5, "{}", said.out);
     if has_runtime() {
-        let wanted = "ok light-asd: 3 checksums right, 3 graphs as their manifest says (";
+        let wanted = "ok light-asd: 3 checksums correct, 3 graphs match their manifest (";
         assert!(said.out.contains(wanted), "{}", said.out);
         assert_eq!(said.err, "");
     }
@@ -208,7 +208,7 @@ fn a_package_elsewhere_is_used_by_its_directory() {
     assert_eq!(said.code, Some(0), "{said:?}");
     assert!(said.out.contains(" --detector here/fixed\n"), "{}", said.out);
     let said = user.run(&["verify", "here/fixed"]);
-    assert!(said.out.starts_with("ok here/fixed: 1 checksum right, "), "{said:?}");
+    assert!(said.out.starts_with("ok here/fixed: 1 checksum correct, "), "{said:?}");
 }
 
 #[test]
@@ -275,7 +275,11 @@ fn a_graph_that_differs_from_its_manifest_is_told_with_both_sides() {
     let wanted = "model.toml says input `valid_state` float32[N,5], the graph itself says input \
                   `valid_state` float32[free,4]";
     assert!(said.err.contains(wanted), "{}", said.err);
-    assert!(said.out.starts_with("ok squares: 1 checksum right, 1 graph as"), "{}", said.out);
+    assert!(
+        said.out.starts_with("ok squares: 1 checksum correct, 1 graph matches"),
+        "{}",
+        said.out
+    );
 }
 
 #[test]
@@ -286,7 +290,7 @@ fn without_a_runtime_checksums_are_compared_and_graphs_are_not() {
     let output = user.command(&["verify"]).env("ORT_DYLIB_PATH", nowhere).output().unwrap();
     let said = Said::from(output);
     assert_eq!(said.code, Some(0), "{said:?}");
-    let wanted = "ok tiny: 3 checksums right, graphs not tried (";
+    let wanted = "ok tiny: 3 checksums correct, graphs not checked (";
     assert!(said.out.contains(wanted), "{}", said.out);
     let wanted = "note: graphs were not compared with their manifests: ";
     assert!(said.err.starts_with(wanted), "{}", said.err);

@@ -5,7 +5,7 @@
 use std::process::Command;
 
 use locutor::core::frame::{Chroma, ImageView, LumaRange, Plane};
-use locutor::stages::detect::input::InputMaker;
+use locutor::models::face_detector::input::InputBuilder;
 
 const WIDTH: usize = 96;
 const HEIGHT: usize = 64;
@@ -54,8 +54,8 @@ fn unscaled_frames_are_swscales_to_a_level() {
             range: LumaRange::Limited,
             bt709,
         };
-        let mut maker = InputMaker::new();
-        let input = maker.prepare(&image, 320);
+        let mut builder = InputBuilder::new();
+        let input = builder.prepare(&image, 320);
         assert_eq!((input.width, input.height), (WIDTH, HEIGHT));
         let mut differing = 0;
         for (pixel, bgr) in expected.chunks_exact(3).enumerate() {

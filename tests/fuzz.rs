@@ -9,14 +9,16 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use locutor::config::any::parse_any;
-use locutor::config::camera::address;
 use locutor::config::camera::secret::Secrets;
-use locutor::core::seeded::Seeded;
+use locutor::core::address;
+use locutor::core::rng::SeededRng;
 use locutor::core::time::Span;
+use locutor::models::explain::Mode;
+use locutor::models::explain::ScaleRule;
 use locutor::models::manifest::Manifest;
-use locutor::stages::explain::scale::{RunningScale, ScaleRule};
+use locutor::stages::explain::scale::RunningScale;
 use locutor::stages::explain::upsample::Bicubic;
-use locutor::stages::explain::{FeatureMap, Mode, raw_map};
+use locutor::stages::explain::{FeatureMap, raw_map};
 
 /// What no error may repeat.
 const SECRET: &str = "hunter2-hunter2";
@@ -38,11 +40,11 @@ fn corpus(name: &str) -> Vec<Vec<u8>> {
 fn fuzz(name: &str, mut target: impl FnMut(&[u8])) {
     let corpus = corpus(name);
     let seed = std::env::var("FUZZ_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
-    let (mut chance, begun, mut runs) = (Seeded::new(seed), Instant::now(), 0_u64);
+    let (mut chance, begun, mut runs) = (SeededRng::new(seed), Instant::now(), 0_u64);
     corpus.iter().for_each(|whole| target(whole));
     while begun.elapsed() < seconds() {
-        let mut bytes = corpus[chance.below(corpus.len())].clone();
-        for _ in 0..=chance.below(6) {
+        let mut bytes = corpus[chance.next_below(corpus.len())].clone();
+        for _ in 0..=chance.next_below(6) {
             change(&mut bytes, &corpus, &mut chance);
         }
         target(&bytes);
@@ -52,7 +54,7 @@ fn fuzz(name: &str, mut target: impl FnMut(&[u8])) {
     assert!(runs > 0);
 }
 
-fn change(bytes: &mut Vec<u8>, corpus: &[Vec<u8>], chance: &mut Seeded) {
+fn change(bytes: &mut Vec<u8>, corpus: &[Vec<u8>], chance: &mut SeededRng) {
     const WORDS: [&str; 14] = [
         "\"",
         "'",
@@ -69,26 +71,26 @@ fn change(bytes: &mut Vec<u8>, corpus: &[Vec<u8>], chance: &mut Seeded) {
         "@",
         "%",
     ];
-    let at = chance.below(bytes.len() + 1);
-    match chance.below(6) {
+    let at = chance.next_below(bytes.len() + 1);
+    match chance.next_below(6) {
         0 if !bytes.is_empty() => {
             let at = at.min(bytes.len() - 1);
             bytes[at] = chance.next_u64() as u8;
         }
-        1 => drop(bytes.drain(at..(at + chance.below(12)).min(bytes.len()))),
+        1 => drop(bytes.drain(at..(at + chance.next_below(12)).min(bytes.len()))),
         2 => {
-            let word = WORDS[chance.below(WORDS.len())];
+            let word = WORDS[chance.next_below(WORDS.len())];
             bytes.splice(at..at, word.bytes());
         }
         3 => {
-            let other = &corpus[chance.below(corpus.len())];
-            let from = chance.below(other.len() + 1);
-            let until = (from + chance.below(80)).min(other.len());
+            let other = &corpus[chance.next_below(corpus.len())];
+            let from = chance.next_below(other.len() + 1);
+            let until = (from + chance.next_below(80)).min(other.len());
             bytes.splice(at..at, other[from..until].iter().copied());
         }
         4 => bytes.truncate(at),
         _ => {
-            let until = (at + chance.below(40)).min(bytes.len());
+            let until = (at + chance.next_below(40)).min(bytes.len());
             let again = bytes[at..until].to_vec();
             bytes.splice(at..at, again);
         }
@@ -147,12 +149,13 @@ fn maps_of_any_tensor() {
         0.0,
         1e30,
     ];
-    let (mut chance, begun, mut maps) = (Seeded::new(1), Instant::now(), 0_u64);
+    let (mut chance, begun, mut maps) = (SeededRng::new(1), Instant::now(), 0_u64);
     while begun.elapsed() < seconds() {
-        let (channels, height, width) = (chance.below(9), chance.below(9), chance.below(9));
-        let mut value = || match chance.below(3) {
-            0 => ODD[chance.below(ODD.len())],
-            _ => chance.next_unit() * 4.0 - 2.0,
+        let (channels, height, width) =
+            (chance.next_below(9), chance.next_below(9), chance.next_below(9));
+        let mut value = || match chance.next_below(3) {
+            0 => ODD[chance.next_below(ODD.len())],
+            _ => chance.next_f32() * 4.0 - 2.0,
         };
         let values: Vec<f32> = (0..channels * height * width).map(|_| value()).collect();
         let gate: Vec<f32> = (0..channels).map(|_| value()).collect();

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use locutor::models::explain::Mode;
 use locutor::models::manifest::{Manifest, Model};
 use locutor::models::tiny::{self, TinyNetwork};
 use locutor::models::{ModelError, Package, Place};
-use locutor::stages::explain::Mode;
 
 fn speaker_text(network: TinyNetwork) -> String {
     let folder = tempfile::tempdir().expect("a folder");

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use locutor::config::camera::{Mqtt, Sink};
 use locutor::stages::sink::events::hub::EventHub;
 use locutor::stages::sink::events::{EventContext, EventSinkHandle, open};
 use locutor::stages::sink::records::event::Event;
+use locutor::stages::sink::settings::MqttSettings;
+use locutor::stages::sink::settings::SinkSettings;
 use locutor::telemetry::metrics::Metrics;
 use locutor::telemetry::status::Status;
 
@@ -109,7 +110,7 @@ fn start_with(
     let status = Status::new("hall");
     let context =
         EventContext { hub: hub.clone(), status: status.clone(), metrics: Metrics::new() };
-    let mqtt = Mqtt {
+    let mqtt = MqttSettings {
         broker: broker.parse().expect("an address"),
         login: None,
         tls_ca_file: trust.map(Path::to_owned),
@@ -119,7 +120,7 @@ fn start_with(
         spool: dir.join("spool"),
         spool_bytes: 8 << 20,
     };
-    let handle = open(&Sink::Mqtt(mqtt), &context).expect("the sink starts");
+    let handle = open(&SinkSettings::Mqtt(mqtt), &context).expect("the sink starts");
     (hub, status, handle)
 }
 

@@ -62,7 +62,7 @@ fn scores(
         detector: None,
         device: Device::Cpu,
         lookahead: LookaheadChoice::File,
-        explain: Some(locutor::stages::explain::Mode::None),
+        explain: Some(locutor::models::explain::Mode::None),
         floor: parse_floor("300,500,1000").expect("the test's own set-up"),
         style: Style::default(),
         frame_budget_bytes: 0,

@@ -7,14 +7,16 @@ use locutor::core::evidence::{
     FaceEvidence, FrameEvidence, Heatmap, PlacedHeatmap, Probability, Shares, TrackId, Verdict,
 };
 use locutor::core::frame::LumaRange;
-use locutor::stages::overlay::blend::{Chroma, Colour, Ink, PlaneMut, Sums, chroma, luma};
-use locutor::stages::overlay::{Painter, Place, Style};
+use locutor::stages::overlay::blend::{
+    Chroma, ChromaSums, Colorimetry, PlaneMut, YuvSprite, blend_chroma, blend_luma,
+};
+use locutor::stages::overlay::{Painter, PixelRect, Style};
 
 use crate::kit::{P360, P1080, Still, faces, frame};
 
 type Size = (usize, usize);
 
-const COLOUR: Colour = Colour { range: LumaRange::Limited, bt709: true };
+const COLOUR: Colorimetry = Colorimetry { range: LumaRange::Limited, bt709: true };
 const CASES: [(Size, usize); 4] = [(P360, 1), (P360, 4), (P1080, 1), (P1080, 4)];
 
 /// A frame of `count` faces that speak; a map of its own for each frame, as scores come.
@@ -54,28 +56,29 @@ fn blend(bencher: Bencher<'_, '_>, (size, count): (Size, usize)) {
     let mut still = Still::new(size, 0);
     let mut painter = Painter::new(Style::default());
     let sprites = painter.draw(&evidence(count, size, 0), size.0 as u32, size.1 as u32);
-    let inks: Vec<(Ink, Place)> = sprites.iter().map(|s| (Ink::new(s, COLOUR), s.place)).collect();
-    let mut sums = Sums::default();
+    let yuv_sprites: Vec<(YuvSprite, PixelRect)> =
+        sprites.iter().map(|s| (YuvSprite::new(s, COLOUR), s.rect)).collect();
+    let mut sums = ChromaSums::default();
     bencher.bench_local(|| {
-        for (ink, place) in black_box(&inks) {
+        for (yuv, rect) in black_box(&yuv_sprites) {
             let stride = still.width;
-            luma(&mut PlaneMut { data: &mut still.luma, stride }, ink, *place);
+            blend_luma(&mut PlaneMut { data: &mut still.luma, stride }, yuv, *rect);
             let [u, v] = &mut still.chroma;
             let [u, v] = [u, v].map(|data| PlaneMut { data, stride: stride / 2 });
-            chroma(&mut Chroma::Planar(u, v), ink, *place, size, &mut sums);
+            blend_chroma(&mut Chroma::Planar(u, v), yuv, *rect, size, &mut sums);
         }
     });
 }
 
 /// A heatmap turned into the frame's colour: one face.
 #[divan::bench(args = [P360, P1080], max_time = 1)]
-fn heat_to_ink(bencher: Bencher<'_, '_>, size: Size) {
+fn heat_to_yuv(bencher: Bencher<'_, '_>, size: Size) {
     let mut painter = Painter::new(Style::default());
     let sprites = painter.draw(&evidence(1, size, 0), size.0 as u32, size.1 as u32);
     let heat = sprites.first().expect("heat is drawn first");
-    let mut ink = Ink::default();
+    let mut yuv = YuvSprite::default();
     bencher.bench_local(|| {
-        ink.fill(black_box(heat), COLOUR);
-        ink.byte_size()
+        yuv.fill(black_box(heat), COLOUR);
+        yuv.byte_size()
     });
 }

@@ -2,9 +2,11 @@
 
 use divan::{Bencher, black_box};
 use locutor::core::time::Tick;
-use locutor::stages::explain::scale::{RunningScale, ScaleRule};
+use locutor::models::explain::Mode;
+use locutor::models::explain::ScaleRule;
+use locutor::stages::explain::scale::RunningScale;
 use locutor::stages::explain::upsample::Bicubic;
-use locutor::stages::explain::{FeatureMap, Mode, raw_map};
+use locutor::stages::explain::{FeatureMap, raw_map};
 
 /// Channels and side in cells of the built-in model's map and of Light-ASD's.
 const MAPS: [(usize, usize); 2] = [(64, 8), (128, 14)];

@@ -3,8 +3,8 @@
 use divan::{Bencher, black_box};
 use locutor::core::frame::Image;
 use locutor::core::geometry::Rect;
+use locutor::models::face_detector::input::InputBuilder;
 use locutor::stages::detect::cuts::CutDetector;
-use locutor::stages::detect::input::InputMaker;
 use locutor::stages::features::crop::{CROP_PIXELS, CropRect, Cropper};
 
 use crate::kit::{P360, P1080, Still};
@@ -26,8 +26,8 @@ fn crop(bencher: Bencher<'_, '_>, ((width, height), face): ((usize, usize), usiz
 /// Colour and scale: one tensor for the detector, by source and long side of the tensor.
 #[divan::bench(args = [(P360, 320), (P1080, 320), (P1080, 1280)], max_time = 1)]
 fn detector_input(bencher: Bencher<'_, '_>, (size, long_side): ((usize, usize), u32)) {
-    let (still, mut maker) = (Still::new(size, 0), InputMaker::new());
-    bencher.bench_local(|| maker.prepare(black_box(&still.view()), long_side).data[0]);
+    let (still, mut builder) = (Still::new(size, 0), InputBuilder::new());
+    bencher.bench_local(|| builder.prepare(black_box(&still.view()), long_side).data[0]);
 }
 
 /// Whether a frame begins a new shot, by source.

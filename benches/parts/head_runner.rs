@@ -8,18 +8,18 @@ use locutor::core::evidence::TrackId;
 use locutor::core::frame::Frame;
 use locutor::core::geometry::Rect;
 use locutor::core::time::{Pts, Tick};
-use locutor::stages::explain::Mode;
-use locutor::stages::explain::scale::ScaleRule;
+use locutor::models::explain::Mode;
+use locutor::models::explain::ScaleRule;
+use locutor::models::speaker_model::{
+    FaceFeatures, FaceJob, GateSource, HeadJob, HeadResult, InferenceError, ModelShape,
+    SpeakerModel,
+};
 use locutor::stages::features::audio_features::{AudioFeatures, Spectrum};
 use locutor::stages::features::mfcc::LogMel;
 use locutor::stages::score::audio_encoder::AudioEncoder;
 use locutor::stages::score::budget::{ENCODE_AHEAD_TICKS, Stride};
 use locutor::stages::score::face_stream::FaceStream;
 use locutor::stages::score::head_runner::{HeadRunner, Window};
-use locutor::stages::score::model::{
-    FaceFeatures, FaceJob, GateSource, HeadJob, HeadResult, InferenceError, ModelShape,
-    SpeakerModel,
-};
 use locutor::stages::score::scorer::{Scorer, ScorerSettings};
 use locutor::stages::track::{TrackedFace, TrackedFrame};
 
@@ -173,7 +173,7 @@ fn scorer_second(bencher: Bencher<'_, '_>, count: usize) {
             };
             let faces = seen.iter().enumerate().map(face).collect();
             let tracked = TrackedFrame { frame: frame(seq), faces, ended: Vec::new() };
-            let frame = Frame { id: frame(seq), span: None, image: Arc::clone(&still) as _ };
+            let frame = Frame { id: frame(seq), duration: None, image: Arc::clone(&still) as _ };
             scorer.push(&frame, &tracked);
             let news = scorer.advance().expect("it answers");
             verdicts += news.iter().map(|n| n.verdicts.len()).sum::<usize>();

@@ -13,9 +13,9 @@
 //!
 //! [`throughput`] measures inference alone: how many faces a device can follow.
 
-pub mod account;
-pub mod bare;
+pub mod graph_times;
 pub mod report;
+pub mod resource_usage;
 pub mod threads;
 pub mod throughput;
 pub mod transcode;
@@ -24,18 +24,18 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use account::{Account, measured, thread_cpu_seconds};
-use bare::Bare;
-use report::{Counts, PackageReport, Report, Sample, median};
-use threads::{CpuByThread, READER, StageSeconds};
+use graph_times::GraphTimes;
+use report::{ClipCounts, PackageReport, Report, Sample, median};
+use resource_usage::{ResourceUsage, measure, thread_cpu_seconds};
+use threads::{CpuByThread, SAMPLER_THREAD, StageSeconds};
 
 use crate::config::{FileSinkOptions, LookaheadChoice, Pipeline, RecordPaths, parse_floor};
 use crate::core::time::Tick;
 use crate::models::device::Device;
+use crate::models::explain::Mode;
 use crate::models::registry::{Role, find};
 use crate::onnx::session::SessionOptions;
 use crate::run::{self, RunError};
-use crate::stages::explain::Mode;
 use crate::stages::overlay::Style;
 use crate::stages::score::budget::DEFAULT_BUDGET_MIB;
 use crate::stages::sink::stage::Progress;
@@ -43,7 +43,7 @@ use crate::stages::source::gst::Recording;
 
 /// What is to be measured.
 #[derive(Clone, Debug)]
-pub struct Wishes {
+pub struct BenchOptions {
     /// Speaker packages by name or directory; the default one where none is named.
     pub packages: Vec<String>,
     /// The detector package; the best one here by default.
@@ -58,54 +58,53 @@ pub struct Wishes {
 ///
 /// # Errors
 /// As a run.
-pub fn bench(clip: &Path, wishes: &Wishes) -> Result<Report, RunError> {
+pub fn bench(clip: &Path, bench_options: &BenchOptions) -> Result<Report, RunError> {
     let folder = tempfile::tempdir().map_err(RunError::Scratch)?;
     let output = folder.path().join("film.mp4");
-    let names: Vec<Option<String>> = match wishes.packages.as_slice() {
+    let names: Vec<Option<String>> = match bench_options.packages.as_slice() {
         [] => vec![None],
         named => named.iter().cloned().map(Some).collect(),
     };
     let mut transcodes = Vec::new();
-    let mut packages: Vec<(String, Counts, Vec<Sample>)> = Vec::new();
-    let detector = find(Role::Detector, wishes.detector.as_deref())?;
-    let options = SessionOptions { device: wishes.device, intra_threads: 1 };
-    let image = frame_size(clip)?;
-    for _ in 0..wishes.repeats.max(1) {
-        let pipeline = pipeline(clip, &output, None, wishes)?;
-        let (done, account) = measured(|| transcode::transcode(&pipeline));
+    let mut packages: Vec<(String, ClipCounts, Vec<Sample>)> = Vec::new();
+    let detector = find(Role::Detector, bench_options.detector.as_deref())?;
+    let options = SessionOptions { device: bench_options.device, intra_threads: 1 };
+    let size = frame_size(clip)?;
+    for _ in 0..bench_options.repeats.max(1) {
+        let pipeline = pipeline(clip, &output, None, bench_options)?;
+        let (done, usage) = measure(|| transcode::transcode(&pipeline));
         done?;
-        transcodes.push(account);
+        transcodes.push(usage);
         for (i, name) in names.iter().enumerate() {
-            let mut pipeline = self::pipeline(clip, &output, name.clone(), wishes)?;
+            let mut pipeline = self::pipeline(clip, &output, name.clone(), bench_options)?;
             let speaker = find(Role::Speaker, name.as_deref())?;
             // Before and after: a machine's speed drifts.
-            let alone = || Bare::measure(&speaker, &detector, image, &options);
-            let bare = alone()?;
-            let Watched { report: run, account, stages } = watched(&pipeline)?;
-            let bare = bare.mean(alone()?);
+            let time_graphs = || GraphTimes::measure(&speaker, &detector, size, &options);
+            let bare = time_graphs()?;
+            let MeasuredRun { report: run, usage, stages } = measure_run(&pipeline)?;
+            let bare = bare.mean(time_graphs()?);
             pipeline.explain = Some(Mode::None);
-            let without_heat = watched(&pipeline)?.account.cpu_seconds;
-            let seen: f64 = run.summary.people.iter().map(|p| p.seen_seconds).sum();
+            let without_heat = measure_run(&pipeline)?.usage.cpu_seconds;
+            let face_seconds: f64 = run.summary.people.iter().map(|p| p.seen_seconds).sum();
             let per_second = run.summary.frames as f64 / run.media_seconds.max(1e-9);
-            let counts = Counts {
+            let counts = ClipCounts {
                 frames: run.summary.frames,
                 ticks: (run.media_seconds * Tick::PER_SECOND as f64).round() as u64,
-                face_ticks: (seen * Tick::PER_SECOND as f64).round() as u64,
-                face_frames: (seen * per_second).round() as u64,
+                face_ticks: (face_seconds * Tick::PER_SECOND as f64).round() as u64,
+                face_frames: (face_seconds * per_second).round() as u64,
                 media_seconds: run.media_seconds,
             };
             if packages.len() <= i {
                 packages.push((run.package.clone(), counts, Vec::new()));
             }
             let (wall_seconds, inference) = (run.wall_seconds, run.inference);
-            let sample =
-                Sample { run: account, bare, wall_seconds, without_heat, stages, inference };
+            let sample = Sample { run: usage, bare, wall_seconds, without_heat, stages, inference };
             packages[i].2.push(sample);
         }
     }
     Ok(Report {
         clip: clip.display().to_string(),
-        repeats: wishes.repeats.max(1),
+        repeats: bench_options.repeats.max(1),
         detector: detector.manifest().common.name.clone(),
         transcode_cpu_seconds: median(transcodes.iter().map(|a| a.cpu_seconds)),
         packages: packages
@@ -123,34 +122,34 @@ fn frame_size(clip: &Path) -> Result<(u32, u32), RunError> {
 }
 
 /// A run with its accounts.
-struct Watched {
+struct MeasuredRun {
     report: run::Report,
-    account: Account,
+    usage: ResourceUsage,
     stages: Vec<StageSeconds>,
 }
 
 /// How often threads' accounts are read.
-const SAMPLE_EVERY: Duration = Duration::from_millis(50);
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(50);
 
-fn watched(pipeline: &Pipeline) -> Result<Watched, RunError> {
-    let (cpu, over) = (CpuByThread::default(), AtomicBool::new(false));
+fn measure_run(pipeline: &Pipeline) -> Result<MeasuredRun, RunError> {
+    let (cpu, stop) = (CpuByThread::default(), AtomicBool::new(false));
     std::thread::scope(|scope| {
         let read = || {
-            while !over.load(Ordering::Relaxed) {
+            while !stop.load(Ordering::Relaxed) {
                 cpu.sample();
-                std::thread::park_timeout(SAMPLE_EVERY);
+                std::thread::park_timeout(SAMPLE_INTERVAL);
             }
             thread_cpu_seconds()
         };
-        let reader = std::thread::Builder::new().name(READER.into());
+        let reader = std::thread::Builder::new().name(SAMPLER_THREAD.into());
         let reader = reader.spawn_scoped(scope, read)?;
-        let (report, mut account) =
-            measured(|| run::run(pipeline, &Progress::default(), |_| {}, &AtomicBool::new(false)));
-        over.store(true, Ordering::Relaxed);
+        let (report, mut usage) =
+            measure(|| run::run(pipeline, &Progress::default(), |_| {}, &AtomicBool::new(false)));
+        stop.store(true, Ordering::Relaxed);
         reader.thread().unpark();
         // Reading accounts is no part of the work.
-        account.cpu_seconds -= reader.join().unwrap_or_default();
-        Ok(Watched { report: report?, account, stages: cpu.stages() })
+        usage.cpu_seconds -= reader.join().unwrap_or_default();
+        Ok(MeasuredRun { report: report?, usage, stages: cpu.stages() })
     })
 }
 
@@ -159,7 +158,7 @@ fn pipeline(
     clip: &Path,
     output: &Path,
     package: Option<String>,
-    wishes: &Wishes,
+    bench_options: &BenchOptions,
 ) -> Result<Pipeline, RunError> {
     Ok(Pipeline {
         input: clip.into(),
@@ -172,8 +171,8 @@ fn pipeline(
         }),
         records: RecordPaths { events: Some(output.with_extension("jsonl")), ..Default::default() },
         package,
-        detector: wishes.detector.clone(),
-        device: wishes.device,
+        detector: bench_options.detector.clone(),
+        device: bench_options.device,
         lookahead: LookaheadChoice::File,
         explain: None,
         floor: parse_floor("300,500,1000")?,

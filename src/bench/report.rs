@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::account::Account;
-use super::bare::{Bare, HEAD_HOP};
+use super::graph_times::{GraphTimes, HEAD_HOP};
+use super::resource_usage::ResourceUsage;
 use super::threads::StageSeconds;
 use crate::onnx::tally::{Count, Graph};
 
@@ -15,7 +15,7 @@ const FRAMES_PER_DETECTION: f64 = 5.0;
 
 /// What the clip holds.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct Counts {
+pub struct ClipCounts {
     /// Source frames.
     pub frames: u64,
     /// Ticks of 40 ms.
@@ -28,9 +28,9 @@ pub struct Counts {
     pub media_seconds: f64,
 }
 
-impl Counts {
+impl ClipCounts {
     /// CPU seconds of the bare graphs that the clip needs.
-    pub fn bare_cpu_seconds(&self, bare: &Bare) -> f64 {
+    pub fn bare_cpu_seconds(&self, bare: &GraphTimes) -> f64 {
         let ms = self.frames as f64 / FRAMES_PER_DETECTION * bare.detection_ms
             + self.face_ticks as f64 * (bare.face_ms + bare.head_ms / HEAD_HOP as f64)
             + self.ticks as f64 * bare.audio_ms;
@@ -42,9 +42,9 @@ impl Counts {
 #[derive(Clone, Debug)]
 pub struct Sample {
     /// The whole path.
-    pub run: Account,
+    pub run: ResourceUsage,
     /// Its graphs alone.
-    pub bare: Bare,
+    pub bare: GraphTimes,
     /// The whole path by its own clock.
     pub wall_seconds: f64,
     /// CPU seconds of the whole path without heatmaps.
@@ -61,7 +61,7 @@ pub struct PackageReport {
     /// Which.
     pub package: String,
     /// What the clip holds, as this run saw it.
-    pub counts: Counts,
+    pub counts: ClipCounts,
     /// CPU seconds of the whole path.
     pub cpu_seconds: f64,
     /// Time on the clock.
@@ -86,15 +86,15 @@ pub struct PackageReport {
     /// One face-frame through face encoder, head and its part of the audio, in ms of one thread.
     pub face_frame_ms: f64,
     /// The bare graphs, call by call, of the last repeat.
-    pub bare: Option<Bare>,
+    pub bare: Option<GraphTimes>,
 }
 
 impl PackageReport {
     /// From the samples of all repeats and the transcodes beside them.
     pub fn new(
         package: String,
-        counts: Counts,
-        transcodes: &[Account],
+        counts: ClipCounts,
+        transcodes: &[ResourceUsage],
         samples: &[Sample],
     ) -> Self {
         let of = |value: fn(&Sample) -> f64| median(samples.iter().map(value));
@@ -219,15 +219,16 @@ pub fn median(values: impl Iterator<Item = f64>) -> f64 {
 mod tests {
     use super::*;
 
-    const BARE: Bare = Bare { detection_ms: 2.0, face_ms: 1.0, audio_ms: 0.5, head_ms: 5.0 };
+    const GRAPH_TIMES: GraphTimes =
+        GraphTimes { detection_ms: 2.0, face_ms: 1.0, audio_ms: 0.5, head_ms: 5.0 };
 
-    fn account(cpu_seconds: f64) -> Account {
-        Account { cpu_seconds, wall_seconds: 1.0, peak_bytes: 3_000_000 }
+    fn usage(cpu_seconds: f64) -> ResourceUsage {
+        ResourceUsage { cpu_seconds, wall_seconds: 1.0, peak_bytes: 3_000_000 }
     }
 
     #[test]
     fn the_floor_counts_what_the_clip_needs() {
-        let counts = Counts {
+        let counts = ClipCounts {
             frames: 500,
             ticks: 400,
             face_frames: 1_000,
@@ -236,10 +237,10 @@ mod tests {
         };
         // 100 detections, 800 faces, 160 heads, 400 ticks of audio.
         let wanted = 0.2 + 0.8 + 0.8 + 0.2;
-        assert!((counts.bare_cpu_seconds(&BARE) - wanted).abs() < 1e-9);
+        assert!((counts.bare_cpu_seconds(&GRAPH_TIMES) - wanted).abs() < 1e-9);
         let sample = |cpu| Sample {
-            run: account(cpu),
-            bare: BARE,
+            run: usage(cpu),
+            bare: GRAPH_TIMES,
             wall_seconds: 4.0,
             without_heat: cpu / 1.5,
             stages: Vec::new(),
@@ -248,7 +249,7 @@ mod tests {
         let report = PackageReport::new(
             "p".into(),
             counts,
-            &[account(2.0), account(8.0), account(2.0)],
+            &[usage(2.0), usage(8.0), usage(2.0)],
             &[sample(4.0), sample(20.0), sample(5.0)],
         );
         // 4 / 4, 20 / 10, 5 / 4: ratios within a repeat, then the median.

@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::Serialize;
 
 /// The name of a thread that does nothing but read accounts; its own time is no stage's.
-pub const READER: &str = "accounts";
+pub const SAMPLER_THREAD: &str = "cpu-sampler";
 
 /// What a stage took.
 #[derive(Clone, Debug, Serialize)]
@@ -30,7 +30,7 @@ pub struct CpuByThread {
 
 /// Which stage a thread works for, by the start of its name.
 const STAGES: [(&str, &str); 14] = [
-    ("source", "source (frames on both lanes)"),
+    ("source", "source (frames on both paths)"),
     ("multiqueue", "decode (frames and audio)"),
     ("queue", "decode and mux queues"),
     ("typefind", "demux"),
@@ -48,7 +48,7 @@ const STAGES: [(&str, &str); 14] = [
 
 impl Default for CpuByThread {
     fn default() -> Self {
-        let before = accounts().into_iter().map(|(thread, _, seconds)| (thread, seconds));
+        let before = thread_times().into_iter().map(|(thread, _, seconds)| (thread, seconds));
         Self { before: before.collect(), seen: Mutex::default() }
     }
 }
@@ -57,7 +57,7 @@ impl CpuByThread {
     /// Reads every thread's account.
     pub fn sample(&self) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        for (thread, name, seconds) in accounts() {
+        for (thread, name, seconds) in thread_times() {
             let before = self.before.get(&thread).copied().unwrap_or(0.0);
             seen.insert(thread, (name, seconds - before));
         }
@@ -67,7 +67,7 @@ impl CpuByThread {
     pub fn stages(&self) -> Vec<StageSeconds> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let mut by_stage: BTreeMap<&str, f64> = BTreeMap::new();
-        for (name, seconds) in seen.values().filter(|(name, _)| name != READER) {
+        for (name, seconds) in seen.values().filter(|(name, _)| name != SAMPLER_THREAD) {
             let stage = STAGES.iter().find(|(start, _)| name.starts_with(start));
             *by_stage.entry(stage.map_or(name.as_str(), |(_, s)| s)).or_default() += seconds;
         }
@@ -82,14 +82,14 @@ impl CpuByThread {
 }
 
 /// Every thread's number, name, and seconds so far.
-fn accounts() -> Vec<(i32, String, f64)> {
+fn thread_times() -> Vec<(i32, String, f64)> {
     let tasks = procfs::process::Process::myself().and_then(|process| process.tasks());
     let ticks = procfs::ticks_per_second() as f64;
-    let account = |task: procfs::process::Task| {
+    let usage = |task: procfs::process::Task| {
         let stat = task.stat().ok()?;
         Some((task.tid, stat.comm, (stat.utime + stat.stime) as f64 / ticks))
     };
-    tasks.map_or_else(|_| Vec::new(), |tasks| tasks.flatten().filter_map(account).collect())
+    tasks.map_or_else(|_| Vec::new(), |tasks| tasks.flatten().filter_map(usage).collect())
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! `locutor annotate` and `locutor run`: from arguments to a pipeline, and what the user sees while
-//! it runs and at the end.
+//! `locutor annotate`, and `locutor run` of a recording: builds the pipeline from the arguments,
+//! shows the progress, and prints the report.
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::stages::overlay::Style;
 use crate::stages::sink::stage::Progress;
 use crate::stages::source::SourceShape;
 
-/// How the end is told.
+/// What is printed at the end.
 #[derive(Clone, Copy)]
 struct ReportOptions {
     json: bool,
@@ -80,7 +80,7 @@ fn fail(error: &RunError) -> Exit {
 fn run_pipeline(pipeline: &Pipeline, report_options: ReportOptions) -> Exit {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        // The first signal asks for an orderly end, the second ends at once.
+        // The first signal stops the run in order, the second at once.
         let armed = signal_hook::flag::register_conditional_shutdown(
             signal,
             i32::from(Exit::Interrupted.code()),
@@ -96,11 +96,11 @@ fn run_pipeline(pipeline: &Pipeline, report_options: ReportOptions) -> Exit {
         let display = ProgressDisplay::new();
         let (progress, done, cpu, stop) = (&progress, &done, &cpu, &stop);
         let bar = display.clone();
-        // Without a ticker the run is silent, not impossible.
+        // Without this thread no progress is shown, but the run goes on.
         let _ = std::thread::Builder::new()
             .name("progress".into())
             .spawn_scoped(scope, move || bar.follow(progress, done, cpu));
-        // Also where the run panics: nothing may wait for the ticker then.
+        // Ends the progress thread, also if the run panics.
         let _done = Done(done);
         run(pipeline, progress, |shape| display.opened(shape), stop)
     });
@@ -110,7 +110,7 @@ fn run_pipeline(pipeline: &Pipeline, report_options: ReportOptions) -> Exit {
     }
 }
 
-/// Says that the run is over when it is dropped.
+/// Sets the flag when it is dropped: the run is over.
 struct Done<'a>(&'a AtomicBool);
 
 impl Drop for Done<'_> {
@@ -150,7 +150,7 @@ fn print_report(report: &Report, report_options: ReportOptions, cpu: &CpuByThrea
     }
 }
 
-/// The progress bar on a terminal, log lines elsewhere.
+/// Progress: a bar on a terminal, log lines elsewhere.
 #[derive(Clone)]
 struct ProgressDisplay {
     bar: Option<ProgressBar>,
@@ -172,7 +172,7 @@ impl ProgressDisplay {
                 bar.set_length(u64::try_from(ms).unwrap_or(0));
                 bar.set_draw_target(indicatif::ProgressDrawTarget::stderr());
                 if let Ok(style) = ProgressStyle::with_template(
-                    "{msg:24} {bar:30} {percent:>3} %  {elapsed} gone, {eta} to go",
+                    "{msg:24} {bar:30} {percent:>3} %  {elapsed} elapsed, {eta} left",
                 ) {
                     bar.set_style(style);
                 }

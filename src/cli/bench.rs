@@ -1,5 +1,5 @@
-//! `locutor bench`: what the whole path costs beside the least that it can cost, and how many faces
-//! a device can follow.
+//! `locutor bench`: what the whole path costs, the minimum that it can cost, and how many faces a
+//! device can follow.
 
 use serde::Serialize;
 
@@ -7,8 +7,8 @@ use super::BenchArgs;
 use super::terminal::{fail, print, print_json};
 use crate::bench::report::Report;
 use crate::bench::throughput::report::Throughput;
-use crate::bench::throughput::{self, BATCHES, FRAMES, on_gpu};
-use crate::bench::{Wishes, bench as measure};
+use crate::bench::throughput::{self, BATCHES, FRAMES_PER_CALL, on_gpu};
+use crate::bench::{BenchOptions, bench as measure};
 use crate::core::exit::Exit;
 use crate::models::device::Device;
 use crate::run::RunError;
@@ -48,23 +48,23 @@ fn figures(args: &BenchArgs, device: Device) -> Result<BenchOutput, RunError> {
     let requested = args.throughput || !args.batches.is_empty() || args.frames.is_some();
     let faces = requested || on_gpu(device, &args.package)?;
     let whole = args.clip.as_deref().map(|clip| {
-        let wishes = Wishes {
+        let options = BenchOptions {
             packages: args.package.clone(),
             detector: args.detector.clone(),
             device,
             repeats: args.repeat,
         };
-        measure(clip, &wishes)
+        measure(clip, &options)
     });
     let whole = whole.transpose()?;
     let throughput = faces.then(|| {
         let batches = if args.batches.is_empty() { BATCHES.to_vec() } else { args.batches.clone() };
-        throughput::throughput(&throughput::Wishes {
+        throughput::throughput(&throughput::ThroughputOptions {
             packages: args.package.clone(),
             detector: args.detector.clone(),
             device,
             batches,
-            frames: args.frames.unwrap_or(FRAMES),
+            frames_per_call: args.frames.unwrap_or(FRAMES_PER_CALL),
         })
     });
     Ok(BenchOutput { whole, throughput: throughput.transpose()? })

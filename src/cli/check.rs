@@ -1,4 +1,4 @@
-//! `locutor check`: whether files can be run, and what will be run.
+//! `locutor check`: whether files can be run, and what would be run.
 
 use crate::cli::CheckArgs;
 use crate::cli::terminal::print;
@@ -33,7 +33,7 @@ pub fn check(args: &CheckArgs) -> Exit {
         return Exit::Config;
     }
     for (_, camera) in &cameras {
-        // A package that is not here is told by --environment.
+        // --environment reports a missing package.
         let package = find(Role::Speaker, camera.package.as_deref()).ok();
         let manifest = package.as_ref().and_then(|package| package.speaker().ok());
         text.push_str(&render(camera, manifest.and_then(|m| Estimate::of(camera, m)).as_ref()));

@@ -1,13 +1,13 @@
-//! `locutor doctor`: what is here, what is missing, and the command that mends it.
+//! `locutor doctor`: what is installed, what is missing, and the command that fixes it.
 //!
-//! Takes nothing but the machine as it is; gives a report, as text or JSON, and exit
-//! code 0 where the main job (`annotate` into mp4) can run, 69 where something that it requires is
-//! missing. What is merely useful is told, but fails nothing.
+//! Inspects the machine and gives a report, as text or JSON. The exit code is 0 if the main job
+//! (`annotate` into mp4) can run, and 69 if something that it requires is missing. What is only
+//! useful is reported, but is no failure.
 //!
-//! Finding out (`gst`, `onnx`, `packages`) is apart from judging and printing (`report`, `text`),
-//! so that the latter are tested without GStreamer and ONNX Runtime, and a build without
-//! either feature still answers. Does not promise that a recording decodes: GStreamer picks its
-//! decoders itself, and the list of elements names the usual ones.
+//! Inspection (`gst`, `onnx`, `packages`) is separate from assessment and printing (`report`,
+//! `text`). The latter are tested without GStreamer and ONNX Runtime, and a build without either
+//! feature still reports. A recording may still not decode: GStreamer chooses its decoders itself,
+//! and the list of elements names the usual ones.
 
 #[cfg(feature = "gst")]
 mod gst;

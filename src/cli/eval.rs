@@ -15,25 +15,25 @@ use crate::eval::{EvalRules, Evaluation, evaluate};
 /// `locutor eval`.
 #[derive(Debug, Args)]
 pub struct EvalArgs {
-    /// Labelled faces, AVA-ActiveSpeaker CSV.
+    /// Labelled faces, as AVA-ActiveSpeaker CSV.
     #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
     pub labels: Vec<PathBuf>,
     /// Predicted faces with a column `score`, as --ava-csv writes them; several files are one set.
     #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
     pub predictions: Vec<PathBuf>,
-    /// A labelled and a predicted box overlap at least so much to be one face, 0 to 1.
+    /// Minimum overlap of a labelled and a predicted box of the same face, 0 to 1.
     #[arg(long, value_name = "IOU", default_value_t = 0.5, value_parser = share)]
     pub min_iou: f64,
-    /// They are at most so many seconds apart.
+    /// Maximum time in seconds between the two.
     #[arg(long, value_name = "SECONDS", default_value_t = 0.021, value_parser = seconds)]
     pub max_dt: f64,
     /// A score above it is called speaking, 0 to 1.
     #[arg(long, value_name = "P", default_value_t = 0.5, value_parser = share)]
     pub threshold: f64,
-    /// Draws of a bootstrap over videos, for 90 % intervals; 1000 is usual.
+    /// Draws of a bootstrap over videos, for 90 % intervals; 0 draws none, 1000 is usual.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub bootstrap: usize,
-    /// What the bootstrap's draws start from: the same seed gives the same intervals.
+    /// Seed of the bootstrap: the same seed gives the same intervals.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
     /// Print the figures as JSON on standard output.
@@ -79,7 +79,7 @@ fn evaluate_files(args: &EvalArgs) -> Result<Evaluation, TableError> {
     Ok(evaluate(&labels, &predictions, rules))
 }
 
-/// Videos that nothing was predicted for count as missed; more often they are a name misspelt.
+/// A video without predictions counts as missed. Often its name is only misspelt.
 fn note_unpredicted(videos: &[String]) {
     let Some(first) = videos.first() else { return };
     note(format!(
@@ -100,7 +100,7 @@ fn table(evaluation: &Evaluation) -> String {
          called speaking: audible / dubbed lips / silent\n"
     );
     for (name, found) in &evaluation.groups {
-        let f = &found.figures;
+        let f = &found.metrics;
         let called = f.called_speaking;
         let called = [called.audible, called.not_audible, called.silent].map(|v| figure(v, 2));
         // Writing to a string does not fail.

@@ -5,29 +5,29 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::core::time::Tick;
-use crate::stages::explain::Mode;
+use crate::models::explain::Mode;
 use crate::stages::explain::faithfulness::Substrate;
 
 /// `locutor faithfulness`.
 #[derive(Debug, Args)]
 pub struct FaithfulnessArgs {
-    /// Recordings with people who speak; windows of thirty different ones or more make figures
-    /// that can be relied on.
+    /// Recordings with people who speak. Reliable figures need 30 windows or more, of different
+    /// people.
     #[arg(required = true, value_name = "CLIP")]
     pub clips: Vec<PathBuf>,
     /// Which audio track to listen to, counted from 1.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub audio_track: u32,
-    /// The speaker model: a package's name or directory.
+    /// The speaker model: a package's name or directory; the best installed one by default.
     #[arg(long, value_name = "PACKAGE")]
     pub package: Option<String>,
-    /// The face detector: a package's name or directory.
+    /// The face detector: a package's name or directory; the best installed one by default.
     #[arg(long, value_name = "PACKAGE")]
     pub detector: Option<String>,
     /// Where inference runs: auto, cpu, cuda, cuda:N, tensorrt or tensorrt:N.
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: String,
-    /// Which explain modes are measured, with commas between.
+    /// The explain modes to measure, separated by commas.
     #[arg(
         long,
         value_name = "MODES",
@@ -39,14 +39,14 @@ pub struct FaithfulnessArgs {
     /// Length of a window in seconds, 0.4 to 20.
     #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = seconds)]
     pub seconds: f64,
-    /// Windows of one recording at most, each of another track.
+    /// Maximum number of windows of one recording, each of another track.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = windows)]
     pub windows: usize,
-    /// What takes the place of masked parts: blur (each frame blurred) or still (the window's
-    /// mean frame blurred, so that nothing moves either).
+    /// What replaces masked parts: `blur` (each frame blurred) or `still` (the window's mean frame
+    /// blurred, so that nothing moves).
     #[arg(long, value_name = "WORD", default_value = "blur")]
     pub substrate: Substrate,
-    /// What chance starts from: the same seed gives the same figures.
+    /// Seed of all random draws: the same seed gives the same figures.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
     /// Print the figures as JSON on standard output.

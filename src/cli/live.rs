@@ -1,4 +1,4 @@
-//! `locutor run` for live streams: signals in, figures out.
+//! `locutor run` for live streams: handles signals and prints the report.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ pub fn run(args: &RunArgs) -> Exit {
     }
     let watchdog = Watchdog::start(process.list());
     if let Err(e) = &watchdog {
-        tracing::warn!("systemd's watchdog is not fed: no thread for it ({e})");
+        tracing::warn!("systemd's watchdog is not notified: its thread cannot be started ({e})");
     }
     watchdog::ready();
     print_report(&process.run(&signals), args)
@@ -47,8 +47,7 @@ fn fail(error: &RunError) -> Exit {
     }
 }
 
-/// SIGTERM and Ctrl-C end everything in good order, a second one at once; SIGHUP reads the files
-/// again.
+/// SIGTERM and Ctrl-C stop everything in order, a second one at once. SIGHUP reloads the files.
 fn register_signals(signals: &Signals) -> std::io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     for signal in [SIGINT, SIGTERM] {

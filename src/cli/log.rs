@@ -1,5 +1,5 @@
-//! The log: for people, as JSON lines, or in the journal's own form; what repeats is told once a
-//! while, with how often it was left out.
+//! The log: readable lines, JSON lines, or the journal's own form. A repeated message is logged
+//! once in a window, later with the number of repetitions.
 
 use std::collections::HashMap;
 use std::fmt::{Debug, Write};
@@ -14,12 +14,12 @@ use tracing_subscriber::layer::{Context, Filter, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, fmt};
 
-/// How long an identical message is left out after it was told.
+/// How long an identical message is suppressed after it was logged.
 const WINDOW: Duration = Duration::from_secs(30);
-/// Different messages that are remembered; beyond that all are told.
+/// Maximum number of remembered messages; beyond it all are logged.
 const MAX_MESSAGES: usize = 512;
 
-/// How the log is told.
+/// The log's form.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// The journal's own form where standard error is the journal, else for people.
@@ -33,7 +33,7 @@ pub enum Format {
     Journald,
 }
 
-/// Logs to standard error (or the journal) as `filter` says: a level, or RUST_LOG syntax.
+/// Logs to standard error (or the journal) by `filter`: a level, or RUST_LOG syntax.
 pub fn start(filter: &str, format: Format) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|e| {
         eprintln!("locutor: --log {filter}: {e}; logging warnings");
@@ -57,16 +57,16 @@ pub fn start(filter: &str, format: Format) {
         },
         Format::Auto | Format::Human => lines().with_filter(RepeatFilter::new(WINDOW)).boxed(),
     };
-    // There is a log already only in tests.
+    // Only tests have a log already.
     let _ = tracing_subscriber::registry().with(layer).with(filter).try_init();
 }
 
-/// Whether lines are coloured: for a terminal, unless `NO_COLOR` says no.
+/// Whether lines are coloured: on a terminal, unless `NO_COLOR` is set.
 fn colours() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
 }
 
-/// Whether standard error is what systemd connected to the journal.
+/// Whether systemd connected standard error to the journal.
 fn is_journal() -> bool {
     let Ok(named) = std::env::var("JOURNAL_STREAM") else { return false };
     let stat = rustix::fs::fstat(std::io::stderr());
@@ -79,14 +79,14 @@ struct RepeatEntry {
     suppressed: u64,
 }
 
-/// Lets a message through once in a window.
+/// Admits a message once in a window.
 #[derive(Debug)]
 struct RepeatFilter {
     window: Duration,
     recent: Mutex<HashMap<String, RepeatEntry>>,
 }
 
-/// The target of the lines that say how often something was left out.
+/// The target of the lines that report repetitions.
 const REPEATED: &str = "locutor::repeated";
 
 impl RepeatFilter {
@@ -94,7 +94,7 @@ impl RepeatFilter {
         Self { window, recent: Mutex::default() }
     }
 
-    /// Whether `message` is told now, and what was left out of others since they were told.
+    /// Whether to log `message` now, and the repetitions of messages whose window is over.
     fn admit(&self, message: String, now: Instant) -> (bool, Vec<(String, u64)>) {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         let mut over = Vec::new();
@@ -142,7 +142,7 @@ impl<S: Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>> Filte
         }
         let mut text = Text(String::new());
         event.record(&mut text);
-        // The same words about another stream are another message.
+        // The same text about another stream is another message.
         let span = context.event_span(event).map(|span| span.id().into_u64()).unwrap_or_default();
         let (admitted, over) =
             self.admit(format!("{}\u{0}{span}", text.0.trim_end()), Instant::now());
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_repeats_is_told_once_a_window_with_its_count() {
+    fn a_repeated_message_is_logged_once_a_window_with_its_count() {
         let (repeats, start) = (RepeatFilter::new(Duration::from_secs(30)), Instant::now());
         let admit = |text: &str, s: u64| repeats.admit(text.into(), start + Duration::from_secs(s));
         assert_eq!(admit("gone", 0), (true, vec![]));

@@ -1,4 +1,4 @@
-//! The command line: what the user can type. Parsing only; the work is elsewhere.
+//! The command line: its definition, and the dispatch to what each command does.
 
 #[cfg(all(feature = "gst", feature = "onnx"))]
 mod annotate;
@@ -9,12 +9,14 @@ mod check;
 pub mod doctor;
 pub mod eval;
 pub mod faithfulness;
+pub mod generate;
 #[cfg(all(feature = "gst", feature = "onnx"))]
 mod live;
 pub mod log;
 pub mod models;
 #[cfg(all(feature = "gst", feature = "onnx"))]
 mod probe;
+pub mod reference;
 #[cfg(all(feature = "gst", feature = "onnx"))]
 mod stats;
 pub mod terminal;
@@ -25,7 +27,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::LookaheadChoice;
 use crate::core::exit::Exit;
-use crate::stages::explain::Mode;
+use crate::models::explain::Mode;
 use crate::stages::score::budget::DEFAULT_BUDGET_MIB;
 
 /// Who is speaking in this video, and what the model looked at.
@@ -35,43 +37,47 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-    /// How much to tell: a level, or RUST_LOG syntax such as `locutor=debug`.
-    /// By default warnings, and with `run` also what happens.
-    #[arg(long, global = true, env = "LOCUTOR_LOG", value_name = "FILTER")]
+    /// How much is logged: a level, or RUST_LOG syntax such as `locutor=debug`; `warn` by default,
+    /// and `info` with `run`.
+    #[arg(long, global = true, env = "LOCUTOR_LOG", value_name = "FILTER", display_order = 900)]
     pub log: Option<String>,
-    /// How it is told: `auto` is the journal's own form under systemd, and for people elsewhere.
+    /// The log's form; `auto` is the journal's own form under systemd, and `human` elsewhere.
     #[arg(
         long,
         global = true,
         env = "LOCUTOR_LOG_FORMAT",
         default_value = "auto",
-        value_name = "FORMAT"
+        value_name = "FORMAT",
+        display_order = 901
     )]
     pub log_format: log::Format,
 }
 
-/// The verbs.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Annotate a recording: boxes, who speaks, heatmaps; the audio stays in sync.
     Annotate(Box<AnnotateArgs>),
     /// Run a recording's pipeline or live streams from their TOML files.
     Run(RunArgs),
-    /// Check files for `run` without running them, and tell what would be run.
+    /// Check files for `run` without running them, and print what would be run.
     Check(CheckArgs),
-    /// Look at a live source: streams, rates, audio, faces, and a file to begin with.
+    /// Inspect a live source: streams, rates, audio, faces, and a file to begin with.
     Probe(ProbeArgs),
-    /// Tell what is installed, what is missing, and the command that mends it.
+    /// Report what is installed, what is missing, and the command that fixes it.
     Doctor(DoctorArgs),
     /// Import, list and verify model packages.
     #[command(subcommand)]
     Models(ModelsCommand),
     /// Score predictions against labels: average precision, ROC AUC, accuracy.
     Eval(eval::EvalArgs),
-    /// Measure what the whole path costs beside the least that it can cost.
+    /// Measure what the whole path costs, and the minimum that it can cost.
     Bench(BenchArgs),
     /// Measure how true a package's heatmaps are: insertion and deletion beside controls.
     Faithfulness(faithfulness::FaithfulnessArgs),
+    /// Write manual pages or shell completions.
+    #[command(hide = true)]
+    Generate(generate::GenerateArgs),
 }
 
 /// `locutor annotate`.
@@ -79,10 +85,10 @@ pub enum Command {
 pub struct AnnotateArgs {
     /// The recording.
     pub input: PathBuf,
-    /// The annotated film (.mp4, .mov, .mkv or .webm). Without it only the records are written.
+    /// The annotated video (.mp4, .mov, .mkv or .webm); without it only the records are written.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// One JSON object a frame (see docs/records.md).
+    /// JSON Lines: one object a frame, and one an event.
     #[arg(long, value_name = "FILE")]
     pub events: Option<PathBuf>,
     /// Turns as RTTM, for diarisation tools.
@@ -97,36 +103,37 @@ pub struct AnnotateArgs {
     /// Which audio track to listen to, counted from 1.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub audio_track: u32,
-    /// The speaker model: a package's name or directory.
+    /// The speaker model: a package's name or directory; the best installed one by default.
     #[arg(long, value_name = "PACKAGE")]
     pub package: Option<String>,
-    /// The face detector: a package's name or directory.
+    /// The face detector: a package's name or directory; the best installed one by default.
     #[arg(long, value_name = "PACKAGE")]
     pub detector: Option<String>,
-    /// Where inference runs: auto, cpu, cuda, cuda:N, tensorrt or tensorrt:N.
+    /// Where inference runs: auto, cpu, cuda, cuda:N, tensorrt or tensorrt:N; with less precision
+    /// cuda+tf32 or tensorrt+half. A device asked for by name must exist; only auto may choose.
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: String,
     /// How far ahead a score may look: `file` (as far as it helps), `live` (as a camera is scored),
     /// or ticks of 40 ms beyond the encoders' own reach.
     #[arg(long, value_name = "SETTING", default_value = "file")]
     pub lookahead: LookaheadChoice,
-    /// How heatmaps are made; the package's own choice by default.
+    /// How heatmaps are made; the package's own mode by default.
     #[arg(long, value_name = "MODE")]
     pub explain: Option<Mode>,
-    /// The video encoder: auto or an element's name.
+    /// The video encoder: auto, or a GStreamer element such as `x264enc`.
     #[arg(long, value_name = "ELEMENT", default_value = "auto")]
     pub encoder: String,
-    /// Constant quality of the film, 0 (best) to 51.
+    /// Constant quality of the video, 0 (best) to 51; for `x264enc` and `vp9enc`.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u8).range(0..=51))]
     pub crf: u8,
-    /// Encoding speed in x264's words.
+    /// Encoding speed, by x264's names; for `x264enc` and `vp9enc`.
     #[arg(long, value_name = "WORD", default_value = "veryfast")]
     pub preset: Preset,
-    /// Memory that decoded frames may take while they wait for their scores, in MiB; above it
-    /// the recording is read twice.
+    /// Memory in MiB for decoded frames that wait for their scores; where it is too little, the
+    /// recording is read twice.
     #[arg(long, value_name = "MIB", default_value_t = DEFAULT_BUDGET_MIB)]
     pub frame_budget_mib: usize,
-    /// Who-has-the-floor timing: on-delay, hold and least dwell in milliseconds.
+    /// Who has the floor: on-delay, hold and minimum dwell in milliseconds.
     #[arg(long, value_name = "ON,HOLD,DWELL", default_value = "300,500,1000")]
     pub floor: String,
     /// Replace outputs that are already there.
@@ -156,7 +163,7 @@ pub enum Preset {
 }
 
 impl Preset {
-    /// The word that encoders know.
+    /// The name that encoders know.
     pub fn word(self) -> String {
         self.to_possible_value().map(|v| v.get_name().to_owned()).unwrap_or_default()
     }
@@ -182,7 +189,7 @@ pub struct CheckArgs {
     /// TOML files; those of several cameras are checked for running in one process.
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
-    /// Also look at this machine: credentials, elements, packages, ports, disks.
+    /// Also check this machine: credentials, elements, packages, ports, folders, disk space.
     #[arg(long)]
     pub environment: bool,
 }
@@ -190,16 +197,16 @@ pub struct CheckArgs {
 /// `locutor probe`.
 #[derive(Debug, Args)]
 pub struct ProbeArgs {
-    /// The address, e.g. rtsp://camera/stream1. A user and password in it work, but other users of
-    /// this machine can see them while it runs: prefer --credentials.
+    /// The address, e.g. `rtsp://camera/stream1`. A user and password in it work, but other users
+    /// of this machine can see them while it runs: prefer --credentials.
     pub uri: String,
-    /// The name of user and password, as in a stream's file.
+    /// The name of a credential (user and password), as in a stream's file.
     #[arg(long, value_name = "NAME")]
     pub credentials: Option<String>,
     /// Certificates in PEM that are trusted instead of the system's: the camera's own, or its CA's.
     #[arg(long, value_name = "FILE")]
     pub tls_ca_file: Option<PathBuf>,
-    /// How long to look.
+    /// How long the source is inspected, 1 to 600.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub seconds: u64,
     /// Print the findings as JSON on standard output.
@@ -212,7 +219,7 @@ pub struct ProbeArgs {
 pub struct BenchArgs {
     /// The recording; not needed where only throughput is measured.
     pub clip: Option<PathBuf>,
-    /// A speaker model, by name or directory; several are measured side by side.
+    /// A speaker model, by name or directory; give it again for each model to compare.
     #[arg(long, value_name = "PACKAGE")]
     pub package: Vec<String>,
     /// The face detector, by name or directory.
@@ -221,8 +228,8 @@ pub struct BenchArgs {
     /// Where inference runs: auto, cpu, cuda, cuda:N, tensorrt or tensorrt:N.
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: String,
-    /// Measure how many faces a second the device can follow, bare and end to end; on a GPU that
-    /// is measured anyway.
+    /// Measure how many faces a second the device can follow, bare and end to end. On a GPU this
+    /// is always measured.
     #[arg(long)]
     pub throughput: bool,
     /// Faces at once to measure throughput with, 1 to 512 each; implies --throughput.
@@ -232,7 +239,7 @@ pub struct BenchArgs {
     /// hop has by default.
     #[arg(long, value_name = "N", value_parser = frames)]
     pub frames: Option<usize>,
-    /// How often everything is measured; the median counts. Throughput is measured once.
+    /// How often everything is measured, 1 to 99; the median counts. Throughput is measured once.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = repeats)]
     pub repeat: usize,
     /// Print the figures as JSON on standard output.
@@ -274,7 +281,7 @@ pub struct DoctorArgs {
 pub enum ModelsCommand {
     /// Make a package from the upstream project's own files.
     Import {
-        /// What the files are.
+        /// The network that the files hold: yunet, light-asd or lr-asd.
         kind: String,
         /// The upstream files.
         #[arg(required = true)]
@@ -283,28 +290,28 @@ pub enum ModelsCommand {
         #[arg(long, value_name = "DIR")]
         into: Option<PathBuf>,
     },
-    /// List the packages that are here.
+    /// List the installed packages.
     List {
         /// Print as JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Check every package's files against its manifest, and the graphs against it too.
+    /// Check every package's files and graphs against its manifest.
     Verify {
-        /// Packages by name or directory; all where none is named.
+        /// Packages by name or directory; all by default.
         packages: Vec<String>,
     },
 }
 
 impl Cli {
-    /// How much to tell.
+    /// How much is logged.
     pub fn log_filter(&self) -> &str {
         let ordinary = if matches!(self.command, Command::Run(_)) { "info" } else { "warn" };
         self.log.as_deref().unwrap_or(ordinary)
     }
 }
 
-/// Does what the user asked for.
+/// Runs the command.
 pub fn dispatch(command: &Command) -> Exit {
     match command {
         #[cfg(all(feature = "gst", feature = "onnx"))]
@@ -332,5 +339,6 @@ pub fn dispatch(command: &Command) -> Exit {
         Command::Doctor(args) => doctor::doctor(args),
         Command::Models(command) => models::models(command),
         Command::Eval(args) => eval::eval(args),
+        Command::Generate(args) => generate::generate(args),
     }
 }

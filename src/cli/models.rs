@@ -1,12 +1,11 @@
 //! `locutor models`: import, list and verify model packages.
 //!
-//! Takes the parsed command; prints what came of it on standard output and errors on standard
-//! error, each with what to do next; gives the exit code. The work itself is in `models` (pure) and
-//! `onnx` (proving graphs); here is only what a person reads.
+//! Prints results on standard output and errors on standard error, each with what to do next, and
+//! gives the exit code. The work itself is in `models` and in `onnx` (checking graphs).
 //!
 //! Names are those that `--package` and `--detector` take: the package's directory. Without the
-//! feature `onnx` or without the library, checksums are compared and graphs are said to be
-//! unproven: that is a note and not an error, as importing and listing need no runtime.
+//! feature `onnx` or without the library, only checksums are compared. That is a note and not an
+//! error, as importing and listing need no runtime.
 
 pub(super) mod graph_check;
 mod import;
@@ -27,7 +26,7 @@ pub fn models(command: &ModelsCommand) -> Exit {
     }
 }
 
-/// The kind of trouble that a model error is, where packages are read and written.
+/// The exit code of a model error, when packages are read and written.
 pub fn exit_of_model_error(error: &ModelError) -> Exit {
     match error {
         ModelError::Read { source, .. } if source.kind() == std::io::ErrorKind::IsADirectory => {
@@ -46,8 +45,7 @@ pub fn exit_of_model_error(error: &ModelError) -> Exit {
     }
 }
 
-/// The kind of trouble that a shelf error is: a missing model is something to install, a broken
-/// one is bad data.
+/// The exit code of a registry error: a missing model is unavailable, a broken one is bad data.
 pub fn exit_of_registry_error(error: &RegistryError) -> Exit {
     match error {
         RegistryError::NoSuch { .. } | RegistryError::None { .. } => Exit::Unavailable,
@@ -55,7 +53,7 @@ pub fn exit_of_registry_error(error: &RegistryError) -> Exit {
     }
 }
 
-/// Every package on the shelf, broken ones too.
+/// All installed packages, broken ones too.
 pub(super) fn installed() -> Vec<Place> {
     registry::list(&registry::directories())
 }

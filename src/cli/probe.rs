@@ -1,4 +1,4 @@
-//! `locutor probe`: what is at an address, in words, and a file to begin with.
+//! `locutor probe`: a readable report about the source at an address, and an example file.
 
 use std::time::Duration;
 
@@ -7,9 +7,11 @@ use secrecy::SecretString;
 use super::ProbeArgs;
 use super::terminal::print;
 use crate::config::camera::secret::Secrets;
-use crate::config::camera::{Login, Source, address};
+use crate::core::address;
+use crate::core::credentials::Login;
 use crate::core::exit::Exit;
 use crate::live::probe::{Findings, probe};
+use crate::stages::source::live::settings::SourceSettings;
 
 /// Runs `locutor probe`.
 pub fn run(args: &ProbeArgs) -> Exit {
@@ -47,25 +49,29 @@ pub fn run(args: &ProbeArgs) -> Exit {
     }
 }
 
-/// The source at the address; a user and password in it are taken out of it.
-fn source(args: &ProbeArgs) -> Result<Source, String> {
-    let mut uri: url::Url = args.uri.parse().map_err(|e| format!("this is no address: {e}"))?;
+/// The source at the address; its user and password are moved to the login.
+fn source(args: &ProbeArgs) -> Result<SourceSettings, String> {
+    let mut uri: url::Url = args.uri.parse().map_err(|e| format!("this is not a URL: {e}"))?;
     let inside = (!uri.username().is_empty()).then(|| Login {
         user: decoded(uri.username()),
         password: SecretString::from(decoded(uri.password().unwrap_or_default())),
     });
     let stripped = uri.set_username("").and_then(|()| uri.set_password(None));
     if inside.is_some() && stripped.is_err() {
-        return Err("the user and password cannot be taken out of this address".into());
+        return Err("the user and password cannot be removed from this address".into());
     }
     let named = args.credentials.as_ref().map(|name| Secrets::System.login(name)).transpose()?;
     let here = std::env::current_dir().unwrap_or_default();
     let uri = address::source(uri.as_str(), &here)?;
     let tls_ca_file = args.tls_ca_file.clone();
-    Ok(Source { login: named.or(inside), tls_ca_file, ..Source::with_defaults(uri) })
+    Ok(SourceSettings {
+        login: named.or(inside),
+        tls_ca_file,
+        ..SourceSettings::with_defaults(uri)
+    })
 }
 
-/// `%40` as `@`, and so on.
+/// Decodes percent-encoding, e.g. `%40` as `@`.
 fn decoded(text: &str) -> String {
     let pairs = format!("x={}", text.replace('+', "%2B"));
     url::form_urlencoded::parse(pairs.as_bytes())
@@ -74,7 +80,7 @@ fn decoded(text: &str) -> String {
         .unwrap_or_default()
 }
 
-fn to_text(source: &Source, found: &Findings) -> String {
+fn to_text(source: &SourceSettings, found: &Findings) -> String {
     let mut out = String::new();
     let mut line = |text: String| {
         out.push_str(&text);
@@ -93,7 +99,7 @@ fn to_text(source: &Source, found: &Findings) -> String {
     match (found.audio, found.loudness) {
         (true, Some(loudness)) => line(format!("audio:    yes, loudness {loudness:.3} (0 to 1)")),
         _ if found.size.is_some() => {
-            line("audio:    none: faces are found, but nobody can be said to speak".into());
+            line("audio:    none: faces are found, but speech cannot be detected".into());
         }
         _ => {}
     }
@@ -106,7 +112,7 @@ fn to_text(source: &Source, found: &Findings) -> String {
     }
     if found.size.is_some() {
         line(String::new());
-        line("# A file to begin with; check it with: locutor check FILE --environment".into());
+        line("# An example file; check it with: locutor check FILE --environment".into());
         line(format!("[source]\nuri = \"{}\"", address::redacted(&source.uri)));
         if source.login.is_some() {
             line("credentials = \"NAME\"   # user:password, see docs/operating.md".into());

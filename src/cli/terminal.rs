@@ -1,9 +1,8 @@
-//! What the verbs print, and how.
+//! Prints the commands' text on standard output, and errors on standard error.
 //!
-//! Takes finished text; gives it to standard output, or an error with its remedy to standard
-//! error. Colours only where the stream is a terminal and the user has not said no (`NO_COLOR`,
-//! `TERM=dumb`; `CLICOLOR_FORCE` says yes). A reader that stops early (`… | head`) is no fault.
-//! Colour never carries a meaning alone: there is always a word beside it.
+//! Colours are used on a terminal only, and not with `NO_COLOR` or `TERM=dumb`; `CLICOLOR_FORCE`
+//! forces them. A word always says the same as a colour. A reader that stops early (`… | head`) is
+//! no error.
 
 use std::fmt::Display;
 use std::io::{ErrorKind, Write};
@@ -20,15 +19,15 @@ pub const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 pub const BAD: Style = AnsiColor::Red.on_default().bold();
 /// A heading or a name.
 pub const HEADING: Style = Style::new().bold();
-/// Side matter.
+/// Secondary text.
 pub const DIM: Style = Style::new().dimmed();
 
-/// `text` in `style`; the escape codes are dropped on the way out where nobody wants them.
+/// `text` in `style`; the output streams drop the escape codes where colours are off.
 pub fn paint(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// Prints `text` on standard output as it stands.
+/// Prints `text` on standard output unchanged.
 pub fn print(text: &str) -> Exit {
     let mut out = anstream::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -43,14 +42,14 @@ pub fn print(text: &str) -> Exit {
 pub fn print_json(value: &impl serde::Serialize) -> Exit {
     match serde_json::to_string_pretty(value) {
         Ok(text) => print(&format!("{text}\n")),
-        Err(error) => fail(Exit::Internal, format!("the findings do not go into JSON: {error}")),
+        Err(error) => fail(Exit::Internal, format!("cannot write the findings as JSON: {error}")),
     }
 }
 
 /// Prints `error: message` on standard error and gives back `exit`.
 pub fn fail(exit: Exit, message: impl Display) -> Exit {
     let line = format!("{}: {message}\n", paint(BAD, "error"));
-    // Where not even standard error can be written, the exit code still tells.
+    // If even standard error cannot be written, the exit code remains.
     let _ = anstream::stderr().lock().write_all(line.as_bytes());
     exit
 }
@@ -61,8 +60,8 @@ pub fn note(message: impl Display) {
     let _ = anstream::stderr().lock().write_all(line.as_bytes());
 }
 
-/// Breaks `text` between words so that no line is longer than `width` characters, a longer word
-/// excepted; every line but the first starts with `indent` spaces.
+/// Breaks `text` between words into lines of `width` characters or less; only a longer word exceeds
+/// it. Every line but the first starts with `indent` spaces.
 pub fn wrap(text: &str, width: usize, indent: usize) -> String {
     let mut out = String::new();
     let mut used = indent;
@@ -83,7 +82,7 @@ pub fn wrap(text: &str, width: usize, indent: usize) -> String {
     out
 }
 
-/// A number of bytes in the unit that people would choose.
+/// A number of bytes in a readable unit.
 pub fn bytes(count: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     if count < 1024 {
@@ -112,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_told_in_the_unit_that_fits() {
+    fn sizes_have_a_readable_unit() {
         assert_eq!(bytes(0), "0 bytes");
         assert_eq!(bytes(1023), "1023 bytes");
         assert_eq!(bytes(1024), "1.0 KiB");

@@ -1,4 +1,4 @@
-//! Which of the two a TOML file describes: a recording (`[source]` has `file`) or a camera
+//! Reads a TOML file that describes either a recording (`[source]` has `file`) or a camera
 //! (`[source]` has `uri`).
 
 use std::path::Path;
@@ -13,20 +13,20 @@ use super::{ConfigError, Pipeline, file};
 pub enum AnyPipeline {
     /// A recording, run once.
     Recording(Box<Pipeline>),
-    /// A camera, run until it is told to end.
+    /// A camera, run until it is stopped.
     Camera(Box<Camera>),
 }
 
-/// Reads the file at `path`, and the credentials that it names from where the system has them.
+/// Reads the file at `path`, and the credentials it names from the system.
 ///
 /// # Errors
-/// Where the file cannot be read, is no TOML, has an unknown key or a value that makes no sense, or
-/// names a credential that is not there.
+/// If the file cannot be read, is not TOML, has an unknown key or an invalid value, or names a
+/// credential that does not exist.
 pub fn read_any(path: &Path) -> Result<AnyPipeline, ConfigError> {
     read_any_with(path, &Secrets::System)
 }
 
-/// As [`read_any`], with `secrets` to look credentials up in.
+/// As [`read_any`], but looks credentials up in `secrets`.
 ///
 /// # Errors
 /// As [`read_any`].
@@ -36,15 +36,15 @@ pub fn read_any_with(path: &Path, secrets: &Secrets) -> Result<AnyPipeline, Conf
     parse_any(&text, path, secrets)
 }
 
-/// Reads `text`, which stands in the file at `path`.
+/// Reads `text`, the content of the file at `path`.
 ///
 /// # Errors
 /// As [`read_any`].
 pub fn parse_any(text: &str, path: &Path, secrets: &Secrets) -> Result<AnyPipeline, ConfigError> {
-    parse_as_it_is(text, path, secrets).map_err(redact_userinfo)
+    parse(text, path, secrets).map_err(redact_userinfo)
 }
 
-/// An address with a password may stray under any key.
+/// Any key may hold an address with a password by mistake.
 fn redact_userinfo(error: ConfigError) -> ConfigError {
     let clean = |problem: String| redact::redact_userinfo(&problem);
     match error {
@@ -58,9 +58,9 @@ fn redact_userinfo(error: ConfigError) -> ConfigError {
     }
 }
 
-fn parse_as_it_is(text: &str, path: &Path, secrets: &Secrets) -> Result<AnyPipeline, ConfigError> {
-    // Text that is no TOML at all may still hold a camera's secrets: the camera's reader tells of
-    // it without repeating them.
+fn parse(text: &str, path: &Path, secrets: &Secrets) -> Result<AnyPipeline, ConfigError> {
+    // Text that is not TOML may still hold a camera's secrets: the camera's parser reports it
+    // without repeating them.
     let camera = || camera::file::parse(text, path, secrets).map(Box::new);
     let Ok(table) = text.parse::<toml::Table>() else {
         return camera().map(AnyPipeline::Camera);

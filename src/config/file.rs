@@ -1,14 +1,15 @@
-//! A pipeline from its TOML file: an unknown key is an error, a missing one has the default that
-//! `pipelines/file.toml` shows. Paths are relative to the file.
+//! Reads a pipeline from its TOML file. An unknown key is an error; a missing one has the default
+//! in `pipelines/file.toml`. Paths are relative to the file.
 
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::camera::redact::describe_toml_error;
-use super::{ConfigError, FileSinkOptions, PRESETS, Pipeline, RecordPaths};
+use super::camera::redact::{describe_toml_error, suggestion};
+use super::{ConfigError, FileSinkOptions, Pipeline, RecordPaths};
+use crate::core::preset::PRESETS;
 use crate::models::device::Device;
-use crate::stages::explain::Mode;
+use crate::models::explain::Mode;
 use crate::stages::overlay::Style;
 use crate::stages::score::budget::DEFAULT_BUDGET_MIB;
 use crate::stages::score::floor::FloorRules;
@@ -146,24 +147,24 @@ impl Default for RawLimits {
 /// Reads the pipeline in the file at `path`.
 ///
 /// # Errors
-/// Where the file cannot be read, is no TOML, has an unknown key or a value that makes no sense.
+/// If the file cannot be read, is not TOML, or has an unknown key or an invalid value.
 pub fn read(path: &Path) -> Result<Pipeline, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|e| ConfigError::Unreadable { path: path.into(), reason: e.to_string() })?;
     parse(&text, path)
 }
 
-/// Reads the pipeline in `text`, which stands in the file at `path`.
+/// Reads the pipeline in `text`, the content of the file at `path`.
 ///
 /// # Errors
 /// As [`read`].
 pub fn parse(text: &str, path: &Path) -> Result<Pipeline, ConfigError> {
     let raw: Raw = toml::from_str(text).map_err(|e| ConfigError::Syntax {
         path: path.into(),
-        // The line is shown, but for one of a camera that strayed in here with a password in it.
+        // The line is shown, unless the text may hold a camera's address with a password.
         problem: match text.contains('@') {
             true => describe_toml_error(&e, text),
-            false => e.to_string().trim_end().to_owned(),
+            false => with_line(&e),
         },
     })?;
     let resolve = |p: PathBuf| path.parent().unwrap_or(Path::new("")).join(p);
@@ -203,15 +204,24 @@ pub fn parse(text: &str, path: &Path) -> Result<Pipeline, ConfigError> {
     })
 }
 
+/// The parser's message with the line it is about, and the key that was probably meant.
+fn with_line(error: &toml::de::Error) -> String {
+    let message = error.to_string().trim_end().to_owned();
+    match suggestion(error.message()) {
+        Some(meant) => format!("{message}; did you mean `{meant}`?"),
+        None => message,
+    }
+}
+
 fn output(
     raw: RawOutput,
     resolve: impl Fn(PathBuf) -> PathBuf,
 ) -> Result<FileSinkOptions, (&'static str, String)> {
     if raw.crf > 51 {
-        return Err(("output.crf", format!("is {}; it goes from 0 (best) to 51", raw.crf)));
+        return Err(("output.crf", format!("is {}; it must be from 0 (best) to 51", raw.crf)));
     }
     if !PRESETS.contains(&raw.preset.as_str()) {
-        let problem = format!("`{}` is none of {}", raw.preset, PRESETS.join(", "));
+        let problem = format!("`{}` is not one of {}", raw.preset, PRESETS.join(", "));
         return Err(("output.preset", problem));
     }
     Ok(FileSinkOptions {

@@ -1,11 +1,12 @@
-//! What a run is told, checked: immutable, and with nothing left to look up but files.
+//! The checked, immutable configuration of a run; only files are looked up later.
 //!
-//! [`Pipeline`] is what the stages are built from; it comes from the command line
-//! (`locutor annotate`) or from a TOML file ([`mod@file`]), and both roads meet here.
+//! [`Pipeline`] is what the stages are built from. It comes from the command line
+//! (`locutor annotate`) or from a TOML file ([`mod@file`]).
 
 pub mod any;
 pub mod camera;
 pub mod file;
+mod renamed;
 
 pub use any::{AnyPipeline, read_any};
 
@@ -13,38 +14,24 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::models::device::Device;
+use crate::models::explain::Mode;
 use crate::models::manifest::Lookahead;
-use crate::stages::explain::Mode;
 use crate::stages::overlay::Style;
 use crate::stages::score::budget::Stride;
 use crate::stages::score::floor::FloorRules;
-
-/// x264's presets from the fastest to the slowest; the other encoders are set by the same words.
-pub const PRESETS: [&str; 10] = [
-    "ultrafast",
-    "superfast",
-    "veryfast",
-    "faster",
-    "fast",
-    "medium",
-    "slow",
-    "slower",
-    "veryslow",
-    "placebo",
-];
 
 /// A run over one recording.
 #[derive(Clone, Debug)]
 pub struct Pipeline {
     /// The recording.
     pub input: PathBuf,
-    /// Which of its audio tracks is listened to, from 1.
+    /// Which of its audio tracks is used, counted from 1.
     pub audio_track: u32,
-    /// The annotated film, if one is wanted.
+    /// The annotated video, if one is written.
     pub output: Option<FileSinkOptions>,
-    /// The records that are wanted.
+    /// The records to write.
     pub records: RecordPaths,
-    /// The speaker package's name or directory; the best one here by default.
+    /// The speaker package's name or directory; the best installed one by default.
     pub package: Option<String>,
     /// The detector package's name or directory.
     pub detector: Option<String>,
@@ -52,15 +39,15 @@ pub struct Pipeline {
     pub device: Device,
     /// How far ahead a score may look.
     pub lookahead: LookaheadChoice,
-    /// How heatmaps are made; the package's own choice by default.
+    /// How heatmaps are made; the package's own mode by default.
     pub explain: Option<Mode>,
     /// Who-has-the-floor timing.
     pub floor: FloorRules,
     /// What is drawn.
     pub style: Style,
-    /// Bytes that decoded frames may take while they wait for their scores.
+    /// Maximum bytes of decoded frames that wait for their scores.
     pub frame_budget_bytes: usize,
-    /// Whether outputs that are there already are replaced.
+    /// Whether existing outputs are replaced.
     pub overwrite: bool,
 }
 
@@ -70,17 +57,17 @@ pub enum LookaheadChoice {
     /// As far as the package gains from it.
     #[default]
     File,
-    /// As a camera is scored: the package's live setting, a few ticks at once.
+    /// The package's lookahead for live streams, a few ticks at once.
     Live,
-    /// So many ticks of 40 ms beyond the encoders' own reach, a few ticks at once.
+    /// This many ticks of 40 ms beyond the encoders' own reach, a few ticks at once.
     Ticks(usize),
 }
 
 impl LookaheadChoice {
-    /// The most ticks that can be asked for: 10 s.
+    /// The maximum number of ticks: 10 s.
     pub const MAX_TICKS: usize = 250;
 
-    /// Ticks, with a package that has these settings.
+    /// The number of ticks, given the package's own lookaheads.
     pub const fn ticks(self, package: Lookahead) -> usize {
         match self {
             Self::File => package.file,
@@ -107,23 +94,23 @@ impl FromStr for LookaheadChoice {
             ("live", _) => Ok(Self::Live),
             (_, Ok(ticks)) if ticks <= Self::MAX_TICKS => Ok(Self::Ticks(ticks)),
             _ => Err(format!(
-                "`{text}` is none of `file`, `live` or a number of ticks of 40 ms from 0 to {}",
+                "`{text}` is not `file`, `live` or a number of ticks of 40 ms from 0 to {}",
                 Self::MAX_TICKS
             )),
         }
     }
 }
 
-/// The film that is wanted.
+/// The annotated video.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileSinkOptions {
-    /// Where to.
+    /// The file.
     pub path: PathBuf,
-    /// The encoder's element name; `None` for the best one here.
+    /// The encoder's element name; `None` for the best one installed.
     pub encoder: Option<String>,
     /// Constant quality, 0..=51.
     pub crf: u8,
-    /// Speed, in x264's words.
+    /// Encoding speed, by x264's names.
     pub preset: String,
 }
 
@@ -141,7 +128,7 @@ pub struct RecordPaths {
 }
 
 impl RecordPaths {
-    /// All that are wanted.
+    /// All that are written.
     pub fn all(&self) -> impl Iterator<Item = &PathBuf> {
         [&self.events, &self.rttm, &self.ava_csv, &self.vtt].into_iter().flatten()
     }
@@ -158,15 +145,15 @@ pub enum ConfigError {
         /// The system's reason.
         reason: String,
     },
-    /// The text is not what a pipeline file is.
+    /// The text is not a pipeline file.
     #[error("{}: {problem}", path.display())]
     Syntax {
         /// The file.
         path: PathBuf,
-        /// Where and what, in the parser's words.
+        /// Where and what, as the parser reports it.
         problem: String,
     },
-    /// A key's value makes no sense.
+    /// A key's value is invalid.
     #[error("{key}: {problem}")]
     Invalid {
         /// The key or option.
@@ -174,8 +161,8 @@ pub enum ConfigError {
         /// What is wrong with it and what to write.
         problem: String,
     },
-    /// The run would write over something.
-    #[error("{}: is there already; choose another name, or replace it with --overwrite", path.display())]
+    /// The run would overwrite a file.
+    #[error("{}: exists already; choose another name, or replace it with --overwrite", path.display())]
     Exists {
         /// The file.
         path: PathBuf,
@@ -186,10 +173,10 @@ pub enum ConfigError {
 }
 
 impl Pipeline {
-    /// Checks what can be checked without opening anything: outputs that would be lost or clash.
+    /// Checks the outputs without opening them: none may be lost, none written twice.
     ///
     /// # Errors
-    /// Where the run would write nothing, write a file twice, or over one that is there.
+    /// If the run would write nothing, write a file twice, or overwrite an existing one.
     pub fn check_outputs(&self) -> Result<(), ConfigError> {
         let output = self.output.iter().map(|f| &f.path);
         let outputs: Vec<&PathBuf> = output.chain(self.records.all()).collect();
@@ -219,13 +206,13 @@ impl Pipeline {
 /// Reads floor timing as `ON,HOLD,DWELL` in milliseconds.
 ///
 /// # Errors
-/// Where it is anything else.
+/// If the text has another form.
 pub fn parse_floor(text: &str) -> Result<FloorRules, ConfigError> {
     let invalid = || ConfigError::Invalid {
         key: "--floor".into(),
         problem: format!(
             "`{text}` is not three times in milliseconds; write e.g. 300,500,1000 for on-delay, \
-             hold and least dwell"
+             hold and minimum dwell"
         ),
     };
     let parts: Vec<f64> = text
@@ -252,7 +239,7 @@ mod tests {
         }
         for text in ["", "far", "-1", "251", "1.5"] {
             let said = text.parse::<LookaheadChoice>().expect_err(text);
-            assert!(said.starts_with(&format!("`{text}` is none of `file`, `live` or ")), "{said}");
+            assert!(said.starts_with(&format!("`{text}` is not `file`, `live` or ")), "{said}");
         }
     }
 

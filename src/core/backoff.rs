@@ -1,53 +1,52 @@
-//! How long to wait before what was lost is tried again: longer each time, never the same for two.
+//! Exponential backoff with jitter, for sources and sinks.
 //!
-//! The wait doubles from the first to the longest, less up to a quarter by chance, so that twenty
-//! cameras behind one switch, or twenty sinks of one broker, do not come back in step. Sources and
-//! sinks wait by the same rule.
+//! The wait doubles from the initial wait to the maximum, less up to a quarter at random. So twenty
+//! cameras behind one switch, or twenty sinks of one broker, do not reconnect in step.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
-use super::seeded::Seeded;
+use super::rng::SeededRng;
 
-/// The first wait of a sink, at most.
-const FIRST: Duration = Duration::from_secs(1);
-/// The longest wait of a sink.
-const MOST: Duration = Duration::from_secs(30);
+/// A sink's initial wait, at most.
+const INITIAL_WAIT: Duration = Duration::from_secs(1);
+/// A sink's longest wait.
+const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// See the module.
 #[derive(Debug)]
 pub struct Backoff {
-    first: Duration,
-    most: Duration,
-    next: Duration,
-    chance: Seeded,
+    initial_wait: Duration,
+    max_wait: Duration,
+    current_wait: Duration,
+    rng: SeededRng,
 }
 
 impl Default for Backoff {
     /// From one second to thirty.
     fn default() -> Self {
-        Self::new(FIRST, MOST)
+        Self::new(INITIAL_WAIT, MAX_WAIT)
     }
 }
 
 impl Backoff {
-    /// Waits from `first` to `most`.
-    pub fn new(first: Duration, most: Duration) -> Self {
+    /// A backoff that waits from `initial_wait` to `max_wait`.
+    pub fn new(initial_wait: Duration, max_wait: Duration) -> Self {
         // The hasher's keys are random for every process and differ for every call.
-        let chance = Seeded::new(RandomState::new().build_hasher().finish());
-        Self { first, most: most.max(first), next: first, chance }
+        let rng = SeededRng::new(RandomState::new().build_hasher().finish());
+        Self { initial_wait, max_wait: max_wait.max(initial_wait), current_wait: initial_wait, rng }
     }
 
     /// How long to wait now; the next wait is up to twice as long.
     pub fn next_wait(&mut self) -> Duration {
-        let whole = self.next;
-        self.next = (whole * 2).min(self.most);
-        whole.mul_f64(1.0 - 0.25 * f64::from(self.chance.next_unit()))
+        let full_wait = self.current_wait;
+        self.current_wait = (full_wait * 2).min(self.max_wait);
+        full_wait.mul_f64(1.0 - 0.25 * f64::from(self.rng.next_f32()))
     }
 
-    /// It went well: the next wait is the first again.
+    /// After a success: the next wait is the initial one again.
     pub const fn reset(&mut self) {
-        self.next = self.first;
+        self.current_wait = self.initial_wait;
     }
 }
 
@@ -56,20 +55,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_to_the_longest_and_begin_anew() {
+    fn waits_double_up_to_the_maximum_until_reset() {
         let mut backoff = Backoff::default();
-        for whole in [1, 2, 4, 8, 16, 30, 30, 30] {
-            let (whole, wait) = (Duration::from_secs(whole), backoff.next_wait());
-            assert!(wait >= whole.mul_f64(0.75) && wait <= whole, "{wait:?} for {whole:?}");
+        for full_wait in [1, 2, 4, 8, 16, 30, 30, 30] {
+            let (full_wait, wait) = (Duration::from_secs(full_wait), backoff.next_wait());
+            assert!(
+                wait >= full_wait.mul_f64(0.75) && wait <= full_wait,
+                "{wait:?} for {full_wait:?}"
+            );
         }
         backoff.reset();
-        assert!(backoff.next_wait() <= FIRST);
+        assert!(backoff.next_wait() <= INITIAL_WAIT);
     }
 
     #[test]
-    fn two_do_not_wait_alike() {
+    fn two_backoffs_wait_for_different_times() {
         let waits = |_| Backoff::default().next_wait();
         let waits: std::collections::BTreeSet<_> = (0..16).map(waits).collect();
-        assert!(waits.len() > 1, "all come back at once");
+        assert!(waits.len() > 1, "all retry at once");
     }
 }

@@ -1,5 +1,5 @@
-//! What is known about the faces of one source frame: the message from the slow lane to overlay
-//! and records.
+//! What is known about the faces of one source frame: the message from the slow path to the overlay
+//! and the records.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -41,19 +41,19 @@ impl Probability {
     }
 }
 
-/// Why a frame's score is not known. Not knowing is not "not speaking".
+/// Why a frame's score is unknown. Unknown is not "not speaking".
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Unknown {
     /// The source has no audio.
     NoAudio,
     /// The audio has a hole here.
     AudioGap,
-    /// The model had too little context, or was not asked in time.
+    /// The model had too little context, or did not run in time.
     NotScored,
 }
 
 impl Unknown {
-    /// The word that records and metrics use.
+    /// The identifier in records and metrics.
     pub const fn reason(self) -> &'static str {
         match self {
             Self::NoAudio => "no-audio",
@@ -63,7 +63,7 @@ impl Unknown {
     }
 }
 
-/// How much of a decision came from the audio and how much from the face; they add up to 1.
+/// The shares of audio and face in a decision; their sum is 1.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Shares {
     /// The audio's share, 0..=1.
@@ -73,7 +73,7 @@ pub struct Shares {
 }
 
 impl Shares {
-    /// Shares by the size of each part's effect; `None` where neither has one.
+    /// Shares in proportion to the absolute effects; `None` where both are zero.
     pub fn from_effects(audio: f32, face: f32) -> Option<Self> {
         let (audio, face) = (audio.abs(), face.abs());
         let sum = audio + face;
@@ -81,10 +81,10 @@ impl Shares {
     }
 }
 
-/// What the model says of one face in one frame.
+/// The model's result for one face in one frame.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Verdict {
-    /// Nothing can be said.
+    /// No score.
     Unknown(Unknown),
     /// A score.
     Scored {
@@ -106,15 +106,15 @@ impl Verdict {
         }
     }
 
-    /// Whether the face is known to be speaking.
+    /// Whether the face is scored as speaking.
     pub const fn speaking(self) -> bool {
         matches!(self, Self::Scored { speaking: true, .. })
     }
 }
 
-/// A heatmap over a face crop, row by row, each value 0..=1 on its own track's running scale.
+/// A heatmap over a face crop, row by row, each value 0..=1 on its track's own running scale.
 ///
-/// Not guaranteed: two tracks' maps are not comparable, as each has its own scale.
+/// Maps of two tracks are not comparable, as each track has its own scale.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Heatmap {
     width: usize,
@@ -122,12 +122,12 @@ pub struct Heatmap {
     values: Cells,
 }
 
-/// Values of a map's cells; those of usual maps lie beside what they belong to.
+/// Values of a map's cells; maps of usual size need no heap allocation.
 pub type Cells = SmallVec<[f32; 64]>;
 
 impl Heatmap {
     /// A map of `width` × `height` cells. Values outside 0..=1 are clamped and NaN becomes 0, so
-    /// that no bad tensor can paint evidence.
+    /// that an invalid tensor draws no evidence.
     ///
     /// Returns `None` where the number of values is not `width` × `height`, or that is zero.
     pub fn new(width: usize, height: usize, mut values: Cells) -> Option<Self> {
@@ -163,7 +163,7 @@ impl fmt::Debug for Heatmap {
     }
 }
 
-/// A map and the place in the frame it lies over.
+/// A heatmap and its position in the frame.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PlacedHeatmap {
     /// The map.
@@ -175,17 +175,17 @@ pub struct PlacedHeatmap {
 /// One face in one source frame.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FaceEvidence {
-    /// Whose face.
+    /// The face's track.
     pub track: TrackId,
     /// Where it is.
     pub rect: Rect,
     /// Eyes, nose, mouth.
     pub landmarks: Landmarks,
-    /// Whether the detector saw it in this very frame (else it was carried between two detections).
+    /// Whether the detector found it in this frame; otherwise the tracker computed its box.
     pub detected: bool,
-    /// What the model says.
+    /// The model's result.
     pub verdict: Verdict,
-    /// What the model looked at.
+    /// The heatmap of the model's evidence.
     pub heat: Option<PlacedHeatmap>,
     /// Seconds this person has spoken so far.
     pub talk_seconds: f64,
@@ -194,11 +194,11 @@ pub struct FaceEvidence {
 /// Everything known about one source frame.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FrameEvidence {
-    /// Which frame.
+    /// The frame.
     pub frame: FrameRef,
     /// Its faces, by track number.
     pub faces: Vec<FaceEvidence>,
-    /// Who has the floor: the debounced state beside the raw scores.
+    /// The track that has the floor: the debounced state beside the raw scores.
     pub floor: Option<TrackId>,
 }
 
@@ -209,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_heatmap_never_holds_what_cannot_be_drawn() {
+    fn heatmap_values_are_clamped_and_sizes_checked() {
         let map = Heatmap::new(2, 2, smallvec![f32::NAN, -1.0, 7.0, 0.5]).expect("four cells");
         assert_eq!(map.values(), [0.0, 0.0, 1.0, 0.5]);
         assert!(Heatmap::new(0, 0, smallvec![]).is_none());
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_probability_is_one() {
+    fn a_probability_is_never_nan() {
         assert!(Probability::new(f32::NAN).is_none());
         assert!(Probability::from_logits(f32::NAN, 0.0).is_none());
         assert_eq!(Probability::from_logits(1.0, 1.0).map(Probability::get), Some(0.5));

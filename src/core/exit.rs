@@ -32,6 +32,43 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// All codes, in the order of their numbers.
+    pub const ALL: [Self; 12] = [
+        Self::Done,
+        Self::Usage,
+        Self::BadData,
+        Self::NoInput,
+        Self::Unavailable,
+        Self::Internal,
+        Self::CannotCreate,
+        Self::InputOutput,
+        Self::Degraded,
+        Self::NoPermission,
+        Self::Config,
+        Self::Interrupted,
+    ];
+
+    /// What the code means to a user: docs/cli.md and the manual pages list it.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Done => "all done",
+            Self::Usage => "the command line is wrong",
+            Self::BadData => {
+                "the input is not usable: no media file, no frame in it, nothing that can be \
+                 decoded, a table with a bad row, no window in which anyone speaks"
+            }
+            Self::NoInput => "the input does not exist",
+            Self::Unavailable => "something is missing: a plug-in, ONNX Runtime, a model, a device",
+            Self::Internal => "a fault in the program itself",
+            Self::CannotCreate => "an output cannot be created",
+            Self::InputOutput => "reading or writing failed midway, for instance on a full disk",
+            Self::Degraded => "finished with losses: the report says what was lost",
+            Self::NoPermission => "permission denied",
+            Self::Config => "a configuration file is wrong",
+            Self::Interrupted => "stopped by Ctrl-C",
+        }
+    }
+
     /// The number.
     pub const fn code(self) -> u8 {
         match self {

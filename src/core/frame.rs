@@ -1,4 +1,4 @@
-//! A decoded frame as the thinking part sees it: planes, never a media library's buffer.
+//! A decoded frame as the analysis stages see it: planes, never a media library's buffer.
 
 use std::any::Any;
 use std::ops::Range;
@@ -24,14 +24,13 @@ pub struct Plane<'a> {
     pub stride: usize,
 }
 
-/// What memory gives at once.
+/// Size of a cache line.
 const CACHE_LINE_BYTES: usize = 64;
 
 impl Plane<'_> {
-    /// Has the machine fetch these `rows` from byte to byte, as far as there are any. Changes nothing
-    /// but the time that who reads them next will take: a frame that lay in memory for seconds has
-    /// left the caches, and here all of it is asked for at once, where a loop that works on one row
-    /// after the other waits for each.
+    /// Loads the given `bytes` of the existing `rows` into the cache. This only makes the next read
+    /// faster: a frame that was in memory for seconds has left the caches. Here all cache lines are
+    /// requested at once; a loop that works row by row would wait for each.
     pub fn prefetch(&self, rows: Range<usize>, bytes: Range<usize>) {
         let row =
             |y: usize| self.data.get(y * self.stride + bytes.start..y * self.stride + bytes.end);
@@ -48,10 +47,10 @@ impl<'a> Plane<'a> {
     }
 }
 
-/// A part of a frame, in luma samples: whole, and beginning at even ones, where a sample of colour
+/// A part of a frame, in whole luma samples. It begins at even samples, where a chroma sample
 /// begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Part {
+pub struct Region {
     /// Samples from the left edge, even.
     pub x: usize,
     /// Samples from the top edge, even.
@@ -72,7 +71,7 @@ pub enum Chroma<'a> {
         /// Red difference.
         v: Plane<'a>,
     },
-    /// One plane, u and v by turns (NV12).
+    /// One plane, u and v interleaved (NV12).
     Interleaved(Plane<'a>),
 }
 
@@ -87,16 +86,16 @@ pub struct ImageView<'a> {
     pub luma: Plane<'a>,
     /// Colour.
     pub chroma: Chroma<'a>,
-    /// How luma is to be read.
+    /// The range of the luma values.
     pub range: LumaRange,
     /// Whether the colour matrix is BT.709 (else BT.601).
     pub bt709: bool,
 }
 
 impl ImageView<'_> {
-    /// What lies within `part`, which must lie within the frame: the same memory.
+    /// The view of a region, which must lie within the frame. Shares the memory.
     #[must_use]
-    pub fn part(&self, Part { x, y, width, height }: Part) -> Self {
+    pub fn crop(&self, Region { x, y, width, height }: Region) -> Self {
         let chroma = match self.chroma {
             Chroma::Planar { u, v } => {
                 Chroma::Planar { u: u.from(x / 2, y / 2), v: v.from(x / 2, y / 2) }
@@ -107,34 +106,34 @@ impl ImageView<'_> {
     }
 }
 
-/// A decoded frame, whoever owns its memory.
+/// A decoded image, independent of the owner of its memory.
 pub trait Image: Any + Send + Sync {
     /// The frame's planes.
     fn view(&self) -> ImageView<'_>;
     /// Memory held, in bytes.
     fn byte_size(&self) -> usize;
-    /// The owner as `Any`, so that the sink can get its own buffer back without a copy.
+    /// The owner as `Any`: the sink gets its own buffer back without a copy.
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
-/// A frame whose colour nobody looks at, for tests.
+/// A grey image, for tests.
 #[cfg(test)]
 #[derive(Clone)]
-pub(crate) struct Grey {
+pub(crate) struct GreyImage {
     width: usize,
     height: usize,
     samples: Vec<u8>,
 }
 
 #[cfg(test)]
-impl Grey {
-    /// A square of one brightness.
+impl GreyImage {
+    /// A square of uniform brightness.
     pub(crate) fn new(side: usize, brightness: u8) -> Self {
-        Self::painted((side, side), |_, _| brightness)
+        Self::from_fn((side, side), |_, _| brightness)
     }
 
     /// `brightness` at each x and y.
-    pub(crate) fn painted(
+    pub(crate) fn from_fn(
         (width, height): (usize, usize),
         brightness: impl Fn(usize, usize) -> u8,
     ) -> Self {
@@ -144,7 +143,7 @@ impl Grey {
 }
 
 #[cfg(test)]
-impl Image for Grey {
+impl Image for GreyImage {
     fn view(&self) -> ImageView<'_> {
         let plane = Plane { data: &self.samples, stride: self.width };
         ImageView {
@@ -166,19 +165,19 @@ impl Image for Grey {
     }
 }
 
-/// A decoded source frame on its way.
+/// A decoded source frame with its identity.
 #[derive(Clone)]
 pub struct Frame {
     /// Which frame it is.
     pub id: FrameRef,
     /// How long it is shown, where the source says so.
-    pub span: Option<Span>,
-    /// Its frame.
+    pub duration: Option<Span>,
+    /// Its pixels.
     pub image: Arc<dyn Image>,
 }
 
 impl std::fmt::Debug for Frame {
-    // Pixels are left out: a frame in a log is its identity and shape.
+    // Without pixels: a log needs the frame's identity and size.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let view = self.image.view();
         write!(f, "Frame({:?}, {}x{})", self.id, view.width, view.height)

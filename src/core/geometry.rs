@@ -11,7 +11,7 @@ pub struct Point {
     pub y: f32,
 }
 
-/// A rectangle by its corners, in pixels; may reach outside the frame.
+/// A rectangle by its corners, in pixels; may extend beyond the frame.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Rect {
     /// Left edge.
@@ -50,12 +50,12 @@ impl Rect {
         self.width() * self.height()
     }
 
-    /// The middle.
+    /// The center.
     pub fn center(self) -> Point {
         Point { x: (self.x1 + self.x2) / 2.0, y: (self.y1 + self.y2) / 2.0 }
     }
 
-    /// The part both rectangles share (empty where they do not touch).
+    /// The intersection of both rectangles (empty where they do not touch).
     #[must_use]
     pub fn intersection(self, other: Self) -> Self {
         Self::new(
@@ -92,11 +92,11 @@ impl Rect {
     }
 }
 
-/// The five landmarks of a face: right eye, left eye, nose tip, right and left mouth corner
-/// (right and left as the person's own).
+/// The five landmarks of a face: right eye, left eye, nose tip, right and left mouth corner (right
+/// and left of the person).
 pub type Landmarks = [Point; 5];
 
-/// A face as a detector sees it.
+/// A detected face.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct FaceBox {
     /// The face, in pixels of the source frame.
@@ -108,7 +108,7 @@ pub struct FaceBox {
 }
 
 impl FaceBox {
-    /// The face so many pixels further right and down.
+    /// The face, shifted by pixels to the right and down.
     #[must_use]
     pub fn shifted(self, (right, down): (f32, f32)) -> Self {
         let Rect { x1, y1, x2, y2 } = self.rect;

@@ -1,20 +1,20 @@
-//! What an edge says of itself: what went in, came out, was left out, and how long anyone waited.
+//! A queue's counters: items sent, received, dropped and queued, and wait times.
 //!
-//! All counts of one reading are of the same instant, so that the conservation law can be checked
-//! at any moment and not only at the end: in = out + left out + still queued.
+//! All counts of one reading are of the same instant. So the conservation law can be checked at any
+//! time, not only at the end: sent = received + dropped + still queued.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long one end of an edge has waited for the other. A wait counts once it is over.
+/// How long one end of a queue has waited for the other. A wait counts when it has ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WaitTime {
-    /// All waits together.
+    /// Sum of all waits.
     pub total: Duration,
-    /// The longest one.
+    /// The longest wait.
     pub longest: Duration,
-    /// How many there were.
+    /// Number of waits.
     pub waits: u64,
 }
 
@@ -27,18 +27,18 @@ impl WaitTime {
     }
 }
 
-/// An edge at one instant.
+/// A queue's counts at one instant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QueueCounts {
-    /// Items that the edge has taken.
+    /// Items put into the queue.
     pub sent: u64,
-    /// Items that the receiver has got.
+    /// Items that the receiver has taken.
     pub received: u64,
-    /// Items left out because newer ones needed the place.
+    /// Items dropped to make room for newer ones.
     pub dropped: u64,
-    /// Items left out because a newer one of the same key took their place.
+    /// Items dropped for a newer one with the same key.
     pub replaced: u64,
-    /// Items that were queued when the receiver went away.
+    /// Items still queued when the receiver was dropped.
     pub abandoned: u64,
     /// Items queued now.
     pub queued_items: usize,
@@ -48,7 +48,7 @@ pub struct QueueCounts {
     pub peak_items: usize,
     /// The most bytes ever queued.
     pub peak_bytes: usize,
-    /// Senders that wait at this instant.
+    /// Senders waiting now.
     pub senders_waiting: usize,
     /// How long senders have waited for room.
     pub send_wait: WaitTime,
@@ -57,7 +57,7 @@ pub struct QueueCounts {
 }
 
 impl QueueCounts {
-    /// The conservation law: what went in either came out, was left out and counted, or is queued.
+    /// The conservation law: every item sent was received, was dropped and counted, or is queued.
     pub const fn is_conserved(&self) -> bool {
         let gone = self.received + self.dropped + self.replaced + self.abandoned;
         self.sent == gone + self.queued_items as u64
@@ -70,17 +70,17 @@ pub(super) trait Counted: Send + Sync {
     fn counts(&self) -> QueueCounts;
 }
 
-/// A handle to read an edge's counts by, also after both ends are gone.
+/// A handle that reads a queue's counts, also after both ends were dropped.
 #[derive(Clone)]
 pub struct QueueMeter(pub(super) Arc<dyn Counted>);
 
 impl QueueMeter {
-    /// The edge's name, e.g. `detect→track`.
+    /// The queue's name, e.g. `detect→track`.
     pub fn name(&self) -> &'static str {
         self.0.name()
     }
 
-    /// The edge now.
+    /// The counts now.
     pub fn read(&self) -> QueueCounts {
         self.0.counts()
     }
@@ -88,6 +88,6 @@ impl QueueMeter {
 
 impl fmt::Debug for QueueMeter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "EdgeMeter({}, {:?})", self.name(), self.read())
+        write!(f, "QueueMeter({}, {:?})", self.name(), self.read())
     }
 }

@@ -1,13 +1,17 @@
-//! Words that every stage uses: time, geometry, frames, evidence, the edges between stages,
-//! and how long to wait before something is tried again.
+//! Types that every stage uses: time, geometry, frames, evidence, the queues between stages, and
+//! the retry backoff.
 
+pub mod address;
 pub mod backoff;
+pub mod credentials;
 pub mod evidence;
 pub mod exit;
 pub mod frame;
 pub mod geometry;
+pub mod image_resize;
 pub mod meter;
 pub mod notify;
+pub mod preset;
 pub mod queue;
-pub mod seeded;
+pub mod rng;
 pub mod time;

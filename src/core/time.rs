@@ -1,8 +1,8 @@
 //! Media time: positions inside an epoch, exact frame rates, and the model's 25 fps grid.
 //!
-//! Wall-clock time is `std::time`; it never mixes with these types. A [`Pts`] means nothing without
-//! the [`Epoch`] it belongs to: a reconnect, a seek or a jump opens a new epoch, and no track,
-//! window or heatmap spans two.
+//! Wall-clock time is `std::time`; it never mixes with these types. A [`Pts`] is valid only within
+//! its [`Epoch`]: a reconnect, a seek or a timestamp jump opens a new epoch, and no track, window
+//! or heatmap spans two.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -16,7 +16,7 @@ pub const SECOND_NS: i64 = 1_000_000_000;
 pub struct Span(i64);
 
 impl Span {
-    /// No time at all.
+    /// Zero.
     pub const ZERO: Self = Self(0);
 
     /// A span of `ns` nanoseconds.
@@ -126,7 +126,7 @@ impl fmt::Debug for Pts {
     }
 }
 
-/// One uninterrupted run of a source. Counts up from zero and is never reused.
+/// One uninterrupted section of a source. Counts up from zero and is never reused.
 #[derive(
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug, Serialize, Deserialize,
 )]
@@ -140,7 +140,7 @@ impl Epoch {
     }
 }
 
-/// Identity of a source frame: enough to find the packet again.
+/// Identity of a source frame; enough to find its packet.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct FrameRef {
     /// The epoch the frame belongs to.
@@ -159,7 +159,7 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// `num`/`den` frames a second, or `None` where either is zero.
+    /// `num`/`den` frames per second, or `None` where either is zero.
     pub const fn new(num: u32, den: u32) -> Option<Self> {
         if num == 0 || den == 0 { None } else { Some(Self { num, den }) }
     }
@@ -174,7 +174,7 @@ impl Rate {
         self.den
     }
 
-    /// Frames a second, for display only.
+    /// Frames per second, for display only.
     pub fn fps(self) -> f64 {
         f64::from(self.num) / f64::from(self.den)
     }
@@ -191,22 +191,22 @@ impl fmt::Display for Rate {
     }
 }
 
-/// A position on the model's 25 fps grid: tick `n` stands at `n` × 40 ms of the epoch's clock.
+/// A position on the model's 25 fps grid: tick `n` is at `n` × 40 ms of the epoch's clock.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Tick(pub i64);
 
 impl Tick {
-    /// Ticks a second: the rate the models were trained at.
+    /// Ticks per second: the rate that the models were trained at.
     pub const PER_SECOND: i64 = 25;
     /// Time between two ticks.
     pub const SPAN: Span = Span::from_ms(40);
 
-    /// Where the tick stands.
+    /// The tick's time.
     pub const fn pts(self) -> Pts {
         Pts(self.0 * Self::SPAN.0)
     }
 
-    /// The tick nearest to `pts`; halfway goes up.
+    /// The tick nearest to `pts`; halfway rounds up.
     pub const fn nearest(pts: Pts) -> Self {
         Self((pts.0 + Self::SPAN.0 / 2).div_euclid(Self::SPAN.0))
     }
@@ -223,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ticks_stand_forty_milliseconds_apart_on_both_sides_of_zero() {
+    fn ticks_are_40_ms_apart_on_both_sides_of_zero() {
         assert_eq!(Tick(3).pts(), Pts::from_ns(120_000_000));
         assert_eq!(Tick::nearest(Pts::from_ns(19_999_999)), Tick(0));
         assert_eq!(Tick::nearest(Pts::from_ns(20_000_000)), Tick(1));
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_with_a_zero_in_it_is_no_rate() {
+    fn a_rate_with_a_zero_is_rejected() {
         assert!(Rate::new(0, 1).is_none());
         assert!(Rate::new(25, 0).is_none());
         assert_eq!(Rate::new(30000, 1001).map(Rate::frame_span), Some(Span::from_ns(33_366_666)));

@@ -3,18 +3,18 @@
 //! Takes a number of independent units (videos, windows); gives draws of as many units with
 //! replacement, the same for the same seed, and the 90 % interval of what each draw came to.
 
-use crate::core::seeded::Seeded;
+use crate::core::rng::SeededRng;
 
 /// The lower and upper bound of a 90 % interval.
 pub type Interval = [f64; 2];
 
 /// `count` draws over `units` units: how often each unit was drawn, adding up to `units`.
 pub fn draws(units: usize, count: usize, seed: u64) -> impl Iterator<Item = Vec<u64>> {
-    let mut seeded = Seeded::new(seed);
+    let mut seeded = SeededRng::new(seed);
     (0..count).map(move |_| {
         let mut times = vec![0; units];
         for _ in 0..units {
-            times[seeded.below(units)] += 1;
+            times[seeded.next_below(units)] += 1;
         }
         times
     })

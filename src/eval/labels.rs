@@ -80,7 +80,7 @@ impl Label {
     pub const ALL: [Self; 3] = [Self::Audible, Self::NotAudible, Self::Silent];
 
     /// AVA's word for it.
-    pub const fn word(self) -> &'static str {
+    pub const fn ava_name(self) -> &'static str {
         match self {
             Self::Audible => "SPEAKING_AUDIBLE",
             Self::NotAudible => "SPEAKING_NOT_AUDIBLE",
@@ -97,7 +97,7 @@ pub struct LabelledFace {
     /// When, in seconds.
     pub seconds: f64,
     /// Where.
-    pub place: FractionBox,
+    pub bbox: FractionBox,
     /// The truth.
     pub label: Label,
 }
@@ -110,7 +110,7 @@ pub struct PredictedFace {
     /// When, in seconds.
     pub seconds: f64,
     /// Where.
-    pub place: FractionBox,
+    pub bbox: FractionBox,
     /// P(speaking), 0..=1.
     pub score: f64,
 }
@@ -127,14 +127,14 @@ pub enum TableError {
         source: std::io::Error,
     },
     /// A line is not what it should be.
-    #[error("{}, line {line}, {place}: {problem}", path.display())]
+    #[error("{}, line {line}, {column}: {problem}", path.display())]
     Line {
         /// The file.
         path: PathBuf,
         /// Which line, counted from 1.
         line: u64,
         /// Which column.
-        place: Place,
+        column: Column,
         /// What is wrong and what to write.
         problem: String,
     },
@@ -161,14 +161,14 @@ impl TableError {
 
 /// A column of a line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Place {
+pub struct Column {
     /// Which, counted from 1; `None` where it is not there.
     pub number: Option<usize>,
     /// Its name.
     pub name: &'static str,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Column {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.number {
             Some(number) => write!(f, "column {number} ({})", self.name),
@@ -183,9 +183,9 @@ impl fmt::Display for Place {
 /// Where the file cannot be read, holds no row, or a row is not what it should be.
 pub fn read_labels(path: &Path) -> Result<Vec<LabelledFace>, TableError> {
     let mut faces = Vec::new();
-    Table::open(path, false)?.each(|row| {
-        let (video, seconds, place) = row.face()?;
-        faces.push(LabelledFace { video, seconds, place, label: row.label()? });
+    Table::open(path, false)?.for_each_row(|row| {
+        let (video, seconds, bbox) = row.face()?;
+        faces.push(LabelledFace { video, seconds, bbox, label: row.label()? });
         Ok(())
     })?;
     Ok(faces)
@@ -198,9 +198,9 @@ pub fn read_labels(path: &Path) -> Result<Vec<LabelledFace>, TableError> {
 /// is no error: nobody was found.
 pub fn read_predictions(path: &Path) -> Result<Vec<PredictedFace>, TableError> {
     let mut faces = Vec::new();
-    Table::open(path, true)?.each(|row| {
-        let (video, seconds, place) = row.face()?;
-        faces.push(PredictedFace { video, seconds, place, score: row.score()? });
+    Table::open(path, true)?.for_each_row(|row| {
+        let (video, seconds, bbox) = row.face()?;
+        faces.push(PredictedFace { video, seconds, bbox, score: row.score()? });
         Ok(())
     })?;
     Ok(faces)
@@ -211,15 +211,15 @@ struct Table<'a> {
     path: &'a Path,
     rows: csv::Reader<File>,
     /// Whether it has to have a score.
-    scored: bool,
+    needs_score: bool,
     /// Where each of [`COLUMNS`] stands.
-    order: [Option<usize>; COLUMNS.len()],
+    column_index: [Option<usize>; COLUMNS.len()],
     /// Video ids seen, so that each is kept once.
     videos: HashSet<Arc<str>>,
 }
 
 impl<'a> Table<'a> {
-    fn open(path: &'a Path, scored: bool) -> Result<Self, TableError> {
+    fn open(path: &'a Path, needs_score: bool) -> Result<Self, TableError> {
         let read = |source| TableError::Read { path: path.to_path_buf(), source };
         let file = File::open(path).map_err(read)?;
         let rows = csv::ReaderBuilder::new()
@@ -227,15 +227,15 @@ impl<'a> Table<'a> {
             .flexible(true)
             .trim(csv::Trim::All)
             .from_reader(file);
-        let order = std::array::from_fn(Some);
-        Ok(Self { path, rows, scored, order, videos: HashSet::new() })
+        let column_index = std::array::from_fn(Some);
+        Ok(Self { path, rows, needs_score, column_index, videos: HashSet::new() })
     }
 
-    fn error(&self, line: u64, place: Place, problem: impl Into<String>) -> TableError {
-        TableError::Line { path: self.path.to_path_buf(), line, place, problem: problem.into() }
+    fn error(&self, line: u64, column: Column, problem: impl Into<String>) -> TableError {
+        TableError::Line { path: self.path.to_path_buf(), line, column, problem: problem.into() }
     }
 
-    fn unreadable(&self, error: csv::Error) -> TableError {
+    fn read_error(&self, error: csv::Error) -> TableError {
         let line = error.position().map_or(0, csv::Position::line);
         match error.into_kind() {
             csv::ErrorKind::Io(source) => {
@@ -244,8 +244,8 @@ impl<'a> Table<'a> {
             csv::ErrorKind::Utf8 { err, .. } => {
                 let number = err.field() + 1;
                 let name = COLUMNS.get(err.field()).copied().unwrap_or("another");
-                let place = Place { number: Some(number), name };
-                self.error(line, place, "is no UTF-8 text; save the table as UTF-8")
+                let column = Column { number: Some(number), name };
+                self.error(line, column, "is no UTF-8 text; save the table as UTF-8")
             }
             other => TableError::Read {
                 path: self.path.to_path_buf(),
@@ -255,41 +255,42 @@ impl<'a> Table<'a> {
     }
 
     /// Hands every row to `take`.
-    fn each(
+    fn for_each_row(
         mut self,
         mut take: impl FnMut(&mut Row<'_, 'a>) -> Result<(), TableError>,
     ) -> Result<(), TableError> {
         let mut record = csv::StringRecord::new();
-        let (mut rows, mut headed) = (0_u64, false);
-        while self.rows.read_record(&mut record).map_err(|e| self.unreadable(e))? {
+        let (mut rows, mut has_header) = (0_u64, false);
+        while self.rows.read_record(&mut record).map_err(|e| self.read_error(e))? {
             let line = record.position().map_or(0, csv::Position::line);
             if record.iter().any(|cell| cell == COLUMNS[VIDEO] || cell == COLUMNS[TIME]) {
-                headed = true;
-                self.learn_order(&record, line)?;
+                has_header = true;
+                self.read_header(&record, line)?;
                 continue;
             }
             rows += 1;
             take(&mut Row { table: &mut self, record: &record, line })?;
         }
         // A run that found nobody leaves a header alone.
-        if rows == 0 && !(headed && self.scored) {
+        if rows == 0 && !(has_header && self.needs_score) {
             return Err(TableError::Empty { path: self.path.to_path_buf() });
         }
         Ok(())
     }
 
-    fn learn_order(&mut self, header: &csv::StringRecord, line: u64) -> Result<(), TableError> {
-        for (at, name) in self.order.iter_mut().zip(COLUMNS) {
+    fn read_header(&mut self, header: &csv::StringRecord, line: u64) -> Result<(), TableError> {
+        for (at, name) in self.column_index.iter_mut().zip(COLUMNS) {
             *at = header.iter().position(|cell| cell == name);
         }
         for (index, name) in COLUMNS.into_iter().enumerate() {
-            let needed =
-                index < LABEL || index == LABEL && !self.scored || index == SCORE && self.scored;
-            if needed && self.order[index].is_none() {
+            let needed = index < LABEL
+                || index == LABEL && !self.needs_score
+                || index == SCORE && self.needs_score;
+            if needed && self.column_index[index].is_none() {
                 let problem = "is missing from the header; predictions need video_id, \
                                frame_timestamp, the four entity_box columns and score, labels \
                                need label in place of score";
-                return Err(self.error(line, Place { number: None, name }, problem));
+                return Err(self.error(line, Column { number: None, name }, problem));
             }
         }
         Ok(())
@@ -305,12 +306,12 @@ struct Row<'r, 'a> {
 
 impl Row<'_, '_> {
     fn error(&self, column: usize, problem: impl Into<String>) -> TableError {
-        let number = self.table.order[column].map(|at| at + 1);
-        self.table.error(self.line, Place { number, name: COLUMNS[column] }, problem)
+        let number = self.table.column_index[column].map(|at| at + 1);
+        self.table.error(self.line, Column { number, name: COLUMNS[column] }, problem)
     }
 
     fn cell(&self, column: usize) -> Result<&str, TableError> {
-        let cell = self.table.order[column].and_then(|at| self.record.get(at));
+        let cell = self.table.column_index[column].and_then(|at| self.record.get(at));
         cell.filter(|cell| !cell.is_empty()).ok_or_else(|| {
             let cells = self.record.len();
             self.error(column, format!("is empty or missing; the line has {cells} values"))
@@ -361,8 +362,8 @@ impl Row<'_, '_> {
 
     fn label(&self) -> Result<Label, TableError> {
         let cell = self.cell(LABEL)?;
-        Label::ALL.into_iter().find(|label| label.word() == cell).ok_or_else(|| {
-            let words = Label::ALL.map(Label::word).join(", ");
+        Label::ALL.into_iter().find(|label| label.ava_name() == cell).ok_or_else(|| {
+            let words = Label::ALL.map(Label::ava_name).join(", ");
             self.error(LABEL, format!("`{cell}` is no label; write one of {words}"))
         })
     }

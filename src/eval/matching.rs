@@ -1,6 +1,6 @@
 //! Which predicted face is a labelled one.
 //!
-//! Takes the faces of any number of videos in any order; gives one [`Scored`] for every labelled
+//! Takes the faces of any number of videos in any order; gives one [`ScoredFace`] for every labelled
 //! face, in the labels' order. A labelled face is that predicted face of the same video, in the
 //! nearest predicted frame, which overlaps it most. One that has no match gets the score 0: a
 //! missed face is a missed speaker.
@@ -28,7 +28,7 @@ impl Default for MatchRules {
 
 /// A labelled face and what was predicted of it.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Scored {
+pub struct ScoredFace {
     /// Which video.
     pub video: Arc<str>,
     /// The truth.
@@ -43,20 +43,20 @@ pub struct Scored {
 type Frames = Vec<(f64, Vec<(FractionBox, f64)>)>;
 
 /// Finds the predicted face of every labelled one.
-pub fn matched(
+pub fn match_faces(
     labels: &[LabelledFace],
     predictions: &[PredictedFace],
     rules: MatchRules,
-) -> Vec<Scored> {
+) -> Vec<ScoredFace> {
     let frames = by_frame(predictions);
     labels
         .iter()
         .map(|face| {
             let frames = frames.get(&*face.video).map_or(&[][..], Vec::as_slice);
             let found = nearest(frames, face.seconds, rules.max_seconds)
-                .and_then(|faces| most_overlapping(faces, face.place))
+                .and_then(|faces| most_overlapping(faces, face.bbox))
                 .filter(|(overlap, _)| *overlap >= rules.min_iou);
-            Scored {
+            ScoredFace {
                 video: Arc::clone(&face.video),
                 label: face.label,
                 score: found.map_or(0.0, |(_, score)| score),
@@ -77,7 +77,7 @@ fn by_frame(predictions: &[PredictedFace]) -> HashMap<&str, Frames> {
         faces.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
         let frames = frames.entry(video).or_default();
         for face in faces {
-            let here = (face.place, face.score);
+            let here = (face.bbox, face.score);
             match frames.last_mut() {
                 Some((at, others)) if *at == face.seconds => others.push(here),
                 _ => frames.push((face.seconds, vec![here])),
@@ -91,18 +91,18 @@ fn by_frame(predictions: &[PredictedFace]) -> HashMap<&str, Frames> {
 fn nearest(
     frames: &[(f64, Vec<(FractionBox, f64)>)],
     seconds: f64,
-    most: f64,
+    max_seconds: f64,
 ) -> Option<&[(FractionBox, f64)]> {
     let after = frames.partition_point(|(at, _)| *at < seconds);
     let around = &frames[after.saturating_sub(1)..frames.len().min(after + 1)];
     let near = around.iter().map(|frame| ((frame.0 - seconds).abs(), frame));
     let (_, (_, faces)) =
-        near.filter(|(apart, _)| *apart <= most).min_by(|a, b| a.0.total_cmp(&b.0))?;
+        near.filter(|(apart, _)| *apart <= max_seconds).min_by(|a, b| a.0.total_cmp(&b.0))?;
     Some(faces)
 }
 
-/// The face that overlaps `place` most, the first one of several: its overlap and its score.
-fn most_overlapping(faces: &[(FractionBox, f64)], place: FractionBox) -> Option<(f64, f64)> {
-    let overlaps = faces.iter().map(|(other, score)| (other.iou(place), *score));
+/// The face that overlaps `bbox` most, the first one of several: its overlap and its score.
+fn most_overlapping(faces: &[(FractionBox, f64)], bbox: FractionBox) -> Option<(f64, f64)> {
+    let overlaps = faces.iter().map(|(other, score)| (other.iou(bbox), *score));
     overlaps.reduce(|best, next| if next.0 > best.0 { next } else { best })
 }

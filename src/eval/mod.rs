@@ -1,16 +1,16 @@
 //! Predictions against labels: how often a model is right about who speaks.
 //!
 //! Takes labelled and predicted faces ([`labels`]), finds which predicted face is which labelled
-//! one ([`matching`]), and gives figures ([`figures`]) for each group of videos, with an interval
+//! one ([`matching`]), and gives figures ([`metrics`]) for each group of videos, with an interval
 //! over videos ([`bootstrap`]) where one is asked for. Pure: nothing here needs media or inference.
 //!
 //! Groups follow the names of composites, `KIND__PERSON` or `KIND__PERSON__PERSON`; the group
 //! `all` holds every video, whatever its name.
 
 pub mod bootstrap;
-pub mod figures;
 pub mod labels;
 pub mod matching;
+pub mod metrics;
 
 use std::collections::BTreeMap;
 
@@ -18,9 +18,9 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use bootstrap::{Interval, draws, interval_90};
-use figures::{Figures, Ranked};
 use labels::{LabelledFace, PredictedFace};
-use matching::{MatchRules, Scored, matched};
+use matching::{MatchRules, ScoredFace, match_faces};
+use metrics::{EvalMetrics, RankedFaces};
 
 /// The groups: a name, and the kinds of composites in it; no kinds stand for every video.
 const GROUPS: [(&str, &[&str]); 7] = [
@@ -48,10 +48,10 @@ pub struct EvalRules {
 
 /// A group's figures.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct GroupFigures {
+pub struct GroupMetrics {
     /// The figures.
     #[serde(flatten)]
-    pub figures: Figures,
+    pub metrics: EvalMetrics,
     /// How far the luck of the draw could move them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interval_90: Option<Intervals>,
@@ -75,7 +75,7 @@ pub struct Intervals {
 #[derive(Clone, PartialEq, Debug)]
 pub struct Evaluation {
     /// Name and figures.
-    pub groups: Vec<(&'static str, GroupFigures)>,
+    pub groups: Vec<(&'static str, GroupMetrics)>,
     /// Labelled videos without a single prediction.
     pub unpredicted: Vec<String>,
 }
@@ -83,7 +83,7 @@ pub struct Evaluation {
 impl Serialize for Evaluation {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.groups.len()))?;
-        self.groups.iter().try_for_each(|(name, figures)| map.serialize_entry(name, figures))?;
+        self.groups.iter().try_for_each(|(name, metrics)| map.serialize_entry(name, metrics))?;
         map.end()
     }
 }
@@ -94,10 +94,10 @@ pub fn evaluate(
     predictions: &[PredictedFace],
     rules: EvalRules,
 ) -> Evaluation {
-    let scored = matched(labels, predictions, rules.matching);
+    let scored = match_faces(labels, predictions, rules.matching);
     let groups = GROUPS.iter().filter_map(|(name, kinds)| {
-        let within = |face: &&Scored| kinds.is_empty() || kinds.contains(&kind(&face.video));
-        Some((*name, group(&Ranked::new(scored.iter().filter(within)), rules)?))
+        let within = |face: &&ScoredFace| kinds.is_empty() || kinds.contains(&kind(&face.video));
+        Some((*name, group(&RankedFaces::new(scored.iter().filter(within)), rules)?))
     });
     let groups = groups.collect();
     let predicted: std::collections::HashSet<&str> =
@@ -122,13 +122,13 @@ fn people(video: &str) -> &str {
     }
 }
 
-fn group(ranked: &Ranked<'_>, rules: EvalRules) -> Option<GroupFigures> {
-    let figures = ranked.figures(rules.threshold, |_| 1)?;
+fn group(ranked: &RankedFaces<'_>, rules: EvalRules) -> Option<GroupMetrics> {
+    let metrics = ranked.metrics(rules.threshold, |_| 1)?;
     let interval_90 = (rules.draws > 0).then(|| intervals(ranked, rules));
-    Some(GroupFigures { figures, interval_90 })
+    Some(GroupMetrics { metrics, interval_90 })
 }
 
-fn intervals(ranked: &Ranked<'_>, rules: EvalRules) -> Intervals {
+fn intervals(ranked: &RankedFaces<'_>, rules: EvalRules) -> Intervals {
     let mut numbers = BTreeMap::new();
     for face in ranked.faces() {
         numbers.insert(people(&face.video), 0);
@@ -138,7 +138,7 @@ fn intervals(ranked: &Ranked<'_>, rules: EvalRules) -> Intervals {
     let (mut ap, mut auc, mut accuracy) = (Vec::new(), Vec::new(), Vec::new());
     for times in draws(numbers.len(), rules.draws, rules.seed) {
         // A draw may hold no positive: it says nothing of the figures that need one.
-        if let Some(drawn) = ranked.figures(rules.threshold, |i| times[unit_of[i]]) {
+        if let Some(drawn) = ranked.metrics(rules.threshold, |i| times[unit_of[i]]) {
             ap.extend(drawn.ap);
             auc.extend(drawn.auc);
             accuracy.push(drawn.accuracy);

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::figures::Ranked;
 use super::labels::{FractionBox, Label, LabelledFace, PredictedFace};
-use super::matching::{MatchRules, Scored, matched};
+use super::matching::{MatchRules, ScoredFace, match_faces};
+use super::metrics::RankedFaces;
 use super::{EvalRules, Evaluation, evaluate};
 
 const RULES: EvalRules = EvalRules {
@@ -16,26 +16,27 @@ const RULES: EvalRules = EvalRules {
     seed: 0,
 };
 
-fn place(x1: f64, y1: f64, side: f64) -> FractionBox {
+fn bbox(x1: f64, y1: f64, side: f64) -> FractionBox {
     FractionBox { x1, y1, x2: x1 + side, y2: y1 + side }
 }
 
-fn labelled(video: &str, seconds: f64, place: FractionBox, label: Label) -> LabelledFace {
-    LabelledFace { video: video.into(), seconds, place, label }
+fn labelled(video: &str, seconds: f64, bbox: FractionBox, label: Label) -> LabelledFace {
+    LabelledFace { video: video.into(), seconds, bbox, label }
 }
 
-fn predicted(video: &str, seconds: f64, place: FractionBox, score: f64) -> PredictedFace {
-    PredictedFace { video: video.into(), seconds, place, score }
+fn predicted(video: &str, seconds: f64, bbox: FractionBox, score: f64) -> PredictedFace {
+    PredictedFace { video: video.into(), seconds, bbox, score }
 }
 
 /// A scored face each, with scores on a coarse grid so that many are equal.
-fn scored() -> impl Strategy<Value = Vec<Scored>> {
-    let one = (0_usize..3, 0_u32..6, any::<bool>(), 0_usize..4).prop_map(|(l, s, m, v)| Scored {
-        video: Arc::from(format!("v{v}")),
-        label: Label::ALL[l],
-        score: if m { f64::from(s) / 5.0 } else { 0.0 },
-        matched: m,
-    });
+fn scored() -> impl Strategy<Value = Vec<ScoredFace>> {
+    let one =
+        (0_usize..3, 0_u32..6, any::<bool>(), 0_usize..4).prop_map(|(l, s, m, v)| ScoredFace {
+            video: Arc::from(format!("v{v}")),
+            label: Label::ALL[l],
+            score: if m { f64::from(s) / 5.0 } else { 0.0 },
+            matched: m,
+        });
     prop::collection::vec(one, 1..60)
 }
 
@@ -80,11 +81,12 @@ fn slow_auc(faces: &[(f64, bool)]) -> Option<f64> {
 fn slow_match(label: &LabelledFace, all: &[PredictedFace], rules: MatchRules) -> Option<f64> {
     let own: Vec<_> = all.iter().filter(|p| p.video == label.video).collect();
     let apart = |p: &PredictedFace| (p.seconds - label.seconds).abs();
-    let least = own.iter().map(|p| apart(p)).fold(f64::INFINITY, f64::min);
-    let time = own.iter().filter(|p| apart(p) == least).map(|p| p.seconds).reduce(f64::min)?;
+    let min_distance = own.iter().map(|p| apart(p)).fold(f64::INFINITY, f64::min);
+    let time =
+        own.iter().filter(|p| apart(p) == min_distance).map(|p| p.seconds).reduce(f64::min)?;
     let mut best: Option<(f64, f64)> = None;
-    for face in own.iter().filter(|p| p.seconds == time && least <= rules.max_seconds) {
-        let overlap = face.place.iou(label.place);
+    for face in own.iter().filter(|p| p.seconds == time && min_distance <= rules.max_seconds) {
+        let overlap = face.bbox.iou(label.bbox);
         if best.is_none_or(|b| overlap > b.0) {
             best = Some((overlap, face.score));
         }
@@ -101,9 +103,9 @@ fn close(a: Option<f64>, b: Option<f64>) -> bool {
 
 proptest! {
     #[test]
-    fn figures_equal_their_definitions(faces in scored()) {
+    fn metrics_equal_their_definitions(faces in scored()) {
         let pairs: Vec<_> = faces.iter().map(|f| (f.score, f.label == Label::Audible)).collect();
-        let found = Ranked::new(&faces).figures(0.5, |_| 1).expect("there are faces");
+        let found = RankedFaces::new(&faces).metrics(0.5, |_| 1).expect("there are faces");
         prop_assert!(close(found.ap, slow_ap(&pairs)), "{:?} {:?}", found.ap, slow_ap(&pairs));
         prop_assert!(close(found.auc, slow_auc(&pairs)), "{:?} {:?}", found.auc, slow_auc(&pairs));
         let right = pairs.iter().filter(|(s, y)| (*s > 0.5) == *y).count();
@@ -112,11 +114,11 @@ proptest! {
 
     #[test]
     fn a_weight_is_so_many_copies(faces in scored(), weights in prop::collection::vec(0_u64..4, 60)) {
-        let ranked = Ranked::new(&faces);
-        let weighed = ranked.figures(0.4, |i| weights[i]);
+        let ranked = RankedFaces::new(&faces);
+        let weighed = ranked.metrics(0.4, |i| weights[i]);
         let copies = ranked.faces().iter().zip(&weights).flat_map(|(f, n)| vec![*f; *n as usize]);
         let copies: Vec<_> = copies.collect();
-        let copied = Ranked::new(copies).figures(0.4, |_| 1);
+        let copied = RankedFaces::new(copies).metrics(0.4, |_| 1);
         prop_assert_eq!(weighed.is_some(), copied.is_some());
         if let (Some(a), Some(b)) = (weighed, copied) {
             prop_assert_eq!((a.frames, a.matched, a.accuracy), (b.frames, b.matched, b.accuracy));
@@ -126,11 +128,11 @@ proptest! {
     }
 
     #[test]
-    fn matching_equals_looking_at_everything(
+    fn matching_equals_an_exhaustive_search(
         labels in prop::collection::vec((0_u32..2, 0_u32..40, 0_u32..4), 1..20),
         predictions in prop::collection::vec((0_u32..2, 0_u32..40, 0_u32..4, 0_u32..100), 0..60),
     ) {
-        let spot = |p: u32| place(f64::from(p) * 0.05, 0.1, 0.2);
+        let spot = |p: u32| bbox(f64::from(p) * 0.05, 0.1, 0.2);
         let name = |v: u32| format!("v{v}");
         let seconds = |t: u32| f64::from(t) * 0.01;
         let labels: Vec<_> = labels
@@ -141,7 +143,7 @@ proptest! {
             .iter()
             .map(|(v, t, p, s)| predicted(&name(*v), seconds(*t), spot(*p), f64::from(*s) / 100.0))
             .collect();
-        let found = matched(&labels, &predictions, RULES.matching);
+        let found = match_faces(&labels, &predictions, RULES.matching);
         for (label, scored) in labels.iter().zip(&found) {
             let slow = slow_match(label, &predictions, RULES.matching);
             prop_assert_eq!(scored.matched.then_some(scored.score), slow);
@@ -156,7 +158,7 @@ fn names(evaluation: &Evaluation) -> Vec<&'static str> {
 
 #[test]
 fn groups_follow_the_composites_names() {
-    let here = place(0.1, 0.1, 0.3);
+    let here = bbox(0.1, 0.1, 0.3);
     let label = |video| labelled(video, 0.0, here, Label::Audible);
     let groups = |video| names(&evaluate(&[label(video)], &[], RULES));
     assert_eq!(groups("own__ada"), ["dub", "shift", "mute", "own", "all"]);
@@ -166,20 +168,20 @@ fn groups_follow_the_composites_names() {
 }
 
 #[test]
-fn a_face_that_nobody_found_is_a_speaker_missed() {
-    let here = place(0.1, 0.1, 0.3);
+fn an_undetected_face_is_a_missed_speaker() {
+    let here = bbox(0.1, 0.1, 0.3);
     let labels = [
         labelled("a", 0.0, here, Label::Audible),
         labelled("a", 0.04, here, Label::Silent),
         labelled("b", 0.0, here, Label::NotAudible),
     ];
-    let predictions = [predicted("a", 0.0, place(0.6, 0.6, 0.3), 0.9)];
+    let predictions = [predicted("a", 0.0, bbox(0.6, 0.6, 0.3), 0.9)];
     let found = evaluate(&labels, &predictions, RULES);
-    let figures = &found.groups[0].1.figures;
-    assert_eq!((figures.frames, figures.matched), (3, 0.0));
+    let metrics = &found.groups[0].1.metrics;
+    assert_eq!((metrics.frames, metrics.matched), (3, 0.0));
     // One step with everything in it.
-    assert!(close(figures.ap, Some(1.0 / 3.0)) && close(figures.auc, Some(0.5)));
-    assert!(close(Some(figures.accuracy), Some(2.0 / 3.0)));
+    assert!(close(metrics.ap, Some(1.0 / 3.0)) && close(metrics.auc, Some(0.5)));
+    assert!(close(Some(metrics.accuracy), Some(2.0 / 3.0)));
     assert_eq!(found.unpredicted, ["b"]);
     let json = serde_json::to_value(&found).expect("a map");
     assert_eq!(json["all"]["called_speaking"]["SPEAKING_AUDIBLE"], 0.0);
@@ -188,7 +190,7 @@ fn a_face_that_nobody_found_is_a_speaker_missed() {
 
 #[test]
 fn intervals_come_from_whole_videos() {
-    let here = place(0.1, 0.1, 0.3);
+    let here = bbox(0.1, 0.1, 0.3);
     let (mut labels, mut predictions) = (Vec::new(), Vec::new());
     for video in 0..12 {
         for tick in 0..40 {
@@ -217,7 +219,7 @@ fn intervals_come_from_whole_videos() {
 
 #[test]
 fn composites_of_the_same_people_are_drawn_together() {
-    let here = place(0.1, 0.1, 0.3);
+    let here = bbox(0.1, 0.1, 0.3);
     let videos = ["own__ada", "dub__ada", "own__bob", "dub__bob"];
     let labels = videos.map(|video| labelled(video, 0.0, here, Label::Audible));
     let found = evaluate(&labels, &[], EvalRules { draws: 10, ..RULES });

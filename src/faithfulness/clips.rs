@@ -7,28 +7,28 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use super::choose::{Choice, Stretch, choose};
-use super::gather::{FaceTrack, Gatherer, MOST_CROPS};
+use super::collect::{FaceTrack, MAX_CROPS, TrackCollector};
 use super::maps::MapKind;
-use super::measure::{FaceWindow, Protocol, WindowFigures, measure_window};
+use super::measure::{FaceWindow, Protocol, WindowResult, measure_window};
 use super::report::{ClipReport, Conditions, Report, WindowReport, gaps, report};
+use super::speech_window::{SpeechWindow, TrackSpeech, find_speech_window};
 use crate::config::{LookaheadChoice, Pipeline, RecordPaths};
 use crate::core::queue::Receiver;
 use crate::core::time::{Pts, Tick};
 use crate::models::device::Device;
+use crate::models::explain::Mode;
 use crate::models::registry::{Role, find};
+use crate::models::speaker_model::SpeakerModel;
 use crate::onnx::engine::Engine;
 use crate::onnx::session::SessionOptions;
 use crate::run::{RunError, Settings, settings};
-use crate::stages::explain::Mode;
 use crate::stages::explain::faithfulness::{AREAS, Substrate};
 use crate::stages::features::audio_features::AudioFeatures;
 use crate::stages::overlay::Style;
 use crate::stages::score::audio_encoder::AudioEncoder;
 use crate::stages::score::floor::FloorRules;
-use crate::stages::score::model::SpeakerModel;
 use crate::stages::score::stage::ScoreInput;
-use crate::stages::source::feed::Fed;
+use crate::stages::source::feed::SourceCounts;
 use crate::stages::source::gst::Recording;
 use crate::wiring::detect_and_track;
 
@@ -50,20 +50,20 @@ pub struct Request {
     /// Ticks of a window, 25 a second.
     pub window_ticks: usize,
     /// Windows of a recording at most, each of another track.
-    pub windows_a_clip: usize,
+    pub windows_per_clip: usize,
     /// What takes the place of masked parts.
     pub substrate: Substrate,
     /// What chance starts from.
     pub seed: u64,
 }
 
-/// Measures all recordings; `told` hears of each when it is done.
+/// Measures all recordings; `on_clip` hears of each when it is done.
 ///
 /// # Errors
 /// A [`RunError`] that names the recording, the package or the device.
 pub fn measure_clips(
     request: &Request,
-    mut told: impl FnMut(&ClipReport),
+    mut on_clip: impl FnMut(&ClipReport),
 ) -> Result<Report, RunError> {
     let speaker = find(Role::Speaker, request.package.as_deref())?;
     let detector = find(Role::Detector, request.detector.as_deref())?;
@@ -75,15 +75,22 @@ pub fn measure_clips(
         let recording = Recording::open(clip, request.audio_track)?;
         let packages = (&speaker, &detector);
         let settings = settings(&pipeline(request, clip), packages, &recording.shape().video)?;
-        let (tracks, note) = tracks(&settings, &recording, &engine)?;
+        let (tracks, note) = score_tracks(&settings, &recording, &engine)?;
         drop(recording);
-        let (mut clip, chosen) = chosen(clip, &tracks, request);
+        let (mut clip, chosen) = select_windows(clip, &tracks, request);
         clip.note = note;
-        for (track, stretch) in chosen {
-            let lot = request.seed.wrapping_add(measured.len() as u64);
-            measured.extend(window(&engine, request, &clip.clip, track, stretch, lot)?);
+        for (track, speech) in chosen {
+            let window_seed = request.seed.wrapping_add(measured.len() as u64);
+            measured.extend(measure_track(
+                &engine,
+                request,
+                &clip.clip,
+                track,
+                speech,
+                window_seed,
+            )?);
         }
-        told(&clip);
+        on_clip(&clip);
         clips.push(clip);
     }
     let conditions = Conditions {
@@ -119,7 +126,7 @@ fn pipeline(request: &Request, clip: &Path) -> Pipeline {
 }
 
 /// The recording's tracks, scored, and what was not looked at.
-fn tracks(
+fn score_tracks(
     settings: &Settings,
     recording: &Recording,
     engine: &Engine,
@@ -127,93 +134,93 @@ fn tracks(
     if recording.shape().audio.is_none() {
         return Ok((Vec::new(), Some("it has no audio, so nothing can be scored".into())));
     }
-    let line = AudioFeatures::new(settings.spectrum(), Tick::default());
-    let audio_encoder = AudioEncoder::new(Some(line), Tick::default());
+    let audio_features = AudioFeatures::new(settings.spectrum(), Tick::default());
+    let audio_encoder = AudioEncoder::new(Some(audio_features), Tick::default());
     let mut model = engine.speaker();
-    let gatherer = Gatherer::new(model.shape().clone(), audio_encoder, MOST_CROPS);
-    let (gatherer, fed) =
-        detect_and_track(settings, recording, engine, |found| gather(gatherer, &found))?;
-    let notes = match gatherer.full_at() {
+    let collector = TrackCollector::new(model.shape().clone(), audio_encoder, MAX_CROPS);
+    let (collector, source_counts) =
+        detect_and_track(settings, recording, engine, |found| collect_tracks(collector, &found))?;
+    let notes = match collector.full_at() {
         // What was not read cannot be known to be damaged.
-        Some(full_at) => vec![beyond(full_at)],
-        None => damage(recording, &fed),
+        Some(full_at) => vec![truncation_note(full_at)],
+        None => damage(recording, &source_counts),
     };
     let note = (!notes.is_empty()).then(|| notes.join("; "));
-    Ok((gatherer.finish(&mut model, settings.schedule.window)?, note))
+    Ok((collector.finish(&mut model, settings.schedule.window)?, note))
 }
 
-fn damage(recording: &Recording, fed: &Fed) -> Vec<String> {
+fn damage(recording: &Recording, source_counts: &SourceCounts) -> Vec<String> {
     let mut notes = recording.damage();
-    if fed.damaged > 0 {
-        notes.push(format!("{} frames are damaged", fed.damaged));
+    if source_counts.damaged > 0 {
+        notes.push(format!("{} frames are damaged", source_counts.damaged));
     }
     notes
 }
 
-fn gather(mut gatherer: Gatherer, found: &Receiver<ScoreInput>) -> Gatherer {
+fn collect_tracks(mut collector: TrackCollector, found: &Receiver<ScoreInput>) -> TrackCollector {
     while let Some(input) = found.recv() {
-        if gatherer.take(input) == ControlFlow::Break(()) {
+        if collector.push(input) == ControlFlow::Break(()) {
             break;
         }
     }
-    gatherer
+    collector
 }
 
-fn beyond(full_at: Pts) -> String {
+fn truncation_note(full_at: Pts) -> String {
     format!("what comes after {:.0} s was not looked at: there are faces enough", full_at.seconds())
 }
 
 /// What the recording's tracks are good for, and the windows that are measured.
-fn chosen<'a>(
+fn select_windows<'a>(
     clip: &Path,
     tracks: &'a [FaceTrack],
     request: &Request,
-) -> (ClipReport, Vec<(&'a FaceTrack, Stretch)>) {
+) -> (ClipReport, Vec<(&'a FaceTrack, SpeechWindow)>) {
     let mut report =
         ClipReport { clip: clip.to_owned(), tracks: tracks.len(), ..ClipReport::default() };
     let mut speaking = Vec::new();
     for track in tracks {
-        match choose(&track.scores, request.window_ticks) {
-            Choice::Speaking(stretch) => speaking.push((track, stretch)),
-            Choice::Silent => report.silent += 1,
-            Choice::TooShort => report.too_short += 1,
+        match find_speech_window(&track.scores, request.window_ticks) {
+            TrackSpeech::Speaking(speech) => speaking.push((track, speech)),
+            TrackSpeech::Silent => report.silent += 1,
+            TrackSpeech::TooShort => report.too_short += 1,
         }
     }
     // Stable: of equally clear ones the earlier track.
-    speaking.sort_by(|a, b| Stretch::clearest_first(&a.1, &b.1));
-    report.left_out = speaking.len().saturating_sub(request.windows_a_clip);
-    speaking.truncate(request.windows_a_clip);
+    speaking.sort_by(|a, b| SpeechWindow::clearest_first(&a.1, &b.1));
+    report.skipped = speaking.len().saturating_sub(request.windows_per_clip);
+    speaking.truncate(request.windows_per_clip);
     report.windows = speaking.len();
     (report, speaking)
 }
 
-fn window(
+fn measure_track(
     engine: &Engine,
     request: &Request,
     clip: &Path,
     track: &FaceTrack,
-    stretch: Stretch,
-    lot: u64,
-) -> Result<Option<(WindowReport, WindowFigures)>, RunError> {
+    speech: SpeechWindow,
+    window_seed: u64,
+) -> Result<Option<(WindowReport, WindowResult)>, RunError> {
     let mut model = engine.speaker();
-    let ticks = stretch.start..stretch.start + request.window_ticks;
+    let ticks = speech.start..speech.start + request.window_ticks;
     let crop = model.shape().crop_len();
     let audio = track.audio[ticks.clone()].iter().flatten().flatten().copied().collect();
     let crops = track.crops[ticks.start * crop..ticks.end * crop].to_vec();
     let protocol = Protocol { modes: request.modes.clone(), substrate: request.substrate };
-    let found = measure_window(&mut model, &FaceWindow { crops, audio }, &protocol, lot)?;
-    let start = i64::try_from(stretch.start).unwrap_or(0);
-    Ok(found.map(|figures| {
-        let about = WindowReport {
+    let found = measure_window(&mut model, &FaceWindow { crops, audio }, &protocol, window_seed)?;
+    let start = i64::try_from(speech.start).unwrap_or(0);
+    Ok(found.map(|result| {
+        let window_report = WindowReport {
             clip: clip.to_owned(),
             track: track.track.0,
             start_seconds: track.first.offset(start).pts().seconds(),
-            mean_p: stretch.mean_p,
-            z_full: figures.z_full,
-            z_masked: figures.z_masked,
-            correlation: figures.correlation,
-            gaps: gaps(&figures),
+            mean_p: speech.mean_p,
+            z_full: result.z_full,
+            z_masked: result.z_masked,
+            correlation: result.correlation,
+            gaps: gaps(&result),
         };
-        (about, figures)
+        (window_report, result)
     }))
 }

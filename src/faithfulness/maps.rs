@@ -3,10 +3,11 @@
 //! Takes what the model says of a window's channels; gives one map for the whole window, enlarged
 //! to the crop. A mode that keeps no channel anywhere has no map.
 
-use crate::core::seeded::Seeded;
+use crate::core::rng::SeededRng;
+use crate::models::explain::Mode;
+use crate::models::speaker_model::ModelShape;
 use crate::stages::explain::faithfulness::{clip_map, mouth_box, random_blob};
-use crate::stages::explain::{FeatureMap, Mode, gate_activity, raw_map, raw_map_permuted};
-use crate::stages::score::model::ModelShape;
+use crate::stages::explain::{FeatureMap, gate_activity, raw_map, raw_map_permuted};
 
 use super::rank::spearman;
 
@@ -16,7 +17,7 @@ pub enum MapKind {
     /// An explain mode's.
     Mode(Mode),
     /// Control: the same mode with what it goes by dealt out to other channels, one lot a window.
-    ByLot(Mode),
+    Permuted(Mode),
     /// Control: the mean of all channels, no weights at all.
     MeanOfAll,
     /// Control: a box where frontal faces have the mouth.
@@ -29,18 +30,18 @@ impl MapKind {
     /// The modes asked for, a control by lot for each, and the controls that need no mode.
     pub fn all(modes: &[Mode]) -> Vec<Self> {
         let own = modes.iter().copied().map(Self::Mode);
-        let lots = modes.iter().copied().map(Self::ByLot);
-        own.chain(lots).chain([Self::MeanOfAll, Self::MouthBox, Self::RandomBlob]).collect()
+        let permuted = modes.iter().copied().map(Self::Permuted);
+        own.chain(permuted).chain([Self::MeanOfAll, Self::MouthBox, Self::RandomBlob]).collect()
     }
 
     /// Its name in tables and JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Mode(mode) => mode.name(),
-            Self::ByLot(Mode::Paper) => "paper, permuted gates",
-            Self::ByLot(Mode::GateActivation) => "gate-activation, permuted choice",
-            Self::ByLot(Mode::Ablation) => "ablation, permuted effects",
-            Self::ByLot(Mode::None) => "none, permuted",
+            Self::Permuted(Mode::Paper) => "paper, permuted gates",
+            Self::Permuted(Mode::GateActivation) => "gate-activation, permuted choice",
+            Self::Permuted(Mode::Ablation) => "ablation, permuted effects",
+            Self::Permuted(Mode::None) => "none, permuted",
             Self::MeanOfAll => "mean of all channels",
             Self::MouthBox => "fixed mouth box",
             Self::RandomBlob => "random blob",
@@ -84,7 +85,7 @@ impl Channels<'_> {
             let mut out = vec![0.0; map.cells()];
             match kind {
                 MapKind::Mode(mode) => raw_map(mode, &map, gate, Some(effects), &mut out),
-                MapKind::ByLot(mode) => {
+                MapKind::Permuted(mode) => {
                     raw_map_permuted(mode, &map, (gate, effects), order, &mut out)
                 }
                 MapKind::MeanOfAll => {
@@ -99,16 +100,16 @@ impl Channels<'_> {
         self.ticks().filter_map(one).collect()
     }
 
-    /// One map for the window, 112 × 112, ≥ 0; `None` where it is 0 everywhere. `lot` seeds the
+    /// One map for the window, 112 × 112, ≥ 0; `None` where it is 0 everywhere. `seed` seeds the
     /// controls' chance.
-    pub fn map(&self, kind: MapKind, lot: u64) -> Option<Vec<f32>> {
+    pub fn map(&self, kind: MapKind, seed: u64) -> Option<Vec<f32>> {
         match kind {
             MapKind::MouthBox => return Some(mouth_box()),
-            MapKind::RandomBlob => return Some(random_blob(lot)),
-            MapKind::Mode(_) | MapKind::ByLot(_) | MapKind::MeanOfAll => {}
+            MapKind::RandomBlob => return Some(random_blob(seed)),
+            MapKind::Mode(_) | MapKind::Permuted(_) | MapKind::MeanOfAll => {}
         }
         let mut order: Vec<usize> = (0..self.shape.map_channels).collect();
-        Seeded::new(lot).shuffle(&mut order);
+        SeededRng::new(seed).shuffle(&mut order);
         let raw = self.raw(kind, &order);
         let size = (self.shape.map_width, self.shape.map_height);
         let map = clip_map(raw.iter().map(Vec::as_slice), size, self.shape.map_area)?;

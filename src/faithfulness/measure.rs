@@ -5,12 +5,12 @@
 //! from a fresh state, whole and masked alike, so that nothing outside it speaks; the audio is
 //! always as it was. Scores are the head's own: other faces do not compete here.
 
-use crate::stages::explain::Mode;
+use crate::models::explain::Mode;
+use crate::models::speaker_model::{FaceFeatures, FaceJob, HeadJob, HeadResult, SpeakerModel};
+use crate::models::speaker_model::{InferenceError, ModelShape};
 use crate::stages::explain::faithfulness::{Faithfulness, MaskedClip, Substrate, measure};
 use crate::stages::score::ablate::{HeadWindow, effects};
 use crate::stages::score::head_runner::face_gate;
-use crate::stages::score::model::{FaceFeatures, FaceJob, HeadJob, HeadResult, SpeakerModel};
-use crate::stages::score::model::{InferenceError, ModelShape};
 
 use super::maps::{Channels, MapKind};
 
@@ -34,7 +34,7 @@ pub struct Protocol {
 
 /// What was found in one window.
 #[derive(Clone, Debug)]
-pub struct WindowFigures {
+pub struct WindowResult {
     /// Mean z = z1 − z0 with the whole frame.
     pub z_full: f32,
     /// Mean z with all of it masked.
@@ -48,7 +48,7 @@ pub struct WindowFigures {
     pub correlation: Option<f64>,
 }
 
-/// Measures `window`; `lot` seeds the controls' chance. `None` where the window holds no crop.
+/// Measures `window`; `seed` seeds the controls' chance. `None` where the window holds no crop.
 ///
 /// # Errors
 /// Where the model fails.
@@ -56,43 +56,43 @@ pub fn measure_window(
     model: &mut dyn SpeakerModel,
     window: &FaceWindow,
     protocol: &Protocol,
-    lot: u64,
-) -> Result<Option<WindowFigures>, InferenceError> {
+    seed: u64,
+) -> Result<Option<WindowResult>, InferenceError> {
     let Some(clip) = MaskedClip::new(&window.crops, protocol.substrate) else { return Ok(None) };
-    let mut seen = encode(model, window.crops.clone(), true)?;
-    let result = run_head(model, &window.audio, &seen.embeddings)?;
+    let mut features = encode(model, window.crops.clone(), true)?;
+    let result = run_head(model, &window.audio, &features.embeddings)?;
     let ticks = result.logits.len() / 2;
     let effects = {
         let forward = model.shape().fresh_forward_state();
-        let stretch = HeadWindow {
+        let head_window = HeadWindow {
             ticks,
             audio: &window.audio,
-            face: &seen.embeddings,
+            face: &features.embeddings,
             forward: &forward,
-            contributions: seen.contributions.as_deref().unwrap_or_default(),
+            contributions: features.contributions.as_deref().unwrap_or_default(),
         };
-        effects(model, stretch, 0..ticks, &result)?
+        effects(model, head_window, 0..ticks, &result)?
     };
     let shape = model.shape().clone();
-    let gates = seen
+    let gates = features
         .gates
         .take()
         .unwrap_or_else(|| (0..ticks).flat_map(|t| face_gate(&shape, &result, t)).collect());
     let channels =
-        Channels { shape: &shape, features: &seen.maps, gates: &gates, effects: &effects };
+        Channels { shape: &shape, features: &features.maps, gates: &gates, effects: &effects };
     let mut score = |frames: &[f32]| -> Result<f32, InferenceError> {
         let crops = frames.iter().map(|v| v.round().clamp(0.0, 255.0) as u8).collect();
-        let seen = encode(model, crops, false)?;
-        Ok(mean_z(&run_head(model, &window.audio, &seen.embeddings)?))
+        let features = encode(model, crops, false)?;
+        Ok(mean_z(&run_head(model, &window.audio, &features.embeddings)?))
     };
     let mut maps = Vec::new();
     for kind in MapKind::all(&protocol.modes) {
-        let map = channels.map(kind, lot);
+        let map = channels.map(kind, seed);
         let found = map.map(|map| measure(&clip, &map, &mut score)).transpose()?;
         maps.push((kind, found));
     }
     let strength = protocol.modes.iter().filter_map(|m| Some((*m, channels.strength(*m)?)));
-    Ok(Some(WindowFigures {
+    Ok(Some(WindowResult {
         z_full: mean_z(&result),
         z_masked: score(clip.substrate())?,
         maps,
@@ -120,22 +120,22 @@ fn encode(
     let valid = [vec![1.0; ticks], vec![0.0; delay]].concat();
     let job = FaceJob { state: shape.fresh_face_state(), crops, valid, contributions };
     let answer = model.encode_faces(vec![job])?.pop();
-    let mut seen = answer.ok_or_else(|| nothing_said("face"))?;
-    drop_delay(&mut seen, model.shape());
-    Ok(seen)
+    let mut features = answer.ok_or_else(|| no_output("face"))?;
+    drop_delay(&mut features, model.shape());
+    Ok(features)
 }
 
 /// What lies before the first crop is padding.
-fn drop_delay(seen: &mut FaceFeatures, shape: &ModelShape) {
+fn drop_delay(features: &mut FaceFeatures, shape: &ModelShape) {
     let delay = shape.face_delay_ticks;
-    let cut = |values: &mut Vec<f32>, a_tick: usize| {
-        values.drain(..(delay * a_tick).min(values.len()));
+    let cut = |values: &mut Vec<f32>, values_per_tick: usize| {
+        values.drain(..(delay * values_per_tick).min(values.len()));
     };
-    cut(&mut seen.embeddings, shape.embedding);
-    cut(&mut seen.maps, shape.map_len());
-    seen.gates.iter_mut().for_each(|gates| cut(gates, shape.map_channels));
-    let a_tick = shape.map_channels * shape.embedding;
-    seen.contributions.iter_mut().for_each(|shares| cut(shares, a_tick));
+    cut(&mut features.embeddings, shape.embedding);
+    cut(&mut features.maps, shape.map_len());
+    features.gates.iter_mut().for_each(|gates| cut(gates, shape.map_channels));
+    let values_per_tick = shape.map_channels * shape.embedding;
+    features.contributions.iter_mut().for_each(|shares| cut(shares, values_per_tick));
 }
 
 /// Runs the head over the whole window from a fresh state.
@@ -150,6 +150,6 @@ fn run_head(
     model.run_head(HeadJob { rows: 1, ticks, audio: audio.to_vec(), face: face.to_vec(), forward })
 }
 
-fn nothing_said(graph: &'static str) -> InferenceError {
+fn no_output(graph: &'static str) -> InferenceError {
     InferenceError { package: "the package".into(), graph, reason: "it gave no answer".into() }
 }

@@ -13,15 +13,15 @@ use crate::eval::bootstrap::{Interval, mean_interval};
 use crate::stages::explain::faithfulness::{AREAS, Faithfulness, Substrate};
 
 use super::maps::MapKind;
-use super::measure::WindowFigures;
+use super::measure::WindowResult;
 
 /// Draws of the bootstrap.
-const DRAWS: usize = 2_000;
+const BOOTSTRAP_DRAWS: usize = 2_000;
 /// The area, of [`AREAS`], whose deletion is told as a share of all there is.
-const TWENTY: usize = 1;
+const AREA_20_PERCENT: usize = 1;
 
 /// Masking everything takes at least so much from z, or there is little that a map could point at.
-const LEAST_FALL: f64 = 1.0;
+const MIN_SCORE_DROP: f64 = 1.0;
 
 /// A mean over windows.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
@@ -34,14 +34,14 @@ pub struct Mean {
 
 impl Mean {
     fn of(values: &[f64], seed: u64) -> Option<Self> {
-        let interval_90 = mean_interval(values, DRAWS, seed)?;
+        let interval_90 = mean_interval(values, BOOTSTRAP_DRAWS, seed)?;
         Some(Self { mean: values.iter().sum::<f64>() / values.len() as f64, interval_90 })
     }
 }
 
 /// How often a map's gap is higher than another's in the same window.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
-pub struct Compared {
+pub struct Comparison {
     /// Windows in which it is higher.
     pub above: usize,
     /// Windows in which both maps could be measured.
@@ -50,12 +50,12 @@ pub struct Compared {
     pub p: f64,
 }
 
-impl Compared {
-    fn of(apart: &[f64]) -> Option<Self> {
-        let above = apart.iter().filter(|d| **d > 0.0).count();
-        let below = apart.iter().filter(|d| **d < 0.0).count();
+impl Comparison {
+    fn of(differences: &[f64]) -> Option<Self> {
+        let above = differences.iter().filter(|d| **d > 0.0).count();
+        let below = differences.iter().filter(|d| **d < 0.0).count();
         let p = sign_test(above, below);
-        (!apart.is_empty()).then_some(Self { above, of: apart.len(), p })
+        (!differences.is_empty()).then_some(Self { above, of: differences.len(), p })
     }
 }
 
@@ -77,12 +77,12 @@ pub struct MapReport {
     /// Mean insertion minus mean deletion: the higher, the truer.
     pub gap: Option<Mean>,
     /// Share of what masking everything takes from z that deleting the best 20 % takes; `None`
-    /// where even that takes little ([`Report::keeps_its_score`]).
+    /// where even that takes little ([`Report::survives_masking`]).
     pub removed_by_20: Option<f64>,
     /// Of a mode: against the same mode by lot.
-    pub above_permuted: Option<Compared>,
+    pub above_permuted: Option<Comparison>,
     /// Of a mode: against the mouth box.
-    pub above_mouth_box: Option<Compared>,
+    pub above_mouth_box: Option<Comparison>,
     /// Of a mode: the median over windows of the 99th percentile of the raw cells; a manifest's
     /// `explain.typical`.
     pub typical: Option<f64>,
@@ -98,7 +98,7 @@ pub struct ClipReport {
     /// Windows measured, of as many tracks.
     pub windows: usize,
     /// Tracks with clear speech beyond those that were measured.
-    pub left_out: usize,
+    pub skipped: usize,
     /// Tracks in which the package nowhere says speaking for a whole window.
     pub silent: usize,
     /// Tracks without a window that has a score at every tick: too short, or without audio.
@@ -170,9 +170,9 @@ pub struct Report {
 impl Report {
     /// Whether the model says much the same with all of the frame masked: the substrate leaves it
     /// what it goes by, and no map can be told from another.
-    pub fn keeps_its_score(&self) -> bool {
+    pub fn survives_masking(&self) -> bool {
         let fall = self.z_full.zip(self.z_masked).map(|(full, masked)| full.mean - masked.mean);
-        fall.is_some_and(|fall| fall <= LEAST_FALL)
+        fall.is_some_and(|fall| fall <= MIN_SCORE_DROP)
     }
 }
 
@@ -180,11 +180,11 @@ impl Report {
 pub fn report(
     conditions: Conditions,
     clips: Vec<ClipReport>,
-    measured: &[(WindowReport, WindowFigures)],
+    measured: &[(WindowReport, WindowResult)],
     kinds: &[MapKind],
 ) -> Report {
     let seed = conditions.seed;
-    let mean = |of: fn(&WindowFigures) -> Option<f64>| {
+    let mean = |of: fn(&WindowResult) -> Option<f64>| {
         Mean::of(&measured.iter().filter_map(|(_, f)| of(f)).collect::<Vec<_>>(), seed)
     };
     Report {
@@ -199,24 +199,24 @@ pub fn report(
 }
 
 /// The gaps of every map that is not empty, by name.
-pub fn gaps(figures: &WindowFigures) -> BTreeMap<&'static str, f32> {
-    let known = figures.maps.iter().filter_map(|(kind, f)| Some((kind.name(), f.as_ref()?.gap())));
+pub fn gaps(result: &WindowResult) -> BTreeMap<&'static str, f32> {
+    let known = result.maps.iter().filter_map(|(kind, f)| Some((kind.name(), f.as_ref()?.gap())));
     known.collect()
 }
 
-fn found(figures: &WindowFigures, kind: MapKind) -> Option<&Faithfulness> {
-    figures.maps.iter().find(|(known, _)| *known == kind)?.1.as_ref()
+fn faithfulness_of(result: &WindowResult, kind: MapKind) -> Option<&Faithfulness> {
+    result.maps.iter().find(|(known, _)| *known == kind)?.1.as_ref()
 }
 
-fn map_report(kind: MapKind, measured: &[(WindowReport, WindowFigures)], seed: u64) -> MapReport {
-    let here: Vec<(&WindowFigures, &Faithfulness)> =
-        measured.iter().filter_map(|(_, f)| Some((f, found(f, kind)?))).collect();
+fn map_report(kind: MapKind, measured: &[(WindowReport, WindowResult)], seed: u64) -> MapReport {
+    let here: Vec<(&WindowResult, &Faithfulness)> =
+        measured.iter().filter_map(|(_, f)| Some((f, faithfulness_of(f, kind)?))).collect();
     let gaps: Vec<f64> = here.iter().map(|(_, f)| f64::from(f.gap())).collect();
     let compared = |other: MapKind| {
-        let apart = here.iter().filter_map(|(figures, mine)| {
-            Some(f64::from(mine.gap()) - f64::from(found(figures, other)?.gap()))
+        let differences = here.iter().filter_map(|(result, mine)| {
+            Some(f64::from(mine.gap()) - f64::from(faithfulness_of(result, other)?.gap()))
         });
-        Compared::of(&apart.collect::<Vec<_>>())
+        Comparison::of(&differences.collect::<Vec<_>>())
     };
     let (mode, against) = match kind {
         MapKind::Mode(mode) => (Some(mode), true),
@@ -231,10 +231,10 @@ fn map_report(kind: MapKind, measured: &[(WindowReport, WindowFigures)], seed: u
         insertion: by_area(here.iter().map(|(_, f)| f.insertion)),
         gap: Mean::of(&gaps, seed),
         removed_by_20: removed(&here),
-        above_permuted: mode.and_then(|mode| compared(MapKind::ByLot(mode))),
+        above_permuted: mode.and_then(|mode| compared(MapKind::Permuted(mode))),
         above_mouth_box: against.then(|| compared(MapKind::MouthBox)).flatten(),
         typical: mode.and_then(|mode| {
-            let of = |f: &WindowFigures| f.strength.iter().find(|(m, _)| *m == mode).map(|s| s.1);
+            let of = |f: &WindowResult| f.strength.iter().find(|(m, _)| *m == mode).map(|s| s.1);
             median(here.iter().filter_map(|(f, _)| of(f)).map(f64::from).collect())
         }),
     }
@@ -251,12 +251,13 @@ fn by_area(values: impl ExactSizeIterator<Item = [f32; AREAS.len()]>) -> Option<
 
 /// Share of the fall from the whole frame to none of it that deleting the best fifth makes;
 /// `None` where there is hardly a fall.
-fn removed(here: &[(&WindowFigures, &Faithfulness)]) -> Option<f64> {
-    let sum = |of: &dyn Fn(&WindowFigures, &Faithfulness) -> f32| -> f64 {
+fn removed(here: &[(&WindowResult, &Faithfulness)]) -> Option<f64> {
+    let sum = |of: &dyn Fn(&WindowResult, &Faithfulness) -> f32| -> f64 {
         here.iter().map(|(w, f)| f64::from(of(w, f))).sum()
     };
     let all = sum(&|w, _| w.z_full - w.z_masked);
-    (all > LEAST_FALL * here.len() as f64).then(|| sum(&|w, f| w.z_full - f.deletion[TWENTY]) / all)
+    (all > MIN_SCORE_DROP * here.len() as f64)
+        .then(|| sum(&|w, f| w.z_full - f.deletion[AREA_20_PERCENT]) / all)
 }
 
 fn median(mut values: Vec<f64>) -> Option<f64> {
@@ -267,11 +268,11 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 
 /// The chance of so uneven a split, either way, were both equally likely.
 fn sign_test(wins: usize, losses: usize) -> f64 {
-    let (n, few) = (wins + losses, wins.min(losses));
+    let (n, fewer) = (wins + losses, wins.min(losses));
     // (n choose k) / 2ⁿ, one after the other; in logarithms, as 2ⁿ overflows.
     let mut log = -(n as f64) * std::f64::consts::LN_2;
     let mut sum = 0.0;
-    for k in 0..=few {
+    for k in 0..=fewer {
         sum += log.exp();
         log += ((n - k) as f64 / (k + 1) as f64).ln();
     }
@@ -281,19 +282,19 @@ fn sign_test(wins: usize, losses: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stages::explain::Mode;
+    use crate::models::explain::Mode;
 
-    fn figures(gaps: [f32; 3]) -> WindowFigures {
-        let [mode, lot, mouth] = gaps;
+    fn result(gaps: [f32; 3]) -> WindowResult {
+        let [mode, permuted, mouth] = gaps;
         let one = |gap: f32| {
             (!gap.is_nan()).then_some(Faithfulness { deletion: [-gap; 3], insertion: [0.0; 3] })
         };
-        WindowFigures {
+        WindowResult {
             z_full: 4.0,
             z_masked: -4.0,
             maps: vec![
                 (MapKind::Mode(Mode::Ablation), one(mode)),
-                (MapKind::ByLot(Mode::Ablation), one(lot)),
+                (MapKind::Permuted(Mode::Ablation), one(permuted)),
                 (MapKind::MouthBox, one(mouth)),
             ],
             strength: vec![(Mode::Ablation, mode)],
@@ -330,7 +331,7 @@ mod tests {
     fn means_comparisons_and_empty_maps() {
         let kinds = MapKind::all(&[Mode::Ablation]);
         let measured = [[3.0, 1.0, 2.0], [1.0, 2.0, 2.0], [f32::NAN, 1.0, 2.0]];
-        let measured = measured.map(|gaps| (window(), figures(gaps)));
+        let measured = measured.map(|gaps| (window(), result(gaps)));
         let report = report(conditions(), Vec::new(), &measured, &kinds);
         let mode = &report.maps[0];
         assert_eq!((mode.map, mode.windows, mode.empty), ("ablation", 2, 1));
@@ -342,29 +343,32 @@ mod tests {
         let above = mode.above_permuted.expect("both measured twice");
         assert_eq!((above.above, above.of, above.p), (1, 2, 1.0));
         assert_eq!(mode.typical, Some(2.0));
-        let lot = &report.maps[1];
-        assert_eq!((lot.control, lot.above_permuted, lot.typical), (true, None, None));
+        let permuted = &report.maps[1];
+        assert_eq!(
+            (permuted.control, permuted.above_permuted, permuted.typical),
+            (true, None, None)
+        );
         assert_eq!(report.correlation, None);
         assert_eq!(report.z_full.map(|m| m.mean), Some(4.0));
-        assert!(!report.keeps_its_score());
+        assert!(!report.survives_masking());
     }
 
     #[test]
-    fn a_score_that_survives_masking_is_told() {
-        let mut figures = figures([0.1; 3]);
-        figures.z_masked = 3.5;
+    fn a_score_that_survives_masking_is_reported() {
+        let mut result = result([0.1; 3]);
+        result.z_masked = 3.5;
         let report = report(
             conditions(),
             Vec::new(),
-            &[(window(), figures)],
+            &[(window(), result)],
             &MapKind::all(&[Mode::Ablation]),
         );
-        assert!(report.keeps_its_score());
+        assert!(report.survives_masking());
         assert_eq!(report.maps[0].removed_by_20, None);
     }
 
     #[test]
-    fn nothing_measured_is_nothing_said() {
+    fn no_windows_give_no_figures() {
         let report = report(conditions(), Vec::new(), &[], &MapKind::all(&[Mode::Paper]));
         assert!(report.maps.iter().all(|m| m.gap.is_none() && m.deletion.is_none()));
         assert_eq!(report.z_full, None);

@@ -1,17 +1,17 @@
 //! A planted model: its evidence lies in a known box, so the map of that box must win.
 
 use crate::core::geometry::Rect;
-use crate::core::seeded::Seeded;
-use crate::stages::explain::Mode;
-use crate::stages::explain::blur::{PIXELS, SIDE};
-use crate::stages::explain::faithfulness::Substrate;
-use crate::stages::score::model::{
+use crate::core::rng::SeededRng;
+use crate::models::explain::Mode;
+use crate::models::speaker_model::{
     FaceFeatures, FaceJob, FaceState, GateSource, HeadJob, HeadResult, InferenceError, ModelShape,
     SpeakerModel,
 };
+use crate::stages::explain::blur::{PIXELS, SIDE};
+use crate::stages::explain::faithfulness::Substrate;
 
 use super::maps::MapKind;
-use super::measure::{FaceWindow, Protocol, WindowFigures, measure_window};
+use super::measure::{FaceWindow, Protocol, WindowResult, measure_window};
 
 const CHANNELS: usize = 16;
 const CELLS: usize = 14;
@@ -147,12 +147,12 @@ impl SpeakerModel for Planted {
 
 /// Noise all over the crop, another in each: nothing but the model says where to look.
 fn window(ticks: usize, width: usize) -> FaceWindow {
-    let mut seeded = Seeded::new(11);
+    let mut seeded = SeededRng::new(11);
     let crops = (0..ticks * PIXELS).map(|_| (seeded.next_u64() >> 56) as u8).collect();
     FaceWindow { crops, audio: vec![0.0; ticks * width] }
 }
 
-fn measured(contributions: bool, delay: usize, substrate: Substrate) -> WindowFigures {
+fn measured(contributions: bool, delay: usize, substrate: Substrate) -> WindowResult {
     let mut model = Planted::new(contributions, delay);
     let window = window(4, model.shape.embedding);
     let modes = vec![Mode::Paper, Mode::GateActivation, Mode::Ablation];
@@ -160,8 +160,8 @@ fn measured(contributions: bool, delay: usize, substrate: Substrate) -> WindowFi
     measure_window(&mut model, &window, &protocol, 3).expect("no fault").expect("has crops")
 }
 
-fn gap(figures: &WindowFigures, kind: MapKind) -> f32 {
-    let found = figures.maps.iter().find(|(known, _)| *known == kind).expect("is measured");
+fn gap(result: &WindowResult, kind: MapKind) -> f32 {
+    let found = result.maps.iter().find(|(known, _)| *known == kind).expect("is measured");
     found.1.map_or(f32::NAN, |f| f.gap())
 }
 
@@ -169,13 +169,13 @@ fn gap(figures: &WindowFigures, kind: MapKind) -> f32 {
 fn the_map_of_where_the_evidence_lies_wins() {
     for contributions in [false, true] {
         for substrate in [Substrate::Blur, Substrate::Still] {
-            let figures = measured(contributions, 2, substrate);
-            assert!(figures.z_full > 3.0 && figures.z_masked < -2.0, "{figures:?}");
-            let ablation = gap(&figures, MapKind::Mode(Mode::Ablation));
+            let result = measured(contributions, 2, substrate);
+            assert!(result.z_full > 3.0 && result.z_masked < -2.0, "{result:?}");
+            let ablation = gap(&result, MapKind::Mode(Mode::Ablation));
             assert!(ablation > 4.0, "{ablation}");
             for kind in MapKind::all(&[Mode::Paper, Mode::GateActivation, Mode::Ablation]) {
                 if kind != MapKind::Mode(Mode::Ablation) {
-                    let other = gap(&figures, kind);
+                    let other = gap(&result, kind);
                     assert!(other.is_nan() || other < ablation - 0.5, "{kind:?}: {other}");
                 }
             }
@@ -187,18 +187,18 @@ fn the_map_of_where_the_evidence_lies_wins() {
 fn the_encoders_delay_changes_nothing() {
     let (none, some) = (measured(false, 0, Substrate::Blur), measured(false, 5, Substrate::Blur));
     assert_eq!((none.z_full, none.z_masked), (some.z_full, some.z_masked));
-    let gaps = |f: &WindowFigures| super::report::gaps(f);
+    let gaps = |f: &WindowResult| super::report::gaps(f);
     assert_eq!(gaps(&none), gaps(&some));
 }
 
 #[test]
 fn the_paper_follows_the_loud_gate_and_a_flat_correlation_is_low() {
-    let figures = measured(false, 0, Substrate::Blur);
-    assert!(gap(&figures, MapKind::Mode(Mode::Paper)) < 0.0, "{figures:?}");
+    let result = measured(false, 0, Substrate::Blur);
+    assert!(gap(&result, MapKind::Mode(Mode::Paper)) < 0.0, "{result:?}");
     // One channel of sixteen has an effect: ranks agree on little.
-    let correlation = figures.correlation.expect("effects vary");
+    let correlation = result.correlation.expect("effects vary");
     assert!(correlation.abs() < 0.5, "{correlation}");
-    assert_eq!(figures.strength.len(), 3);
+    assert_eq!(result.strength.len(), 3);
 }
 
 #[test]

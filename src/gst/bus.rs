@@ -1,13 +1,12 @@
 //! The pipeline's bus, read as it is written: errors, damage and missing plugins are noted where
 //! any thread can look them up, so that no thread has to run a main loop.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_pbutils as pbutils;
-
-use crate::config::camera::Source;
 
 /// What a pipeline has said so far.
 #[derive(Clone, Debug, Default)]
@@ -46,10 +45,9 @@ impl std::fmt::Display for Fault {
 }
 
 impl Fault {
-    /// What the library says of `source`, as people say it. Asks a web server once more where the
+    /// What the library says of the source at `uri`, as people say it. Asks a web server once more where the
     /// library does not say what was wrong.
-    pub fn of_source(&self, source: &Source) -> String {
-        let uri = &source.uri;
+    pub fn of_source(&self, uri: &url::Url, has_login: bool, ca_file: Option<&Path>) -> String {
         let host = uri.host_str().unwrap_or_default();
         let at = uri.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
         let says = |words: &str| self.text.contains(words);
@@ -66,16 +64,16 @@ impl Fault {
                     true => String::new(),
                     false => format!("no connection to {at}, or "),
                 };
-                match source.login {
-                    Some(_) => format!("{first}{at} has another passphrase; check `credentials`"),
-                    None => format!("{first}{at} wants a passphrase; name one by `credentials`"),
+                match has_login {
+                    true => format!("{first}{at} has another passphrase; check `credentials`"),
+                    false => format!("{first}{at} wants a passphrase; name one by `credentials`"),
                 }
             }
             "rtmp" if says("cmd failed") => {
                 format!("{at} does not take {}; is its first part right?", uri.path())
             }
             "http" | "https" if says("Internal data stream error") => {
-                let why = super::tls::why_not(uri, source.tls_ca_file.as_deref());
+                let why = super::tls::why_not(uri, ca_file);
                 why.unwrap_or_else(|| self.text.clone())
             }
             _ if says("Failed to connect") || says("Could not connect") => {

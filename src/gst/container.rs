@@ -7,7 +7,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 
 use super::elements::{ElementError, broken, make};
-use super::encoder::VideoCodec;
+use super::video_codec::VideoCodec;
 
 /// A container that the program writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -65,6 +65,30 @@ pub fn chain(bin: &impl IsA<gst::Bin>, elements: &[&gst::Element]) -> Result<(),
     Ok(())
 }
 
+/// Brings `elements` to the state of the pipeline that they are in.
+///
+/// # Errors
+/// Where one of them refuses.
+pub fn start(elements: &[&gst::Element]) -> Result<(), ElementError> {
+    for element in elements {
+        element.sync_state_with_parent().map_err(|e| {
+            broken(&element.factory().map_or_else(String::new, |f| f.name().to_string()), e)
+        })?;
+    }
+    Ok(())
+}
+
+/// Links `pad` to `element`.
+///
+/// # Errors
+/// Where they do not fit together.
+pub fn link(pad: &gst::Pad, element: &gst::Element) -> Result<(), ElementError> {
+    let sink = element
+        .static_pad("sink")
+        .ok_or_else(|| broken(&element.name(), "it has no pad called sink"))?;
+    pad.link(&sink).map(drop).map_err(|e| broken(&element.name(), e))
+}
+
 /// How many elements inside `bin` bring frames to another format, size, memory or side right now:
 /// each of them touches every pixel.
 pub fn conversions(bin: &impl IsA<gst::Bin>) -> usize {

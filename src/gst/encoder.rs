@@ -3,11 +3,12 @@
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use crate::config::PRESETS;
+use crate::core::preset::PRESETS;
 
 use super::elements::{ElementError, is_installed, make};
+use super::video_codec::VideoCodec;
 
-/// The user's wishes, independent of any one encoder.
+/// What the user asks for, independent of any one encoder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncoderOptions {
     /// `None` picks the first that is installed.
@@ -18,34 +19,14 @@ pub struct EncoderOptions {
     pub preset: String,
 }
 
-/// A video codec that a container can hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum VideoCodec {
-    /// H.264, for mp4, mov and mkv.
-    H264,
-    /// VP9, for webm.
-    Vp9,
-}
-
 impl VideoCodec {
-    /// Encoders for this codec, best first. Software comes first: a file is encoded once and kept,
-    /// and x264 gives the better frame at the same size.
-    pub const fn encoders(self) -> &'static [&'static str] {
-        match self {
-            Self::H264 => {
-                &["x264enc", "nvh264enc", "vah264enc", "vaapih264enc", "v4l2h264enc", "openh264enc"]
-            }
-            Self::Vp9 => &["vp9enc"],
-        }
-    }
-
-    /// The encoder that will be used, given the wishes.
+    /// The encoder that will be used, given the options.
     ///
     /// # Errors
     /// Where the one asked for is not installed, or none is.
-    pub fn choose(self, wishes: &EncoderOptions) -> Result<&str, ElementError> {
+    pub fn choose(self, options: &EncoderOptions) -> Result<&str, ElementError> {
         let missing = |element: &str| ElementError::Missing { element: element.to_owned() };
-        match &wishes.element {
+        match &options.element {
             Some(wanted) => self
                 .encoders()
                 .iter()
@@ -65,15 +46,15 @@ impl VideoCodec {
     ///
     /// # Errors
     /// As [`Self::choose`], and where the element cannot be made.
-    pub fn make(self, wishes: &EncoderOptions) -> Result<gst::Element, ElementError> {
-        let name = self.choose(wishes)?;
+    pub fn make(self, options: &EncoderOptions) -> Result<gst::Element, ElementError> {
+        let name = self.choose(options)?;
         let encoder = make(name)?;
         match name {
             "x264enc" => {
                 encoder.set_property_from_str("pass", "qual");
                 // x264enc takes no more than 50.
-                encoder.set_property("quantizer", u32::from(wishes.crf).min(50));
-                encoder.set_property_from_str("speed-preset", &wishes.preset);
+                encoder.set_property("quantizer", u32::from(options.crf).min(50));
+                encoder.set_property_from_str("speed-preset", &options.preset);
                 // A thread for each core: x264's own choice, half as many again, is slower beside the
                 // other stages (1080p on two cores: 10.1 s for 8.0 s) and holds more frames.
                 let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -81,19 +62,19 @@ impl VideoCodec {
                 // Two seconds at 25 fps: players can seek without waiting.
                 encoder.set_property("key-int-max", 50_u32);
             }
-            "vp9enc" => set_up_vp9(&encoder, wishes),
+            "vp9enc" => set_up_vp9(&encoder, options),
             _ => {}
         }
         Ok(encoder)
     }
 }
 
-fn set_up_vp9(encoder: &gst::Element, wishes: &EncoderOptions) {
+fn set_up_vp9(encoder: &gst::Element, options: &EncoderOptions) {
     encoder.set_property_from_str("end-usage", "cq");
     // VP9's scale is 0..=63 where x264's is 0..=51; about the same quality lies a fifth higher.
-    encoder.set_property("cq-level", i32::from(wishes.crf) * 6 / 5);
+    encoder.set_property("cq-level", i32::from(options.crf) * 6 / 5);
     encoder.set_property("deadline", 1_i64);
-    let speed = PRESETS.iter().position(|p| *p == wishes.preset).unwrap_or(2);
+    let speed = PRESETS.iter().position(|p| *p == options.preset).unwrap_or(2);
     encoder.set_property("cpu-used", 8_i32 - i32::try_from(speed).unwrap_or(2).min(8));
     encoder.set_property("row-mt", true);
     encoder.set_property("threads", 4_i32);

@@ -11,10 +11,9 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
 
-use super::decoders;
-use super::elements::{ElementError, broken, chain, make};
+use super::decoded::{join_frames, join_when_decoded};
+use super::elements::{ElementError, broken, chain, link, make, start};
 use super::image;
-use super::upright;
 
 /// Buffers that wait in each outlet; beyond that the demuxer waits.
 const BUFFERS_WAITING: u32 = 4;
@@ -246,67 +245,6 @@ fn audio_branch(
     start(&model_arm)?;
     start(&[packets, &to_sink, &tee])?;
     link(pad, &tee)
-}
-
-/// Links `decode`'s first decoded stream to `next`, its frames upright.
-pub(super) fn join_frames(decode: &gst::Element, next: &gst::Element) {
-    join(decode, next, upright::keep);
-}
-
-/// Links `decode`'s first decoded stream to `next`.
-pub(super) fn join_when_decoded(decode: &gst::Element, next: &gst::Element) {
-    join(decode, next, |_| ());
-}
-
-/// The same; `joined` sees the pad that `next` is linked to.
-fn join(decode: &gst::Element, next: &gst::Element, joined: fn(&gst::Pad)) {
-    let next = next.downgrade();
-    decode.connect_pad_added(move |_, pad| {
-        let Some(sink) = next.upgrade().and_then(|n| n.static_pad("sink")) else {
-            return;
-        };
-        if sink.is_linked() {
-            return;
-        }
-        let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
-        let linked = match decoders::downloader(&caps) {
-            Some(element) => join_through(element, pad, &sink),
-            None => pad.link(&sink).map(drop).map_err(|e| broken("decodebin", e)),
-        };
-        match linked {
-            Ok(()) => sink.peer().iter().for_each(joined),
-            Err(e) => tracing::debug!(pad = %pad.name(), "decoded stream not taken: {e}"),
-        }
-    });
-}
-
-/// Links `pad` to `sink` with `element` between, which brings frames back from a device.
-fn join_through(element: &str, pad: &gst::Pad, sink: &gst::Pad) -> Result<(), ElementError> {
-    let bring = make(element)?;
-    let bin = sink.parent_element().and_then(|e| e.parent()?.downcast::<gst::Bin>().ok());
-    let bin = bin.ok_or_else(|| broken(element, "there is no pipeline around it"))?;
-    chain(&bin, &[&bring])?;
-    let out = bring.static_pad("src").ok_or_else(|| broken(element, "it has no pad called src"))?;
-    out.link(sink).map_err(|e| broken(element, e))?;
-    start(&[&bring])?;
-    tracing::info!("decoded frames lie on a device; {element} brings them back");
-    link(pad, &bring)
-}
-
-pub(super) fn start(elements: &[&gst::Element]) -> Result<(), ElementError> {
-    for element in elements {
-        element.sync_state_with_parent().map_err(|e| {
-            broken(&element.factory().map_or_else(String::new, |f| f.name().to_string()), e)
-        })?;
-    }
-    Ok(())
-}
-
-pub(super) fn link(pad: &gst::Pad, element: &gst::Element) -> Result<(), ElementError> {
-    let sink = element
-        .static_pad("sink")
-        .ok_or_else(|| broken(&element.name(), "it has no pad called sink"))?;
-    pad.link(&sink).map(drop).map_err(|e| broken(&element.name(), e))
 }
 
 #[cfg(test)]

@@ -5,18 +5,17 @@
 
 pub mod bus;
 pub mod container;
+pub mod decoded;
 pub mod decoders;
 pub mod edit_list;
 pub mod elements;
 pub mod encoder;
 pub mod image;
 pub mod intake;
-pub mod live_encoder;
-pub mod live_intake;
-pub mod live_source;
 pub mod packet;
 pub mod tls;
 mod upright;
+pub mod video_codec;
 pub mod wanted;
 
 use std::sync::OnceLock;

@@ -13,7 +13,7 @@ use gstreamer_rtsp_server::gio;
 use gstreamer_rtsp_server::gio::prelude::*;
 
 use super::elements::ElementError;
-use crate::config::camera::address::{HLS_CA_HINT, is_playlist};
+use crate::core::address::{HLS_CA_HINT, is_playlist};
 
 /// How long a web server may take to be asked for its certificate, in seconds.
 const ASKS_SECONDS: u32 = 3;

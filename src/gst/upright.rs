@@ -8,7 +8,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer::tags::ImageOrientation;
 
-use super::elements::{ElementError, broken, chain, make};
+use super::elements::{ElementError, broken, chain, make, start};
 
 /// What a stream says whose frames are upright.
 const UPRIGHT: &str = "rotate-0";
@@ -47,7 +47,7 @@ fn put_behind(pad: &gst::Pad) -> Result<(), ElementError> {
     chain(&bin, &[&flip])?;
     let end = |end| flip.static_pad(end).ok_or_else(|| refused("it lacks a pad"));
     let (sink, src) = (end("sink")?, end("src")?);
-    super::intake::start(&[&flip])?;
+    start(&[&flip])?;
     pad.unlink(&next).map_err(|e| broken(name, e))?;
     src.link(&next).map_err(|e| broken(name, e))?;
     pad.link(&sink).map_err(|e| broken(name, e))?;

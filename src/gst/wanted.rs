@@ -6,7 +6,7 @@
 //! this list does not limit what can be read: it names what is usual. That each element really
 //! comes in the package named here is tested against dpkg.
 
-use super::encoder::VideoCodec;
+use super::video_codec::VideoCodec;
 
 /// An element that this program uses, with the Debian package that carries it.
 #[derive(Clone, Copy, Debug)]

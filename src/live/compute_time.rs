@@ -10,12 +10,12 @@ use std::time::Instant;
 
 use crate::core::frame::{Chroma, ImageView, LumaRange, Plane};
 use crate::core::time::{Span, Tick};
+use crate::models::face_detector::{DetectError, FaceDetector as _};
+use crate::models::speaker_model::{FaceJob, HeadJob, InferenceError, SpeakerModel as _};
 use crate::onnx::engine::Engine;
 use crate::stages::detect::plan::PlanSettings;
-use crate::stages::detect::{DetectError, FaceDetector as _};
 use crate::stages::score::budget::LIVE_CHUNK_TICKS;
 use crate::stages::score::head_runner::Window;
-use crate::stages::score::model::{FaceJob, HeadJob, InferenceError, SpeakerModel as _};
 
 /// Calls timed; the first one only warms up.
 const CALLS: usize = 4;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::core::time::Span;
-use crate::stages::explain::Mode;
+use crate::models::explain::Mode;
 
 /// The highest level.
 pub const MAX_LEVEL: u8 = 3;

@@ -3,7 +3,7 @@
 //!
 //! An encoder takes frames of one size; it is made anew when the size changes (a camera that was
 //! set up anew, or the first frame after a slate), and when it fails. The audio's line has no hole
-//! ([`Continuous`]) and is late by as much as the frames.
+//! ([`GaplessAudio`]) and is late by as much as the frames.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use crate::core::frame::Frame;
 use crate::core::queue::Receiver;
 use crate::core::time::{Pts, Span};
 use crate::gst::image::RawFormat;
-use crate::gst::live_encoder::Encoder;
 use crate::gst::packet::{Kind, Packet};
 use crate::live::stream::Shared;
 use crate::stages::overlay::Painter;
 use crate::stages::overlay::gst::Blender;
 use crate::stages::overlay::slate::SlateWriter;
+use crate::stages::sink::live::gst::encoder::Encoder;
 use crate::stages::source::AudioBlock;
-use crate::stages::sync::continuous::{Continuous, Stretch};
+use crate::stages::sync::gapless_audio::{AudioSegment, GaplessAudio};
 
 use crate::telemetry::metrics::{count_dropped, stage_labels};
 
@@ -46,7 +46,7 @@ pub(super) struct OutputEncoder {
     last_frame: Option<Pts>,
     /// When a slate was last made a keyframe.
     last_slate_keyframe: Option<Pts>,
-    line: Continuous,
+    gapless_audio: GaplessAudio,
     waiting: VecDeque<AudioBlock>,
     dropped: u64,
     encoded: Arc<AtomicU64>,
@@ -65,7 +65,7 @@ impl OutputEncoder {
             retry_at: None,
             last_frame: None,
             last_slate_keyframe: None,
-            line: Continuous::default(),
+            gapless_audio: GaplessAudio::default(),
             waiting: VecDeque::new(),
             dropped: 0,
             encoded: Arc::default(),
@@ -75,10 +75,10 @@ impl OutputEncoder {
 
     /// Draws `evidence` on `frame` and encodes it.
     pub(super) fn encode_frame(&mut self, frame: Frame, evidence: &FrameEvidence) {
-        let (at, span) = (frame.id.pts, frame.span);
+        let (at, duration) = (frame.id.pts, frame.duration);
         let Some(format) = RawFormat::of(&frame) else { return };
         match self.blender.draw(frame, evidence) {
-            Ok(buffer) => self.encode(format, buffer, at, span),
+            Ok(buffer) => self.encode(format, buffer, at, duration),
             Err(e) => tracing::warn!("{e}"),
         }
     }
@@ -94,7 +94,7 @@ impl OutputEncoder {
             self.last_slate_keyframe = Some(at);
             self.keyframe_requested.store(true, Ordering::Relaxed);
         }
-        match self.blender.on_black(format.info(), &[sprite]) {
+        match self.blender.draw_on_black(format.info(), &[sprite]) {
             Ok(buffer) => self.encode(format, buffer, at, None),
             Err(e) => tracing::warn!("{e}"),
         }
@@ -105,7 +105,7 @@ impl OutputEncoder {
         format: RawFormat,
         buffer: crate::gst::image::RawBuffer,
         at: Pts,
-        span: Option<Span>,
+        duration: Option<Span>,
     ) {
         // Slates and frames meet at both ends of an outage.
         if self.last_frame.is_some_and(|last| at <= last) {
@@ -131,7 +131,7 @@ impl OutputEncoder {
         if self.keyframe_requested.swap(false, Ordering::Relaxed) {
             encoder.ask_for_key();
         }
-        if encoder.image(buffer, at, span) {
+        if encoder.image(buffer, at, duration) {
             self.last_frame = Some(at);
         } else {
             self.dropped += 1;
@@ -174,22 +174,22 @@ impl OutputEncoder {
         }
         // Audio goes with frames: before the first one there is nothing to go with.
         if self.encoder.is_none() {
-            self.line = Continuous::default();
+            self.gapless_audio = GaplessAudio::default();
             self.waiting.retain(|block| block.pts.is_some_and(|at| at >= until));
             return;
         }
         while self.waiting.front().is_some_and(|b| b.pts.is_none_or(|at| at < until)) {
             let Some(block) = self.waiting.pop_front() else { break };
             let at = block.pts.unwrap_or(until);
-            let stretches = self.line.push(at, &block.samples);
+            let stretches = self.gapless_audio.push(at, &block.samples);
             stretches.into_iter().for_each(|s| self.play(s));
         }
-        let silence = self.line.silence_until(until - AUDIO_TIMEOUT);
+        let silence = self.gapless_audio.fill_silence_until(until - AUDIO_TIMEOUT);
         silence.into_iter().for_each(|s| self.play(s));
     }
 
-    fn play(&self, stretch: Stretch) {
-        let Stretch { at, samples } = stretch;
+    fn play(&self, segment: AudioSegment) {
+        let AudioSegment { at, samples } = segment;
         // Before the stream's zero there is nothing, and encoders take no negative times.
         if at >= Pts::ZERO
             && let Some(encoder) = &self.encoder

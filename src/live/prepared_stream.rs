@@ -9,16 +9,17 @@ use std::sync::{Arc, Weak};
 
 use super::compute_time::compute_time;
 use super::settings::{plan, settings};
-use crate::config::camera::{Camera, Sink};
+use crate::config::camera::Camera;
 use crate::config::{AnyPipeline, ConfigError, read_any};
 use crate::core::time::Span;
-use crate::gst::live_encoder::{Chosen, choose};
 use crate::models::Package;
 use crate::models::registry::{Role, find};
 use crate::onnx::engine::Engine;
 use crate::onnx::session::SessionOptions;
 use crate::run::{RunError, Settings};
 use crate::stages::score::head_runner::Window;
+use crate::stages::sink::live::gst::encoder::{Chosen, choose};
+use crate::stages::sink::settings::SinkSettings;
 
 /// A stream ready to be started.
 #[derive(Clone)]
@@ -94,7 +95,7 @@ impl PreparedStream {
         let detector = find(Role::Detector, camera.detector.as_deref())?;
         let (engine, compute_time) = engines.get(&camera, (&speaker, &detector))?;
         let settings = settings(&camera, &speaker, &detector, compute_time)?;
-        let encoder = if camera.sinks.iter().any(Sink::takes_video) {
+        let encoder = if camera.sinks.iter().any(SinkSettings::takes_video) {
             choose(camera.encoder.element.as_deref()).map_err(RunError::Element)?
         } else {
             Chosen { element: "none", passed_over: Vec::new() }
@@ -111,8 +112,10 @@ pub fn fingerprint(camera: &Camera) -> String {
     let mut hash = Sha256::new();
     hash.update(format!("{camera:?}"));
     let sinks = camera.sinks.iter().filter_map(|sink| match sink {
-        Sink::RtspPush { login, .. } | Sink::Webhook { login, .. } => login.as_ref(),
-        Sink::Mqtt(mqtt) => mqtt.login.as_ref(),
+        SinkSettings::RtspPush { login, .. } | SinkSettings::Webhook { login, .. } => {
+            login.as_ref()
+        }
+        SinkSettings::Mqtt(mqtt) => mqtt.login.as_ref(),
         _ => None,
     });
     for login in camera.source.login.iter().chain(sinks) {

@@ -9,15 +9,15 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::config::camera::Source;
 use crate::core::frame::Image;
 use crate::core::time::Pts;
-use crate::gst::live_intake::{Taps, build};
+use crate::models::face_detector::FaceDetector;
 use crate::models::registry::{Role, find};
 use crate::onnx::engine::Engine;
 use crate::onnx::session::SessionOptions;
 use crate::run::RunError;
-use crate::stages::detect::FaceDetector;
+use crate::stages::source::live::gst::intake::{Taps, build};
+use crate::stages::source::live::settings::SourceSettings;
 use crate::stages::source::{AudioBlock, RawFrame};
 
 /// Frames that are kept to look for faces in.
@@ -68,13 +68,17 @@ struct ProbeState {
 ///
 /// # Errors
 /// Where an element or a model is missing.
-pub fn probe(source: &Source, span: Duration) -> Result<Findings, RunError> {
+pub fn probe(source: &SourceSettings, span: Duration) -> Result<Findings, RunError> {
     crate::gst::start().map_err(|e| RunError::Settings(e.to_string()))?;
     let begun = Instant::now();
     let state: Arc<Mutex<ProbeState>> = Arc::default();
     let graph = build(source, taps(&state)).map_err(RunError::Element)?;
     let refused = graph.play().err();
-    let spoken = || graph.bus.spoken().error.map(|f| f.of_source(source));
+    let spoken = || {
+        graph.bus.spoken().error.map(|f| {
+            f.of_source(&source.uri, source.login.is_some(), source.tls_ca_file.as_deref())
+        })
+    };
     let mut error = spoken().or(refused);
     let timeout = source.stall_timeout + span;
     loop {

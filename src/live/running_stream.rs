@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use super::prepared_stream::PreparedStream;
 use super::stream::{StreamParts, run};
-use crate::config::camera::Sink;
 use crate::run::RunError;
 use crate::stages::sink::events::hub::EventHub;
 use crate::stages::sink::events::{self, EventContext, EventSinkHandle};
@@ -15,6 +14,7 @@ use crate::stages::sink::fan_out::FanOut;
 use crate::stages::sink::live::rtsp_server::RtspServer;
 use crate::stages::sink::live::{self, SinkContext, SinkHandle};
 use crate::stages::sink::records::event::Event;
+use crate::stages::sink::settings::SinkSettings;
 use crate::telemetry::clock::StreamClock;
 use crate::telemetry::latency::Latencies;
 use crate::telemetry::metrics::Metrics;
@@ -135,7 +135,7 @@ impl RunningStream {
 
 /// The encoder at work, and what is not.
 fn announce(prepared: &PreparedStream, hub: &EventHub) {
-    if !prepared.camera.sinks.iter().any(Sink::takes_video) {
+    if !prepared.camera.sinks.iter().any(SinkSettings::takes_video) {
         return;
     }
     let passed_over = &prepared.encoder.passed_over;

@@ -21,10 +21,10 @@ use super::stream::Shared;
 use crate::core::frame::Frame;
 use crate::core::queue::{Overflow, Receiver, Sender, bounded};
 use crate::core::time::{Epoch, Pts};
-use crate::gst::live_intake::{LiveGraph, Taps, build};
 use crate::stages::score::stage::ScoreInput;
-use crate::stages::source::live::anchor::Anchor;
-use crate::stages::source::live::{Loss, Reason};
+use crate::stages::source::live::clock_mapper::ClockMapper;
+use crate::stages::source::live::gst::intake::{LiveGraph, Taps, build};
+use crate::stages::source::live::{LossReason, SourceLoss};
 use crate::stages::source::{AudioBlock, RawFrame};
 use crate::stages::sync::timeline::{JumpPolicy, Timeline};
 
@@ -49,7 +49,7 @@ pub struct SessionState {
 /// Where a frame goes from the source's thread.
 pub(super) struct Intake {
     pub(super) timeline: Timeline,
-    pub(super) anchor: Anchor,
+    pub(super) clock_mapper: ClockMapper,
     generation: u32,
     size: Option<(usize, usize)>,
     pub(super) next: SessionState,
@@ -70,13 +70,13 @@ pub(super) fn session(
     shared: &Arc<Shared>,
     session_state: &mut SessionState,
     opened: &dyn Fn(&[String]),
-) -> Loss {
+) -> SourceLoss {
     let (slow, detect_out) = bounded("source→detect", queues::TO_DETECT, Overflow::DropOldest);
     let (score_in, score_out) = bounded("track→score", queues::TO_SCORE, Overflow::Block);
     let intake = Arc::new(Mutex::new(Intake {
         timeline: Timeline::new(JumpPolicy::default(), None)
-            .going_on(session_state.epoch, session_state.seq),
-        anchor: Anchor::at(shared.clock.now()),
+            .resumed_at(session_state.epoch, session_state.seq),
+        clock_mapper: ClockMapper::new(shared.clock.now()),
         generation: 0,
         size: None,
         next: *session_state,
@@ -91,7 +91,7 @@ pub(super) fn session(
         audio: shared.audio.clone(),
     };
     let loss = match build(&shared.camera.source, taps(shared, &intake, senders)) {
-        Err(e) => Loss { reason: Reason::Unreadable, why: e.to_string() },
+        Err(e) => SourceLoss { reason: LossReason::Unreadable, why: e.to_string() },
         Ok(graph) => {
             let inputs = AnalysisInputs { detect_out, score_out, score_in, intake: &intake };
             let loss = watch(shared, &graph, inputs, opened, session_state);
@@ -131,7 +131,7 @@ fn taps(shared: &Arc<Shared>, intake: &Arc<Mutex<Intake>>, senders: TapSenders) 
     let placed = {
         let intake = Arc::clone(intake);
         move |block: AudioBlock| {
-            let at = lock(&intake).anchor.place(block.pts, clock.now()).at;
+            let at = lock(&intake).clock_mapper.map(block.pts, clock.now()).at;
             AudioBlock { pts: Some(at), ..block }
         }
     };
@@ -171,7 +171,7 @@ impl Intake {
     /// The frame's place on the stream's clock. A jump of the source's clock and a change of its
     /// size each begin an epoch.
     fn place(&mut self, raw: RawFrame, now: Pts) -> (Frame, Option<&'static str>) {
-        let placed = self.anchor.place(raw.pts, now);
+        let placed = self.clock_mapper.map(raw.pts, now);
         let view = raw.image.view();
         let size = (view.width, view.height);
         let reshaped = self.size.is_some_and(|before| before != size);
@@ -191,7 +191,7 @@ impl Intake {
         self.next.seq = id.seq + 1;
         self.last_frame = Some(Instant::now());
         self.last_frame_at = Some(id.pts);
-        (Frame { id, span: raw.span, image: raw.image }, why)
+        (Frame { id, duration: raw.duration, image: raw.image }, why)
     }
 }
 
@@ -210,13 +210,13 @@ fn watch(
     inputs: AnalysisInputs<'_>,
     opened: &dyn Fn(&[String]),
     session_state: &mut SessionState,
-) -> Loss {
+) -> SourceLoss {
     if let Err(why) = graph.play() {
         let why = shared.redacted(&why);
-        return lost(shared, graph).unwrap_or(Loss { reason: Reason::Unreachable, why });
+        return lost(shared, graph).unwrap_or(SourceLoss { reason: LossReason::Unreachable, why });
     }
     if let Some(base) = graph.base(shared.clock.now()) {
-        lock(inputs.intake).anchor = Anchor::at(base);
+        lock(inputs.intake).clock_mapper = ClockMapper::new(base);
     }
     let begun = Instant::now();
     let stall_timeout = shared.camera.source.stall_timeout;
@@ -240,7 +240,7 @@ fn watch(
             } else {
                 format!("no frame came within {} s", stall_timeout.as_secs())
             };
-            return Loss { reason: Reason::Stalled, why };
+            return SourceLoss { reason: LossReason::Stalled, why };
         }
         std::thread::sleep(POLL_INTERVAL);
     }
@@ -253,14 +253,16 @@ fn live(
     inputs: AnalysisInputs<'_>,
     has_audio: bool,
     session_state: &mut SessionState,
-) -> Loss {
+) -> SourceLoss {
     let AnalysisInputs { detect_out, score_out, score_in, intake } = inputs;
     let done = AtomicBool::new(false);
     let slow = SlowPath { shared, has_audio, people: session_state.people };
     std::thread::scope(|scope| {
         let threads = match slow.start(scope, detect_out, (score_in, score_out), &done) {
             Ok(threads) => threads,
-            Err(e) => return Loss { reason: Reason::Stage, why: format!("no thread: {e}") },
+            Err(e) => {
+                return SourceLoss { reason: LossReason::Stage, why: format!("no thread: {e}") };
+            }
         };
         let loss = loop {
             if let Some(loss) = lost(shared, graph) {
@@ -272,11 +274,11 @@ fn live(
             let quiet = lock(intake).last_frame.map_or(Duration::ZERO, |at| at.elapsed());
             if quiet > shared.camera.source.stall_timeout {
                 let why = format!("no frame for {:.0} s", quiet.as_secs_f64());
-                break Loss { reason: Reason::Stalled, why };
+                break SourceLoss { reason: LossReason::Stalled, why };
             }
             if !has_audio && graph.shown().audios >= shared.camera.source.audio_track {
                 let why = "an audio track has appeared".to_owned();
-                break Loss { reason: Reason::Changed, why };
+                break SourceLoss { reason: LossReason::Changed, why };
             }
             std::thread::sleep(POLL_INTERVAL);
         };
@@ -290,27 +292,33 @@ fn live(
 }
 
 /// Why the source is lost, where it is.
-fn lost(shared: &Shared, graph: &LiveGraph) -> Option<Loss> {
+fn lost(shared: &Shared, graph: &LiveGraph) -> Option<SourceLoss> {
     if shared.stop.load(Ordering::Relaxed) {
-        return Some(Loss { reason: Reason::Ended, why: "the stream was told to stop".into() });
+        return Some(SourceLoss {
+            reason: LossReason::Ended,
+            why: "the stream was told to stop".into(),
+        });
     }
     let shown = graph.shown();
     if let Some(why) = shown.error {
-        return Some(Loss { reason: Reason::Unreadable, why });
+        return Some(SourceLoss { reason: LossReason::Unreadable, why });
     }
     if let Some(fault) = graph.bus.spoken().error {
         let missing = graph.bus.spoken().missing;
         let reason = match () {
-            () if fault.unauthorized => Reason::Refused,
-            () if !missing.is_empty() || fault.unknown_type => Reason::Unreadable,
-            () => Reason::Unreachable,
+            () if fault.unauthorized => LossReason::Refused,
+            () if !missing.is_empty() || fault.unknown_type => LossReason::Unreadable,
+            () => LossReason::Unreachable,
         };
         let why = match missing.is_empty() {
-            true => fault.of_source(&shared.camera.source),
+            true => {
+                let source = &shared.camera.source;
+                fault.of_source(&source.uri, source.login.is_some(), source.tls_ca_file.as_deref())
+            }
             false => format!("GStreamer lacks a plugin for: {}", missing.join(", ")),
         };
-        return Some(Loss { reason, why: shared.redacted(&why) });
+        return Some(SourceLoss { reason, why: shared.redacted(&why) });
     }
     let why = "the source has ended".to_owned();
-    shown.ended.then_some(Loss { reason: Reason::Ended, why })
+    shown.ended.then_some(SourceLoss { reason: LossReason::Ended, why })
 }

@@ -7,7 +7,7 @@ use crate::models::manifest::SpeakerManifest;
 use crate::run::{RunError, Settings, decision_rule};
 use crate::stages::detect::plan::PlanSettings;
 use crate::stages::score::budget::{LIVE_CHUNK_TICKS, Schedule, ScheduleRequest, Stride};
-use crate::stages::track::{Lag, Policy};
+use crate::stages::track::{BoxFill, Policy};
 
 /// Ticks that a live crop follows its box by: a median over three.
 pub const CROP_LAG_TICKS: usize = 1;
@@ -16,7 +16,7 @@ pub const MAX_SMOOTHING_TICKS: u32 = 3;
 
 /// How faces are followed where nothing may be held.
 pub fn live_policy() -> Policy {
-    Policy { lag: Lag::Carry, ..Policy::default() }
+    Policy { box_fill: BoxFill::Extrapolate, ..Policy::default() }
 }
 
 /// How far `camera` looks ahead with the speaker package `manifest`, and how late its frame is on a
@@ -46,7 +46,7 @@ pub fn schedule(
 /// Where it is no detector.
 pub fn plan(detector: &Package) -> Result<PlanSettings, RunError> {
     let detector_manifest = detector.detector()?;
-    Ok(PlanSettings::of_detector(detector_manifest.certain_face_px, detector_manifest.widest_px))
+    Ok(PlanSettings::for_detector(detector_manifest.certain_face_px, detector_manifest.widest_px))
 }
 
 /// The setting for `camera` with these packages on a machine that takes `compute_time`.

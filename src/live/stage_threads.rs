@@ -15,15 +15,15 @@ use crate::config::camera::OutputPolicy;
 use crate::core::frame::Frame;
 use crate::core::queue::{NoItem, Receiver, Sender};
 use crate::core::time::{Span, Tick};
+use crate::models::explain::Mode;
 use crate::run::RunError;
-use crate::stages::detect::front_end::FrontEnd;
-use crate::stages::explain::Mode;
 use crate::stages::features::audio_features::AudioFeatures;
 use crate::stages::score::audio_encoder::AudioEncoder;
 use crate::stages::score::frame_assembler::FrameAssembler;
 use crate::stages::score::scorer::Scorer;
 use crate::stages::score::stage::{ScoreInput, ScoreObserver, score};
-use crate::stages::source::live::{Loss, Reason};
+use crate::stages::source::live::{LossReason, SourceLoss};
+use crate::stages::track::front_end::FrontEnd;
 use crate::telemetry::status::Heartbeat;
 
 /// How often a waiting stage looks whether the session is over.
@@ -43,9 +43,12 @@ pub(super) struct SlowPathThreads<'scope> {
 }
 
 /// Says that a stage has ended, and is soon to be asked why.
-pub(super) fn ended_early(threads: &SlowPathThreads<'_>) -> Option<Loss> {
+pub(super) fn ended_early(threads: &SlowPathThreads<'_>) -> Option<SourceLoss> {
     let ended = |stage: &str| {
-        Some(Loss { reason: Reason::Stage, why: format!("the stage `{stage}` has ended") })
+        Some(SourceLoss {
+            reason: LossReason::Stage,
+            why: format!("the stage `{stage}` has ended"),
+        })
     };
     if threads.track.is_finished() {
         return ended("track");
@@ -69,7 +72,7 @@ impl<'a> SlowPath<'a> {
         let named = |name: &str| std::thread::Builder::new().name(name.into());
         let settings = &shared.settings;
         let detector = Box::new(shared.engine.detector());
-        let front_end = FrontEnd::new(detector, settings.plan, settings.policy).prompt(people);
+        let front_end = FrontEnd::new(detector, settings.plan, settings.policy).low_latency(people);
         let track = named("track").spawn_scoped(scope, move || {
             let end = InputsGuard(&to_score);
             let tracked_frames = track_frames(shared, front_end, &frames, &to_score, done);
@@ -91,12 +94,15 @@ impl<'a> SlowPath<'a> {
 
 impl SlowPathThreads<'_> {
     /// Waits for both; gives the people numbered so far, and what failed first.
-    pub(super) fn join(self) -> (u32, Option<Loss>) {
+    pub(super) fn join(self) -> (u32, Option<SourceLoss>) {
         let tracked = self.track.join();
         let scored = self.score.join();
         let loss = |stage: &str, why: Option<String>| {
             let why = why.unwrap_or_else(|| "it panicked; this is a fault of the program".into());
-            Some(Loss { reason: Reason::Stage, why: format!("the stage `{stage}` failed: {why}") })
+            Some(SourceLoss {
+                reason: LossReason::Stage,
+                why: format!("the stage `{stage}` failed: {why}"),
+            })
         };
         match (tracked, scored) {
             (Err(_), _) => (0, loss("track", None)),

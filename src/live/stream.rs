@@ -26,7 +26,7 @@ use crate::stages::sink::fan_out::FanOut;
 use crate::stages::sink::records::FrameSize;
 use crate::stages::sink::records::event::Event;
 use crate::stages::source::AudioBlock;
-use crate::stages::source::live::{Loss, Reason};
+use crate::stages::source::live::{LossReason, SourceLoss};
 use crate::telemetry::clock::StreamClock;
 use crate::telemetry::latency::Latencies;
 use crate::telemetry::metrics::{Metrics, reason_labels, stage_labels, stream_labels};
@@ -43,12 +43,6 @@ pub(super) struct EarlyResult(pub(super) FrameEvidence);
 impl ByteSize for EarlyResult {
     fn byte_size(&self) -> usize {
         self.0.byte_size()
-    }
-}
-
-impl ByteSize for AudioBlock {
-    fn byte_size(&self) -> usize {
-        size_of_val(self.samples.as_slice())
     }
 }
 
@@ -149,7 +143,8 @@ fn build_shared(
     parts: StreamParts,
     latency: Latencies,
 ) -> (Shared, PresenterInputs, Arc<AtomicBool>) {
-    let video = parts.camera.sinks.iter().any(crate::config::camera::Sink::takes_video);
+    let video =
+        parts.camera.sinks.iter().any(crate::stages::sink::settings::SinkSettings::takes_video);
     let frames = queues::to_show(&parts.settings.schedule);
     let (fast, frames) = bounded("source→show", frames, Overflow::DropOldest);
     let (exact_in, scored) = bounded("score→show", queues::EVIDENCE, Overflow::DropOldest);
@@ -204,7 +199,7 @@ fn supervise(shared: &Arc<Shared>, showing: &std::thread::JoinHandle<()>) {
             break;
         }
         let local = matches!(source.uri.scheme(), "file" | "fd");
-        if loss.reason == Reason::Ended && local && went_live_at.is_some() {
+        if loss.reason == LossReason::Ended && local && went_live_at.is_some() {
             if source.looped {
                 continue;
             }
@@ -239,13 +234,13 @@ fn opened(shared: &Shared, was_lost_since: Option<Instant>, codecs: &[String]) {
 fn source_lost(
     shared: &Shared,
     backoff: &mut Backoff,
-    loss: &Loss,
+    loss: &SourceLoss,
     since: Instant,
     went_live_at: Option<Instant>,
 ) {
     let name = &shared.camera.name;
     let wait = match loss.reason {
-        Reason::Changed => Duration::ZERO,
+        LossReason::Changed => Duration::ZERO,
         _ => {
             if went_live_at.is_some_and(|at| at.elapsed() >= BACKOFF_RESET_AFTER) {
                 backoff.reset();
@@ -258,7 +253,7 @@ fn source_lost(
     tracing::warn!(stream = %name, "no source: {why}; trying again in {:.1} s", wait.as_secs_f64());
     shared.status.set_source(SourceState::Lost { since, why, next_try });
     shared.metrics.source_up.get_or_create(&stream_labels(name)).set(0);
-    let key = reason_labels(name, "source", loss.reason.word());
+    let key = reason_labels(name, "source", loss.reason.as_str());
     shared.metrics.reconnects.get_or_create(&key).inc();
     shared.hub.status(&shared.status);
     while Instant::now() < next_try && !shared.stop.load(Ordering::Relaxed) {

@@ -16,11 +16,14 @@ pub mod checkpoint;
 pub mod contract;
 pub mod device;
 pub mod error;
+pub mod explain;
+pub mod face_detector;
 pub(crate) mod graph;
 pub mod import;
 pub mod manifest;
 pub mod package;
 pub mod registry;
+pub mod speaker_model;
 pub mod tensor;
 pub mod tiny;
 

@@ -2,7 +2,7 @@
 
 use crate::core::notify::Notify;
 use crate::core::queue::{ByteSize, Capacity, NoItem, Overflow, Receiver, Sender, bounded};
-use crate::stages::score::model::{FaceFeatures, InferenceError, PendingFeatures};
+use crate::models::speaker_model::{FaceFeatures, InferenceError, PendingFeatures};
 
 /// An answer; its size does not matter, as each edge carries one.
 pub(super) struct Reply<T>(pub(super) T);

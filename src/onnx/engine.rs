@@ -22,11 +22,11 @@ use crate::core::notify::Notify;
 use crate::core::queue::{ByteSize, Capacity, Overflow, Receiver, Sender, bounded};
 use crate::models::device::Device;
 use crate::models::manifest::DetectorManifest;
-use crate::models::{ModelError, Package};
-use crate::stages::score::model::{
+use crate::models::speaker_model::{
     CrossFaceJob, FaceFeatures, FaceJob, HeadJob, HeadResult, InferenceError, ModelShape,
     SpeakerModel, StartedBatch,
 };
+use crate::models::{ModelError, Package};
 
 /// Jobs that may wait; who has one more waits with it. A GPU takes those of all streams at once.
 const JOBS_WAITING: usize = 256;

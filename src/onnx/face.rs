@@ -7,7 +7,7 @@ use super::speaker::{fault, shape_of};
 use super::stack::{Few, Spare, jobs_at_once, joined, split, together};
 use crate::models::Package;
 use crate::models::manifest::FaceGraph;
-use crate::stages::score::model::{FaceFeatures, FaceJob, FaceState, InferenceError, ModelShape};
+use crate::models::speaker_model::{FaceFeatures, FaceJob, FaceState, InferenceError, ModelShape};
 
 /// An open face encoder.
 pub struct FaceEncoder {

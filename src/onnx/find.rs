@@ -12,11 +12,11 @@ use super::tally::{Graph, Tally};
 use crate::core::frame::ImageView;
 use crate::core::geometry::FaceBox;
 use crate::core::queue::{ByteSize, Capacity, Overflow, Receiver, Sender, bounded};
+use crate::models::face_detector::boxes::{StrideOutputs, Thresholds, decode};
+use crate::models::face_detector::input::{DetectorInput, InputBuilder};
+use crate::models::face_detector::{DetectError, FaceDetector};
 use crate::models::manifest::{DetectorManifest, InputSize};
 use crate::models::tensor::Tensor;
-use crate::stages::detect::boxes::{StrideOutputs, Thresholds, decode};
-use crate::stages::detect::input::{DetectorInput, InputMaker};
-use crate::stages::detect::{DetectError, FaceDetector};
 
 /// A frame to search, and what an earlier search gave, for its memory.
 pub(super) struct Search {
@@ -74,7 +74,7 @@ pub struct EngineDetector {
     searches: Sender<Search>,
     manifest: DetectorManifest,
     /// Each keeps tables for its size; the one used last comes first.
-    inputs: [InputMaker; SIZES],
+    inputs: [InputBuilder; SIZES],
     by_parts: bool,
     /// What the last search gave, for its memory.
     found: Vec<Tensor>,
@@ -98,14 +98,14 @@ impl EngineDetector {
 }
 
 /// The one whose tables are for such a frame, or the one that was used longest ago.
-fn maker_for<'a>(
-    makers: &'a mut [InputMaker; SIZES],
+fn builder_for<'a>(
+    builders: &'a mut [InputBuilder; SIZES],
     image: &ImageView<'_>,
     long_side_px: u32,
-) -> &'a mut InputMaker {
-    let at = makers.iter().position(|maker| maker.suits(image, long_side_px));
-    makers[..=at.unwrap_or(SIZES - 1)].rotate_right(1);
-    &mut makers[0]
+) -> &'a mut InputBuilder {
+    let at = builders.iter().position(|builder| builder.matches(image, long_side_px));
+    builders[..=at.unwrap_or(SIZES - 1)].rotate_right(1);
+    &mut builders[0]
 }
 
 impl FaceDetector for EngineDetector {
@@ -120,11 +120,11 @@ impl FaceDetector for EngineDetector {
                 u32::try_from(width_px.min(height_px)).unwrap_or(320)
             }
         };
-        let maker = maker_for(&mut self.inputs, image, long_side_px);
-        let made = maker.prepare(image, long_side_px);
+        let builder = builder_for(&mut self.inputs, image, long_side_px);
+        let made = builder.prepare(image, long_side_px);
         let scale = made.scale;
         let ((width, height), values) = match self.manifest.input_size {
-            InputSize::Free => ((made.width, made.height), maker.lend()),
+            InputSize::Free => ((made.width, made.height), builder.take_tensor()),
             InputSize::Fixed { width_px, height_px } => {
                 ((width_px, height_px), padded(made, (width_px, height_px)))
             }
@@ -139,7 +139,7 @@ impl FaceDetector for EngineDetector {
             .and_then(|()| answer.recv())
             .ok_or_else(|| engine("the inference thread has stopped".into()))?;
         // A padded copy is not the maker's own, which it sees by the size.
-        maker.take_back(values);
+        builder.return_tensor(values);
         self.found = found.map_err(|e| DetectError::Engine(e.into()))?;
         let mut outputs = Vec::with_capacity(self.manifest.strides.len());
         for (stride, tensors) in self.manifest.strides.iter().zip(self.found.chunks_exact(4)) {
@@ -155,7 +155,7 @@ impl FaceDetector for EngineDetector {
         Ok(decode(&outputs, scale, thresholds))
     }
 
-    fn gains_by_parts(&self) -> bool {
+    fn benefits_from_regions(&self) -> bool {
         self.by_parts
     }
 }

@@ -6,7 +6,7 @@ use super::stack::{Few, jobs_at_once, joined, split, together};
 use crate::core::geometry::Rect;
 use crate::models::Package;
 use crate::models::manifest::{AudioRecipe, SpeakerManifest};
-use crate::stages::score::model::{
+use crate::models::speaker_model::{
     CrossFaceJob, GateSource, HeadJob, HeadResult, InferenceError, ModelShape,
 };
 

@@ -12,7 +12,7 @@ use super::face::FaceEncoder;
 use super::speaker::{AudioJob, OtherGraphs};
 use super::tally::{Graph, Tally};
 use crate::core::queue::{ByteSize, Receiver};
-use crate::stages::score::model::{
+use crate::models::speaker_model::{
     CrossFaceJob, FaceFeatures, FaceJob, HeadJob, HeadResult, InferenceError,
 };
 

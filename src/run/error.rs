@@ -3,11 +3,11 @@
 use crate::config::ConfigError;
 use crate::core::exit::Exit;
 use crate::models::ModelError;
+use crate::models::face_detector::DetectError;
 use crate::models::registry::RegistryError;
+use crate::models::speaker_model::InferenceError;
 use crate::onnx::engine::EngineError;
-use crate::stages::detect::DetectError;
 use crate::stages::overlay::gst::BlendError;
-use crate::stages::score::model::InferenceError;
 use crate::stages::sink::atomic_file::FileError;
 use crate::stages::sink::gst::FileSinkError;
 use crate::stages::sink::stage::LanesApart;

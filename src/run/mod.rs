@@ -20,19 +20,19 @@ use crate::config::{LookaheadChoice, Pipeline};
 use crate::core::time::Span;
 use crate::live::settings::{CROP_LAG_TICKS, MAX_SMOOTHING_TICKS, live_policy};
 use crate::models::Package;
+use crate::models::explain::Mode;
+use crate::models::explain::ScaleRule;
 use crate::models::manifest::{AudioRecipe, SpeakerManifest};
 use crate::models::registry::{Role, find};
 use crate::onnx::engine::Engine;
 use crate::onnx::session::SessionOptions;
 use crate::onnx::tally::{Count, Graph};
 use crate::stages::detect::plan::PlanSettings;
-use crate::stages::explain::Mode;
-use crate::stages::explain::scale::ScaleRule;
 use crate::stages::features::audio_features::Spectrum;
 use crate::stages::features::mfcc::{LogMel, Mfcc};
 use crate::stages::features::smooth::LAG_TICKS;
 use crate::stages::overlay::Style;
-use crate::stages::overlay::gst::Drawn;
+use crate::stages::overlay::gst::BlendCounts;
 use crate::stages::score::audio_encoder::CHUNK_TICKS;
 use crate::stages::score::budget::{ENCODE_AHEAD_TICKS, Schedule, ScheduleRequest};
 use crate::stages::score::decide::DecisionRule;
@@ -197,10 +197,10 @@ pub fn run(
     let audio_kept = outputs.output.as_ref().map(|f| f.output.audio_kept());
     let counts = work(pipeline, &settings, &recording, &engine, &mut outputs, progress, stop)?;
     let output_conversions = outputs.output.as_ref().map_or(0, |f| f.output.conversions());
-    let Drawn { frames, copied } = counts.drawn;
+    let BlendCounts { frames, copied } = counts.drawn;
     let pixels = PixelWork { frames, copied, conversions: input_conversions + output_conversions };
     note_damage(&recording, &counts, &mut outputs)?;
-    let ending = if counts.fed.stopped { Ending::Stopped } else { Ending::Complete };
+    let ending = if counts.source_counts.stopped { Ending::Stopped } else { Ending::Complete };
     let (summary, written) = outputs.close(ending)?;
     let (provider, tally) = (engine.provider().to_string(), engine.tally());
     drop(recording);
@@ -265,7 +265,7 @@ pub fn settings(
     let mode = pipeline.explain.unwrap_or(manifest.explain.default_mode);
     let detector_manifest = detector.detector()?;
     let plan =
-        PlanSettings::of_detector(detector_manifest.certain_face_px, detector_manifest.widest_px);
+        PlanSettings::for_detector(detector_manifest.certain_face_px, detector_manifest.widest_px);
     let policy = if live { live_policy() } else { Policy::default() };
     let crop_lag_ticks = if live { CROP_LAG_TICKS } else { LAG_TICKS };
     let request = ScheduleRequest {
@@ -336,22 +336,22 @@ fn note_damage(
     outputs: &mut Outputs,
 ) -> Result<(), RunError> {
     let mut notes = recording.damage();
-    if counts.fed.damaged > 0 {
-        notes.push(format!("{} frames are damaged", counts.fed.damaged));
+    if counts.source_counts.damaged > 0 {
+        notes.push(format!("{} frames are damaged", counts.source_counts.damaged));
     }
-    if counts.fed.timeline.jumps > 0 {
+    if counts.source_counts.timeline.jumps > 0 {
         notes.push(format!(
             "the frame's clock jumped {} times; people got new numbers after each",
-            counts.fed.timeline.jumps
+            counts.source_counts.timeline.jumps
         ));
     }
     if counts.scored.audio_timeouts > 0 {
         notes.push("audio that is stored too far from its frame was not heard".into());
     }
     let stated = recording.shape().duration;
-    if let (Some(stated), Some(last)) = (stated, counts.fed.last_pts) {
+    if let (Some(stated), Some(last)) = (stated, counts.source_counts.last_pts) {
         let missing = stated - Span::from_ns(last.ns());
-        if missing > Span::from_ms(2_000) && !counts.fed.stopped {
+        if missing > Span::from_ms(2_000) && !counts.source_counts.stopped {
             notes.push(format!(
                 "the frame ends {:.1} s before the {:.1} s that the file states",
                 missing.seconds(),

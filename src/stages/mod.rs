@@ -4,7 +4,6 @@
 pub mod detect;
 pub mod explain;
 pub mod features;
-pub mod image_resize;
 pub mod overlay;
 pub mod score;
 pub mod sink;

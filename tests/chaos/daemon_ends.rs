@@ -6,7 +6,7 @@ use crate::kit::camera::Camera;
 use crate::kit::daemon::{PATIENCE, Plan, RECORD, SERVE, Start};
 use crate::kit::row::Row;
 use crate::kit::{files, free_port, kept, sleep, times, until};
-use locutor::core::seeded::Seeded;
+use locutor::core::rng::SeededRng;
 
 #[test]
 fn daemon_killed() {
@@ -16,7 +16,7 @@ fn daemon_killed() {
     let camera = Camera::start(&[]);
     let dir = row.dir.path().to_owned();
     let start = Start::new(&dir, &[Plan::new("cam", &camera.uri(), RECORD)]);
-    let mut chance = Seeded::new(u64::from(std::process::id()));
+    let mut chance = SeededRng::new(u64::from(std::process::id()));
     for _ in 0..times(20, 2) {
         row.ran();
         let before = kept::recordings(&dir.join("kept"));
@@ -28,7 +28,7 @@ fn daemon_killed() {
         let renamed = kept::recordings(&dir.join("kept"));
         let parts = renamed.iter().filter(|p| p.extension().is_some_and(|e| e == "part"));
         assert!(parts.count() <= 1, "one is being written, no more: {renamed:?}");
-        sleep(3.0 + 4.0 * f64::from(chance.next_unit()));
+        sleep(3.0 + 4.0 * f64::from(chance.next_f32()));
         let shown = daemon.frames("cam");
         daemon.process.kill();
         let new = kept::recordings(&dir.join("kept"));

@@ -2,9 +2,9 @@
 
 use locutor::models::Package;
 use locutor::models::registry::{Role, find};
+use locutor::models::speaker_model::{CrossFaceJob, FaceFeatures, FaceJob, HeadJob, ModelShape};
 use locutor::models::tiny::TinyNetwork;
 use locutor::onnx::speaker::{AudioJob, SpeakerGraphs};
-use locutor::stages::score::model::{CrossFaceJob, FaceFeatures, FaceJob, HeadJob, ModelShape};
 
 use crate::speaker::{far, noise};
 use crate::{CPU, TINY, tiny_speaker};

@@ -2,9 +2,9 @@
 
 use locutor::models::Package;
 use locutor::models::registry::{Role, find};
+use locutor::models::speaker_model::{FaceJob, HeadJob};
 use locutor::onnx::bound::{BoundGraph, Plan, Port, StatePort};
 use locutor::onnx::speaker::SpeakerGraphs;
-use locutor::stages::score::model::{FaceJob, HeadJob};
 
 use crate::speaker::{far, noise};
 use crate::{CPU, TINY, tiny_speaker};
@@ -69,7 +69,7 @@ fn faces(package: &Package) {
         frames.iter_mut().zip(&crops).for_each(|(to, from)| *to = f32::from(*from));
         bound.input(1).expect("valid").fill(1.0);
         bound.run().expect("a run");
-        let all = |part: fn(&locutor::stages::score::model::FaceFeatures) -> &Vec<f32>| {
+        let all = |part: fn(&locutor::models::speaker_model::FaceFeatures) -> &Vec<f32>| {
             unbound.iter().flat_map(|f| part(f).clone()).collect::<Vec<f32>>()
         };
         let embeddings = all(|f| &f.embeddings);

@@ -70,7 +70,7 @@ pub fn probe(path: &Path, track: u32) -> Probe {
         let (mut times, mut last_span) = (Vec::new(), None);
         for raw in recording.frames() {
             times.push(raw.pts.expect("a frame has a time").seconds());
-            last_span = raw.span.map(|s| s.seconds());
+            last_span = raw.duration.map(|s| s.seconds());
         }
         let audio = audio.map(|heard| heard.join().unwrap()).zip(shape.audio);
         Probe {

@@ -110,6 +110,6 @@ fn whoever_stops_stops_the_recording() {
     let mut records = Records::new(Vec::new());
     let how = (&Progress::default(), &AtomicBool::new(true));
     let passed = run_pass(&settings, &recording, &engine, None, &mut records, how).unwrap();
-    assert!(passed.fed.stopped);
+    assert!(passed.source_counts.stopped);
     assert!(recording.audio().unwrap().next().is_none(), "audio still comes");
 }

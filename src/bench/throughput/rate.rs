@@ -6,16 +6,16 @@ use serde::Serialize;
 
 /// How long calls are made.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub struct MeasurementLength {
     /// At least so long,
     pub time: Duration,
     /// and at least so many calls.
     pub calls: usize,
 }
 
-impl Pace {
+impl MeasurementLength {
     /// Whether `calls` calls since `began` are enough.
-    pub fn is_over(&self, began: Instant, calls: usize) -> bool {
+    pub fn is_reached(&self, began: Instant, calls: usize) -> bool {
         calls >= self.calls && began.elapsed() >= self.time
     }
 }
@@ -84,8 +84,8 @@ mod tests {
     #[test]
     fn calls_go_on_until_both_are_reached() {
         let began = Instant::now();
-        let pace = |ms, calls| Pace { time: Duration::from_millis(ms), calls };
-        assert!(pace(0, 2).is_over(began, 2) && !pace(0, 2).is_over(began, 1));
-        assert!(!pace(3_600_000, 2).is_over(began, 9));
+        let length = |ms, calls| MeasurementLength { time: Duration::from_millis(ms), calls };
+        assert!(length(0, 2).is_reached(began, 2) && !length(0, 2).is_reached(began, 1));
+        assert!(!length(3_600_000, 2).is_reached(began, 9));
     }
 }

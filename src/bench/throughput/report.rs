@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::rate::Rate;
-use crate::stages::explain::Mode;
+use crate::models::explain::Mode;
 
 /// Both rates at one batch.
 #[derive(Clone, Debug, Serialize)]
@@ -55,11 +55,11 @@ impl PackageFigures {
         (replayed, pinned): (bool, bool),
         mut batches: Vec<BatchFigures>,
     ) -> Self {
-        let most = |rate: fn(&BatchFigures) -> &Rate| {
+        let best_rate = |rate: fn(&BatchFigures) -> &Rate| {
             let rates = batches.iter().map(|b| rate(b).face_frames_per_second);
             rates.fold(0.0, f64::max)
         };
-        let (ceiling, best) = (most(|b| &b.bare), most(|b| &b.end_to_end));
+        let (ceiling, best) = (best_rate(|b| &b.bare), best_rate(|b| &b.end_to_end));
         for batch in &mut batches {
             batch.share_of_ceiling = share(batch.end_to_end.face_frames_per_second, ceiling);
         }
@@ -89,7 +89,7 @@ pub struct Throughput {
     /// What inference ran on.
     pub device: String,
     /// Frames of a face in one call.
-    pub frames_a_call: usize,
+    pub frames_per_call: usize,
     /// By package, in the order they were named.
     pub packages: Vec<PackageFigures>,
 }
@@ -106,7 +106,7 @@ impl Throughput {
                  heatmaps {} ({}CUDA graphs, {}page-locked memory)",
                 p.package,
                 self.device,
-                self.frames_a_call,
+                self.frames_per_call,
                 p.explain.name(),
                 yes(p.replayed),
                 yes(p.pinned),
@@ -169,7 +169,7 @@ mod tests {
         for (share, wanted) in shares.iter().zip([0.225, 0.5, 0.8]) {
             assert!((share - wanted).abs() < 1e-9, "{shares:?}");
         }
-        let all = Throughput { device: "cuda:0".into(), frames_a_call: 5, packages: vec![p] };
+        let all = Throughput { device: "cuda:0".into(), frames_per_call: 5, packages: vec![p] };
         let text = all.to_text();
         assert!(text.starts_with("p on cuda:0: "), "{text}");
         assert!(text.contains("(CUDA graphs, no page-locked memory)"), "{text}");

@@ -4,20 +4,20 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::rate::{Pace, Rate};
+use super::rate::{MeasurementLength, Rate};
 use crate::core::evidence::TrackId;
 use crate::core::frame::{Chroma, Frame, Image, ImageView, LumaRange, Plane};
 use crate::core::geometry::{Point, Rect};
 use crate::core::time::{Epoch, FrameRef, Pts, Tick};
 use crate::live::settings::CROP_LAG_TICKS;
 use crate::models::manifest::{AudioRecipe, SpeakerManifest};
+use crate::models::speaker_model::InferenceError;
 use crate::onnx::engine::Engine;
 use crate::run::RunError;
 use crate::stages::features::audio_features::{AudioFeatures, Spectrum};
 use crate::stages::features::mfcc::{LogMel, Mfcc};
 use crate::stages::score::audio_encoder::AudioEncoder;
 use crate::stages::score::head_runner::Window;
-use crate::stages::score::model::InferenceError;
 use crate::stages::score::scorer::{Scorer, ScorerSettings};
 use crate::stages::track::{TrackedFace, TrackedFaces, TrackedFrame};
 
@@ -93,7 +93,7 @@ fn faces(count: usize, seq: usize) -> TrackedFaces {
 
 /// What came of some frames.
 #[derive(Clone, Copy, Debug, Default)]
-struct Verdicts {
+struct VerdictCounts {
     scores: usize,
     heatmaps: usize,
 }
@@ -101,7 +101,7 @@ struct Verdicts {
 /// A stream with faces on it that never ends.
 struct Stream {
     scorer: Scorer,
-    frames: [Arc<dyn Image>; 2],
+    images: [Arc<dyn Image>; 2],
     faces: usize,
     audio: Vec<i16>,
     seq: usize,
@@ -112,13 +112,13 @@ impl Stream {
         engine: &Engine,
         manifest: &SpeakerManifest,
         faces: usize,
-        shown: &[Arc<dyn Image>; 2],
-        frames: usize,
+        images: &[Arc<dyn Image>; 2],
+        frames_per_call: usize,
     ) -> Self {
         let mode = manifest.explain.default_mode;
         let settings = ScorerSettings {
-            window: Window { hop: frames, lookahead: manifest.lookahead_ticks.live },
-            face_chunk_ticks: frames,
+            window: Window { hop: frames_per_call, lookahead: manifest.lookahead_ticks.live },
+            face_chunk_ticks: frames_per_call,
             encode_ahead_ticks: None,
             crop_lag_ticks: CROP_LAG_TICKS,
             mode,
@@ -134,29 +134,29 @@ impl Stream {
             scorer: Scorer::new(
                 Box::new(engine.speaker()),
                 settings,
-                audio_encoder.with_chunk_ticks(frames),
+                audio_encoder.with_chunk_ticks(frames_per_call),
                 true,
             ),
-            frames: shown.clone(),
+            images: images.clone(),
             faces,
             audio: (0..SAMPLES).map(|i| tone(i) as i16).collect(),
             seq: 0,
         }
     }
 
-    /// The next `frames` frames with their audio, and what is known after them.
-    fn hop(&mut self, frames: usize) -> Result<Verdicts, InferenceError> {
-        for _ in 0..frames {
+    /// The next `frames_per_call` frames with their audio, and what is known after them.
+    fn hop(&mut self, frames_per_call: usize) -> Result<VerdictCounts, InferenceError> {
+        for _ in 0..frames_per_call {
             let ns = i64::try_from(self.seq).unwrap_or(0) * Tick::SPAN.ns();
             let id = FrameRef { epoch: Epoch(0), seq: self.seq as u64, pts: Pts::from_ns(ns) };
             let tracked =
                 TrackedFrame { frame: id, faces: faces(self.faces, self.seq), ended: Vec::new() };
-            let image = Arc::clone(&self.frames[self.seq % 2]);
+            let image = Arc::clone(&self.images[self.seq % 2]);
             self.scorer.audio_encoder().push(Some(id.pts), &self.audio);
-            self.scorer.push(&Frame { id, span: None, image }, &tracked);
+            self.scorer.push(&Frame { id, duration: None, image }, &tracked);
             self.seq += 1;
         }
-        let mut found = Verdicts::default();
+        let mut found = VerdictCounts::default();
         for verdict in self.scorer.advance()?.iter().flat_map(|news| &news.verdicts) {
             found.scores += usize::from(verdict.p.is_ok());
             found.heatmaps += usize::from(verdict.heat.is_some());
@@ -167,13 +167,13 @@ impl Stream {
 
 /// What one stream did while the clock ran.
 #[derive(Default)]
-struct Done {
+struct StreamResult {
     calls: Vec<Duration>,
-    verdicts: Verdicts,
+    verdicts: VerdictCounts,
 }
 
 /// Lets `streams` streams with `faces` faces in all share `engine`, and says how fast that went and
-/// how many heatmaps there were. A call is `frames` frames of one stream.
+/// how many heatmaps there were. A call is `frames_per_call` frames of one stream.
 ///
 /// # Errors
 /// Where the model fails, or the system gives no thread.
@@ -181,24 +181,24 @@ pub fn rate(
     engine: &Engine,
     manifest: &SpeakerManifest,
     (faces, streams): (usize, usize),
-    frames: usize,
-    pace: Pace,
+    frames_per_call: usize,
+    length: MeasurementLength,
 ) -> Result<(Rate, usize), RunError> {
     let reach = manifest.head.past_ticks
         + manifest.lookahead_ticks.live
         + manifest.face.delay_ticks
         + manifest.audio.reach_ticks;
-    let warm_up = reach.div_ceil(frames) + WARM_UP;
-    let shown: [Arc<dyn Image>; 2] = [Arc::new(Pattern::new(0)), Arc::new(Pattern::new(9))];
+    let warm_up = reach.div_ceil(frames_per_call) + WARM_UP;
+    let images: [Arc<dyn Image>; 2] = [Arc::new(Pattern::new(0)), Arc::new(Pattern::new(9))];
     let own = |i: usize| faces / streams + usize::from(i < faces % streams);
-    let all = (0..streams).map(|i| Stream::new(engine, manifest, own(i), &shown, frames));
+    let all = (0..streams).map(|i| Stream::new(engine, manifest, own(i), &images, frames_per_call));
     // All are warm before the clock runs for any.
-    let warm = each(all.collect(), |mut stream: Stream| {
-        (0..warm_up).try_for_each(|_| stream.hop(frames).map(drop))?;
+    let warm = for_each_stream(all.collect(), |mut stream: Stream| {
+        (0..warm_up).try_for_each(|_| stream.hop(frames_per_call).map(drop))?;
         Ok(stream)
     })?;
     let began = Instant::now();
-    let done = each(warm, |stream| run(stream, frames, pace))?;
+    let done = for_each_stream(warm, |stream| run(stream, frames_per_call, length))?;
     let time = began.elapsed();
     let scores = done.iter().map(|stream| stream.verdicts.scores).sum();
     let heatmaps = done.iter().map(|stream| stream.verdicts.heatmaps).sum();
@@ -207,7 +207,7 @@ pub fn rate(
 }
 
 /// Does `work` with every stream at the same time, each on a thread of its own.
-fn each<T: Send>(
+fn for_each_stream<T: Send>(
     streams: Vec<Stream>,
     work: impl Fn(Stream) -> Result<T, InferenceError> + Sync,
 ) -> Result<Vec<T>, RunError> {
@@ -225,11 +225,15 @@ fn each<T: Send>(
     })
 }
 
-fn run(mut stream: Stream, frames: usize, pace: Pace) -> Result<Done, InferenceError> {
-    let (began, mut done) = (Instant::now(), Done::default());
-    while !pace.is_over(began, done.calls.len()) {
+fn run(
+    mut stream: Stream,
+    frames_per_call: usize,
+    length: MeasurementLength,
+) -> Result<StreamResult, InferenceError> {
+    let (began, mut done) = (Instant::now(), StreamResult::default());
+    while !length.is_reached(began, done.calls.len()) {
         let one = Instant::now();
-        let found = stream.hop(frames)?;
+        let found = stream.hop(frames_per_call)?;
         done.calls.push(one.elapsed());
         done.verdicts.scores += found.scores;
         done.verdicts.heatmaps += found.heatmaps;

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
-use locutor::core::seeded::Seeded;
+use locutor::core::rng::SeededRng;
 
 use super::Options;
 
@@ -21,7 +21,7 @@ pub struct Knobs {
     /// Parts in a million.
     loss: AtomicU64,
     corrupt: AtomicU64,
-    chance: Mutex<Seeded>,
+    chance: Mutex<SeededRng>,
 }
 
 /// What becomes of a packet.
@@ -42,7 +42,7 @@ impl Knobs {
             drift_ppm: AtomicI64::new(options.drift),
             loss: AtomicU64::new(millionths(options.loss)),
             corrupt: AtomicU64::new(millionths(options.corrupt)),
-            chance: Mutex::new(Seeded::new(1)),
+            chance: Mutex::new(SeededRng::new(1)),
         }
     }
 
@@ -103,7 +103,7 @@ impl Knobs {
             d if d < loss + corrupt => Fate::Corrupted,
             _ => Fate::Sent,
         };
-        (fate, chance.below(1 << 20))
+        (fate, chance.next_below(1 << 20))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Looks at GStreamer: its version, the elements, the encoders.
+//! Inspects GStreamer: its version, the elements, the encoders.
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -6,7 +6,8 @@ use gstreamer::prelude::*;
 use super::report::{DecoderStatus, ElementStatus, EncoderStatus, Media};
 use crate::gst::decoders;
 use crate::gst::elements::{WANTED, is_installed};
-use crate::gst::encoder::{EncoderOptions, VideoCodec, describe};
+use crate::gst::encoder::{EncoderOptions, describe};
+use crate::gst::video_codec::VideoCodec;
 
 /// What is installed.
 pub(super) fn inspect() -> Media {
@@ -39,7 +40,7 @@ pub(super) fn inspect() -> Media {
     }
 }
 
-/// What decodes `media`; what is wanted and missing is told with the other elements.
+/// The decoder of `media`; a missing one is reported with the other elements.
 fn decoder(codec: &'static str, media: &str) -> Option<DecoderStatus> {
     let mut found = decoders::ranked(media).into_iter();
     let element = found.next()?;
@@ -68,7 +69,7 @@ fn encoder(
     }
 }
 
-/// Why an encoder does not open: READY is where hardware and its driver are first needed.
+/// Why an encoder does not open: READY is the first state that needs the hardware's driver.
 fn does_not_open(codec: VideoCodec, options: &EncoderOptions) -> Option<String> {
     let element = match codec.make(options) {
         Ok(element) => element,
@@ -76,12 +77,12 @@ fn does_not_open(codec: VideoCodec, options: &EncoderOptions) -> Option<String> 
     };
     let ready = element.set_state(gst::State::Ready);
     let name = element.factory().map(|f| f.name().to_string()).unwrap_or_default();
-    // A failed element must still be brought down before it is let go; that cannot fail.
+    // Even a failed element must be set to NULL before it is dropped; that cannot fail.
     let _ = element.set_state(gst::State::Null);
     ready.is_err().then(|| format!("the encoder {name} is installed but does not open"))
 }
 
-/// Plugins that crashed or failed while GStreamer looked at them.
+/// Plugins that crashed or failed while GStreamer loaded them.
 fn broken_plugins() -> Vec<String> {
     let plugins = gst::Registry::get().plugins();
     let broken =
@@ -98,7 +99,7 @@ mod tests {
 
     use super::*;
 
-    /// The Debian package that carries an element that is installed here.
+    /// The Debian package of an installed element.
     fn package_by_dpkg(element: &str) -> Option<String> {
         let plugin = gst::ElementFactory::find(element)?.plugin()?;
         let file = std::fs::canonicalize(plugin.filename()?).ok()?;
@@ -108,13 +109,13 @@ mod tests {
     }
 
     #[test]
-    fn every_element_comes_in_the_package_that_is_told() {
+    fn every_element_is_in_its_package() {
         crate::gst::start().unwrap();
         let known: Vec<_> =
             WANTED.iter().filter_map(|w| Some((w, package_by_dpkg(w.element)?))).collect();
         if known.len() < WANTED.len() {
             let missing = WANTED.len() - known.len();
-            eprintln!("SKIPPED: {missing} elements are not here as Debian packages");
+            eprintln!("SKIPPED: {missing} elements are not installed as Debian packages");
         }
         for (wanted, package) in known {
             assert_eq!(wanted.package, package, "{}", wanted.element);
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn no_element_stands_twice() {
+    fn no_element_is_listed_twice() {
         let mut names: Vec<_> = WANTED.iter().map(|w| w.element).collect();
         names.sort_unstable();
         let all = names.len();

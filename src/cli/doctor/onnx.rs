@@ -1,4 +1,4 @@
-//! Looks at ONNX Runtime: the library, what it was built with, and what it really runs on.
+//! Inspects ONNX Runtime: the library, its execution providers, and what it actually runs on.
 
 use std::path::{Path, PathBuf};
 
@@ -12,10 +12,10 @@ use crate::models::registry;
 use crate::onnx::runtime::{self, RuntimeError};
 use crate::onnx::session::{Provider, SessionOptions, open};
 
-/// An execution provider that is only asked for by name.
+/// An execution provider that is only queried by name.
 ///
-/// The crate asks the library whether it has a provider, but offers no list of all; its own types
-/// come with a cargo feature each, and a feature would have this program built for that provider.
+/// The crate can query the library for one provider, but cannot list them. Its own provider types
+/// each need a cargo feature, which would build this program for that provider.
 macro_rules! known_providers {
     ($($kind:ident = $name:literal => $device:expr;)+) => {
         $(struct $kind;
@@ -24,11 +24,11 @@ macro_rules! known_providers {
             const NAME: &'static str = $name;
 
             fn register(&self, _builder: &mut SessionBuilder) -> ort::Result<()> {
-                Err(ort::Error::new("this provider is only looked for"))
+                Err(ort::Error::new("this provider is only queried"))
             }
         })+
 
-        /// Every known provider that the library has.
+        /// The known providers that the library has.
         fn providers() -> Vec<ProviderStatus> {
             let all = [$((
                 $kind::is_available().unwrap_or(false),
@@ -59,7 +59,7 @@ known_providers! {
     Azure = "AzureExecutionProvider" => None;
 }
 
-/// What is there. With a detector at hand, its graph is opened to see what `auto` runs on.
+/// The library. Opens the detector's graph, if there is one, to see what `auto` runs on.
 pub(super) fn inspect(detector: Option<&Package>) -> Runtime {
     let info = match runtime::load() {
         Ok(info) => info,
@@ -88,7 +88,7 @@ pub(super) fn inspect(detector: Option<&Package>) -> Runtime {
     match has_cuda.then(|| run(Device::Cuda { gpu: 0, tf32: false })).flatten() {
         Some(Ok(provider)) => found.auto_device = Some(provider.to_string()),
         Some(Err(error)) => {
-            // The library breaks its lines wherever it likes.
+            // The library breaks lines at any place.
             let words: Vec<_> = error.to_string().split_whitespace().map(str::to_owned).collect();
             found.gpu_problem = Some(words.join(" "));
             found.auto_device = Some(Provider::Cpu.to_string());
@@ -99,13 +99,13 @@ pub(super) fn inspect(detector: Option<&Package>) -> Runtime {
     found
 }
 
-/// The command that brings the library to where it is looked for.
+/// The command that installs the library where it is searched for.
 fn how_to_get(error: &RuntimeError, variable_is_set: bool) -> String {
     match error {
-        // Nothing else is tried while it is set, so that fetching a library would not help.
+        // While the variable is set no other path is tried: fetching a library would not help.
         RuntimeError::WrongPath { .. } => "unset ORT_DYLIB_PATH".to_owned(),
         RuntimeError::Broken { .. } if variable_is_set => "unset ORT_DYLIB_PATH".to_owned(),
-        // The broken one may lie where it is found first.
+        // The broken one may be found first.
         RuntimeError::Broken { .. } => {
             format!("{} && export ORT_DYLIB_PATH={}", fetch(&folder()), folder().display())
         }
@@ -113,7 +113,7 @@ fn how_to_get(error: &RuntimeError, variable_is_set: bool) -> String {
     }
 }
 
-/// Where [`runtime`] looks for a library that the user put there, wherever the program is started.
+/// Where [`runtime`] searches for the user's library, whatever the working directory.
 fn folder() -> PathBuf {
     registry::user_directory().with_file_name("onnxruntime")
 }
@@ -134,7 +134,7 @@ mod tests {
     fn every_library_runs_on_the_cpu() {
         let found = inspect(None);
         if found.path.is_none() {
-            eprintln!("SKIPPED: looking at ONNX Runtime needs the library: {:?}", found.problem);
+            eprintln!("SKIPPED: inspecting ONNX Runtime needs the library: {:?}", found.problem);
             return;
         }
         let cpu = ProviderStatus { name: "CPUExecutionProvider", device: Some("cpu") };

@@ -1,4 +1,4 @@
-//! Looks at the model packages: which are here, whether they are whole, which would be used.
+//! Inspects the model packages: which are installed, whether they are intact, which are used.
 
 use super::report::{Better, Models, PackageStatus, RoleStatus, again};
 use crate::cli::models::graph_check::{GraphCheck, check_graphs};
@@ -6,14 +6,14 @@ use crate::cli::models::installed;
 use crate::models::registry::{self, RegistryError, Role};
 use crate::models::{Package, Place};
 
-/// The report, and the detector for a trial.
+/// The report, and the detector to check the runtime with.
 pub(super) struct Inspection {
     pub report: Models,
-    #[cfg_attr(not(feature = "onnx"), allow(dead_code, reason = "only a runtime tries it"))]
+    #[cfg_attr(not(feature = "onnx"), allow(dead_code, reason = "only a runtime uses it"))]
     pub detector: Option<Package>,
 }
 
-/// What is on the shelf.
+/// The installed packages.
 pub(super) fn inspect() -> Inspection {
     let packages: Vec<PackageStatus> = installed().iter().map(package).collect();
     let speaker = registry::find(Role::Speaker, None);
@@ -37,7 +37,7 @@ fn package(place: &Place) -> PackageStatus {
         graphs_verified: None,
         problem: None,
     };
-    // The manifest may be read where the files are damaged: then kind and licence are known.
+    // The manifest may be readable if files are damaged: then kind and licence are known.
     if let Ok(described) = Package::open_unverified(place) {
         found.kind = Some(described.manifest().model.kind());
         found.licence = Some(described.manifest().common.licence.clone());
@@ -89,7 +89,7 @@ fn role(found: &Result<Package, RegistryError>, packages: &[PackageStatus]) -> R
     }
 }
 
-/// The built-in detector is there so that nothing must be imported; YuNet finds more.
+/// The built-in detector needs no import, but YuNet finds more faces.
 fn better_than(package: &Package) -> Option<Better> {
     let built_in = package.detector().is_ok() && package.place().dir().is_none();
     built_in.then_some(Better {

@@ -1,11 +1,11 @@
-//! What was found, in a form that is printed as text or as JSON, and the judgement on it.
+//! The findings, to be printed as text or JSON, and their assessment.
 
 use serde::Serialize;
 
-/// Grows by one whenever a key of the JSON changes its meaning or goes away.
+/// Incremented when a key of the JSON changes its meaning or is removed.
 const SCHEMA: u32 = 1;
 
-/// Everything that `doctor` found.
+/// All findings of `doctor`.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     pub schema: u32,
@@ -16,7 +16,7 @@ pub(super) struct Report {
     pub media: Media,
     pub onnx_runtime: Runtime,
     pub models: Models,
-    /// What to do, in order; what is required comes first.
+    /// What to do, in order; what is required is first.
     pub fix: Vec<Fix>,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct ElementStatus {
     pub purpose: &'static str,
     pub package: &'static str,
     pub required: bool,
-    /// The element itself or another that does the same work; none is missing.
+    /// The element itself or an alternative; none if it is missing.
     pub found: Option<&'static str>,
 }
 
@@ -59,7 +59,7 @@ pub(super) struct EncoderStatus {
     pub element: Option<String>,
     /// CPU, or which kind of GPU.
     pub runs_on: Option<&'static str>,
-    /// Others that are installed, for `--encoder`.
+    /// Other installed ones, for `--encoder`.
     pub others: Vec<String>,
     /// Why it cannot be used.
     pub problem: Option<String>,
@@ -73,7 +73,7 @@ pub(super) struct DecoderStatus {
     pub element: String,
     /// CPU, or which kind of GPU.
     pub runs_on: &'static str,
-    /// What is tried after it, in this order.
+    /// What is tried next, in this order.
     pub others: Vec<String>,
 }
 
@@ -83,11 +83,11 @@ pub(super) struct Runtime {
     pub path: Option<String>,
     pub version: Option<String>,
     pub providers: Vec<ProviderStatus>,
-    /// What `--device auto` runs on, where a model is here to try it with.
+    /// What `--device auto` runs on, if there is a model to check it with.
     pub auto_device: Option<String>,
     pub problem: Option<String>,
     pub fix: Option<String>,
-    /// Why a GPU that the library is made for cannot be used.
+    /// Why a GPU that the library supports cannot be used.
     pub gpu_problem: Option<String>,
 }
 
@@ -95,7 +95,7 @@ pub(super) struct Runtime {
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(super) struct ProviderStatus {
     pub name: &'static str,
-    /// The `--device` that uses it; none where this program does not.
+    /// The `--device` that uses it; none if this program does not.
     pub device: Option<&'static str>,
 }
 
@@ -114,18 +114,18 @@ pub(super) struct PackageStatus {
     pub kind: Option<&'static str>,
     pub licence: Option<String>,
     pub checksums_verified: bool,
-    /// None where there is no runtime to try them with.
+    /// None if there is no runtime to check them with.
     pub graphs_verified: Option<bool>,
     pub problem: Option<String>,
 }
 
-/// The package that is taken for a role where the user names none.
+/// The package that is used for a role by default.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct RoleStatus {
     pub uses: Option<String>,
     pub problem: Option<String>,
     pub fix: Option<String>,
-    /// What would do better, where the one that is used is not the best there is.
+    /// A better package than the one in use.
     pub better: Option<Better>,
 }
 
@@ -213,7 +213,7 @@ fn runtime_fixes(runtime: &Runtime, fix: &mut Vec<Fix>) {
     }
     if let Some(problem) = &runtime.gpu_problem {
         let how =
-            "nvidia-smi  # must list the GPU; the libraries that the error names must be here, too";
+            "nvidia-smi  # must list the GPU; the libraries in the error must be installed, too";
         fix.push(new_fix(false, problem, how));
     }
 }
@@ -236,7 +236,7 @@ fn model_fixes(models: &Models, fix: &mut Vec<Fix>) {
     }
 }
 
-/// The command that makes a broken package anew, or does away with it.
+/// The command that imports a broken package again, or removes it.
 pub(super) fn again(name: &str, dir: &str) -> String {
     use crate::models::import::ImportKind;
     match name.parse::<ImportKind>() {

@@ -1,4 +1,4 @@
-//! The judgement and its wording, on machines that are made up.
+//! The assessment and its text, for made-up machines.
 
 use super::report::{
     ElementStatus, EncoderStatus, Media, Models, PackageStatus, Program, Report, RoleStatus,
@@ -78,7 +78,7 @@ fn plain(report: &Report) -> String {
 }
 
 #[test]
-fn with_everything_here_nothing_is_to_mend() {
+fn with_everything_installed_there_is_nothing_to_fix() {
     let report = report(media(), runtime(), models());
     assert!(report.ready);
     assert_eq!(report.fix, []);
@@ -96,7 +96,7 @@ fn with_everything_here_nothing_is_to_mend() {
 }
 
 #[test]
-fn what_is_required_stops_the_job_and_comes_first() {
+fn a_missing_requirement_fails_and_is_listed_first() {
     let elements = vec![element("b", false, false), element("a", true, false)];
     let media = Media { elements, ..media() };
     let report = report(media, runtime(), models());
@@ -114,7 +114,7 @@ fn what_is_required_stops_the_job_and_comes_first() {
 }
 
 #[test]
-fn what_is_useful_only_stops_nothing() {
+fn a_missing_option_does_not_fail() {
     let elements = vec![element("a", true, true), element("b", false, false)];
     let report = report(Media { elements, ..media() }, runtime(), models());
     assert!(report.ready);
@@ -123,7 +123,7 @@ fn what_is_useful_only_stops_nothing() {
 }
 
 #[test]
-fn an_encoder_that_does_not_open_is_named_with_one_that_may() {
+fn an_encoder_that_does_not_open_is_listed_with_an_alternative() {
     let media = Media { encoders: vec![encoder(Some("it does not open"))], ..media() };
     let report = report(media, runtime(), models());
     assert!(!report.ready);
@@ -132,7 +132,7 @@ fn an_encoder_that_does_not_open_is_named_with_one_that_may() {
 }
 
 #[test]
-fn a_missing_library_is_told_with_its_remedy() {
+fn a_missing_library_is_listed_with_its_fix() {
     let (problem, fix) = (Some("no library".into()), Some("fetch it".into()));
     let report = report(media(), Runtime { problem, fix, ..Runtime::default() }, models());
     assert!(!report.ready);
@@ -142,7 +142,7 @@ fn a_missing_library_is_told_with_its_remedy() {
 }
 
 #[test]
-fn a_build_without_media_says_so_and_nothing_else_of_them() {
+fn a_build_without_media_reports_only_that() {
     let (problem, fix) = (Some("built without".into()), Some("cargo build".into()));
     let media = Media { problem, fix, ..Media::default() };
     let report = report(media, runtime(), models());
@@ -167,7 +167,7 @@ fn a_broken_package_matters_where_it_would_be_used() {
     };
     let used = report(media(), runtime(), Models { packages, speaker, ..models() });
     assert!(!used.ready);
-    assert_eq!(used.fix.len(), 1, "told once: {:?}", used.fix);
+    assert_eq!(used.fix.len(), 1, "listed once: {:?}", used.fix);
     assert_eq!(used.fix[0].command, fix);
     let text = plain(&used);
     assert!(text.contains("  BROKEN   light-asd (speaker-streaming, MIT): /models/"), "{text}");

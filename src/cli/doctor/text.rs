@@ -1,4 +1,4 @@
-//! The report for a person: what is here on a line each, what is missing marked, remedies last.
+//! The readable report: a line for each finding, what is missing marked, and how to fix it.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ const WIDTH: usize = 100;
 /// Columns before a line's text: two spaces, the mark, a space.
 const INDENT: usize = 11;
 
-/// The mark in front of a line: capitals where the main job is at stake.
+/// The mark in front of a line, in capitals if the main job cannot run.
 #[derive(Clone, Copy)]
 enum Mark {
     Ok,
@@ -90,7 +90,7 @@ fn media(out: &mut String, media: &Media) {
     }
 }
 
-/// A group of elements: those that are here on one line, those that are not on a line each.
+/// A group of elements: installed ones on one line, missing ones on a line each.
 fn elements(out: &mut String, group: &[ElementStatus]) {
     let here: Vec<&str> = group.iter().filter_map(|e| e.found).collect();
     if let (false, Some(first)) = (here.is_empty(), group.first()) {
@@ -159,8 +159,8 @@ fn models(out: &mut String, models: &Models) {
         text.push_str("): ");
         text.push_str(match (&package.problem, package.graphs_verified) {
             (Some(problem), _) => problem,
-            (None, Some(_)) => "checksums right, graphs as its manifest says",
-            (None, None) => "checksums right, graphs not tried",
+            (None, Some(_)) => "checksums correct, graphs match the manifest",
+            (None, None) => "checksums correct, graphs not checked",
         });
         let _ = write!(text, "; {}", package.dir);
         let roles = [&models.speaker, &models.detector];
@@ -182,7 +182,7 @@ fn role(out: &mut String, what: &str, role: &RoleStatus, models: &Models) {
             line(out, Mark::Ok, &format!("{what} that will be used: {name}{better}"));
         }
         (Some(problem), _) if !listed => line(out, Mark::Absent { required: true }, problem),
-        // What is wrong stands beside the package itself.
+        // The problem is listed with the package itself.
         _ => line(out, Mark::Absent { required: true }, &format!("no {what} that can be used")),
     }
 }
@@ -204,7 +204,7 @@ fn verdict(out: &mut String, report: &Report) {
             let _ = writeln!(out, "{}", paint(HEADING, title));
         }
         for new_fix in list {
-            // A command is never broken, so that it can be copied.
+            // A command is not wrapped, so that it can be copied.
             let text = new_fix.command.replace('\n', " ");
             let _ = writeln!(out, "  {text}");
         }

@@ -1,4 +1,4 @@
-//! Runs the measuring and tells what came of it.
+//! Runs the measurement and prints the figures.
 
 use std::fmt::Write as _;
 use std::io::IsTerminal;
@@ -8,11 +8,11 @@ use crate::cli::terminal::{fail, note, print, print_json};
 use crate::config::ConfigError;
 use crate::core::exit::Exit;
 use crate::faithfulness::clips::{Request, measure_clips};
-use crate::faithfulness::report::{ClipReport, Compared, MapReport, Mean, Report};
+use crate::faithfulness::report::{ClipReport, Comparison, MapReport, Mean, Report};
 use crate::run::RunError;
 use crate::stages::explain::faithfulness::Substrate;
 
-/// Fewer windows than that say little of maps that lie near each other.
+/// With fewer windows, maps with similar figures cannot be ranked.
 const ENOUGH: usize = 30;
 
 /// Runs `locutor faithfulness`.
@@ -28,14 +28,14 @@ pub fn faithfulness(args: &FaithfulnessArgs) -> Exit {
     }
     if windows < ENOUGH {
         note(format!(
-            "only {windows} of the {ENOUGH} windows or more that figures need: the order of maps whose \
-             intervals overlap is chance; give more clips, of other people"
+            "only {windows} windows, where reliable figures need {ENOUGH} or more: maps whose \
+             intervals overlap cannot be ranked; give more clips, of other people"
         ));
     }
-    if report.keeps_its_score() {
+    if report.survives_masking() {
         note(format!(
-            "with all of the frame masked {} says much the same as with the whole: substrate {} \
-             leaves it what it goes by, and no map can be told from another{}",
+            "with the whole frame masked, {} scores almost the same as without a mask: substrate \
+             {} does not remove what it relies on, so maps cannot be compared{}",
             report.conditions.package,
             word(&report.conditions.substrate),
             if args.substrate == Substrate::Blur { "; try --substrate still" } else { "" },
@@ -57,13 +57,13 @@ fn request(args: &FaithfulnessArgs) -> Result<Request, RunError> {
         device,
         modes: args.modes(),
         window_ticks: args.window_ticks(),
-        windows_a_clip: args.windows,
+        windows_per_clip: args.windows,
         substrate: args.substrate,
         seed: args.seed,
     })
 }
 
-/// A line when a recording is done: measuring takes minutes.
+/// Reports a finished recording, as measuring takes minutes.
 fn progress(clip: &ClipReport) {
     let line = format!("{}: {} windows measured", clip.clip.display(), clip.windows);
     if std::io::stderr().is_terminal() {
@@ -102,7 +102,7 @@ fn table(report: &Report) -> String {
         c.seed,
     );
     out.push_str(&clips(report));
-    // Writing to a string does not fail.
+    // Writing to a string cannot fail.
     let _ = writeln!(
         out,
         "\nz {} with the whole frame, {} with all of it masked",
@@ -133,7 +133,7 @@ fn clips(report: &Report) -> String {
     let width = report.clips.iter().map(|c| name(c).chars().count()).max().unwrap_or(0).max(4);
     let mut out = format!(
         "{:width$} {:>7} {:>8} {:>7} {:>9} {:>10}\n",
-        "clip", "tracks", "windows", "silent", "too short", "left out"
+        "clip", "tracks", "windows", "silent", "too short", "skipped"
     );
     for clip in &report.clips {
         let _ = write!(
@@ -144,7 +144,7 @@ fn clips(report: &Report) -> String {
             clip.windows,
             clip.silent,
             clip.too_short,
-            clip.left_out
+            clip.skipped
         );
         out.push_str(&clip.note.as_ref().map_or_else(String::new, |note| format!("  {note}")));
         out.push('\n');
@@ -157,7 +157,7 @@ fn name(clip: &ClipReport) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
-/// Every map, the truest first.
+/// Every map, the most faithful first.
 fn maps(report: &Report) -> String {
     let mut rows: Vec<&MapReport> = report.maps.iter().collect();
     let gap = |m: &MapReport| m.gap.map_or(f64::NEG_INFINITY, |g| g.mean);
@@ -199,7 +199,7 @@ fn by_area(values: Option<[f64; 3]>) -> String {
     values.map_or_else(|| "-".into(), |[a, b, c]| format!("{a:+.2}/{b:+.2}/{c:+.2}"))
 }
 
-fn compared(compared: Option<Compared>) -> String {
+fn compared(compared: Option<Comparison>) -> String {
     compared.map_or_else(
         || "-".into(),
         |c| format!("{:.0} %, p {:.3}", 100.0 * c.above as f64 / c.of as f64, c.p),

@@ -1,19 +1,19 @@
-//! Proving a package's graphs against its manifest, where there is a runtime to do it with.
+//! Checks a package's graphs against its manifest, if there is a runtime.
 
 use crate::models::Package;
 
-/// What is known of a package's graphs.
+/// The result for a package's graphs.
 #[derive(Debug)]
-#[cfg_attr(not(feature = "onnx"), allow(dead_code, reason = "only a runtime proves anything"))]
+#[cfg_attr(not(feature = "onnx"), allow(dead_code, reason = "only a runtime checks graphs"))]
 pub enum GraphCheck {
-    /// So many graphs are what the manifest says.
+    /// All graphs match the manifest.
     Verified {
-        /// How many.
+        /// Their number.
         graphs: usize,
     },
-    /// Nobody here can open a graph.
+    /// There is no runtime to open a graph with.
     NoRuntime(String),
-    /// A graph is not what it should be; the text names both sides.
+    /// A graph does not match the manifest; the text names both.
     Mismatch(String),
 }
 
@@ -35,7 +35,7 @@ pub fn check_graphs(package: &Package) -> GraphCheck {
     GraphCheck::Verified { graphs: contracts.len() }
 }
 
-/// Says that this build opens no graphs.
+/// This build cannot open graphs.
 #[cfg(not(feature = "onnx"))]
 pub fn check_graphs(_package: &Package) -> GraphCheck {
     GraphCheck::NoRuntime("this program was built without the feature `onnx`".to_owned())

@@ -1,4 +1,4 @@
-//! `locutor models import`: a package of an upstream file, and what to do next.
+//! `locutor models import`: makes a package of upstream files, and prints what to do next.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ pub fn import(kind: &str, files: &[PathBuf], into: Option<&Path>) -> Exit {
     let graph_check = check_graphs(&package);
     match &graph_check {
         GraphCheck::Mismatch(problem) => return fail(Exit::BadData, problem),
-        GraphCheck::NoRuntime(why) => note(format!("the graphs could not be tried: {why}")),
+        GraphCheck::NoRuntime(why) => note(format!("the graphs were not checked: {why}")),
         GraphCheck::Verified { .. } => {}
     }
     print(&summary(&package, replaced, &graph_check))
@@ -57,7 +57,7 @@ fn summary(package: &Package, replaced: bool, graph_check: &GraphCheck) -> Strin
     line("from", &common.origin);
     if let GraphCheck::Verified { graphs } = graph_check {
         let s = if *graphs == 1 { "" } else { "s" };
-        line("proven", &format!("checksums, and {graphs} graph{s} opened with ONNX Runtime"));
+        line("verified", &format!("checksums, and {graphs} graph{s} opened with ONNX Runtime"));
     }
     if !common.notes.is_empty() {
         line("note", &common.notes);
@@ -81,7 +81,7 @@ fn next(package: &Package) -> String {
     let name = package.place().name();
     let choose = match registry::find(role, None) {
         Ok(found) if same(&found) => String::new(),
-        // On the shelf, but another one is taken by default.
+        // Installed, but another one is the default.
         Ok(found) if registry::find(role, Some(&name)).is_ok_and(|named| same(&named)) => {
             return format!(
                 "`{}` stays the default; to use this one: locutor annotate meeting.mp4 -o \

@@ -1,4 +1,4 @@
-//! `locutor models list`: the packages that are here, and which ones would be used.
+//! `locutor models list`: the installed packages, and which ones are the default.
 
 use comfy_table::{Table, presets};
 use serde::Serialize;
@@ -14,21 +14,21 @@ use crate::models::{ModelError, Package, Place};
 struct Row {
     /// What `--package` and `--detector` take.
     name: String,
-    /// `speaker-streaming` or `face-detector`; none where the manifest cannot be read.
+    /// `speaker-streaming` or `face-detector`; none if the manifest cannot be read.
     kind: Option<&'static str>,
     licence: Option<String>,
     origin: Option<String>,
     notes: Option<String>,
     size_bytes: Option<u64>,
-    /// Whether it is taken where the user names none.
+    /// Whether it is used by default.
     default: bool,
     dir: String,
     /// What is wrong with the manifest; files are compared by `verify` only.
     problem: Option<String>,
 }
 
-/// Lists what is on the shelf. Listing succeeds even where a package is broken or none is here:
-/// what is wrong stands beside it.
+/// Lists the installed packages. It succeeds even if a package is broken or none is installed; the
+/// problem is listed too.
 pub fn list(json: bool) -> Exit {
     let defaults = [Role::Speaker, Role::Detector].map(|role| registry::find(role, None));
     let rows: Vec<Row> = installed()
@@ -80,7 +80,7 @@ fn row(
 
 fn table(rows: &[Row]) -> String {
     if rows.is_empty() {
-        return "no model packages are here\n".to_owned();
+        return "no model packages are installed\n".to_owned();
     }
     let mut table = Table::new();
     table.load_style(presets::NOTHING);

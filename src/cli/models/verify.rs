@@ -9,7 +9,7 @@ use crate::core::exit::Exit;
 use crate::models::registry::{self, RegistryError, Role};
 use crate::models::{ModelError, Package, Place};
 
-/// Verifies the named packages, or all that are on the shelf.
+/// Verifies the named packages, or all that are installed.
 pub fn verify(names: &[String]) -> Exit {
     let opened: Vec<(String, Result<Package, RegistryError>)> = if names.is_empty() {
         let open = |place: &Place| Package::open_at(place).map_err(RegistryError::from);
@@ -32,7 +32,7 @@ pub fn verify(names: &[String]) -> Exit {
             Ok(package) => verify_one(name, package, &mut unchecked),
             Err(error) => fail(exit_of_broken(error), error),
         };
-        // A damaged package weighs more than a missing one.
+        // A damaged package outranks a missing one.
         if worst == Exit::Done || exit == Exit::BadData {
             worst = exit;
         }
@@ -49,21 +49,21 @@ fn verify_one(name: &str, package: &Package, unchecked: &mut Option<String>) -> 
         GraphCheck::Mismatch(problem) => return fail(Exit::BadData, problem),
         GraphCheck::NoRuntime(why) => {
             *unchecked = Some(why);
-            "graphs not tried".to_owned()
+            "graphs not checked".to_owned()
         }
-        GraphCheck::Verified { graphs: 1 } => "1 graph as its manifest says".to_owned(),
-        GraphCheck::Verified { graphs } => format!("{graphs} graphs as their manifest says"),
+        GraphCheck::Verified { graphs: 1 } => "1 graph matches its manifest".to_owned(),
+        GraphCheck::Verified { graphs } => format!("{graphs} graphs match their manifest"),
     };
     let sums = if files == 1 { "1 checksum".to_owned() } else { format!("{files} checksums") };
     print(&format!(
-        "{} {}: {sums} right, {graphs} ({})\n",
+        "{} {}: {sums} correct, {graphs} ({})\n",
         paint(GOOD, "ok"),
         paint(HEADING, name),
         package.place()
     ))
 }
 
-/// The package of a name, or in a directory: something with a slash is never a name.
+/// The package with this name or in this directory: a name has no slash.
 fn named(name: &str) -> Result<Package, RegistryError> {
     if name.contains(MAIN_SEPARATOR) || name == "." || name == ".." {
         return Ok(Package::open(name)?);
@@ -71,7 +71,7 @@ fn named(name: &str) -> Result<Package, RegistryError> {
     registry::find(Role::Speaker, Some(name))
 }
 
-/// Here a file that is missing within a package is damage, and not a wrong command line.
+/// A file that is missing within a package is damage, not a wrong command line.
 fn exit_of_broken(error: &RegistryError) -> Exit {
     match error {
         RegistryError::NoSuch { .. } => Exit::NoInput,

@@ -1,8 +1,8 @@
-//! A camera from its TOML file: an unknown key is an error, a missing one has the default that
-//! `pipelines/camera.toml` shows. Paths are relative to the file.
+//! Reads a camera from its TOML file. An unknown key is an error; a missing one has the default in
+//! `pipelines/camera.toml`. Paths are relative to the file.
 //!
-//! Promises: no panic and no error that repeats a secret, whatever the file holds: of a line that
-//! is no TOML only its number is told, and addresses and credentials are never repeated.
+//! Promises: no panic, and no error that repeats a secret, whatever the file holds. An error about
+//! a line that is not TOML has only the line's number. No error repeats an address or a credential.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,19 +10,23 @@ use std::time::Duration;
 use super::name::{NAME_RULES, is_name};
 use super::raw::{Raw, RawEncoder, RawModels, RawPolicy, RawSource, RawTransport};
 use super::secret::Secrets;
-use super::{
-    Camera, LiveEncoder, Login, OutputPolicy, Source, Transport, address, redact, serve, sinks,
-};
-use crate::config::{ConfigError, LookaheadChoice, PRESETS};
+use super::{Camera, OutputPolicy, redact, serve, sinks};
+use crate::config::{ConfigError, LookaheadChoice};
+use crate::core::address;
+use crate::core::credentials::Login;
+use crate::core::preset::PRESETS;
 use crate::models::device::Device;
+use crate::stages::sink::settings::EncoderSettings;
+use crate::stages::source::live::settings::SourceSettings;
+use crate::stages::source::live::settings::Transport;
 
 /// A key, and what is wrong with it.
 pub(super) type Invalid = (String, String);
 
-/// The most that anything in a camera file may last: ten years.
+/// The longest duration in a camera file: ten years.
 const MAX_SECONDS: f64 = 3.2e8;
 
-/// What the values of a camera file are read with.
+/// What is needed to read the values of a camera file.
 pub(super) struct Context<'a> {
     /// The folder that paths are relative to.
     pub folder: &'a Path,
@@ -33,7 +37,7 @@ pub(super) struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// A path of the file, from where the program runs.
+    /// A path in the file, relative to the working directory.
     pub fn path(&self, path: PathBuf) -> PathBuf {
         self.folder.join(path)
     }
@@ -51,7 +55,7 @@ impl Context<'_> {
         scheme: &str,
     ) -> Result<Option<PathBuf>, Invalid> {
         if file.is_some() && !["rtsps", "https", "mqtts"].contains(&scheme) {
-            let problem = format!("is for TLS, and {scheme}: has none; take it out, or write ");
+            let problem = format!("is for TLS, which {scheme}: does not use; remove it, or write ");
             let secure = "an address that begins with rtsps:, https: or mqtts:";
             return Err((key.into(), problem + secure));
         }
@@ -62,15 +66,15 @@ impl Context<'_> {
 /// Reads the camera in the file at `path`.
 ///
 /// # Errors
-/// Where the file cannot be read, is no TOML, has an unknown key or a value that makes no sense, or
-/// names a credential that is not there.
+/// If the file cannot be read, is not TOML, has an unknown key or an invalid value, or names a
+/// credential that does not exist.
 pub fn read(path: &Path, secrets: &Secrets) -> Result<Camera, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|e| ConfigError::Unreadable { path: path.into(), reason: e.to_string() })?;
     parse(&text, path, secrets)
 }
 
-/// Reads the camera in `text`, which stands in the file at `path`.
+/// Reads the camera in `text`, the content of the file at `path`.
 ///
 /// # Errors
 /// As [`read`].
@@ -91,9 +95,9 @@ fn camera(raw: Raw, path: &Path, secrets: &Secrets) -> Result<Camera, Invalid> {
     let name = raw.name.unwrap_or(stem);
     if !is_name(&name) {
         let problem = if named {
-            format!("is no name for a stream; write {NAME_RULES}")
+            format!("is not a valid stream name; write {NAME_RULES}")
         } else {
-            format!("is missing, and the file's own name is none for a stream; write {NAME_RULES}")
+            format!("is missing, and the file's name is not a stream name; write {NAME_RULES}")
         };
         return Err(("name".into(), problem));
     }
@@ -124,7 +128,7 @@ fn camera(raw: Raw, path: &Path, secrets: &Secrets) -> Result<Camera, Invalid> {
     })
 }
 
-fn source(raw: RawSource, context: &Context) -> Result<Source, Invalid> {
+fn source(raw: RawSource, context: &Context) -> Result<SourceSettings, Invalid> {
     let uri = address::source(&raw.uri, context.folder).map_err(|p| ("source.uri".into(), p))?;
     if raw.tls_ca_file.is_some() && address::is_playlist(&uri) {
         return Err(("source.tls_ca_file".into(), address::HLS_CA_HINT.into()));
@@ -133,11 +137,11 @@ fn source(raw: RawSource, context: &Context) -> Result<Source, Invalid> {
         return Err(("source.audio_track".into(), "tracks are counted from 1".into()));
     }
     if raw.looped && uri.scheme() != "file" {
-        let problem = "only a file can begin anew at its end; take it out for this source";
+        let problem = "only a file can be played in a loop; remove it for this source";
         return Err(("source.loop".into(), problem.into()));
     }
     if raw.jitter_ms > 10_000 {
-        let problem = format!("is {}; it goes from 0 to 10000", raw.jitter_ms);
+        let problem = format!("is {}; it must be from 0 to 10000", raw.jitter_ms);
         return Err(("source.jitter_ms".into(), problem));
     }
     let max = 3_600.0;
@@ -148,7 +152,7 @@ fn source(raw: RawSource, context: &Context) -> Result<Source, Invalid> {
         let problem = "is less than retry_min_seconds; write at least as much".into();
         return Err(("source.retry_max_seconds".into(), problem));
     }
-    Ok(Source {
+    Ok(SourceSettings {
         login: context.login("source.credentials", raw.credentials.as_deref())?,
         tls_ca_file: context.ca_file("source.tls_ca_file", raw.tls_ca_file, uri.scheme())?,
         transport: match raw.transport {
@@ -183,24 +187,24 @@ fn models(raw: RawModels) -> Result<Models, Invalid> {
         return Err(("models.lookahead".into(), problem.into()));
     }
     if !(1..=25).contains(&raw.hop_ticks) {
-        let problem = format!("is {}; it goes from 1 to 25 ticks of 40 ms", raw.hop_ticks);
+        let problem = format!("is {}; it must be from 1 to 25 ticks of 40 ms", raw.hop_ticks);
         return Err(("models.hop_ticks".into(), problem));
     }
     let (package, detector) = (raw.speaker, raw.detector);
     Ok(Models { package, detector, device, lookahead, hop_ticks: raw.hop_ticks })
 }
 
-fn encoder(raw: RawEncoder) -> Result<LiveEncoder, Invalid> {
+fn encoder(raw: RawEncoder) -> Result<EncoderSettings, Invalid> {
     let within = |key: &str, value: u32, min: u32, max: u32| {
         let key = format!("encoder.{key}");
-        let problem = format!("is {value}; it goes from {min} to {max}");
+        let problem = format!("is {value}; it must be from {min} to {max}");
         if (min..=max).contains(&value) { Ok(value) } else { Err((key, problem)) }
     };
     if !PRESETS.contains(&raw.preset.as_str()) {
-        let problem = format!("`{}` is none of {}", raw.preset, PRESETS.join(", "));
+        let problem = format!("`{}` is not one of {}", raw.preset, PRESETS.join(", "));
         return Err(("encoder.preset".into(), problem));
     }
-    Ok(LiveEncoder {
+    Ok(EncoderSettings {
         element: Some(raw.element).filter(|element| element != "auto"),
         kbit_per_second: within("kbit_per_second", raw.kbit_per_second, 50, 100_000)?,
         keyframe_interval: seconds(
@@ -220,13 +224,13 @@ pub(super) fn seconds(key: &str, value: f64, min: f64, max: f64) -> Result<Durat
     if (min..=max).contains(&value) {
         return Ok(Duration::from_secs_f64(value));
     }
-    Err((key.into(), format!("is {value}; it goes from {min} to {max} seconds")))
+    Err((key.into(), format!("is {value}; it must be from {min} to {max} seconds")))
 }
 
 /// A size in bytes from one in units of 2^`shift` bytes.
 pub(super) fn size(key: &str, value: f64, shift: u32) -> Result<u64, Invalid> {
     let bytes = value * f64::from(1_u32 << shift);
-    // 2^53: up to there every byte counts. Zero and less hold nothing.
+    // Up to 2^53 an f64 counts every byte. Zero and less hold nothing.
     if (1.0..=9e15).contains(&bytes) {
         return Ok(bytes as u64);
     }

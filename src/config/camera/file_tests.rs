@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::config::camera::{Serve, Sink};
+use crate::config::camera::Serve;
+use crate::stages::sink::settings::SinkSettings;
 
 fn read_text(text: &str) -> Result<Camera, String> {
     let path = Path::new("/etc/locutor/front-door.toml");
@@ -41,8 +42,11 @@ fn sinks_have_defaults_and_paths_beside_the_file() {
     let text = "[[sink]]\ntype = \"rtsp-server\"\n[[sink]]\ntype = \"record\"\n\
                 directory = \"kept\"\n[[sink]]\ntype = \"events\"\npath = \"/var/e.jsonl\"\n";
     let camera = with(text).expect("a camera");
-    let [Sink::RtspServer { mount }, Sink::Record(record), Sink::Events { path, keep, .. }] =
-        &camera.sinks[..]
+    let [
+        SinkSettings::RtspServer { mount },
+        SinkSettings::Record(record),
+        SinkSettings::Events { path, keep, .. },
+    ] = &camera.sinks[..]
     else {
         panic!("{:?}", camera.sinks)
     };
@@ -61,7 +65,9 @@ fn sizes_and_times_are_read_in_their_units() {
                 max_age_seconds = 86400\nmax_size_gib = 0.5\nmin_free_gib = 2\n\
                 [[sink]]\ntype = \"mqtt\"\nbroker = \"mqtt://b\"\nspool = \"s\"\nspool_mib = 1\n";
     let camera = with(text).expect("a camera");
-    let [Sink::Record(record), Sink::Mqtt(mqtt)] = &camera.sinks[..] else { panic!("two sinks") };
+    let [SinkSettings::Record(record), SinkSettings::Mqtt(mqtt)] = &camera.sinks[..] else {
+        panic!("two sinks")
+    };
     assert_eq!(record.max_age, Some(Duration::from_secs(86_400)));
     assert_eq!((record.max_total_bytes, record.min_free_bytes), (Some(1 << 29), 2 << 30));
     assert_eq!((mqtt.spool_bytes, mqtt.topic.as_str()), (1 << 20, "locutor"));
@@ -72,33 +78,33 @@ const INVALID: &[(&str, &str)] = &[
     ("jiter_ms = 1", "line 3: unknown field `jiter_ms`, expected one of `uri`"),
     ("jiter_ms = 1", "did you mean `jitter_ms`?"),
     ("audio_track = 0", "source.audio_track: tracks are counted from 1"),
-    ("loop = true", "source.loop: only a file can begin anew"),
-    ("stall_timeout_seconds = 0", "goes from 0.5 to 3600 seconds"),
+    ("loop = true", "source.loop: only a file can be played in a loop"),
+    ("stall_timeout_seconds = 0", "it must be from 0.5 to 3600 seconds"),
     ("stall_timeout_seconds = nan", "source.stall_timeout_seconds: is NaN"),
     ("retry_min_seconds = 60", "source.retry_max_seconds: is less than retry_min_seconds"),
     ("transport = \"tpc\"", "unknown variant `tpc`, expected one of `auto`, `tcp`, `udp`; did you"),
     ("[models]\nlookahead = \"file\"", "models.lookahead: `file` is for recordings"),
-    ("[models]\nhop_ticks = 26", "models.hop_ticks: is 26; it goes from 1 to 25"),
+    ("[models]\nhop_ticks = 26", "models.hop_ticks: is 26; it must be from 1 to 25"),
     ("[models]\ndevice = \"gpu\"", "models.device: `gpu` is no device"),
-    ("[encoder]\npreset = \"quick\"", "encoder.preset: `quick` is none of ultrafast"),
-    ("[encoder]\nkbit_per_second = 1", "encoder.kbit_per_second: is 1; it goes from 50"),
+    ("[encoder]\npreset = \"quick\"", "encoder.preset: `quick` is not one of ultrafast"),
+    ("[encoder]\nkbit_per_second = 1", "encoder.kbit_per_second: is 1; it must be from 50"),
     ("[[sink]]\nmount = \"a\"", "sink 1.type: is missing; write one of rtsp-server"),
-    ("[[sink]]\ntype = \"rtmp\"", "sink 1.type: is none of rtsp-server"),
-    ("[[sink]]\ntype = \"rtsp-server\"\nmount = \"../a\"", "sink 1 (rtsp-server).mount: is no"),
+    ("[[sink]]\ntype = \"rtmp\"", "sink 1.type: is not one of rtsp-server"),
+    ("[[sink]]\ntype = \"rtsp-server\"\nmount = \"../a\"", "sink 1 (rtsp-server).mount: is not"),
     ("[[sink]]\ntype = \"record\"", "sink 1 (record): missing field `directory`"),
-    ("[[sink]]\ntype = \"file\"\npath = \"a.avi\"", "sink 1 (file).path: is no film's name"),
+    ("[[sink]]\ntype = \"file\"\npath = \"a.avi\"", "sink 1 (file).path: is not a video file name"),
     ("[[sink]]\ntype = \"events\"\npath = \"a/../../b\"", "sink 1 (events).path: has `..`"),
     ("[[sink]]\ntype = \"events\"\npath = \"a\"\nrotate_mib = 0", "rotate_mib: is 0; write a size"),
     ("[[sink]]\ntype = \"events\"\npath = \"a\"\nrotat_mib = 1", "did you mean `rotate_mib`?"),
     ("[[sink]]\ntype = \"record\"\ndirectory = \"a\"\nname = \"/%s\"", "name: is an absolute path"),
     (
         "[[sink]]\ntype = \"record\"\ndirectory = \"a\"\nmax_age_seconds = 9",
-        "less than one segment",
+        "is shorter than one segment",
     ),
     ("[[sink]]\ntype = \"mqtt\"\nbroker = \"http://b\"\nspool = \"s\"", "broker: begins with none"),
     (
         "[[sink]]\ntype = \"mqtt\"\nbroker = \"mqtt://b\"\nspool = \"s\"\ntopic = \"a/#\"",
-        "topic: is no topic",
+        "topic: is not an MQTT topic",
     ),
     (
         "[[sink]]\ntype = \"events\"\npath = \"a\"\n[[sink]]\ntype = \"events\"\npath = \"a\"",
@@ -110,14 +116,14 @@ const INVALID: &[(&str, &str)] = &[
     ),
     ("[serve]\nrtsp = \"0.0.0.0:8554\"", "allow_anonymous = true"),
     ("[serve]\nhealth = \"0.0.0.0:9998\"", "serve.health: listens on 0.0.0.0:9998"),
-    ("[serve]\nhealth = \"9998\"", "serve.health: is no address to listen on; write an IP"),
+    ("[serve]\nhealth = \"9998\"", "serve.health: is not an address to listen on; write an IP"),
     ("[serve]\nrtsp_tls_cert = \"c\"", "serve.rtsp_tls_key: is missing"),
     ("[serve]\nrtsp = \"127.0.0.1:9998\"", "as serve.health is"),
     ("[serve]\nrtsp_max_readers = 0", "serve.rtsp_max_readers: is 0"),
 ];
 
 #[test]
-fn what_makes_no_sense_is_refused_by_its_key() {
+fn errors_name_the_invalid_key() {
     for (more, why) in INVALID {
         let said = with(more).expect_err(more);
         assert!(said.starts_with("/etc/locutor/front-door.toml: "), "{said}");
@@ -126,7 +132,7 @@ fn what_makes_no_sense_is_refused_by_its_key() {
 }
 
 #[test]
-fn listening_beyond_this_machine_takes_a_login_or_the_word() {
+fn listening_beyond_this_machine_requires_a_login_or_permission() {
     let allow_anonymous = "[serve]\nrtsp = \"0.0.0.0:8554\"\nallow_anonymous = true\n";
     assert!(with(allow_anonymous).is_ok());
     let login = "[serve]\nrtsp = \"[::]:8554\"\nrtsp_credentials = \"readers\"\n";
@@ -138,10 +144,10 @@ fn listening_beyond_this_machine_takes_a_login_or_the_word() {
 #[test]
 fn a_name_is_checked_wherever_it_comes_from() {
     let said = read_text("name = \"a b\"\n[source]\nuri = \"test:\"").expect_err("a blank");
-    assert!(said.contains(": name: is no name for a stream"), "{said}");
+    assert!(said.contains(": name: is not a valid stream name"), "{said}");
     let path = Path::new("/etc/locutor/my door.toml");
     let said = parse(MINIMAL, path, &Secrets::NotLookedUp).expect_err("a blank").to_string();
-    assert!(said.contains("the file's own name is none"), "{said}");
+    assert!(said.contains("the file's name is not a stream name"), "{said}");
 }
 
 #[test]

@@ -1,11 +1,11 @@
-//! Names that go into paths, mounts, topics and labels: checked once, so that none leads out of a
-//! directory or breaks a label.
+//! Checks names that become paths, mounts, topics and labels: none may leave a directory or break a
+//! label.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// The longest name.
+/// Maximum length of a name.
 const MAX_BYTES: usize = 64;
 
 /// Whether `text` is a name: letters, digits, `-`, `_` and `.`, not starting with a dot.
@@ -14,27 +14,27 @@ pub fn is_name(text: &str) -> bool {
     (1..=MAX_BYTES).contains(&text.len()) && !text.starts_with('.') && text.chars().all(allowed)
 }
 
-/// What a name is, for an error about one that is none.
+/// The rules for names, for error messages.
 pub const NAME_RULES: &str =
     "up to 64 letters (a to z), digits, `-`, `_` and `.`, with no dot in front";
 
-/// Whether `text` is a mount: names with slashes between them, none in front.
+/// Whether `text` is a mount path: names separated by slashes, without a leading one.
 pub fn is_mount(text: &str) -> bool {
     text.split('/').all(is_name)
 }
 
-/// What is wrong with `pattern` as the name of segments, in strftime's words and UTC.
+/// Checks `pattern` (strftime, UTC) as the name of segments.
 ///
 /// # Errors
-/// In words: where it leads out of its folder, is not understood, or two segments of `segment`
-/// length would get the same name.
+/// A message, if it leaves its folder, is not a valid pattern, or gives two segments of length
+/// `segment` the same name.
 pub fn check_pattern(pattern: &str, segment: Duration) -> Result<(), String> {
     if pattern.starts_with('/') || pattern.contains('\0') {
         return Err("is an absolute path; write it under the sink's directory, e.g. \
                     %Y-%m-%d/%H-%M-%S"
             .into());
     }
-    // Any time will do to see what the pattern makes; this one has all its parts in the middle.
+    // Any time serves as an example; no part of this one is at the end of its range.
     let start = Timestamp::from_second(1_768_435_200).map_err(|e| e.to_string())?;
     let name = named(pattern, start)?;
     let parts = name.split('/');
@@ -61,7 +61,7 @@ pub fn check_pattern(pattern: &str, segment: Duration) -> Result<(), String> {
 
 /// The name that `pattern` makes at `at`, in UTC.
 fn named(pattern: &str, at: Timestamp) -> Result<String, String> {
-    jiff::fmt::strtime::format(pattern, at).map_err(|e| format!("is no strftime pattern: {e}"))
+    jiff::fmt::strtime::format(pattern, at).map_err(|e| format!("is not a strftime pattern: {e}"))
 }
 
 #[cfg(test)]
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_stay_where_they_are() {
+    fn names_leave_no_directory() {
         for name in ["a", "front-door", "room_2.left", "7"] {
             assert!(is_name(name), "{name}");
         }
@@ -97,13 +97,13 @@ mod tests {
             ("../%s", "dot"),
             ("a/../../%s", "dot"),
             ("a//%s", "empty"),
-            ("%", "no strftime pattern"),
+            ("%", "not a strftime pattern"),
             ("", "empty"),
         ] {
             let said = check_pattern(bad, segment).expect_err(bad);
             assert!(said.contains(why), "{bad}: {said}");
         }
-        // A minute is fine enough for segments of a minute.
+        // Minutes are precise enough for segments of a minute.
         assert!(check_pattern("%Y-%m-%d_%H-%M", Duration::from_secs(60)).is_ok());
         assert!(check_pattern("%Y-%m-%d_%H-%M", Duration::from_secs(30)).is_err());
     }

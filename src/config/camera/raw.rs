@@ -1,4 +1,4 @@
-//! A camera's TOML file as it is written: keys, types and defaults, nothing checked yet.
+//! A camera's TOML file as written: keys, types and defaults, with nothing checked yet.
 
 use std::path::PathBuf;
 

@@ -1,7 +1,9 @@
-//! What is wrong with a TOML text, told without repeating what stands in it: the line and the key,
-//! and the key that was probably meant.
+//! Describes TOML errors without repeating the text's values: the line, the key, and the key that
+//! was probably meant.
 
-/// What `error` says about `text`, without the text's own values.
+use crate::config::renamed::present_name;
+
+/// The line in `text` and the message of `error`, without the text's values.
 pub(in crate::config) fn describe_toml_error(error: &toml::de::Error, text: &str) -> String {
     let line = error.span().and_then(|span| text.get(..span.start));
     let line = line.map(|before| before.matches('\n').count() + 1);
@@ -9,7 +11,7 @@ pub(in crate::config) fn describe_toml_error(error: &toml::de::Error, text: &str
     line.map_or_else(|| problem.clone(), |line| format!("line {line}: {problem}"))
 }
 
-/// `text` without what stands between `://` and `@` in it: who is to be there, and the password.
+/// `text` without the user and password between `://` and `@`.
 pub(in crate::config) fn redact_userinfo(text: &str) -> String {
     let mut pieces = text.split("://");
     let mut out = pieces.next().unwrap_or_default().to_owned();
@@ -28,15 +30,15 @@ pub(in crate::config) fn redact_userinfo(text: &str) -> String {
     out
 }
 
-/// What `error` says, without values, and with the key that was probably meant.
+/// The message of `error` without values, and with the key that was probably meant.
 pub(super) fn problem(error: &toml::de::Error) -> String {
-    // The first line of what is left: what was found may have several itself.
+    // Redact before taking the first line: the value may have several lines.
     redact_values(error.message()).lines().next().unwrap_or_default().to_owned()
 }
 
-/// A message of serde repeats what it found (`unknown variant …`, `invalid type: string "…"`),
-/// which may be a secret. A key is shown where it looks like one, a word where it is nearly one of
-/// those expected, and nothing between double quotes.
+/// Serde's messages repeat the value (`unknown variant …`, `invalid type: string "…"`), which may
+/// be a secret. A key is shown if it looks like one, a word if it resembles an expected one. Text
+/// between double quotes is never shown.
 fn redact_values(message: &str) -> String {
     let Some(found) = found(message) else { return redact_quoted(message) };
     let meant = suggestion(message);
@@ -68,21 +70,27 @@ fn redact_quoted(message: &str) -> String {
     out
 }
 
-/// What was found where none of the words or keys that follow was.
+/// The unknown key or word that `message` is about.
 fn found(message: &str) -> Option<&str> {
     let rest = message
         .strip_prefix("unknown field `")
         .or_else(|| message.strip_prefix("unknown variant `"))?;
-    // What was found may hold a backtick itself: it ends before what was expected.
+    // The value may hold a backtick itself: it ends before the list of expected words.
     let end = rest.rfind("`, expected").or_else(|| rest.rfind("`, there are"))?;
     Some(&rest[..end])
 }
 
-/// The key or word that was probably meant by the one that nobody knows.
-fn suggestion(message: &str) -> Option<&str> {
+/// The expected key or word that was probably meant: the present name of a renamed key, else the
+/// most similar one.
+pub(in crate::config) fn suggestion(message: &str) -> Option<&str> {
     let found = found(message)?;
     let expected = message.rsplit("`, expected").next()?;
     let known = expected.split('`').skip(1).step_by(2);
+    if let Some(name) = present_name(found)
+        && known.clone().any(|word| word == name)
+    {
+        return Some(name);
+    }
     let near = known.map(|word| (strsim::damerau_levenshtein(found, word), word));
     let (far, word) = near.min()?;
     (far <= 1 + word.len() / 4).then_some(word)
@@ -93,17 +101,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_key_that_was_meant_is_told() {
+    fn the_error_suggests_the_key_that_was_meant() {
         let said = "unknown field `urii`, expected one of `uri`, `credentials`";
         assert_eq!(suggestion(said), Some("uri"));
         let said = "unknown field `password`, expected `uri` or `credentials`";
         assert_eq!(suggestion(said), None);
         assert_eq!(suggestion("unknown variant `dealy`, expected `delay`"), Some("delay"));
         assert_eq!(suggestion("missing field `uri`"), None);
+        let said = "unknown field `keep_gib`, expected `directory` or `max_size_gib`";
+        assert_eq!(suggestion(said), Some("max_size_gib"));
+        let said = "unknown field `keep_gib`, expected `uri` or `transport`";
+        assert_eq!(suggestion(said), None, "a key of another table");
     }
 
     #[test]
-    fn values_are_left_out() {
+    fn values_are_redacted() {
         let said = redact_values(r#"invalid type: string "hun\"ter2", expected u32"#);
         assert_eq!(said, r#"invalid type: string "…", expected u32"#);
         for found in ["eve:hunter2", "hunter2", "hunter2\"", "a`, b", "", "hunter2\n", "a\nhunter2"]

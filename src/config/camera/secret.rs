@@ -1,41 +1,39 @@
-//! Who to be somewhere: `user:password` by the name that a camera file gives, so that no password
-//! ever stands in one.
+//! Looks up credentials (`user:password`) by name, so that no password is in a camera file.
 //!
-//! Takes a name, looks in `$CREDENTIALS_DIRECTORY` (systemd's `LoadCredential=`) and then in the
-//! environment variable `LOCUTOR_CREDENTIAL_NAME`; gives a [`Login`]. Promises: no error tells what
-//! a credential holds, and a name leads out of no directory.
+//! Looks in `$CREDENTIALS_DIRECTORY` (systemd's `LoadCredential=`), then in the environment
+//! variable `LOCUTOR_CREDENTIAL_NAME`. Promises: no error repeats a credential, and no name leaves
+//! the directory.
 
 use std::path::PathBuf;
 
 use secrecy::SecretString;
 
-use super::Login;
 use super::name::is_name;
+use crate::core::credentials::Login;
 
-/// The longest credential that is read, in bytes.
+/// Maximum size of a credential in bytes.
 const MAX_BYTES: u64 = 64 << 10;
 
 /// Where credentials are looked for.
 #[derive(Clone, Debug)]
 pub enum Secrets {
-    /// Where the system puts them: systemd's directory, then environment variables.
+    /// In systemd's directory, then in environment variables.
     System,
     /// In this directory only.
     Directory(PathBuf),
-    /// Nowhere: every name stands for an empty login. To check a file where its secrets are not.
+    /// Nowhere: every name gives an empty login. For checking a file without its secrets.
     NotLookedUp,
 }
 
 impl Secrets {
-    /// The login that is called `name`.
+    /// The login of the credential `name`.
     ///
     /// # Errors
-    /// In words, without the secret: where there is none of that name, or it is no
-    /// `user:password`.
+    /// A message without the secret, if the credential does not exist or is not `user:password`.
     pub fn login(&self, name: &str) -> Result<Login, String> {
         if !is_name(name) {
-            // Not shown: somebody may have written the secret itself here.
-            return Err("is no credential's name (letters, digits, `-`, `_`, `.`; no dot in \
+            // Not shown: it may be the secret itself.
+            return Err("is not a credential name (letters, digits, `-`, `_`, `.`; no dot in \
                         front); put `user:password` into a file of its own, hand it to the \
                         service with LoadCredential=NAME:FILE, and write NAME here"
                 .into());
@@ -76,12 +74,12 @@ fn read(name: &str, directory: PathBuf) -> Result<String, String> {
     let shown = file.display();
     let length = std::fs::metadata(&file).map_err(|e| format!("{shown}: {e}"))?.len();
     if length > MAX_BYTES {
-        return Err(format!("{shown} has {length} bytes; write user:password into it, no more"));
+        return Err(format!("{shown} has {length} bytes; write only user:password into it"));
     }
     std::fs::read_to_string(&file).map_err(|e| format!("{shown}: {e}"))
 }
 
-/// `user:password`; the first colon splits, one line's end is not part of the password.
+/// `user:password`; the first colon splits. A line break at the end is not part of the password.
 fn parse(name: &str, text: &str) -> Result<Login, String> {
     let text = text.strip_suffix('\n').unwrap_or(text);
     let text = text.strip_suffix('\r').unwrap_or(text);
@@ -93,7 +91,7 @@ fn parse(name: &str, text: &str) -> Result<Login, String> {
         return Err(format!("the credential `{name}` {problem}"));
     }
     if user.is_empty() {
-        return Err(format!("the credential `{name}` names no user; write user:password into it"));
+        return Err(format!("the credential `{name}` has no user; write user:password into it"));
     }
     Ok(Login { user: user.to_owned(), password: SecretString::from(password.to_owned()) })
 }
@@ -122,20 +120,20 @@ mod tests {
     }
 
     #[test]
-    fn names_lead_nowhere_else_and_are_not_told_where_they_are_no_names() {
+    fn invalid_names_leave_no_directory_and_are_not_repeated() {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::create_dir(folder.path().join("in")).expect("made");
         std::fs::write(folder.path().join("out"), "eve:hunter2").expect("written");
         let secrets = Secrets::Directory(folder.path().join("in"));
         for name in ["../out", "..", ".", "", "a/b", "eve:hunter2"] {
             let said = secrets.login(name).expect_err(name);
-            assert!(said.starts_with("is no credential's name"), "{said}");
+            assert!(said.starts_with("is not a credential name"), "{said}");
             assert!(!said.contains("hunter2"), "{said}");
         }
     }
 
     #[test]
-    fn the_environment_is_named() {
+    fn the_error_names_the_environment_variable() {
         assert_eq!(environment_variable("front-door.2"), "LOCUTOR_CREDENTIAL_FRONT_DOOR_2");
         let said = Secrets::System.login("none-of-this-name").expect_err("not set");
         assert!(said.contains("LOCUTOR_CREDENTIAL_NONE_OF_THIS_NAME"), "{said}");

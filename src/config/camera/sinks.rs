@@ -1,5 +1,4 @@
-//! Where a live stream goes: each `[[sink]]` of its file, checked, and that no two write over each
-//! other.
+//! Checks each `[[sink]]` of a camera file, and that no two write to the same place.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -8,17 +7,21 @@ use super::name::{NAME_RULES, check_pattern, is_mount, is_name};
 use super::raw::{
     RawEvents, RawFile, RawHls, RawMqtt, RawPush, RawRecord, RawRtspServer, RawWebhook,
 };
-use super::{Mqtt, RecorderConfig, Sink, address, redact};
+use super::redact;
+use crate::core::address;
+use crate::stages::sink::settings::MqttSettings;
+use crate::stages::sink::settings::RecorderSettings;
+use crate::stages::sink::settings::SinkSettings;
 
-/// The words for kinds of sinks.
+/// The types of sinks.
 const TYPES: [&str; 8] =
     ["rtsp-server", "rtsp-push", "record", "file", "hls", "events", "mqtt", "webhook"];
 
-/// A year: the longest segment there may be.
+/// The longest segment: a year.
 const YEAR: f64 = 31_536_000.0;
 
-pub(super) fn read(raw: Vec<toml::Table>, context: &Context) -> Result<Vec<Sink>, Invalid> {
-    let mut sinks: Vec<Sink> = Vec::new();
+pub(super) fn read(raw: Vec<toml::Table>, context: &Context) -> Result<Vec<SinkSettings>, Invalid> {
+    let mut sinks: Vec<SinkSettings> = Vec::new();
     let mut taken: Vec<(String, usize)> = Vec::new();
     for (n, mut table) in raw.into_iter().enumerate() {
         let kind = kind(&mut table, n + 1)?;
@@ -43,14 +46,19 @@ fn kind(table: &mut toml::Table, n: usize) -> Result<&'static str, Invalid> {
         return Err((key, format!("is missing; write one of {types}")));
     };
     let known = TYPES.into_iter().find(|known| given.as_str() == Some(known));
-    known.ok_or_else(|| (key, format!("is none of {types}")))
+    known.ok_or_else(|| (key, format!("is not one of {types}")))
 }
 
 fn keys<T: serde::de::DeserializeOwned>(table: toml::Table, key: &str) -> Result<T, Invalid> {
     table.try_into().map_err(|e| (key.to_owned(), redact::problem(&e)))
 }
 
-fn sink(kind: &str, table: toml::Table, key: &str, context: &Context) -> Result<Sink, Invalid> {
+fn sink(
+    kind: &str,
+    table: toml::Table,
+    key: &str,
+    context: &Context,
+) -> Result<SinkSettings, Invalid> {
     let invalid = |name: &str, problem: String| (format!("{key}.{name}"), problem);
     Ok(match kind {
         "rtsp-server" => {
@@ -58,15 +66,15 @@ fn sink(kind: &str, table: toml::Table, key: &str, context: &Context) -> Result<
             let mount = raw.mount.unwrap_or_else(|| context.name.to_owned());
             if !is_mount(&mount) {
                 let problem =
-                    format!("is no mount; write {NAME_RULES}, or such names with slashes");
+                    format!("is not a mount path; write {NAME_RULES}, or such names with slashes");
                 return Err(invalid("mount", problem));
             }
-            Sink::RtspServer { mount }
+            SinkSettings::RtspServer { mount }
         }
         "rtsp-push" => {
             let (uri, login, tls_ca_file) =
                 push(keys(table, key)?, key, &["rtsp", "rtsps"], context)?;
-            Sink::RtspPush { uri, login, tls_ca_file }
+            SinkSettings::RtspPush { uri, login, tls_ca_file }
         }
         "webhook" => {
             let raw: RawWebhook = keys(table, key)?;
@@ -75,35 +83,35 @@ fn sink(kind: &str, table: toml::Table, key: &str, context: &Context) -> Result<
             let (uri, credentials, tls_ca_file) = (raw.uri, raw.credentials, raw.tls_ca_file);
             let raw = RawPush { uri, credentials, tls_ca_file };
             let (uri, login, tls_ca_file) = push(raw, key, &["http", "https"], context)?;
-            Sink::Webhook { uri, login, tls_ca_file, spool, spool_bytes }
+            SinkSettings::Webhook { uri, login, tls_ca_file, spool, spool_bytes }
         }
-        "record" => Sink::Record(record(keys(table, key)?, key, context)?),
+        "record" => SinkSettings::Record(record(keys(table, key)?, key, context)?),
         "file" => {
             let raw: RawFile = keys(table, key)?;
             let path = file_path(&raw.path, context).map_err(|p| invalid("path", p))?;
             if !path.extension().is_some_and(|e| e == "mp4" || e == "mkv") {
                 return Err(invalid(
                     "path",
-                    "is no film's name; write one that ends in .mp4 or .mkv".into(),
+                    "is not a video file name; write one that ends in .mp4 or .mkv".into(),
                 ));
             }
-            Sink::File { path }
+            SinkSettings::File { path }
         }
         "hls" => hls(keys(table, key)?, key, context)?,
         "events" => {
             let raw: RawEvents = keys(table, key)?;
-            Sink::Events {
+            SinkSettings::Events {
                 path: file_path(&raw.path, context).map_err(|p| invalid("path", p))?,
                 rotate_bytes: size(&format!("{key}.rotate_mib"), raw.rotate_mib, 20)?,
                 keep: raw.keep,
                 frames: raw.frames,
             }
         }
-        _ => Sink::Mqtt(mqtt(keys(table, key)?, key, context)?),
+        _ => SinkSettings::Mqtt(mqtt(keys(table, key)?, key, context)?),
     })
 }
 
-type Target = (url::Url, Option<super::Login>, Option<PathBuf>);
+type Target = (url::Url, Option<crate::core::credentials::Login>, Option<PathBuf>);
 
 fn push(raw: RawPush, key: &str, schemes: &[&str], context: &Context) -> Result<Target, Invalid> {
     let uri = address::target(&raw.uri, schemes).map_err(|p| (format!("{key}.uri"), p))?;
@@ -112,7 +120,7 @@ fn push(raw: RawPush, key: &str, schemes: &[&str], context: &Context) -> Result<
     Ok((uri, login, ca_file))
 }
 
-fn record(raw: RawRecord, key: &str, context: &Context) -> Result<RecorderConfig, Invalid> {
+fn record(raw: RawRecord, key: &str, context: &Context) -> Result<RecorderSettings, Invalid> {
     let invalid = |name: &str, problem: String| (format!("{key}.{name}"), problem);
     let at = |name: &str| format!("{key}.{name}");
     let segment = seconds(&at("segment_seconds"), raw.segment_seconds, 1.0, YEAR)?;
@@ -120,11 +128,11 @@ fn record(raw: RawRecord, key: &str, context: &Context) -> Result<RecorderConfig
     let max_age = raw.max_age_seconds.map(|s| seconds(&at("max_age_seconds"), s, 1.0, f64::MAX));
     let max_age = max_age.transpose()?;
     if max_age.is_some_and(|keep| keep < segment) {
-        let problem = "is less than one segment lasts; write at least segment_seconds".into();
+        let problem = "is shorter than one segment; write at least segment_seconds".into();
         return Err(invalid("max_age_seconds", problem));
     }
     let max_total_bytes = raw.max_size_gib.map(|g| size(&at("max_size_gib"), g, 30)).transpose()?;
-    Ok(RecorderConfig {
+    Ok(RecorderSettings {
         directory: directory(&raw.directory, context).map_err(|p| invalid("directory", p))?,
         name: raw.name,
         segment,
@@ -134,19 +142,22 @@ fn record(raw: RawRecord, key: &str, context: &Context) -> Result<RecorderConfig
     })
 }
 
-fn hls(raw: RawHls, key: &str, context: &Context) -> Result<Sink, Invalid> {
+fn hls(raw: RawHls, key: &str, context: &Context) -> Result<SinkSettings, Invalid> {
     let invalid = |name: &str, problem: String| (format!("{key}.{name}"), problem);
     if !(2..=1_000).contains(&raw.keep) {
-        return Err(invalid("keep", format!("is {}; it goes from 2 to 1000 segments", raw.keep)));
+        return Err(invalid(
+            "keep",
+            format!("is {}; it must be from 2 to 1000 segments", raw.keep),
+        ));
     }
-    Ok(Sink::Hls {
+    Ok(SinkSettings::Hls {
         directory: directory(&raw.directory, context).map_err(|p| invalid("directory", p))?,
         segment: seconds(&format!("{key}.segment_seconds"), raw.segment_seconds, 0.5, 60.0)?,
         keep: raw.keep,
     })
 }
 
-fn mqtt(raw: RawMqtt, key: &str, context: &Context) -> Result<Mqtt, Invalid> {
+fn mqtt(raw: RawMqtt, key: &str, context: &Context) -> Result<MqttSettings, Invalid> {
     let invalid = |name: &str, problem: String| (format!("{key}.{name}"), problem);
     let broker =
         address::target(&raw.broker, &["mqtt", "mqtts"]).map_err(|p| invalid("broker", p))?;
@@ -154,13 +165,14 @@ fn mqtt(raw: RawMqtt, key: &str, context: &Context) -> Result<Mqtt, Invalid> {
         [("topic", Some(&raw.topic)), ("discovery_prefix", raw.discovery_prefix.as_ref())]
     {
         if topic.is_some_and(|topic| !topic.split('/').all(is_name)) {
-            let problem = format!("is no topic; write {NAME_RULES}, or such names with slashes");
+            let problem =
+                format!("is not an MQTT topic; write {NAME_RULES}, or such names with slashes");
             return Err(invalid(name, problem));
         }
     }
     let tls_ca_file =
         context.ca_file(&format!("{key}.tls_ca_file"), raw.tls_ca_file, broker.scheme())?;
-    Ok(Mqtt {
+    Ok(MqttSettings {
         broker,
         tls_ca_file,
         login: context.login(&format!("{key}.credentials"), raw.credentials.as_deref())?,
@@ -172,7 +184,7 @@ fn mqtt(raw: RawMqtt, key: &str, context: &Context) -> Result<Mqtt, Invalid> {
     })
 }
 
-/// A place on the disk that leads out of no folder by `..`.
+/// A path that leaves no folder by `..`.
 fn directory(path: &Path, context: &Context) -> Result<PathBuf, String> {
     if path.as_os_str().is_empty() {
         return Err("is empty; write a path".into());
@@ -185,35 +197,37 @@ fn directory(path: &Path, context: &Context) -> Result<PathBuf, String> {
 
 fn file_path(path: &Path, context: &Context) -> Result<PathBuf, String> {
     if path.file_name().is_none() || path.to_string_lossy().ends_with('/') {
-        return Err("names no file; write a file's path".into());
+        return Err("has no file name; write a file's path".into());
     }
     directory(path, context)
 }
 
-/// Everything that a sink alone may write to, in words.
-pub fn places(sink: &Sink) -> Vec<String> {
+/// Every place that only this sink may write to, as readable text.
+pub fn places(sink: &SinkSettings) -> Vec<String> {
     match sink {
-        Sink::RtspServer { mount } => vec![format!("the mount /{mount}")],
-        Sink::RtspPush { uri, .. } => vec![address::redacted(uri)],
+        SinkSettings::RtspServer { mount } => vec![format!("the mount /{mount}")],
+        SinkSettings::RtspPush { uri, .. } => vec![address::redacted(uri)],
         // Two recorders may share a folder where their names differ.
-        Sink::Record(r) => vec![r.directory.join(&r.name).display().to_string()],
-        Sink::File { path } | Sink::Events { path, .. } => vec![path.display().to_string()],
-        Sink::Hls { directory, .. } => vec![directory.display().to_string()],
-        Sink::Mqtt(mqtt) => vec![mqtt.spool.display().to_string()],
-        Sink::Webhook { .. } => vec![],
+        SinkSettings::Record(r) => vec![r.directory.join(&r.name).display().to_string()],
+        SinkSettings::File { path } | SinkSettings::Events { path, .. } => {
+            vec![path.display().to_string()]
+        }
+        SinkSettings::Hls { directory, .. } => vec![directory.display().to_string()],
+        SinkSettings::Mqtt(mqtt) => vec![mqtt.spool.display().to_string()],
+        SinkSettings::Webhook { .. } => vec![],
     }
 }
 
-/// The word for its kind.
-pub const fn kind_of(sink: &Sink) -> &'static str {
+/// Its type.
+pub const fn kind_of(sink: &SinkSettings) -> &'static str {
     match sink {
-        Sink::RtspServer { .. } => "rtsp-server",
-        Sink::RtspPush { .. } => "rtsp-push",
-        Sink::Record(_) => "record",
-        Sink::File { .. } => "file",
-        Sink::Hls { .. } => "hls",
-        Sink::Events { .. } => "events",
-        Sink::Mqtt(_) => "mqtt",
-        Sink::Webhook { .. } => "webhook",
+        SinkSettings::RtspServer { .. } => "rtsp-server",
+        SinkSettings::RtspPush { .. } => "rtsp-push",
+        SinkSettings::Record(_) => "record",
+        SinkSettings::File { .. } => "file",
+        SinkSettings::Hls { .. } => "hls",
+        SinkSettings::Events { .. } => "events",
+        SinkSettings::Mqtt(_) => "mqtt",
+        SinkSettings::Webhook { .. } => "webhook",
     }
 }

@@ -6,10 +6,11 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use super::{EnvironmentProblem, gst};
-use crate::config::camera::{Camera, Sink};
+use crate::config::camera::Camera;
 use crate::core::exit::Exit;
 use crate::models::registry::{Role, find};
 use crate::stages::sink::events::tls::certificates;
+use crate::stages::sink::settings::SinkSettings;
 
 /// All that stands in the way here, worst first; nothing where the cameras can run.
 pub fn environment(cameras: &[(PathBuf, Camera)]) -> Vec<EnvironmentProblem> {
@@ -47,10 +48,10 @@ fn unreadable_certificates(camera: &Camera) -> impl Iterator<Item = String> {
 /// The files of trusted certificates.
 fn ca_files(camera: &Camera) -> impl Iterator<Item = &PathBuf> {
     let of_sinks = camera.sinks.iter().filter_map(|sink| match sink {
-        Sink::RtspPush { tls_ca_file, .. } | Sink::Webhook { tls_ca_file, .. } => {
+        SinkSettings::RtspPush { tls_ca_file, .. } | SinkSettings::Webhook { tls_ca_file, .. } => {
             tls_ca_file.as_ref()
         }
-        Sink::Mqtt(mqtt) => mqtt.tls_ca_file.as_ref(),
+        SinkSettings::Mqtt(mqtt) => mqtt.tls_ca_file.as_ref(),
         _ => None,
     });
     camera.source.tls_ca_file.iter().chain(of_sinks)
@@ -66,15 +67,17 @@ fn check_port(address: SocketAddr) -> Result<(), String> {
 }
 
 /// Whether a sink can write to its place.
-fn check_writable(sink: &Sink) -> Result<(), String> {
+fn check_writable(sink: &SinkSettings) -> Result<(), String> {
     let (folder, needs) = match sink {
-        Sink::Record(r) => (r.directory.as_path(), r.min_free_bytes),
-        Sink::Hls { directory, .. } => (directory.as_path(), 0),
-        Sink::Mqtt(mqtt) => (mqtt.spool.as_path(), mqtt.spool_bytes),
-        Sink::File { path } | Sink::Events { path, .. } => {
+        SinkSettings::Record(r) => (r.directory.as_path(), r.min_free_bytes),
+        SinkSettings::Hls { directory, .. } => (directory.as_path(), 0),
+        SinkSettings::Mqtt(mqtt) => (mqtt.spool.as_path(), mqtt.spool_bytes),
+        SinkSettings::File { path } | SinkSettings::Events { path, .. } => {
             (path.parent().unwrap_or(Path::new(".")), 0)
         }
-        Sink::RtspServer { .. } | Sink::RtspPush { .. } | Sink::Webhook { .. } => return Ok(()),
+        SinkSettings::RtspServer { .. }
+        | SinkSettings::RtspPush { .. }
+        | SinkSettings::Webhook { .. } => return Ok(()),
     };
     let shown = folder.display();
     // What is missing is made when the stream starts, in the nearest folder that is there.

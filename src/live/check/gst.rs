@@ -1,8 +1,9 @@
 //! Which GStreamer elements a camera needs, and which of them are missing here.
 
-use crate::config::camera::{Camera, Sink};
+use crate::config::camera::Camera;
 use crate::gst::elements::{ElementError, is_installed};
-use crate::gst::encoder::VideoCodec;
+use crate::gst::video_codec::VideoCodec;
+use crate::stages::sink::settings::SinkSettings;
 
 /// What is missing, in words, each with the package to install.
 pub(super) fn missing(camera: &Camera) -> Vec<String> {
@@ -23,14 +24,18 @@ pub(super) fn missing(camera: &Camera) -> Vec<String> {
     required.extend(["decodebin", "videoconvert", "audioconvert", "audioresample", "appsink"]);
     for sink in &camera.sinks {
         required.extend(match sink {
-            Sink::RtspServer { .. } => &["rtph264pay", "rtpmp4gpay"][..],
-            Sink::RtspPush { .. } => &["rtspclientsink"],
-            Sink::Record(_) | Sink::File { .. } => &["mp4mux", "h264parse", "aacparse"],
-            Sink::Hls { .. } => &["mpegtsmux"],
-            Sink::Events { .. } | Sink::Mqtt(_) | Sink::Webhook { .. } => &[],
+            SinkSettings::RtspServer { .. } => &["rtph264pay", "rtpmp4gpay"][..],
+            SinkSettings::RtspPush { .. } => &["rtspclientsink"],
+            SinkSettings::Record(_) | SinkSettings::File { .. } => {
+                &["mp4mux", "h264parse", "aacparse"]
+            }
+            SinkSettings::Hls { .. } => &["mpegtsmux"],
+            SinkSettings::Events { .. } | SinkSettings::Mqtt(_) | SinkSettings::Webhook { .. } => {
+                &[]
+            }
         });
     }
-    if camera.sinks.iter().any(Sink::takes_video) {
+    if camera.sinks.iter().any(SinkSettings::takes_video) {
         required.push("avenc_aac");
         match camera.encoder.element.as_deref() {
             Some(element) => required.push(element),

@@ -91,7 +91,7 @@ fn same_serve(a: &Serve, b: &Serve) -> bool {
     let rtsp = match (&a.rtsp, &b.rtsp) {
         (Some(a), Some(b)) => {
             let user =
-                |l: &Option<crate::config::camera::Login>| l.as_ref().map(|l| l.user.clone());
+                |l: &Option<crate::core::credentials::Login>| l.as_ref().map(|l| l.user.clone());
             a.listen == b.listen
                 && a.tls == b.tls
                 && a.max_readers == b.max_readers

@@ -3,7 +3,9 @@
 use std::fmt::Write;
 
 use super::Estimate;
-use crate::config::camera::{Camera, OutputPolicy, Sink, address, sinks};
+use crate::config::camera::{Camera, OutputPolicy, sinks};
+use crate::core::address;
+use crate::stages::sink::settings::SinkSettings;
 
 /// What `camera` will do, a line each.
 pub fn render(camera: &Camera, estimate: Option<&Estimate>) -> String {
@@ -14,8 +16,8 @@ pub fn render(camera: &Camera, estimate: Option<&Estimate>) -> String {
     };
     for sink in &camera.sinks {
         let places = match sink {
-            Sink::Webhook { uri, .. } => address::redacted(uri),
-            Sink::Mqtt(mqtt) => address::redacted(&mqtt.broker),
+            SinkSettings::Webhook { uri, .. } => address::redacted(uri),
+            SinkSettings::Mqtt(mqtt) => address::redacted(&mqtt.broker),
             _ => sinks::places(sink).join(", "),
         };
         line(format!("{}: {places}", sinks::kind_of(sink)));

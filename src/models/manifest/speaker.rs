@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use super::check::{FileName, TensorName};
 use crate::core::evidence::Probability;
 use crate::models::contract::{Dim, GraphContract, TensorContract};
-use crate::stages::explain::Mode;
-use crate::stages::explain::scale::ScaleRule;
+use crate::models::explain::Mode;
+use crate::models::explain::ScaleRule;
 
 /// How a face becomes the frame that the face encoder takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

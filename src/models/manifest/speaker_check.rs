@@ -11,8 +11,8 @@ use super::speaker::{
 };
 use crate::core::time::Tick;
 use crate::models::ModelError;
-use crate::stages::explain::Mode;
-use crate::stages::explain::scale::ScaleRule;
+use crate::models::explain::Mode;
+use crate::models::explain::ScaleRule;
 use std::collections::BTreeMap;
 
 fn typical(

@@ -18,20 +18,20 @@ const ROWS: usize = 36;
 const SAMPLES: usize = 4;
 /// Below this correlation it is another frame. Cuts measured: −.14 to .23; the fastest motion:
 /// .46.
-const UNLIKE: f32 = 0.3;
+const CUT_CORRELATION: f32 = 0.3;
 /// Above this correlation it is the same frame, whatever else changed.
-const ALIKE: f32 = 0.6;
+const SAME_CORRELATION: f32 = 0.6;
 /// Between the two, a cut differs this many times more than usual (measured: cut 7, motion 3) …
-const TIMES_USUAL: f32 = 5.0;
+const MIN_DIFFERENCE_RATIO: f32 = 5.0;
 /// … and its levels are distributed otherwise, as the mean shift in levels (cut 7, motion 3.5).
-const LEVELS_SHIFTED: f32 = 5.0;
+const MIN_LEVELS_SHIFT: f32 = 5.0;
 /// A mean difference in levels that is never more than noise.
 const NOISE_LEVELS: f32 = 2.0;
 /// Standard deviation in levels below which a frame has no structure to compare.
 const FLAT_LEVELS: f32 = 3.0;
 /// Differences that "usual" is the median of, and how many of them are enough to know it.
-const USUAL_FRAMES: usize = 25;
-const USUAL_LEAST: usize = 5;
+const HISTORY_FRAMES: usize = 25;
+const MIN_HISTORY_FRAMES: usize = 5;
 /// Range in levels within which a row or column of both thumbnails is a bar, not frame.
 const BAR_LEVELS: u8 = 6;
 
@@ -43,8 +43,8 @@ pub struct CutDetector {
     /// The last frame that had structure.
     last: Option<Box<Thumbnail>>,
     /// Mean differences in this shot, the newest overwriting the oldest.
-    differences: [f32; USUAL_FRAMES],
-    seen: usize,
+    differences: [f32; HISTORY_FRAMES],
+    recorded: usize,
 }
 
 impl Default for CutDetector {
@@ -56,14 +56,14 @@ impl Default for CutDetector {
 impl CutDetector {
     /// A detector that has seen nothing: the first frame is no cut.
     pub const fn new() -> Self {
-        Self { last: None, differences: [0.0; USUAL_FRAMES], seen: 0 }
+        Self { last: None, differences: [0.0; HISTORY_FRAMES], recorded: 0 }
     }
 
     /// Looks at the next frame; whether a new shot begins with it.
     pub fn push(&mut self, image: &ImageView<'_>) -> bool {
         let now = thumbnail(image);
         let whole = Area { rows: (0, ROWS), columns: (0, COLUMNS) };
-        if Moments::of(&now, &now, whole).spread_a() < FLAT_LEVELS {
+        if Moments::of(&now, &now, whole).std_dev_a() < FLAT_LEVELS {
             return false;
         }
         let Some(last) = &mut self.last else {
@@ -73,19 +73,19 @@ impl CutDetector {
         let area = Area::without_bars(last, &now);
         let difference = mean_difference(last, &now, area);
         let correlation = Moments::of(last, &now, area).correlation();
-        let unusual = self.seen >= USUAL_LEAST
-            && difference > TIMES_USUAL * (1.0 + median(&self.differences, self.seen));
+        let unusual = self.recorded >= MIN_HISTORY_FRAMES
+            && difference > MIN_DIFFERENCE_RATIO * (1.0 + median(&self.differences, self.recorded));
         let cut = difference > NOISE_LEVELS
-            && (correlation < UNLIKE
-                || correlation < ALIKE
+            && (correlation < CUT_CORRELATION
+                || correlation < SAME_CORRELATION
                     && unusual
-                    && levels_shifted(last, &now, area) > LEVELS_SHIFTED);
+                    && levels_shift(last, &now, area) > MIN_LEVELS_SHIFT);
         **last = now;
         if cut {
-            self.seen = 0;
+            self.recorded = 0;
         } else {
-            self.differences[self.seen % USUAL_FRAMES] = difference;
-            self.seen += 1;
+            self.differences[self.recorded % HISTORY_FRAMES] = difference;
+            self.recorded += 1;
         }
         cut
     }
@@ -192,14 +192,14 @@ impl Moments {
     }
 
     /// Standard deviation of the first thumbnail, in levels.
-    fn spread_a(&self) -> f32 {
+    fn std_dev_a(&self) -> f32 {
         self.covariance(self.aa, self.a, self.a).max(0.0).sqrt()
     }
 
     /// −1..=1; 0 where one of the two is flat.
     fn correlation(&self) -> f32 {
-        let spread_b = self.covariance(self.bb, self.b, self.b).max(0.0).sqrt();
-        let product = self.spread_a() * spread_b;
+        let std_dev_b = self.covariance(self.bb, self.b, self.b).max(0.0).sqrt();
+        let product = self.std_dev_a() * std_dev_b;
         if product > 0.0 { self.covariance(self.ab, self.a, self.b) / product } else { 0.0 }
     }
 }
@@ -214,7 +214,7 @@ fn mean_difference(a: &Thumbnail, b: &Thumbnail, area: Area) -> f32 {
 
 /// How far the levels of one thumbnail must be moved to be distributed as the other's: the area
 /// between the cumulative histograms, in levels.
-fn levels_shifted(a: &Thumbnail, b: &Thumbnail, area: Area) -> f32 {
+fn levels_shift(a: &Thumbnail, b: &Thumbnail, area: Area) -> f32 {
     let mut histogram = [0i32; 256];
     for (a, b) in area.rows(a, b) {
         a.iter().for_each(|a| histogram[usize::from(*a)] += 1);
@@ -232,9 +232,9 @@ fn levels_shifted(a: &Thumbnail, b: &Thumbnail, area: Area) -> f32 {
 }
 
 /// The median of the differences seen so far, 0 where there are none.
-fn median(differences: &[f32; USUAL_FRAMES], seen: usize) -> f32 {
+fn median(differences: &[f32; HISTORY_FRAMES], recorded: usize) -> f32 {
     let mut sorted = *differences;
-    let known = &mut sorted[..seen.min(USUAL_FRAMES)];
+    let known = &mut sorted[..recorded.min(HISTORY_FRAMES)];
     known.sort_unstable_by(f32::total_cmp);
     known.get(known.len() / 2).copied().unwrap_or(0.0)
 }
@@ -263,7 +263,7 @@ mod tests {
         (0..WIDTH * HEIGHT).map(|i| at(i).round().clamp(0.0, 255.0) as u8).collect()
     }
 
-    fn look(detector: &mut CutDetector, luma: &[u8]) -> bool {
+    fn push_frame(detector: &mut CutDetector, luma: &[u8]) -> bool {
         detector.push(&ImageView {
             width: WIDTH,
             height: HEIGHT,
@@ -276,7 +276,7 @@ mod tests {
 
     fn cuts(frames: impl IntoIterator<Item = Vec<u8>>) -> Vec<usize> {
         let mut detector = CutDetector::new();
-        let found = frames.into_iter().map(|f| look(&mut detector, &f)).enumerate();
+        let found = frames.into_iter().map(|f| push_frame(&mut detector, &f)).enumerate();
         found.filter_map(|(i, cut)| cut.then_some(i)).collect()
     }
 

@@ -2,64 +2,10 @@
 //!
 //! Takes frames; gives face boxes with five landmarks, in pixels of the source frame.
 //! [`plan`] says which frames are looked at and how finely (tracks carry the rest), `near` which part of
-//! them is enough, [`cuts`] where a new shot begins, [`input`] makes the detector's tensor, [`boxes`] reads its outputs.
-//! All of these are pure; only a [`FaceDetector`] knows an inference engine.
+//! them is enough, [`cuts`] where a new shot begins. All of these are pure; only a
+//! [`crate::models::face_detector::FaceDetector`] knows an inference engine.
 //! Promises nothing about identity: that is the tracker's.
 
-use std::error::Error;
-
-use crate::core::frame::ImageView;
-use crate::core::geometry::FaceBox;
-
-pub mod boxes;
 pub mod cuts;
-pub mod front_end;
-pub mod input;
-mod near;
 pub mod plan;
-
-/// Finds faces in frames.
-pub trait FaceDetector {
-    /// The faces of `image`, strongest first, looked for with the frame's longer side reduced
-    /// to `long_side_px` (never enlarged).
-    ///
-    /// # Errors
-    /// Where the inference engine fails or the model's outputs are not a face detector's.
-    fn detect(
-        &mut self,
-        image: &ImageView<'_>,
-        long_side_px: u32,
-    ) -> Result<Vec<FaceBox>, DetectError>;
-
-    /// Whether a part of a frame costs it as much less as the part is smaller.
-    fn gains_by_parts(&self) -> bool {
-        false
-    }
-}
-
-/// Why no faces could be looked for.
-#[derive(Debug, thiserror::Error)]
-pub enum DetectError {
-    /// The engine that runs the model failed.
-    #[error("the inference engine failed on the face detector: {0}")]
-    Engine(#[source] Box<dyn Error + Send + Sync>),
-    /// An output has not the size that the input asks for.
-    #[error(
-        "the face detector's output `{output}` has {got} values where {cols}x{rows} cells of \
-         stride {stride} need {expected}: is the model a YuNet? (`locutor models verify` tells)"
-    )]
-    Shape {
-        /// The output's name: cls, obj, bbox or kps.
-        output: &'static str,
-        /// Pixels per cell.
-        stride: u32,
-        /// Cells across.
-        cols: usize,
-        /// Cells down.
-        rows: usize,
-        /// Values that are needed.
-        expected: usize,
-        /// Values that are there.
-        got: usize,
-    },
-}
+mod search_region;

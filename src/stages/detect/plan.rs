@@ -31,17 +31,17 @@
 //! Promises that a face of 30 px in a frame 1920 wide is looked for every four seconds at least and,
 //! once found, every 0.4 s. Does not promise the same of larger frames.
 
-use super::near::Near;
-use crate::core::frame::Part;
+use super::search_region::SearchRegion;
+use crate::core::frame::Region;
 use crate::core::geometry::FaceBox;
 use crate::core::time::{Pts, Span};
 
 /// Long sides that searches step through: a detector meets no more shapes than these, but for parts.
 const LADDER_PX: [u32; 6] = [320, 480, 640, 960, 1280, 1920];
 /// Size in source pixels below which a face is nothing that anyone could score.
-const LEAST_FACE_PX: f32 = 16.0;
+const MIN_FACE_PX: f32 = 16.0;
 /// Up to this long side a search is cheap enough for every turn.
-const EVERY_TURN_PX: u32 = LADDER_PX[0];
+const CHEAP_LONG_SIDE_PX: u32 = LADDER_PX[0];
 
 /// How often and how finely faces are searched for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,9 +49,9 @@ pub struct PlanSettings {
     /// Time from one search to the next; at least every frame is searched once at most.
     pub stride: Span,
     /// Time from one wide search to the next while wide ones see more than those in between.
-    pub wide_every: Span,
+    pub wide_interval: Span,
     /// The same after one that did not; twice that after two.
-    pub wide_calm: Span,
+    pub wide_interval_stable: Span,
     /// Long side of the ordinary search, in pixels.
     pub base_long_side_px: u32,
     /// Long side of the widest search, in pixels.
@@ -63,13 +63,13 @@ pub struct PlanSettings {
 impl PlanSettings {
     /// The default times, for a detector that finds faces of `certain_face_px` for certain and
     /// gains nothing from frames beyond `widest_px`.
-    pub fn of_detector(certain_face_px: usize, widest_px: usize) -> Self {
-        let whole = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let plain = Self::default();
+    pub fn for_detector(certain_face_px: usize, widest_px: usize) -> Self {
+        let to_u32 = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let defaults = Self::default();
         Self {
-            certain_face_px: whole(certain_face_px),
-            wide_long_side_px: plain.wide_long_side_px.min(whole(widest_px)),
-            ..plain
+            certain_face_px: to_u32(certain_face_px),
+            wide_long_side_px: defaults.wide_long_side_px.min(to_u32(widest_px)),
+            ..defaults
         }
     }
 }
@@ -78,8 +78,8 @@ impl Default for PlanSettings {
     fn default() -> Self {
         Self {
             stride: Span::from_ms(200),
-            wide_every: Span::from_ms(1000),
-            wide_calm: Span::from_ms(2000),
+            wide_interval: Span::from_ms(1000),
+            wide_interval_stable: Span::from_ms(2000),
             base_long_side_px: LADDER_PX[0],
             wide_long_side_px: LADDER_PX[4],
             certain_face_px: 20,
@@ -93,15 +93,15 @@ pub struct Search {
     /// What the frame's longer side is reduced to, in pixels.
     pub long_side_px: u32,
     /// What of the frame is searched; all of it where this is `None`.
-    pub part: Option<Part>,
+    pub region: Option<Region>,
     frame_long_side_px: u32,
     certain_face_px: u32,
-    turn: Turn,
+    kind: SearchKind,
 }
 
 /// Why a frame is searched.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Turn {
+enum SearchKind {
     /// For what the searches in between cannot see.
     Wide,
     /// In its turn between two wide ones.
@@ -117,9 +117,9 @@ impl Search {
         self.certain_face_px as f32 / self.scale()
     }
 
-    /// What the longer side of `part` is reduced to, in pixels.
-    pub fn part_long_side_px(self, part: Part) -> u32 {
-        (part.width.max(part.height) as f32 * self.scale()).round() as u32
+    /// What the longer side of `region` is reduced to, in pixels.
+    pub fn region_long_side_px(self, region: Region) -> u32 {
+        (region.width.max(region.height) as f32 * self.scale()).round() as u32
     }
 
     /// Pixels of the detector's input per pixel of the frame.
@@ -134,7 +134,7 @@ pub struct Searches {
     /// The frame before this one: the last of its shot, and not yet searched.
     pub previous: Option<Search>,
     /// This frame.
-    pub this: Option<Search>,
+    pub current: Option<Search>,
 }
 
 /// The plan of one stream; begin a new one with each epoch.
@@ -146,25 +146,25 @@ pub struct DetectPlan {
     last_search: Option<Pts>,
     last_wide: Option<Pts>,
     /// Where on the ladder the searches between wide ones stand.
-    fineness_px: u32,
-    /// Whether the last search went beyond [`EVERY_TURN_PX`].
-    was_dear: bool,
-    /// Whether the last search at no more than [`EVERY_TURN_PX`] found every known face, so that the
+    fine_long_side_px: u32,
+    /// Whether the last search went beyond [`CHEAP_LONG_SIDE_PX`].
+    last_was_expensive: bool,
+    /// Whether the last search at no more than [`CHEAP_LONG_SIDE_PX`] found every known face, so that the
     /// next need not be finer.
-    cheap_will_do: bool,
+    coarse_suffices: bool,
     /// Faces that the last wide search found, or a fine one since.
     known_faces: usize,
-    /// Faces that the last search of this shot found that was at [`Self::fineness_px`], or coarser and
+    /// Faces that the last search of this shot found that was at [`Self::fine_long_side_px`], or coarser and
     /// enough.
     between_faces: Option<usize>,
     /// Wide searches in a row that told nothing that those in between did not.
-    calm: u8,
+    stable_wide_searches: u8,
     /// The faces of this shot.
-    near: Near,
+    search_region: SearchRegion,
     /// Whether fine searches look around these only.
-    in_parts: bool,
+    use_regions: bool,
     /// Width and height in pixels.
-    image: (usize, usize),
+    frame_size: (usize, usize),
 }
 
 impl DetectPlan {
@@ -175,22 +175,22 @@ impl DetectPlan {
             previous: None,
             last_search: None,
             last_wide: None,
-            fineness_px: settings.base_long_side_px,
-            was_dear: false,
-            cheap_will_do: false,
+            fine_long_side_px: settings.base_long_side_px,
+            last_was_expensive: false,
+            coarse_suffices: false,
             known_faces: 0,
             between_faces: None,
-            calm: 0,
-            near: Near::new(),
-            in_parts: false,
-            image: (1, 1),
+            stable_wide_searches: 0,
+            search_region: SearchRegion::new(),
+            use_regions: false,
+            frame_size: (1, 1),
         }
     }
 
     /// The same with fine searches between wide ones that look around the known faces only.
     #[must_use]
-    pub fn in_parts(self, in_parts: bool) -> Self {
-        Self { in_parts, ..self }
+    pub fn use_regions(self, use_regions: bool) -> Self {
+        Self { use_regions, ..self }
     }
 
     /// Changes the time between searches: the way to spend less under load.
@@ -198,127 +198,139 @@ impl DetectPlan {
         self.settings.stride = stride;
     }
 
-    /// What to search, now that the frame at `pts` with `image` (width, height in pixels) is
+    /// What to search, now that the frame at `pts` with `frame_size` (width, height in pixels) is
     /// here; `cut` says whether a shot begins with it.
     ///
-    /// Each search's faces are then told to [`Self::saw`].
-    pub fn next(&mut self, pts: Pts, image: (usize, usize), cut: bool) -> Searches {
-        let reshaped = image != self.image;
+    /// Each search's faces are then told to [`Self::update`].
+    pub fn next(&mut self, pts: Pts, frame_size: (usize, usize), cut: bool) -> Searches {
+        let resized = frame_size != self.frame_size;
         let before = self.previous;
         let unsearched = before.is_some_and(|(_, searched)| !searched);
-        let previous = (cut && unsearched).then(|| self.search(self.enough_px(), Turn::Last));
-        self.image = image;
+        let previous = (cut && unsearched)
+            .then(|| self.search(self.required_long_side_px(), SearchKind::Last));
+        self.frame_size = frame_size;
         let frame_span = before.map_or(Span::ZERO, |(earlier, _)| pts - earlier);
-        let fresh = cut || reshaped || before.is_none();
-        if fresh {
-            (self.calm, self.between_faces, self.cheap_will_do) = (0, None, false);
-            self.near = Near::new();
+        let new_shot = cut || resized || before.is_none();
+        if new_shot {
+            (self.stable_wide_searches, self.between_faces, self.coarse_suffices) =
+                (0, None, false);
+            self.search_region = SearchRegion::new();
         }
-        let PlanSettings { stride, wide_every, wide_calm, .. } = self.settings;
-        let wide_every = match self.calm {
-            0 => wide_every,
-            1 => wide_calm,
-            _ => wide_calm + wide_calm,
+        let PlanSettings { stride, wide_interval, wide_interval_stable, .. } = self.settings;
+        let wide_interval = match self.stable_wide_searches {
+            0 => wide_interval,
+            1 => wide_interval_stable,
+            _ => wide_interval_stable + wide_interval_stable,
         };
-        let this = if fresh || self.is_due(self.last_wide, wide_every, pts, frame_span) {
+        let current = if new_shot || self.is_due(self.last_wide, wide_interval, pts, frame_span) {
             self.last_wide = Some(pts);
-            Some(self.search(self.settings.wide_long_side_px, Turn::Wide))
+            Some(self.search(self.settings.wide_long_side_px, SearchKind::Wide))
         } else if self.is_due(self.last_search, stride, pts, frame_span) {
-            let most = if self.was_dear { EVERY_TURN_PX } else { u32::MAX };
-            Some(self.search(self.enough_px().min(most), Turn::Between))
+            let max_px = if self.last_was_expensive { CHEAP_LONG_SIDE_PX } else { u32::MAX };
+            Some(self.search(self.required_long_side_px().min(max_px), SearchKind::Between))
         } else {
             None
         };
-        if let Some(search) = this {
+        if let Some(search) = current {
             self.last_search = Some(pts);
-            self.was_dear = search.long_side_px > EVERY_TURN_PX;
+            self.last_was_expensive = search.long_side_px > CHEAP_LONG_SIDE_PX;
         }
-        self.previous = Some((pts, this.is_some()));
-        Searches { previous, this }
+        self.previous = Some((pts, current.is_some()));
+        Searches { previous, current }
     }
 
     /// Learns from what `search` found.
-    pub fn saw(&mut self, search: Search, faces: &[FaceBox]) {
-        let faces = faces.iter().filter(|face| face.rect.longer_side() >= LEAST_FACE_PX);
+    pub fn update(&mut self, search: Search, faces: &[FaceBox]) {
+        let faces = faces.iter().filter(|face| face.rect.longer_side() >= MIN_FACE_PX);
         let sizes = faces.clone().map(|face| face.rect.longer_side());
         let (count, smallest) =
             sizes.fold((0, f32::INFINITY), |(n, smallest), size| (n + 1, size.min(smallest)));
-        let before = self.fineness_px;
+        let before = self.fine_long_side_px;
         let as_fine = search.long_side_px >= before.min(self.long_side_px());
-        match search.turn {
-            Turn::Wide => {
+        match search.kind {
+            SearchKind::Wide => {
                 self.known_faces = count;
-                self.cheap_will_do &= !self.near.saw(faces, true).someone_new;
+                self.coarse_suffices &= !self.search_region.update(faces, true).any_new;
                 let certain = self.settings.certain_face_px as f32;
                 let needed = certain / smallest * self.long_side_px() as f32;
                 // Coarser by one step at most within a shot, so that a face that only a fine search
                 // finds, whatever its size, is not lost anew with every wide one.
                 let step_below = || LADDER_PX.into_iter().rev().find(|step| *step < before);
                 let coarser = self.between_faces.and_then(|_| step_below()).unwrap_or(0);
-                self.fineness_px = self.rung(|rung| rung >= coarser && rung as f32 >= needed);
+                self.fine_long_side_px = self.ladder_step(|ladder_step| {
+                    ladder_step >= coarser && ladder_step as f32 >= needed
+                });
                 let seen_between = self.between_faces.is_some_and(|faces| count <= faces);
-                let calm = self.fineness_px == before && seen_between;
-                self.calm = if calm { self.calm.saturating_add(1) } else { 0 };
+                let stable = self.fine_long_side_px == before && seen_between;
+                self.stable_wide_searches =
+                    if stable { self.stable_wide_searches.saturating_add(1) } else { 0 };
             }
-            Turn::Between if as_fine => {
-                self.near.saw(faces, true);
+            SearchKind::Between if as_fine => {
+                self.search_region.update(faces, true);
                 self.between_faces = Some(count);
                 if count < self.known_faces {
-                    self.fineness_px = self.rung(|rung| rung > search.long_side_px);
-                    self.calm = 0;
+                    self.fine_long_side_px =
+                        self.ladder_step(|ladder_step| ladder_step > search.long_side_px);
+                    self.stable_wide_searches = 0;
                 }
                 self.known_faces = self.known_faces.max(count);
             }
-            Turn::Between => {
-                self.cheap_will_do = self.near.saw(faces, false).everyone;
-                if self.cheap_will_do {
+            SearchKind::Between => {
+                self.coarse_suffices = self.search_region.update(faces, false).all_found;
+                if self.coarse_suffices {
                     self.between_faces = Some(count);
                 }
             }
-            Turn::Last => {}
+            SearchKind::Last => {}
         }
     }
 
     /// The stream has ended: how to search its last frame, if that was not done.
     pub fn finish(&mut self) -> Option<Search> {
         let (_, searched) = self.previous.take()?;
-        (!searched).then(|| self.search(self.enough_px(), Turn::Last))
+        (!searched).then(|| self.search(self.required_long_side_px(), SearchKind::Last))
     }
 
     /// A search no finer than the frame has pixels for.
-    fn search(&mut self, long_side_px: u32, turn: Turn) -> Search {
+    fn search(&mut self, long_side_px: u32, kind: SearchKind) -> Search {
         let frame_long_side_px = self.long_side_px();
         let long_side_px = long_side_px.min(frame_long_side_px);
         let certain_face_px = self.settings.certain_face_px;
-        let search = Search { long_side_px, part: None, frame_long_side_px, certain_face_px, turn };
-        let fine = turn != Turn::Wide && long_side_px > EVERY_TURN_PX;
-        let part = (self.in_parts && fine).then(|| self.near.part(self.image, search.scale()));
-        Search { part: part.flatten(), ..search }
+        let search =
+            Search { long_side_px, region: None, frame_long_side_px, certain_face_px, kind };
+        let fine = kind != SearchKind::Wide && long_side_px > CHEAP_LONG_SIDE_PX;
+        let region = (self.use_regions && fine)
+            .then(|| self.search_region.region(self.frame_size, search.scale()));
+        Search { region: region.flatten(), ..search }
     }
 
     /// The long side that finds the known faces.
-    fn enough_px(&self) -> u32 {
-        let most = if self.cheap_will_do { EVERY_TURN_PX } else { u32::MAX };
-        self.fineness_px.min(most)
+    fn required_long_side_px(&self) -> u32 {
+        let max_px = if self.coarse_suffices { CHEAP_LONG_SIDE_PX } else { u32::MAX };
+        self.fine_long_side_px.min(max_px)
     }
 
     /// The frame's longer side in pixels.
     fn long_side_px(&self) -> u32 {
-        u32::try_from(self.image.0.max(self.image.1)).unwrap_or(u32::MAX).max(1)
+        u32::try_from(self.frame_size.0.max(self.frame_size.1)).unwrap_or(u32::MAX).max(1)
     }
 
-    /// The lowest step of the ladder between the ordinary and the widest search that is `enough`.
-    fn rung(&self, enough: impl Fn(u32) -> bool) -> u32 {
+    /// The lowest step of the ladder between the ordinary and the widest search that is `suffices`.
+    fn ladder_step(&self, suffices: impl Fn(u32) -> bool) -> u32 {
         let PlanSettings { base_long_side_px: base, wide_long_side_px: wide, .. } = self.settings;
-        let rungs = std::iter::once(base).chain(LADDER_PX).filter(|rung| *rung >= base);
-        rungs.filter(|rung| *rung < wide).find(|rung| enough(*rung)).unwrap_or(wide)
+        let steps =
+            std::iter::once(base).chain(LADDER_PX).filter(|ladder_step| *ladder_step >= base);
+        steps
+            .filter(|ladder_step| *ladder_step < wide)
+            .find(|ladder_step| suffices(*ladder_step))
+            .unwrap_or(wide)
     }
 
-    /// Whether this frame is the nearest to `every` after `last`.
-    fn is_due(&self, last: Option<Pts>, every: Span, pts: Pts, frame_span: Span) -> bool {
+    /// Whether this frame is the nearest to `interval` after `last`.
+    fn is_due(&self, last: Option<Pts>, interval: Span, pts: Pts, frame_span: Span) -> bool {
         last.is_none_or(|last| {
-            let waited = pts - last;
-            waited < Span::ZERO || pts + half(frame_span) - last >= every
+            let elapsed = pts - last;
+            elapsed < Span::ZERO || pts + half(frame_span) - last >= interval
         })
     }
 }

@@ -22,20 +22,20 @@ fn frame(i: i64, fps_num: i64, fps_den: i64) -> Pts {
 
 /// Runs the plan over `frames` frames of 25 fps with faces of `sizes`, of which each search
 /// finds what it is certain of; gives the long side of each frame's search, 0 for none.
-fn run(frames: i64, image: (usize, usize), sizes: &[f32]) -> Vec<u32> {
-    run_with(frames, image, |_| sizes.to_vec())
+fn run(frames: i64, frame_size: (usize, usize), sizes: &[f32]) -> Vec<u32> {
+    run_with(frames, frame_size, |_| sizes.to_vec())
 }
 
 /// The same with faces of `sizes` in each frame.
-fn run_with(frames: i64, image: (usize, usize), sizes: impl Fn(i64) -> Vec<f32>) -> Vec<u32> {
+fn run_with(frames: i64, frame_size: (usize, usize), sizes: impl Fn(i64) -> Vec<f32>) -> Vec<u32> {
     let mut plan = DetectPlan::new(PlanSettings::default());
     let mut searched = Vec::new();
     for i in 0..frames {
-        let now = plan.next(frame(i, 25, 1), image, false).this;
+        let now = plan.next(frame(i, 25, 1), frame_size, false).current;
         if let Some(search) = now {
             let found: Vec<f32> =
                 sizes(i).into_iter().filter(|s| *s >= search.certain_face_px()).collect();
-            plan.saw(search, &faces(&found));
+            plan.update(search, &faces(&found));
         }
         searched.push(now.map_or(0, |search| search.long_side_px));
     }
@@ -69,11 +69,11 @@ fn a_small_face_that_comes_into_a_calm_shot_is_found_by_the_next_wide_search() {
 #[test]
 fn faces_that_an_ordinary_search_finds_are_not_looked_for_finer() {
     // 60 of 1280 pixels: by what its manifest says the detector may miss that at 320.
-    let mut plan = DetectPlan::new(PlanSettings::of_detector(64, 960));
+    let mut plan = DetectPlan::new(PlanSettings::for_detector(64, 960));
     let mut searched = |i: i64, seen: &dyn Fn(u32) -> bool| {
-        let search = plan.next(frame(i, 25, 1), (1280, 720), false).this.expect("its turn");
+        let search = plan.next(frame(i, 25, 1), (1280, 720), false).current.expect("its turn");
         let sizes = if seen(search.long_side_px) { &[60.0][..] } else { &[] };
-        plan.saw(search, &faces(sizes));
+        plan.update(search, &faces(sizes));
         search.long_side_px
     };
     let found: Vec<u32> = (0..10).map(|i| searched(5 * i, &|_| true)).collect();
@@ -91,22 +91,22 @@ fn a_face_that_comes_in_does_not_stand_for_one_that_is_missed() {
         landmarks: [Point::default(); 5],
     };
     let (old, new) = (at(100.0, 60.0), at(700.0, 200.0));
-    let mut plan = DetectPlan::new(PlanSettings::of_detector(64, 960));
+    let mut plan = DetectPlan::new(PlanSettings::for_detector(64, 960));
     let mut searched = |i: i64, found: &[FaceBox]| {
-        let search = plan.next(frame(i, 25, 1), (1280, 720), false).this.expect("its turn");
-        plan.saw(search, found);
+        let search = plan.next(frame(i, 25, 1), (1280, 720), false).current.expect("its turn");
+        plan.update(search, found);
         search.long_side_px
     };
-    let calm: Vec<u32> = (0..16).map(|i| searched(5 * i, &[old])).collect();
-    assert_eq!(calm.iter().filter(|side| **side == 960).count(), 3, "{calm:?}");
+    let stable: Vec<u32> = (0..16).map(|i| searched(5 * i, &[old])).collect();
+    assert_eq!(stable.iter().filter(|side| **side == 960).count(), 3, "{stable:?}");
     assert_eq!([80, 85].map(|i| searched(i, &[old, new])), [320, 320]);
     assert_eq!([90, 95, 100].map(|i| searched(i, &[new])), [320, 960, 320]);
 }
 
 #[test]
 fn small_faces_keep_the_search_fine() {
-    let at = |image, sizes: &[f32]| -> Vec<u32> {
-        run(26, image, sizes).into_iter().step_by(5).collect()
+    let at = |frame_size, sizes: &[f32]| -> Vec<u32> {
+        run(26, frame_size, sizes).into_iter().step_by(5).collect()
     };
     assert_eq!(at(HD, &[30.0, 300.0]), [1280, 320, 1280, 320, 1280, 1280]);
     assert_eq!(at(HD, &[62.0]), [1280, 320, 640, 320, 640, 1280]);
@@ -121,14 +121,14 @@ fn small_faces_keep_the_search_fine() {
 fn a_detector_that_needs_larger_faces_is_given_finer_frames() {
     let fineness = |settings: PlanSettings| {
         let mut plan = DetectPlan::new(settings);
-        let first = plan.next(frame(0, 25, 1), (1280, 720), true).this.expect("the first");
-        plan.saw(first, &faces(&[60.0]));
-        (first.long_side_px, plan.search(plan.fineness_px, Turn::Between).long_side_px)
+        let first = plan.next(frame(0, 25, 1), (1280, 720), true).current.expect("the first");
+        plan.update(first, &faces(&[60.0]));
+        (first.long_side_px, plan.search(plan.fine_long_side_px, SearchKind::Between).long_side_px)
     };
     // 60 of 1280 pixels are 20 of 427: the next step for a detector that needs 20, and more than
     // the widest search has for one that needs 64.
     assert_eq!(fineness(PlanSettings::default()), (1280, 480));
-    assert_eq!(fineness(PlanSettings::of_detector(64, 960)), (960, 960));
+    assert_eq!(fineness(PlanSettings::for_detector(64, 960)), (960, 960));
 }
 
 #[test]
@@ -136,10 +136,10 @@ fn faces_that_are_missed_make_the_next_search_finer() {
     let mut plan = DetectPlan::new(PlanSettings::default());
     let mut sides = Vec::new();
     for i in (0..50).step_by(5) {
-        let search = plan.next(frame(i, 25, 1), (640, 360), false).this.expect("its turn");
+        let search = plan.next(frame(i, 25, 1), (640, 360), false).current.expect("its turn");
         // Two large faces, one of which only a search at 640 finds.
         let all = faces(&[100.0, 120.0]);
-        plan.saw(search, &all[..if search.long_side_px == 640 { 2 } else { 1 }]);
+        plan.update(search, &all[..if search.long_side_px == 640 { 2 } else { 1 }]);
         sides.push(search.long_side_px);
     }
     assert_eq!(sides, [640, 320, 480, 320, 640, 640, 320, 480, 320, 640]);
@@ -151,9 +151,9 @@ fn both_frames_at_a_cut_are_searched() {
     for i in 0..7 {
         plan.next(frame(i, 25, 1), HD, false);
     }
-    let Searches { previous, this } = plan.next(frame(7, 25, 1), HD, true);
+    let Searches { previous, current } = plan.next(frame(7, 25, 1), HD, true);
     assert_eq!(previous.map(|s| s.long_side_px), Some(320));
-    assert_eq!(this.map(|s| s.long_side_px), Some(1280));
+    assert_eq!(current.map(|s| s.long_side_px), Some(1280));
     // The frame before the next cut was searched already.
     let again = plan.next(frame(8, 25, 1), HD, true);
     assert_eq!(again.previous, None);
@@ -165,22 +165,22 @@ fn a_new_shot_is_searched_as_its_own_faces_need() {
     // A small face, then a cut to a large one; what the old shot's last frame shows says nothing.
     let mut sides = Vec::new();
     for (i, cut, sizes) in [(0, false, &[30.0][..]), (5, false, &[]), (10, false, &[30.0])] {
-        let search = plan.next(frame(i, 25, 1), HD, cut).this.expect("its turn");
-        plan.saw(search, &faces(sizes));
+        let search = plan.next(frame(i, 25, 1), HD, cut).current.expect("its turn");
+        plan.update(search, &faces(sizes));
         sides.push(search.long_side_px);
     }
     plan.next(frame(11, 25, 1), HD, false);
-    let Searches { previous, this } = plan.next(frame(12, 25, 1), HD, true);
-    for (search, sizes) in [(previous, &[][..]), (this, &[300.0])] {
+    let Searches { previous, current } = plan.next(frame(12, 25, 1), HD, true);
+    for (search, sizes) in [(previous, &[][..]), (current, &[300.0])] {
         let search = search.expect("both at a cut");
-        plan.saw(search, &faces(sizes));
+        plan.update(search, &faces(sizes));
         sides.push(search.long_side_px);
     }
-    let next = plan.next(frame(17, 25, 1), HD, false).this.expect("its turn");
+    let next = plan.next(frame(17, 25, 1), HD, false).current.expect("its turn");
     assert_eq!(sides, [1280, 320, 1280, 1280, 1280]);
     assert_eq!(next.long_side_px, 320);
-    plan.saw(next, &faces(&[300.0]));
-    let next = plan.next(frame(22, 25, 1), HD, false).this.expect("its turn");
+    plan.update(next, &faces(&[300.0]));
+    let next = plan.next(frame(22, 25, 1), HD, false).current.expect("its turn");
     assert_eq!(next.long_side_px, 320);
 }
 
@@ -206,7 +206,7 @@ proptest! {
         let mut last = Pts::ZERO;
         for i in 0..300 {
             let pts = frame(i, fps_num, fps_den);
-            if plan.next(pts, HD, false).this.is_some() {
+            if plan.next(pts, HD, false).current.is_some() {
                 let late = (pts - last).ns() - 200_000_000;
                 prop_assert!(late <= span.ns() / 2 + 2, "frame {i} is {late} ns late");
                 last = pts;

@@ -1,31 +1,31 @@
-//! Frames of floats and the Gaussian blur, for measuring heatmaps.
+//! Gaussian blur of float images, for measuring heatmaps.
 //!
-//! Takes and gives square fields of the crop's size (112 × 112, row by row). The blur equals
+//! Takes and gives square images of the crop's size (112 × 112, row by row). The blur equals
 //! OpenCV's `GaussianBlur` with an automatic kernel size for floats (radius round(4σ), border
-//! `BORDER_REFLECT_101`) within rounding. It runs once per measured clip, so it is plain code and
-//! not fast.
+//! `BORDER_REFLECT_101`) within rounding. It runs once per measured clip, so the code is plain and
+//! not optimised.
 
-/// Side of a face crop in pixels, as the face encoders take it.
+/// Side of a face crop in pixels, as in the face encoder's input.
 pub const SIDE: usize = 112;
 
 /// Pixels of a face crop.
 pub const PIXELS: usize = SIDE * SIDE;
 
-/// `field` ([`PIXELS`] values) blurred by a Gaussian of `sigma` pixels; unchanged where `sigma` is
-/// not positive.
+/// Blurs `image` ([`PIXELS`] values) by a Gaussian of `sigma` pixels; unchanged if `sigma` is not
+/// positive.
 ///
 /// # Panics
-/// Where `field` does not hold [`PIXELS`] values.
-pub fn gaussian_blur(field: &[f32], sigma: f32) -> Vec<f32> {
-    assert_eq!(field.len(), PIXELS, "a field of {SIDE}x{SIDE}");
+/// Where `image` does not hold [`PIXELS`] values.
+pub fn gaussian_blur(image: &[f32], sigma: f32) -> Vec<f32> {
+    assert_eq!(image.len(), PIXELS, "an image of {SIDE}x{SIDE}");
     if sigma.is_nan() || sigma <= 0.0 {
-        return field.to_vec();
+        return image.to_vec();
     }
     let kernel = gaussian(sigma);
-    transposed_blur(&transposed_blur(field, &kernel), &kernel)
+    transposed_blur(&transposed_blur(image, &kernel), &kernel)
 }
 
-/// Half a kernel: the weight at distance 0, 1, 2 …; the whole adds up to 1.
+/// Half a kernel: the weights at distance 0, 1, 2 …; the whole kernel sums to 1.
 fn gaussian(sigma: f32) -> Vec<f32> {
     let radius = ((4.0 * sigma).round() as usize).clamp(1, SIDE - 1);
     let gauss = |i: usize| (-0.5 * (i as f64 / f64::from(sigma)).powi(2)).exp();
@@ -33,14 +33,14 @@ fn gaussian(sigma: f32) -> Vec<f32> {
     (0..=radius).map(|i| (gauss(i) / sum) as f32).collect()
 }
 
-/// Rows blurred, then the frame mirrored on its diagonal: twice gives both axes.
-fn transposed_blur(field: &[f32], kernel: &[f32]) -> Vec<f32> {
+/// Blurs the rows and transposes the image; two calls blur both axes.
+fn transposed_blur(image: &[f32], kernel: &[f32]) -> Vec<f32> {
     let reflect = |i: isize| {
         let i = i.unsigned_abs();
         if i < SIDE { i } else { 2 * (SIDE - 1) - i }
     };
     let mut out = vec![0.0; PIXELS];
-    for (y, row) in field.chunks_exact(SIDE).enumerate() {
+    for (y, row) in image.chunks_exact(SIDE).enumerate() {
         for x in 0..SIDE {
             let mut sum = kernel[0] * row[x];
             for (d, weight) in kernel.iter().enumerate().skip(1) {
@@ -58,10 +58,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_blurred_point_is_the_bell_itself() {
-        let mut field = vec![0.0; PIXELS];
-        field[50 * SIDE + 60] = 1.0;
-        let out = gaussian_blur(&field, 2.0);
+    fn a_blurred_point_is_the_gaussian() {
+        let mut image = vec![0.0; PIXELS];
+        image[50 * SIDE + 60] = 1.0;
+        let out = gaussian_blur(&image, 2.0);
         assert!((out.iter().sum::<f32>() - 1.0).abs() < 1e-5);
         // 1 / (2 π σ²), and e^(−½ (3² + 1²) / σ²) of it three across and one down.
         let peak = 1.0 / (2.0 * std::f32::consts::PI * 4.0);
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flat_field_stays_flat_to_the_edge() {
+    fn a_flat_image_stays_flat_to_the_edge() {
         let out = gaussian_blur(&[7.0; PIXELS], 10.0);
         assert!(out.iter().all(|v| (v - 7.0).abs() < 1e-4));
         assert_eq!(gaussian_blur(&[7.0; PIXELS], 0.0), [7.0; PIXELS]);

@@ -1,19 +1,19 @@
-//! Whether a map is true: insertion minus deletion under masks that stand still.
+//! Faithfulness of a map: insertion minus deletion under static masks.
 //!
-//! Takes a clip of face crops and one map for the whole clip; gives how much the score falls when
-//! the map's best 10, 20 and 40 % of the crop are blurred away (deletion) and how much of it is
-//! there when only they are kept (insertion). Promises: one mask for all frames, so that no map can
-//! win by flicker, which destroys motion and with it every score; exact areas; controls that are
-//! the same for the same seed. Does not know the model: the caller scores frames, the audio as it
-//! was.
+//! Takes a clip of face crops and one map for the whole clip. Gives the score with the map's best
+//! 10, 20 and 40 % of the crop blurred away (deletion), and with only these kept (insertion). One
+//! mask serves all frames, so that no map gains by flicker, which destroys motion and with it every
+//! score. Areas are exact; controls are the same for the same seed. Independent of the model: the
+//! caller scores frames, with the audio unchanged.
 //!
 //! The protocol (mask edge blurred with σ 2, substrate blurred with σ 10, mean logit difference z)
-//! is that of RISE's insertion and deletion (Petsiuk et al. 2018), its ranking per frame replaced.
+//! is RISE's insertion and deletion (Petsiuk et al. 2018) with one ranking per clip instead of one
+//! per frame.
 
 use super::blur::{PIXELS, SIDE, gaussian_blur};
 use super::upsample::Bicubic;
 use crate::core::geometry::Rect;
-use crate::core::seeded::Seeded;
+use crate::core::rng::SeededRng;
 
 /// Shares of the crop's area that are deleted or inserted.
 pub const AREAS: [f32; 3] = [0.10, 0.20, 0.40];
@@ -21,9 +21,9 @@ pub const AREAS: [f32; 3] = [0.10, 0.20, 0.40];
 const MASK_EDGE_SIGMA: f32 = 2.0;
 const SUBSTRATE_SIGMA: f32 = 10.0;
 
-/// The mean over a clip of its raw maps (each `width` × `height` cells), ≥ 0 and enlarged to the
-/// part of the crop that they cover (`area`, in shares of its sides); 0 outside it ([`PIXELS`]
-/// values in all). Returns `None` where there is no map, a size does not fit, or the part is none.
+/// The mean over a clip of its raw maps (each `width` × `height` cells), ≥ 0, enlarged to the part
+/// of the crop that they cover (`area`, in shares of its sides); 0 outside it ([`PIXELS`] values in
+/// all). `None` if there is no map, a size does not fit, or the part is empty.
 pub fn clip_map<'a>(
     maps: impl IntoIterator<Item = &'a [f32]>,
     (width, height): (usize, usize),
@@ -54,7 +54,7 @@ pub fn clip_map<'a>(
     Some(whole)
 }
 
-/// The mask of a map's best `area` (0..=1) of the crop: 1 inside, 0 outside, its edge softened. Of
+/// The mask of a map's best `area` (0..=1) of the crop: 1 inside, 0 outside, with a soft edge. Of
 /// equal values the upper left ones are taken, so that the area is exact.
 ///
 /// # Panics
@@ -69,7 +69,7 @@ pub fn mask(map: &[f32], area: f32) -> Vec<f32> {
     gaussian_blur(&mask, MASK_EDGE_SIGMA)
 }
 
-/// What takes the place of a frame's parts that are masked.
+/// Replaces the masked parts of a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Substrate {
@@ -79,7 +79,7 @@ pub enum Substrate {
     Still,
 }
 
-/// A clip of crops and the same clip with all evidence gone.
+/// A clip of crops, and the same clip without any evidence.
 #[derive(Clone, Debug)]
 pub struct MaskedClip {
     crops: Vec<f32>,
@@ -87,8 +87,8 @@ pub struct MaskedClip {
 }
 
 impl MaskedClip {
-    /// From `crops`: frame by frame, [`PIXELS`] grey values 0..=255 each. `None` where that is not
-    /// a whole number of frames, or none.
+    /// Creates it from `crops`: frame by frame, [`PIXELS`] grey values 0..=255 each. `None` if
+    /// empty or not a whole number of frames.
     pub fn new(crops: &[u8], kind: Substrate) -> Option<Self> {
         if crops.is_empty() || !crops.len().is_multiple_of(PIXELS) {
             return None;
@@ -102,22 +102,22 @@ impl MaskedClip {
         Some(Self { crops, substrate })
     }
 
-    /// The clip as it is, frame by frame.
+    /// The original clip, frame by frame.
     pub fn crops(&self) -> &[f32] {
         &self.crops
     }
 
-    /// The clip with everything masked.
+    /// The fully masked clip.
     pub fn substrate(&self) -> &[f32] {
         &self.substrate
     }
 
-    /// The clip with what lies under `mask` gone.
+    /// The clip with the area of `mask` removed.
     pub fn deleted(&self, mask: &[f32]) -> Vec<f32> {
         mix(&self.crops, &self.substrate, mask)
     }
 
-    /// The masked clip with what lies under `mask` put back.
+    /// The masked clip with the area of `mask` restored.
     pub fn inserted(&self, mask: &[f32]) -> Vec<f32> {
         mix(&self.substrate, &self.crops, mask)
     }
@@ -138,7 +138,7 @@ fn mix(base: &[f32], under: &[f32], mask: &[f32]) -> Vec<f32> {
     base.iter().zip(under).zip(weights).map(|((b, u), m)| b + (u - b) * m).collect()
 }
 
-/// What masking did to a clip's score: mean z, per area of [`AREAS`].
+/// A clip's scores under masking: mean z, per area of [`AREAS`].
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Faithfulness {
     /// Mean z with the map's best areas deleted.
@@ -148,48 +148,48 @@ pub struct Faithfulness {
 }
 
 impl Faithfulness {
-    /// Mean insertion minus mean deletion: the higher, the truer the map.
+    /// Mean insertion minus mean deletion: the higher, the more faithful the map.
     pub fn gap(&self) -> f32 {
         let mean = |z: [f32; 3]| z.iter().sum::<f32>() / z.len() as f32;
         mean(self.insertion) - mean(self.deletion)
     }
 }
 
-/// Measures `map` ([`PIXELS`] values, one for the whole clip). `score` gets the frames (f32 grey
-/// 0..=255, [`PIXELS`] each) and gives the mean over them of z = z1 − z0.
+/// Measures `map` ([`PIXELS`] values, one for the whole clip). `score` takes the frames (f32 grey
+/// 0..=255, [`PIXELS`] each) and returns their mean z = z1 − z0.
 ///
 /// # Errors
-/// What `score` returns.
+/// Errors of `score`.
 pub fn measure<E>(
     clip: &MaskedClip,
     map: &[f32],
     mut score: impl FnMut(&[f32]) -> Result<f32, E>,
 ) -> Result<Faithfulness, E> {
-    let mut found = Faithfulness { deletion: [0.0; 3], insertion: [0.0; 3] };
+    let mut scores = Faithfulness { deletion: [0.0; 3], insertion: [0.0; 3] };
     for (i, area) in AREAS.into_iter().enumerate() {
         let mask = mask(map, area);
-        found.deletion[i] = score(&clip.deleted(&mask))?;
-        found.insertion[i] = score(&clip.inserted(&mask))?;
+        scores.deletion[i] = score(&clip.deleted(&mask))?;
+        scores.insertion[i] = score(&clip.inserted(&mask))?;
     }
-    Ok(found)
+    Ok(scores)
 }
 
-/// Control: the same gate values on other channels.
+/// Control: the gate values permuted over the channels.
 pub fn permuted(gate: &[f32], seed: u64) -> Vec<f32> {
     let mut gate = gate.to_vec();
-    Seeded::new(seed).shuffle(&mut gate);
+    SeededRng::new(seed).shuffle(&mut gate);
     gate
 }
 
 /// Control: a random map with blobs about as large as a 14 × 14 heatmap's ([`PIXELS`] values).
 pub fn random_blob(seed: u64) -> Vec<f32> {
-    let mut seeded = Seeded::new(seed);
-    let noise: Vec<f32> = (0..PIXELS).map(|_| seeded.next_unit()).collect();
+    let mut seeded = SeededRng::new(seed);
+    let noise: Vec<f32> = (0..PIXELS).map(|_| seeded.next_f32()).collect();
     gaussian_blur(&noise, 12.0)
 }
 
-/// Control: a fixed mouth, knowing the crop's geometry but no model ([`PIXELS`] values). Its areas
-/// are boxes of 8 : 5 about the place where the crops of frontal faces have the mouth.
+/// Control: a fixed mouth from the crop's geometry, without a model ([`PIXELS`] values). Its areas
+/// are boxes of 8 : 5 around the mouth's place in crops of frontal faces.
 pub fn mouth_box() -> Vec<f32> {
     let (x0, y0) = MOUTH;
     let apart = |x: usize, y: usize| {
@@ -200,8 +200,8 @@ pub fn mouth_box() -> Vec<f32> {
     (0..PIXELS).map(|i| 1.0 - apart(i % SIDE, i / SIDE) / SIDE as f32).collect()
 }
 
-/// Mouth centre in the crop: a face box has its mouth about 0.55 half-sizes below its centre, the
-/// crop shows 1.4 half-sizes on 112 pixels and starts 0.3 above that centre.
+/// Mouth centre in the crop: the mouth is about 0.55 half-sizes below the centre of a face box;
+/// the crop shows 1.4 half-sizes on 112 pixels and starts 0.3 above that centre.
 const MOUTH: (f32, f32) = (56.0, 68.0);
 
 #[cfg(test)]
@@ -209,13 +209,13 @@ mod tests {
     use super::*;
 
     fn clip() -> MaskedClip {
-        let mut seeded = Seeded::new(3);
+        let mut seeded = SeededRng::new(3);
         let crops: Vec<u8> = (0..2 * PIXELS).map(|_| (seeded.next_u64() >> 56) as u8).collect();
         MaskedClip::new(&crops, Substrate::Blur).expect("two frames")
     }
 
-    /// A model that looks at one place only: contrast within a square.
-    fn looks_at(x0: usize, y0: usize) -> impl FnMut(&[f32]) -> Result<f32, ()> {
+    /// A model that depends on one place only: the contrast within a square.
+    fn depends_on(x0: usize, y0: usize) -> impl FnMut(&[f32]) -> Result<f32, ()> {
         move |frames| {
             let square = |frame: &[f32]| -> f32 {
                 let at = |i: usize| frame[(y0 + i / 24) * SIDE + x0 + i % 24];
@@ -235,8 +235,8 @@ mod tests {
     }
 
     #[test]
-    fn a_map_of_where_the_model_looks_beats_every_control() {
-        let gap = |map: &[f32]| measure(&clip(), map, looks_at(70, 20)).expect("scores").gap();
+    fn a_map_of_the_relevant_place_beats_every_control() {
+        let gap = |map: &[f32]| measure(&clip(), map, depends_on(70, 20)).expect("scores").gap();
         let (right, wrong) = (gap(&square_map(70, 20)), gap(&square_map(10, 80)));
         assert!(right > 3.0 && wrong < -3.0, "{right} {wrong}");
         assert!(right > gap(&mouth_box()) + 1.0);
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn masks_have_the_asked_area_and_stay_within_one() {
+    fn masks_have_the_requested_area_and_stay_within_one() {
         for area in AREAS {
             for map in [mouth_box(), random_blob(1), vec![0.0; PIXELS]] {
                 let mask = mask(&map, area);
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_masked_changes_nothing_and_all_masked_is_the_substrate() {
+    fn an_empty_mask_changes_nothing_and_a_full_mask_gives_the_substrate() {
         let clip = clip();
         let (none, all) = (vec![0.0; PIXELS], vec![1.0; PIXELS]);
         assert_eq!(clip.deleted(&none), clip.crops());
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_map_lies_where_it_covers_the_crop_and_nowhere_else() {
+    fn a_map_is_zero_outside_the_area_it_covers() {
         // The lower right quarter.
         let area = Rect::new(0.5, 0.5, 1.0, 1.0);
         let map = clip_map([&[3.0][..]], (1, 1), area).expect("a map");
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn on_a_still_substrate_nothing_moves() {
+    fn a_still_substrate_has_no_motion() {
         let crops = [[10_u8; PIXELS], [20; PIXELS], [60; PIXELS]].concat();
         let clip = MaskedClip::new(&crops, Substrate::Still).expect("three frames");
         assert!(clip.substrate().iter().all(|v| (v - 30.0).abs() < 1e-3));

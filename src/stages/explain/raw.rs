@@ -1,36 +1,36 @@
-//! The rules that weigh channels and add them up.
+//! The rules that select, weight and sum channels.
 //!
-//! Takes a feature map, a gate and effects; writes a raw map. The sums run in `f64`, so that no
-//! finite tensor overflows on the way and the result does not hang on the order of channels. A
-//! channel is *kept* by the z-rule of the paper's released code: its weight lies above
-//! mean + 1.282 standard deviations (population) of all weights: about the top tenth of a normal
-//! distribution. How many that are varies; where all weights are equal none is kept and the map is
-//! 0, which is the truth: an SE block that treats all channels alike has singled out none.
+//! Takes a feature map, a gate and effects; writes a raw map. Sums are in `f64`, so that no finite
+//! tensor overflows and the result does not depend on the order of channels. A channel is *kept* by
+//! the z-rule of the paper's released code: its weight is above mean + 1.282 standard deviations
+//! (population) of all weights, about the top tenth of a normal distribution. The number of kept
+//! channels varies. Where all weights are equal, none is kept and the map is 0: an SE block that
+//! treats all channels alike selects none.
 
 use smallvec::SmallVec;
 
 use super::{ExplainError, FeatureMap, Mode};
 
-/// A value for each channel, or each cell, of a map: those of usual networks need no memory of their
-/// own, as maps are made for every face of every frame.
+/// A value per channel or per cell of a map. Stored inline for common networks, as maps are made
+/// for every face of every frame.
 type Values<T> = SmallVec<[T; 256]>;
 
-/// z of the 90th percentile of a normal distribution, as the paper's code has it.
+/// z of the 90th percentile of a normal distribution, as in the paper's code.
 const Z_90: f64 = 1.282;
 
 /// Writes the evidence map of `mode` to `out` (h × w, row by row, raw units, each ≥ 0 and finite).
 ///
-/// `gate` is the SE vector (C values); all ones for a model without a gate. `effects` is read in
+/// `gate` is the SE vector (C values); all ones for a model without a gate. `effects` is used in
 /// [`Mode::Ablation`] only: per channel the logit difference z = z1 − z0 with the channel minus z
-/// without it, so that positive speaks for *speaking*.
+/// without it; positive means evidence for speaking.
 ///
 /// - `Paper`: mean of s·F over the channels kept by s.
 /// - `GateActivation`: mean of s·F over the channels kept by s·max(F).
-/// - `Ablation`: Σ max(0, e)·max(0, F) / max(F): every channel lays the logits it moves on the cells
-///   it was seen in; a cell where all channels peak holds the sum of all positive effects.
+/// - `Ablation`: Σ max(0, e)·max(0, F) / max(F): every channel distributes its effect in logits
+/// over its active cells; a cell where all channels peak holds the sum of all positive effects.
 ///
 /// # Errors
-/// Where sizes do not agree, or ablation is asked for without effects.
+/// Where sizes do not agree, or effects are missing for ablation.
 pub fn raw_map(
     mode: Mode,
     features: &FeatureMap<'_>,
@@ -57,12 +57,12 @@ pub fn raw_map(
     Ok(())
 }
 
-/// Control: writes what [`raw_map`] would, had what the mode goes by (gates, the choice of channels,
-/// effects) been dealt out to other channels: channel c gets that of channel `order[c]`. A map that
-/// is no truer than this one owes nothing to what it goes by.
+/// Control: the map of [`raw_map`] with the mode's weights (gates, the choice of channels, effects)
+/// permuted: channel c gets those of channel `order[c]`. A map that is not more faithful than this
+/// control gains nothing from its weights.
 ///
 /// # Errors
-/// As [`raw_map`], or where `order` is no order of the channels.
+/// As [`raw_map`], or where `order` does not fit the channels.
 pub fn raw_map_permuted(
     mode: Mode,
     features: &FeatureMap<'_>,
@@ -74,12 +74,12 @@ pub fn raw_map_permuted(
     check("order of channels", order.len(), features.channels())?;
     let beyond = order.iter().find(|c| **c >= features.channels());
     check("order of channels", beyond.map_or(order.len(), |c| c + 1), features.channels())?;
-    let dealt = |values: &[f32]| order.iter().map(|c| values[*c]).collect::<Vec<f32>>();
+    let permuted = |values: &[f32]| order.iter().map(|c| values[*c]).collect::<Vec<f32>>();
     match mode {
         Mode::None => raw_map(mode, features, gate, None, out),
         Mode::Paper => {
             check("gate", gate.len(), features.channels())?;
-            raw_map(mode, features, &dealt(gate), None, out)
+            raw_map(mode, features, &permuted(gate), None, out)
         }
         Mode::GateActivation => {
             check("gate", gate.len(), features.channels())?;
@@ -91,12 +91,12 @@ pub fn raw_map_permuted(
         }
         Mode::Ablation => {
             check("list of effects", effects.len(), features.channels())?;
-            raw_map(mode, features, gate, Some(&dealt(effects)), out)
+            raw_map(mode, features, gate, Some(&permuted(effects)), out)
         }
     }
 }
 
-/// Per channel gate × the largest activation: what [`Mode::GateActivation`] goes by.
+/// Per channel gate × the largest activation: the weights of [`Mode::GateActivation`].
 pub fn gate_activity(features: &FeatureMap<'_>, gate: &[f32]) -> Vec<f64> {
     activity(features, &finite_or_zero(gate)).into_vec()
 }
@@ -105,7 +105,7 @@ fn activity(features: &FeatureMap<'_>, gate: &[f64]) -> Values<f64> {
     gate.iter().zip(features.pooled()).map(|(s, v)| s * f64::from(v)).collect()
 }
 
-/// Writes the evidence *against* speaking to `out`: as [`Mode::Ablation`], but of the channels
+/// Writes the evidence *against* speaking to `out`: as [`Mode::Ablation`], but for the channels
 /// whose removal raises the score.
 ///
 /// # Errors
@@ -124,7 +124,7 @@ fn check(what: &'static str, found: usize, expected: usize) -> Result<(), Explai
     if found == expected { Ok(()) } else { Err(ExplainError::Size { what, found, expected }) }
 }
 
-/// A value that is no finite number must not paint evidence, so it counts as 0.
+/// Non-finite values count as 0, so that they show no evidence.
 fn finite(v: f32) -> f64 {
     if v.is_finite() { f64::from(v) } else { 0.0 }
 }
@@ -136,7 +136,7 @@ fn finite_or_zero(values: &[f32]) -> Values<f64> {
 /// Which weights lie above mean + 1.282 standard deviations (population).
 fn above_z(weights: &[f64]) -> Values<bool> {
     let first = weights.first().copied().unwrap_or(0.0);
-    // Without this, rounding in the mean could keep all of a set of equal weights.
+    // Without this check, rounding in the mean could keep all of a set of equal weights.
     if weights.iter().all(|w| *w == first) {
         return Values::from_elem(false, weights.len());
     }
@@ -160,7 +160,7 @@ fn gated_mean(features: &FeatureMap<'_>, gate: &[f64], kept: &[bool]) -> Values<
     sum
 }
 
-/// Σ over channels of max(0, sign·effect) × the channel at a peak of 1.
+/// Σ over channels of max(0, sign·effect) × the channel scaled to a peak of 1.
 fn effect_sum(
     features: &FeatureMap<'_>,
     effects: &[f32],

@@ -1,4 +1,4 @@
-//! Raw maps against the rules once more in plain loops.
+//! Raw maps against a plain implementation of the rules.
 
 use super::*;
 use proptest::prelude::*;
@@ -28,8 +28,8 @@ impl Case {
         out
     }
 
-    /// The rules once more, cell by cell with plain loops over indices, in `f32` values as the
-    /// paper's script has them.
+    /// The rules as plain loops over indices, cell by cell, in `f32` values as in the paper's
+    /// script.
     fn slow(&self, mode: Mode) -> Vec<f32> {
         let cells = self.h * self.w;
         let at = |c: usize, i: usize| self.values[c * cells + i];
@@ -119,7 +119,7 @@ proptest! {
     }
 
     #[test]
-    fn no_tensor_paints_what_is_no_number(case in any_case()) {
+    fn no_tensor_gives_negative_or_non_finite_cells(case in any_case()) {
         for mode in Mode::ALL {
             let map = case.map(mode);
             prop_assert!(map.iter().all(|v| v.is_finite() && *v >= 0.0), "{mode}: {map:?}");
@@ -128,15 +128,15 @@ proptest! {
     }
 
     #[test]
-    fn against_is_ablation_with_effects_turned_round(case in case(0.0..5.0)) {
+    fn against_is_ablation_with_negated_effects(case in case(0.0..5.0)) {
         let against = case.against();
-        let turned = Case { effects: case.effects.iter().map(|e| -e).collect(), ..case };
-        prop_assert_eq!(turned.map(Mode::Ablation), against);
+        let negated = Case { effects: case.effects.iter().map(|e| -e).collect(), ..case };
+        prop_assert_eq!(negated.map(Mode::Ablation), against);
     }
 }
 
 #[test]
-fn the_paper_keeps_the_high_gate_and_the_repair_the_active_channel() {
+fn paper_keeps_the_high_gate_and_gate_activation_the_active_channel() {
     // Ten channels of one cell: channel 3 has the gate, channel 7 the activation.
     let mut values = vec![0.5; 10];
     let mut gate = vec![0.4; 10];
@@ -149,7 +149,7 @@ fn the_paper_keeps_the_high_gate_and_the_repair_the_active_channel() {
 
 #[test]
 fn permuted_weights_select_the_other_channel() {
-    // Channel 3 is chosen by every mode; the lot gives its place to channel 0.
+    // Every mode selects channel 3; the permutation gives its weights to channel 0.
     let (mut gate, mut effects) = (vec![0.4; 10], vec![0.0; 10]);
     (gate[3], effects[3]) = (0.9, 2.0);
     let mut values = vec![0.5; 10];
@@ -162,7 +162,8 @@ fn permuted_weights_select_the_other_channel() {
         raw_map_permuted(mode, &features, (&gate, &effects), &order, &mut out).expect("fits");
         out[0]
     };
-    // Paper: the gate itself moves; gate-activation: the choice does, each keeps its gate.
+    // Paper: the gate itself moves; gate-activation: the choice does, and each channel keeps its
+    // gate.
     assert!((map(Mode::Paper) - 0.9 * 0.25).abs() < 1e-6);
     assert!((map(Mode::GateActivation) - 0.4 * 0.25).abs() < 1e-6);
     assert!((map(Mode::Ablation) - 2.0).abs() < 1e-6);
@@ -173,7 +174,7 @@ fn permuted_weights_select_the_other_channel() {
 }
 
 #[test]
-fn equal_gates_single_out_nothing() {
+fn equal_gates_select_no_channel() {
     let case = Case {
         values: vec![1.0; 128],
         c: 128,
@@ -202,7 +203,7 @@ fn ablation_counts_logits() {
 }
 
 #[test]
-fn sizes_that_do_not_fit_are_errors_that_name_the_argument() {
+fn wrong_sizes_are_errors_that_name_the_argument() {
     let values = [1.0; 8];
     let features = FeatureMap::new(&values, 2, 2, 2).expect("a map");
     let mut out = [0.0; 4];

@@ -1,77 +1,39 @@
-//! The running scale that brings a track's raw maps to 0..=1.
+//! The running scale that maps a track's raw maps to 0..=1.
 //!
-//! Takes a track's raw maps as they come, with the time each stands for; keeps the 99th percentile
-//! of their cells over the last seconds and divides by it. Promises: the same maps give the same
-//! scale; one frame alone hardly moves it (a frame has no scale of its own: per-frame min–max
-//! invents structure where nothing is); it starts at what is typical of the model and mode and
-//! never falls below a stated share of it, so that a face without evidence stays dark, however long
-//! it is silent. Does not promise that two tracks compare above that floor.
+//! Takes a track's raw maps, each with its duration; keeps the 99th percentile of their cells over
+//! the last seconds and divides by it. The same maps give the same scale. A single frame hardly
+//! changes it (per-frame min–max would invent structure where there is none). It starts at the
+//! typical value of the model and mode and never falls below a stated share of it, so that a face
+//! without evidence stays dark however long it is silent. Two tracks are not comparable above that
+//! floor.
 //!
-//! How: a histogram of the cells on a logarithmic axis (16 bins an octave, read off the float's
-//! bits, so no rounding differs between machines), old weight fading so that its mean age is half
-//! the window, as a window's is; and one second of standing weight that looks like the typical
-//! frame, which settles the first frames and loses its say as data comes. The answer is slewed.
+//! A histogram holds the cells on a logarithmic axis (16 bins per octave, read off the float's
+//! bits, so that rounding is equal on all machines). Old weight decays so that its mean age is half
+//! the window, as for a plain window. A prior of one second looks like the typical frame: it
+//! settles the first frames and loses weight as data comes. The result is slewed.
 
 use std::sync::Arc;
 
 use crate::core::evidence::{Cells, Heatmap};
 use crate::core::time::Span;
+use crate::models::explain::ScaleRule;
 
-/// Bits of a float kept as its bin: 8 of the exponent, 4 of the mantissa.
+/// Bits of a float dropped to get its bin; 8 bits of exponent and 4 of mantissa remain.
 const BIN_SHIFT: u32 = 23 - 4;
-/// Bins from 2⁻³² to 2³²; cells beyond count in the outermost.
+/// Bins from 2⁻³² to 2³²; values beyond count in the outermost bins.
 const LOWEST: u32 = (127 - 32) << 4;
 const BINS: usize = 64 << 4;
-/// Seconds that the standing, typical frame weighs.
+/// Weight of the prior, the typical frame, in seconds.
 const PRIOR_SECONDS: f64 = 1.0;
-/// Time constants of the slew: up fast enough that a new speaker does not burn out, down slowly.
+/// Time constants of the slew: fast up, so that a new speaker does not saturate; slow down.
 const RISE_SECONDS: f64 = 0.25;
 const FALL_SECONDS: f64 = 2.0;
-
-/// How a running scale behaves.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct ScaleRule {
-    window_seconds: f64,
-    quantile: f64,
-    typical: f32,
-    floor: f32,
-}
-
-impl Default for ScaleRule {
-    /// For maps of which nothing is known: typical is 1.
-    fn default() -> Self {
-        Self { window_seconds: 10.0, quantile: 0.99, typical: 1.0, floor: 0.5 }
-    }
-}
-
-impl ScaleRule {
-    /// The rule for maps whose 99th percentile is `typical` (raw units) while a person speaks
-    /// clearly: a property of package and mode, measured once. Window 10 s, floor at half of
-    /// `typical`.
-    ///
-    /// Returns `None` where `typical` is not a normal positive number.
-    pub fn new(typical: f32) -> Option<Self> {
-        let fits = typical.is_normal() && typical > 0.0;
-        fits.then_some(Self { window_seconds: 10.0, quantile: 0.99, typical, floor: typical * 0.5 })
-    }
-
-    /// The same rule over a window of `span`; `None` where that is not positive.
-    pub fn with_window(self, span: Span) -> Option<Self> {
-        (span > Span::ZERO).then_some(Self { window_seconds: span.seconds(), ..self })
-    }
-
-    /// The same rule, never scaling below `share` (0..=1) of the typical value; `None` for any
-    /// other share.
-    pub fn with_floor(self, share: f32) -> Option<Self> {
-        (0.0..=1.0).contains(&share).then_some(Self { floor: self.typical * share, ..self })
-    }
-}
 
 /// One track's scale.
 #[derive(Clone)]
 pub struct RunningScale {
     rule: ScaleRule,
-    /// Seconds of cell weight per bin, in units of `unit`: fading multiplies the unit, not the bins.
+    /// Seconds of cell weight per bin, in units of `unit`: decay changes the unit, not the bins.
     bins: Box<[f64; BINS]>,
     total: f64,
     unit: f64,
@@ -79,26 +41,26 @@ pub struct RunningScale {
 }
 
 impl RunningScale {
-    /// A new track's scale: the typical one.
+    /// Creates a new track's scale: the typical one.
     pub fn new(rule: ScaleRule) -> Self {
         let bins = Box::new([0.0; BINS]);
         Self { rule, bins, total: 0.0, unit: 1.0, scale: f64::from(rule.typical) }
     }
 
-    /// The value (raw units) that is now drawn as 1.
+    /// The value (raw units) that is drawn as 1.
     pub const fn get(&self) -> f32 {
         self.scale as f32
     }
 
-    /// Takes the next frame's raw `map`, which stands for `span` of time, and returns the scale to
-    /// draw it at. A cell that is negative or no finite number counts as 0. A span that is not
-    /// positive changes nothing; one longer than the window counts as the window.
+    /// Adds the next frame's raw `map` with its duration `span`; returns the scale to draw it at. A
+    /// negative or non-finite cell counts as 0. A span that is not positive changes nothing; a span
+    /// longer than the window counts as the window.
     pub fn update(&mut self, map: &[f32], span: Span) -> f32 {
         let seconds = span.seconds().min(self.rule.window_seconds);
         if seconds <= 0.0 || map.is_empty() {
             return self.get();
         }
-        // Mean age of exponential weights is their time constant; that of a window, half of it.
+        // The mean age of exponential weights is their time constant; of a window, half of it.
         self.unit *= (-seconds / (self.rule.window_seconds / 2.0)).exp();
         if self.unit < 1e-9 {
             self.fold_unit();
@@ -110,7 +72,7 @@ impl RunningScale {
         self.total += seconds / self.unit;
         let target = self.quantile().max(f64::from(self.rule.floor));
         let time_constant = if target > self.scale { RISE_SECONDS } else { FALL_SECONDS };
-        // In octaves, so that rising tenfold and falling tenfold look alike.
+        // In octaves, so that rising tenfold and falling tenfold are symmetric.
         let step = 1.0 - (-seconds / time_constant).exp();
         self.scale *= (target / self.scale).powf(step);
         self.get()
@@ -124,15 +86,16 @@ impl RunningScale {
         Heatmap::new(width, height, map).map(Arc::new)
     }
 
-    /// The quantile of seen and standing weight, raw units.
+    /// The quantile of the histogram and the prior, raw units.
     fn quantile(&self) -> f64 {
         let prior = PRIOR_SECONDS / self.unit;
         let mut above = (self.total + prior) * (1.0 - self.rule.quantile);
         let typical = bin_of(self.rule.typical);
         for bin in (0..BINS).rev() {
-            // The standing frame: all dark but for the share that makes `typical` its quantile.
-            let standing = if bin == typical { prior * (1.0 - self.rule.quantile) } else { 0.0 };
-            let here = self.bins[bin] + standing;
+            // The prior: all dark except for the share that makes `typical` its quantile.
+            let prior_weight =
+                if bin == typical { prior * (1.0 - self.rule.quantile) } else { 0.0 };
+            let here = self.bins[bin] + prior_weight;
             if here >= above && here > 0.0 {
                 let (low, high) = (edge(bin), edge(bin + 1));
                 return high - (high - low) * (above / here);
@@ -150,7 +113,7 @@ impl RunningScale {
 }
 
 impl std::fmt::Debug for RunningScale {
-    // A thousand bins say nothing in a log.
+    // The thousand bins are left out of logs.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "RunningScale({} of {:?})", self.scale, self.rule)
     }
@@ -187,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn it_finds_the_tracks_own_percentile_whatever_is_typical() {
+    fn it_converges_to_the_tracks_percentile_from_any_typical_value() {
         for typical in [0.5, 1.0, 2.0] {
             let mut scale = RunningScale::new(ScaleRule::new(typical).expect("positive"));
             let found = after(&mut scale, 500, 1.5);
@@ -218,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn weak_evidence_looks_weak_forever() {
+    fn weak_evidence_stays_dark() {
         let mut scale = RunningScale::new(ScaleRule::new(1.0).expect("positive"));
         after(&mut scale, 25 * 600, 0.05);
         let map = scale.heatmap(frame(0.05, 0).into(), 14, 14).expect("14x14");
@@ -226,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn one_frame_moves_it_by_little_and_it_starts_at_the_typical() {
+    fn it_starts_at_the_typical_value_and_one_frame_changes_it_little() {
         let mut scale = RunningScale::new(ScaleRule::new(1.0).expect("positive"));
         assert_eq!(scale.get(), 1.0);
         let first = scale.update(&frame(30.0, 0), TICK);

@@ -1,20 +1,20 @@
 //! Bicubic enlargement of a small map, as `torch.nn.functional.interpolate` does it.
 //!
 //! Takes an h × w map and gives an H × W one: Keys' cubic with a = −0.75, pixel centres at half
-//! integers (`align_corners=False`), edges replicated, no smoothing when shrinking; OpenCV's
-//! `INTER_CUBIC` computes the same. Promises equality with them within rounding, and for
-//! [`Bicubic::evidence`] that nothing negative, NaN or infinite goes in or comes out: a cubic
-//! undershoots beside a peak, and the paper's script shows that undershoot as bright red. Does not
-//! promise to stay below the input's maximum (a cubic overshoots by up to a fifth).
+//! integers (`align_corners=False`), edges replicated, no smoothing when shrinking. OpenCV's
+//! `INTER_CUBIC` computes the same. Equal to both within rounding. [`Bicubic::evidence`] clamps
+//! negative, NaN and infinite values before and after: a cubic undershoots beside a peak, and the
+//! paper's script shows that undershoot as bright red. The result may exceed the input's maximum (a
+//! cubic overshoots by up to a fifth).
 //!
-//! Weights depend on the two sizes and the part only, so they are computed once for these.
+//! Weights depend only on the two sizes and the region, so they are computed once for each.
 
 /// Keys' parameter, as in torch and OpenCV.
 const A: f32 = -0.75;
 
 use multiversion::multiversion;
 
-/// The four neighbours of one output sample along one axis, and how much each counts.
+/// The four neighbours of one output sample along one axis, and their weights.
 #[derive(Clone, Copy, Debug)]
 struct Tap {
     from: [usize; 4],
@@ -27,21 +27,21 @@ pub struct Bicubic {
     from: (usize, usize),
     across: Vec<Tap>,
     down: Vec<Tap>,
-    /// The input clamped, and the input enlarged across only; kept to spare allocations.
+    /// The clamped input, and the input enlarged horizontally; kept to avoid allocations.
     clamped: Vec<f32>,
     wide: Vec<f32>,
 }
 
 impl Bicubic {
-    /// Weights from maps of `from` to maps of `to`, each (width, height) in cells; `None` where one
-    /// of the four is zero.
+    /// Creates the weights from maps of `from` to maps of `to`, each (width, height) in cells;
+    /// `None` if one of the four is zero.
     pub fn new(from: (usize, usize), to: (usize, usize)) -> Option<Self> {
         Self::for_region(from, ((0.0, from.0 as f64), (0.0, from.1 as f64)), to)
     }
 
-    /// As [`Bicubic::new`], but only the part of the map from `across.0` to `across.1` and from
-    /// `down.0` to `down.1`, in cells, is enlarged; beyond the map its edge is replicated. `None`
-    /// where a size is zero or a bound is no finite number.
+    /// As [`Bicubic::new`], but enlarges only the region of the map from `across.0` to `across.1`
+    /// and from `down.0` to `down.1`, in cells; beyond the map its edge is replicated. `None` if a
+    /// size is zero or a bound is not finite.
     pub fn for_region(
         from: (usize, usize),
         (across, down): ((f64, f64), (f64, f64)),
@@ -51,8 +51,8 @@ impl Bicubic {
         made.set_mapping(from, (across, down), to).then_some(made)
     }
 
-    /// Becomes what [`Bicubic::for_region`] gives, in the memory that it has; `false`, and unchanged,
-    /// where that gives nothing.
+    /// Sets the weights as [`Bicubic::for_region`], reusing buffers; `false`, with nothing changed,
+    /// if that gives `None`.
     pub fn set_mapping(
         &mut self,
         from: (usize, usize),
@@ -70,17 +70,17 @@ impl Bicubic {
         true
     }
 
-    /// Size of the maps it takes: (width, height).
+    /// Size of the input maps: (width, height).
     pub const fn from(&self) -> (usize, usize) {
         self.from
     }
 
-    /// Size of the maps it gives: (width, height).
+    /// Size of the output maps: (width, height).
     pub fn to(&self) -> (usize, usize) {
         (self.across.len(), self.down.len())
     }
 
-    /// The map `src` (row by row) enlarged, values as they come.
+    /// Enlarges `src` (row by row) without clamping.
     ///
     /// # Panics
     /// Where `src` is not of the size given to [`Bicubic::new`].
@@ -90,8 +90,7 @@ impl Bicubic {
         out
     }
 
-    /// The map `src` enlarged, clamped to ≥ 0 before and after; what is no finite number counts
-    /// as 0.
+    /// Enlarges `src`, clamped to ≥ 0 before and after; non-finite values count as 0.
     ///
     /// # Panics
     /// Where `src` is not of the size given to [`Bicubic::new`].
@@ -102,7 +101,7 @@ impl Bicubic {
         out
     }
 
-    /// As [`Bicubic::evidence`], in 256 steps: 0 is 0 and 255 is 1 and above. Fills `out`.
+    /// As [`Bicubic::evidence`], in 256 steps into `out`: 0 is 0; 255 is 1 and above.
     ///
     /// # Panics
     /// Where `src` is not of the size given to [`Bicubic::new`].
@@ -119,7 +118,7 @@ impl Bicubic {
         });
     }
 
-    /// Hands `src` to `work` with nothing in it that is negative or no finite number.
+    /// Calls `work` with `src` clamped to finite values ≥ 0.
     fn clamped(&mut self, src: &[f32], work: impl FnOnce(&mut Self, &[f32])) {
         // A fifth of the largest float leaves room for the overshoot.
         let clamp = |v: f32| {
@@ -142,7 +141,7 @@ impl Bicubic {
         }
     }
 
-    /// Enlarges across only.
+    /// Enlarges horizontally only.
     fn enlarge_rows(&mut self, src: &[f32]) {
         let (width, height) = self.from;
         assert_eq!(src.len(), width * height, "a map of {width}x{height} was promised");
@@ -157,8 +156,8 @@ impl Bicubic {
     }
 }
 
-/// One row of [`Bicubic::evidence_u8`]; a face that fills a 1080p frame has 400 000 samples, so built
-/// for each processor's widest registers.
+/// One row of [`Bicubic::evidence_u8`]. A face that fills a 1080p frame has 400 000 samples, so
+/// this is compiled for the widest registers of each processor.
 #[multiversion(targets("x86_64+avx2+fma", "aarch64+neon"))]
 fn blend_row(rows: [&[f32]; 4], weights: [f32; 4], out: &mut [u8]) {
     let [a, b, c, d] = rows;
@@ -196,7 +195,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Keys' kernel as published, over all input cells, edges replicated by extending the input.
+    /// Keys' kernel as published, over all input cells, with the input extended at the edges.
     fn slow(src: &[f32], from: (usize, usize), to: (usize, usize)) -> Vec<f64> {
         let kernel = |x: f64| {
             let (x, a) = (x.abs(), f64::from(A));
@@ -251,7 +250,7 @@ mod tests {
         }
 
         #[test]
-        fn evidence_is_never_negative_nor_no_number(
+        fn evidence_is_never_negative_or_non_finite(
             src in prop::collection::vec(prop::num::f32::ANY, 12)
         ) {
             let out = Bicubic::new((4, 3), (17, 9)).expect("no zero").evidence(&src);
@@ -275,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_is_the_same_as_the_whole_cut() {
+    fn a_region_equals_the_same_part_of_the_whole() {
         let src: Vec<f32> = (0..16).map(|i| ((i * 7) % 5) as f32).collect();
         let whole = Bicubic::new((4, 4), (16, 16)).expect("no zero").enlarged(&src);
         let part = Bicubic::for_region((4, 4), ((1.0, 3.0), (0.0, 1.0)), (8, 4));

@@ -1,10 +1,10 @@
-//! The stream's audio on the model's grid: four spectral rows a tick, or a gap.
+//! The stream's audio features on the model's grid: four spectral rows per tick, or a gap.
 //!
-//! Takes 16 kHz mono samples with their times; gives rows for ticks in order. A hole in the audio
-//! is a gap, never zeros that would pass for silence. Times may jitter by up to half a tick, as
-//! containers round them; a larger step forward is a hole, a larger step back is an overlap, and
-//! what was heard twice is left out the second time.
-//! Memory is what lies between [`AudioFeatures::forget_before`] and the newest sample.
+//! Takes 16 kHz mono samples with timestamps; gives rows for ticks in order. Missing audio is a
+//! gap, never zeros, which would pass for silence. Timestamps may jitter by up to half a tick, as
+//! containers round them. A larger step forward is a gap; a larger step back is an overlap, and
+//! the repeated samples are dropped.
+//! Holds the audio between [`AudioFeatures::forget_before`] and the newest sample.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -12,20 +12,20 @@ use std::ops::Range;
 use super::mfcc::{LogMel, Mfcc};
 use crate::core::time::{Pts, Tick};
 
-/// Samples a second.
+/// Samples per second.
 const RATE_HZ: i64 = 16_000;
-/// Samples of one tick.
+/// Samples per tick.
 const TICK_SAMPLES: i64 = RATE_HZ / Tick::PER_SECOND;
-/// Rows of one tick.
+/// Rows per tick.
 const TICK_ROWS: usize = 4;
-/// Steps up to here are jitter.
+/// Steps up to this count as jitter.
 const JITTER_SAMPLES: i64 = TICK_SAMPLES / 2;
 
-/// Which rows a model hears.
+/// The kind of spectral rows that a model takes.
 pub enum Spectrum {
-    /// 13 MFCC a row.
+    /// 13 MFCC per row.
     Mfcc(Box<Mfcc>),
-    /// 40 log-mel energies a row.
+    /// 40 log-mel energies per row.
     LogMel(Box<LogMel>),
 }
 
@@ -65,21 +65,21 @@ fn flat<const N: usize>(out: &mut Vec<f32>, fill: impl FnOnce(&mut Vec<[f32; N]>
     out.extend(rows.as_flattened());
 }
 
-/// Audio by ticks.
+/// Spectral rows by tick.
 pub struct AudioFeatures {
     spectrum: Spectrum,
     /// The tick of the first entry.
     base: Tick,
     /// Rows of each tick, or a gap.
     ticks: VecDeque<Option<Box<[f32]>>>,
-    /// Rows of the stretch that do not make a tick yet.
+    /// Rows of the segment that do not fill a tick yet.
     partial_rows: Vec<f32>,
-    /// Where the next sample of the stretch belongs, on the clock's sample count.
+    /// Position of the segment's next sample, in samples of the clock.
     next_sample: Option<i64>,
 }
 
 impl AudioFeatures {
-    /// A line that knows nothing before tick `first`.
+    /// Creates features that start at tick `first`.
     pub const fn new(spectrum: Spectrum, first: Tick) -> Self {
         Self {
             spectrum,
@@ -90,7 +90,7 @@ impl AudioFeatures {
         }
     }
 
-    /// Takes samples that are first heard at `pts`; without a time they follow the last ones.
+    /// Pushes samples that start at `pts`; without a time they follow the last ones.
     pub fn push(&mut self, pts: Option<Pts>, samples: &[i16]) {
         let stated = pts.map(|p| (p.ns() * RATE_HZ).div_euclid(1_000_000_000));
         let mut samples = samples;
@@ -109,8 +109,8 @@ impl AudioFeatures {
         self.append(samples);
     }
 
-    /// Begins a stretch on a tick: missing less than half of it counts as silence before the
-    /// audio, more is left out.
+    /// Begins a segment at a tick. If less than half a tick is missing, it is filled with silence;
+    /// otherwise the samples before the next tick are dropped.
     fn begin_segment<'a>(&mut self, at: i64, samples: &'a [i16]) -> &'a [i16] {
         let known = self.ready_until().0 * TICK_SAMPLES;
         let late = at.rem_euclid(TICK_SAMPLES);
@@ -154,8 +154,8 @@ impl AudioFeatures {
         }
         self.spectrum.finish(&mut self.partial_rows);
         self.collect();
-        // A tick with a row of its own (15 ms or more of audio) is heard: its last row stands for
-        // the rest of it, as in the references.
+        // A tick with a row of its own (15 ms or more of audio) counts: its last row fills the rest
+        // of the tick, as in the references.
         let width = self.spectrum.width();
         if self.partial_rows.len() >= width {
             let last = self.partial_rows[self.partial_rows.len() - width..].to_vec();
@@ -167,12 +167,12 @@ impl AudioFeatures {
         self.partial_rows.clear();
     }
 
-    /// The audio has ended.
+    /// Ends the audio.
     pub fn finish(&mut self) {
         self.end_segment();
     }
 
-    /// Gives up on everything before `tick` that has not come yet: it counts as a gap.
+    /// Stops waiting for audio before `tick`; what is missing becomes a gap.
     pub fn skip_to(&mut self, tick: Tick) {
         if self.ready_until() >= tick {
             return;
@@ -183,7 +183,7 @@ impl AudioFeatures {
         }
     }
 
-    /// The first tick about which nothing is known yet.
+    /// The first tick that is not known yet.
     pub fn ready_until(&self) -> Tick {
         self.base.offset(i64::try_from(self.ticks.len()).unwrap_or(i64::MAX))
     }
@@ -192,12 +192,12 @@ impl AudioFeatures {
         self.ticks.get(usize::try_from(tick.0 - self.base.0).ok()?)?.as_deref()
     }
 
-    /// Whether there is no audio at `tick`.
+    /// Whether `tick` has no audio.
     pub fn gap(&self, tick: Tick) -> bool {
         self.at(tick).is_none()
     }
 
-    /// Appends the rows of `ticks`, which must not contain a gap: four a tick, flat.
+    /// Appends the rows of `ticks`, flat, four per tick; `ticks` must not contain a gap.
     pub fn copy_rows(&self, ticks: Range<Tick>, out: &mut Vec<f32>) {
         for tick in (ticks.start.0..ticks.end.0).map(Tick) {
             out.extend_from_slice(self.at(tick).unwrap_or_default());
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hole_is_a_gap_and_nothing_is_heard_twice() {
+    fn missing_audio_is_a_gap_and_repeated_samples_are_dropped() {
         let mut line = line();
         line.push(at(0), &noise(16_000));
         line.push(at(32_000), &noise(16_000));
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn giving_up_makes_a_gap_and_what_comes_late_is_left_out() {
+    fn skipping_makes_a_gap_and_late_audio_is_dropped() {
         let mut line = line();
         line.skip_to(Tick(10));
         line.push(at(0), &noise(640 * 20));
@@ -273,8 +273,8 @@ mod tests {
             let (mut pieces, mut done) = (line(), 0);
             for cut in cuts {
                 let end = (done + cut).min(samples.len());
-                let wobble = if done == 0 { 0 } else { jitter };
-                pieces.push(at(done as i64 + wobble), &samples[done..end]);
+                let offset = if done == 0 { 0 } else { jitter };
+                pieces.push(at(done as i64 + offset), &samples[done..end]);
                 done = end;
             }
             pieces.push(at(done as i64), &samples[done..]);

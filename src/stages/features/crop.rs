@@ -1,40 +1,40 @@
-//! Face crops: the 112×112 grey frames that the scorer's face encoder looks at.
+//! Face crops: the 112×112 grey images for the scorer's face encoder.
 //!
 //! Takes a frame and a face's smoothed centre and half-size `s` (pixels of the source frame);
-//! gives what the released active-speaker demo would cut out: the square from `cx − 1.4s` and
-//! `cy − s`, 2.8s wide, corners cut to whole pixels, resized to 224 and only its middle 112 kept,
-//! with grey 110 outside the frame. Grey is that of OpenCV's BGR→grey, 0..255: the luma plane,
-//! limited range expanded; BT.709 frames get the small share of colour that the BT.601 weights
-//! of that conversion put into grey.
-//! Where the frame is larger than 960 (which the models' references were reduced to) or the
-//! crop shrinks a face to less than half, pixels are averaged first, so that nothing aliases.
-//! Promises mean |Δ| ≤ 2 grey levels to the released code (measured: 0.8). The corners
-//! jump by whole pixels with the face, as the models have seen it in training.
+//! cuts the crop of the released active-speaker demo: the square from `cx − 1.4s` and `cy − s`,
+//! 2.8s wide, corners rounded down to whole pixels, resized to 224, of which the middle 112 are
+//! kept, with grey 110 outside the frame. Grey is that of OpenCV's BGR→grey, 0..255: the luma
+//! plane with limited range expanded. For BT.709 frames the small share of colour is added that
+//! the BT.601 weights of that conversion put into grey.
+//! Pixels are averaged first, to avoid aliasing, where the frame is larger than 960 (the size the
+//! models' references were reduced to) or the crop shrinks a face to less than half.
+//! Mean |Δ| to the released code is ≤ 2 grey levels (measured: 0.8). The corners move in whole
+//! pixels with the face, as in the models' training data.
 
 use super::rows::{Component, LANES, RowResizer, SampleMapping, add_weighted, to_bytes};
 use crate::core::frame::{ImageView, LumaRange};
 use crate::core::geometry::{Point, Rect};
-use crate::stages::image_resize::Axis;
+use crate::core::image_resize::Axis;
 
 /// Pixels along each side of a crop.
 pub const CROP_SIDE_PX: usize = 112;
 /// Pixels of a crop.
 pub const CROP_PIXELS: usize = CROP_SIDE_PX * CROP_SIDE_PX;
 
-/// Long side in pixels that frames had when the reference crops were cut.
+/// Long side in pixels of the frames that the reference crops were cut from.
 const REFERENCE_LONG_SIDE_PX: f32 = 960.0;
 /// Grey level outside the frame.
 const OUTSIDE_GREY: f32 = 110.0;
-/// The square that is resized before its middle is kept.
+/// Side of the resized square whose middle is kept.
 const RESIZED_SIDE_PX: usize = 2 * CROP_SIDE_PX;
 /// What BT.601's grey of BT.709 colour adds to BT.709 luma: 0.299 R + 0.587 G + 0.114 B − Y.
 const BT709_CB: f32 = 0.1156;
 const BT709_CR: f32 = 0.2232;
-/// By how much grey from swscale's 8-bit BGR is off: OpenCV decodes video through it, so that all
-/// frames of the models' training and of the references are that much darker.
+/// Error of swscale's 8-bit BGR in grey levels. OpenCV decodes video through swscale, so all frames
+/// of the models' training and of the references are darker by this.
 const CONVERSION_BIAS: f32 = -1.26;
 
-/// Where a face is and how large: what is smoothed over time before a crop is cut.
+/// Position and size of a face; smoothed over time before a crop is cut.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct FacePosition {
     /// The middle of the face's box, in pixels.
@@ -49,20 +49,20 @@ impl From<Rect> for FacePosition {
     }
 }
 
-/// The part of a frame that a crop shows; its size is that of a real face.
+/// The part of a frame that a crop shows; its size is that of a plausible face.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct CropRect {
-    /// The square before its middle is kept, in cells.
+    /// The whole square, in cells; its middle is kept.
     square: Rect,
-    /// Pixels of the frame per cell: the corners lie on whole cells.
+    /// Pixels of the frame per cell; corners lie on whole cells.
     cell: f32,
 }
 
 impl CropRect {
     /// The crop for the face at `position` in a frame of `width` × `height` pixels.
     ///
-    /// `None` where that is no face: not finite, without size, larger than twice the frame, or
-    /// further outside than its own size.
+    /// `None` for an implausible face: not finite, without size, larger than twice the frame, or
+    /// further outside the frame than its own size.
     pub fn new(position: FacePosition, width: usize, height: usize) -> Option<Self> {
         let FacePosition { center: Point { x, y }, half_size } = position;
         let (width, height) = (width as f32, height as f32);
@@ -80,7 +80,7 @@ impl CropRect {
         Some(Self { square: Rect::new(x1, y1, x2.max(x1 + 1.0), y2.max(y1 + 1.0)), cell })
     }
 
-    /// What the 112×112 pixels cover, in pixels of the source frame: the place of a heatmap.
+    /// The area that the 112×112 pixels cover, in pixels of the source frame: where a heatmap lies.
     pub fn rect(self) -> Rect {
         let s = self.square;
         let (dx, dy) = (s.width() / 4.0, s.height() / 4.0);
@@ -88,7 +88,7 @@ impl CropRect {
     }
 }
 
-/// Cuts crops; keeps its buffers, so that a crop costs no allocation once the largest face was seen.
+/// Cuts crops. Buffers are reused: no allocation once the largest face was seen.
 #[derive(Default)]
 pub struct Cropper {
     across: Axis,
@@ -102,7 +102,7 @@ pub struct Cropper {
 }
 
 impl Cropper {
-    /// A cropper that has cut nothing yet.
+    /// Creates a cropper with empty buffers.
     pub fn new() -> Self {
         Self::default()
     }
@@ -129,7 +129,7 @@ impl Cropper {
         to_bytes(&self.grey, out);
     }
 
-    /// Adds to the grey what colour adds to it.
+    /// Adds the chroma's share to the grey.
     fn add_colour(&mut self, image: &ImageView<'_>, crop: CropRect) {
         self.set_axes(crop, 0.5);
         let gain = match image.range {
@@ -146,14 +146,14 @@ impl Cropper {
 
     /// Adds resized planes to the grey; `outside` is their level where there is no sample.
     ///
-    /// Along the axis first that has fewer rows to go through: a small face's rows are widened once
-    /// and then blended for each of the crop's, a large one's are blended first.
+    /// The axis with fewer rows comes first: the rows of a small face are widened once and then
+    /// blended for each row of the crop; the rows of a large face are blended first.
     fn add(&mut self, planes: &[(Component<'_>, SampleMapping)], outside: f32) {
         let (columns, rows) = (self.across.reach(), self.down.reach());
         let Self { across, down, narrow, wide, row_resizer, grey } = self;
         narrow.clear();
         narrow.resize(columns.len() * LANES, 0.0);
-        // Rows that `weights` tells, blended and widened, are added to `out`.
+        // Blends and widens the rows that `weights` selects, and adds them to `out`.
         let mut blended = |weights: &mut dyn Iterator<Item = (i32, &[f32])>, out: &mut [f32]| {
             narrow.fill(0.0);
             for (row, down) in narrow.chunks_exact_mut(columns.len().max(1)).zip(weights) {
@@ -182,13 +182,13 @@ impl Cropper {
         }
     }
 
-    /// Points the tables at `crop` on a plane of `resolution` samples per luma sample.
+    /// Sets both axes' weights for `crop` on a plane of `resolution` samples per luma sample.
     fn set_axes(&mut self, crop: CropRect, resolution: f32) {
         let CropRect { square, cell } = crop;
         let set_axes = |axis: &mut Axis, from: f32, length: f32| {
             let step = length * cell * resolution / RESIZED_SIDE_PX as f32;
             let from = from * cell * resolution;
-            // Linear interpolation alone is fit for steps of up to two pixels.
+            // Linear interpolation alone suffices for steps of up to two pixels.
             let averaged = (cell * resolution).max(step / 2.0);
             axis.interpolate(CROP_SIDE_PX, averaged, |i| {
                 from + (i as f32 + RESIZED_SIDE_PX as f32 / 4.0 + 0.5) * step

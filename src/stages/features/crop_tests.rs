@@ -1,11 +1,11 @@
-//! Crops by themselves, of frames painted for it.
+//! Crops of synthetic frames.
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::core::frame::{Chroma, Plane};
 
-/// Planes of a frame whose samples a test chooses.
+/// Planes of a frame with samples chosen by a test.
 struct TestImage {
     width: usize,
     height: usize,
@@ -60,7 +60,7 @@ fn outside_the_frame_is_grey_110() {
 }
 
 #[test]
-fn large_frames_are_cut_as_if_they_had_been_reduced_first() {
+fn large_frames_give_the_crop_of_the_reduced_frame() {
     let wave = |x: usize, y: usize| 128.0 + 60.0 * (x as f32 / 9.0).sin() * (y as f32 / 7.0).cos();
     let small = TestImage::new(960, 540, |x, y| wave(x, y).round() as u8);
     let large = TestImage::new(1920, 1080, |x, y| wave(x / 2, y / 2).round() as u8);
@@ -80,7 +80,7 @@ fn fine_stripes_do_not_alias_in_a_large_face() {
 }
 
 #[test]
-fn both_layouts_of_colour_give_the_same_crop() {
+fn both_chroma_layouts_give_the_same_crop() {
     let mut image = TestImage::new(97, 71, |x, y| (x * 2 + y) as u8);
     let samples = image.chroma.len() / 2;
     let value = |plane: usize, i: usize| (plane * 90 + i * 7 % 120) as u8;
@@ -91,7 +91,7 @@ fn both_layouts_of_colour_give_the_same_crop() {
 }
 
 #[test]
-fn what_is_no_face_has_no_crop() {
+fn an_implausible_face_has_no_crop() {
     for no_face in [
         position(f32::NAN, 1.0, 5.0),
         position(1.0, f32::INFINITY, 5.0),
@@ -110,7 +110,7 @@ proptest! {
         x in 0f32..1920.0, y in 0f32..1080.0, half in 4f32..500.0,
     ) {
         let rect = CropRect::new(position(x, y, half), 1920, 1080).expect("a face").rect();
-        // Two cells of two pixels: corners are cut to whole cells.
+        // Two cells of two pixels: corners are rounded down to whole cells.
         let near = |a: f32, b: f32| (a - b).abs() <= 4.0;
         prop_assert!(near(rect.x1, x - 0.7 * half) && near(rect.x2, x + 0.7 * half));
         prop_assert!(near(rect.y1, y - 0.3 * half) && near(rect.y2, y + 1.1 * half));

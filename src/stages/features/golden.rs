@@ -1,4 +1,4 @@
-//! Reads the reference arrays for tests; they lie beside the checkout and are never part of it.
+//! Reads the reference arrays for tests; they lie beside the checkout and are not part of it.
 
 use std::fs::File;
 use std::io::{Cursor, Read};
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// One array of a golden archive, flattened, in C order.
 ///
-/// `None`, said aloud, where the references are not there.
+/// `None`, with a message, where the references are missing.
 pub fn array<T: npyz::Deserialize>(clip: &str, name: &str) -> Option<Vec<T>> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../shared/reference/golden")

@@ -1,8 +1,8 @@
 //! Mel filters and the cepstral transform, with the reference's numbers.
 //!
-//! Takes a power spectrum of [`super::mfcc`]'s shape; gives log energies, and the matrix that makes
-//! cepstra of them. Follows `python_speech_features` to the letter: filter corners are cut to whole
-//! FFT bins of a 513-bin raster, and utter silence has the energy of the smallest f64 step.
+//! Takes a power spectrum of [`super::mfcc`]'s shape; gives log energies, and the matrix that turns
+//! them into cepstra. Follows `python_speech_features` exactly: filter corners are rounded down to
+//! whole FFT bins of a 513-bin raster, and digital silence has the energy `f64::EPSILON`.
 
 use std::f64::consts::PI;
 
@@ -12,12 +12,12 @@ const LIFTER: f64 = 22.0;
 
 /// Triangular filters, evenly spaced on the mel scale from 0 to 8000 Hz, on FFT bins.
 pub(super) struct MelFilters {
-    /// First bin and the weights from there on, for each filter.
+    /// First bin and the weights from that bin on, for each filter.
     triangles: Vec<(usize, Vec<f64>)>,
 }
 
 impl MelFilters {
-    /// `filters` triangles.
+    /// Creates `filters` triangles.
     pub fn new(filters: usize) -> Self {
         let rate = f64::from(SAMPLE_RATE_HZ);
         let highest_mel = 2595.0 * (1.0 + rate / 2.0 / 700.0).log10();
@@ -37,7 +37,7 @@ impl MelFilters {
         Self { triangles }
     }
 
-    /// The logarithm of the energy under each triangle, into `out`.
+    /// Writes the logarithm of the energy under each triangle to `out`.
     pub fn log_energies(&self, power: &[f64; BINS], out: &mut [f64]) {
         for (energy, (first, weights)) in out.iter_mut().zip(&self.triangles) {
             let sum = weights.iter().zip(&power[*first..]).map(|(w, p)| w * p).sum();
@@ -46,7 +46,7 @@ impl MelFilters {
     }
 }
 
-/// The logarithm, with the reference's stand-in for the energy of utter silence.
+/// The logarithm, with the reference's substitute for an energy of zero.
 pub(super) fn log_of(energy: f64) -> f64 {
     if energy == 0.0 { f64::EPSILON.ln() } else { energy.ln() }
 }

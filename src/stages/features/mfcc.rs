@@ -1,15 +1,15 @@
 //! Spectral features of audio, row by row: MFCC and log-mel energies.
 //!
 //! Takes 16 kHz mono audio at int16 scale in pieces of any size; gives one row every 10 ms.
-//! Row `i` looks at the 400 samples from `160 · i` after the first sample.
-//! Promises the numbers of the Python package `python_speech_features` with its defaults (`mfcc`,
-//! and `logfbank` with `nfilt=40`), which the released active-speaker models were trained on:
-//! rectangular window of 25 ms, 512-point FFT, pre-emphasis 0.97, 26 mel filters, orthonormal
-//! DCT-II, lifter 22, log energy in place of the first coefficient, zeros after the last sample
-//! until the last row is full. Pieces never change a bit of the result, and no row allocates.
-//! Does not promise anything about holes in the audio: see [`super::audio_features`] for those.
-//! Everything is computed in f64, as the reference does: it costs some 10 µs a row, and silence,
-//! whose logarithms are steep, stays equal too.
+//! Row `i` covers the 400 samples from `160 · i` after the first sample.
+//! Equals the Python package `python_speech_features` with its defaults (`mfcc`, and `logfbank`
+//! with `nfilt=40`), on which the released active-speaker models were trained: rectangular window
+//! of 25 ms, 512-point FFT, pre-emphasis 0.97, 26 mel filters, orthonormal DCT-II, lifter 22, log
+//! energy in place of the first coefficient, zeros after the last sample until the last row is
+//! full. The result does not depend on the pieces, bit for bit, and no row allocates.
+//! Does not handle gaps in the audio; [`super::audio_features`] does.
+//! Everything is computed in f64, as in the reference, which costs some 10 µs a row. Silence,
+//! where the logarithm is steep, is therefore equal too.
 
 use std::sync::Arc;
 
@@ -18,11 +18,11 @@ use realfft::{RealFftPlanner, RealToComplex};
 
 use super::mel::{MelFilters, liftered_dct, log_of};
 
-/// Samples a second of the audio that the features are defined on.
+/// Sample rate of the features' audio.
 pub const SAMPLE_RATE_HZ: u32 = 16_000;
 /// Samples from the start of one row to the start of the next (10 ms).
 pub const STEP_SAMPLES: usize = 160;
-/// Samples that one row looks at (25 ms).
+/// Samples in one row's window (25 ms).
 pub const WINDOW_SAMPLES: usize = 400;
 
 pub(super) const FFT_POINTS: usize = 512;
@@ -32,10 +32,10 @@ const CEPSTRA: usize = 13;
 const CEPSTRA_FILTERS: usize = 26;
 const LOG_MEL_FILTERS: usize = 40;
 
-/// 13 mel-frequency cepstral coefficients a row, the first one being the log energy.
+/// 13 mel-frequency cepstral coefficients per row; the first is the log energy.
 pub type Mfcc = SpectralRows<CEPSTRA>;
 
-/// The logarithms of 40 mel-filter energies a row.
+/// The logarithms of 40 mel-filter energies per row.
 pub type LogMel = SpectralRows<LOG_MEL_FILTERS>;
 
 /// A stream of rows of `N` values; use it as [`Mfcc`] or [`LogMel`].
@@ -46,23 +46,23 @@ pub struct SpectralRows<const N: usize> {
     row_output: RowOutput,
 }
 
-/// How a row is made from the log mel energies.
+/// How the log mel energies become a row.
 enum RowOutput {
-    /// As they are.
+    /// Unchanged.
     LogMel,
     /// Row-major matrix (coefficients × filters): DCT and lifter in one.
     Cepstra(Vec<f64>),
 }
 
 impl Mfcc {
-    /// A stream of MFCC rows that has heard nothing yet.
+    /// Creates an empty stream of MFCC rows.
     pub fn new() -> Self {
         Self::with(CEPSTRA_FILTERS, RowOutput::Cepstra(liftered_dct(CEPSTRA, CEPSTRA_FILTERS)))
     }
 }
 
 impl LogMel {
-    /// A stream of log-mel rows that has heard nothing yet.
+    /// Creates an empty stream of log-mel rows.
     pub fn new() -> Self {
         Self::with(LOG_MEL_FILTERS, RowOutput::LogMel)
     }
@@ -90,7 +90,7 @@ impl<const N: usize> SpectralRows<N> {
         }
     }
 
-    /// Hears `samples` (16 kHz, int16 scale) and appends every row that is now complete to `out`.
+    /// Pushes `samples` (16 kHz, int16 scale) and appends every completed row to `out`.
     pub fn push(&mut self, samples: &[i16], out: &mut Vec<[f32; N]>) {
         let mut rest = samples;
         while !rest.is_empty() {
@@ -102,10 +102,10 @@ impl<const N: usize> SpectralRows<N> {
         }
     }
 
-    /// Ends the audio: appends the row that the last samples begin, zeros filling it up, if there
-    /// is one, and forgets everything, so that the next sample is a first sample again.
+    /// Ends the audio: pads the last incomplete row, if there is one, with zeros, appends it to
+    /// `out`, and resets the stream.
     ///
-    /// `n` samples give 1 + ⌈(n − 400) / 160⌉ rows in all, at least one; none give none.
+    /// `n` samples give 1 + ⌈(n − 400) / 160⌉ rows in all, at least one; no samples give none.
     pub fn finish(&mut self, out: &mut Vec<[f32; N]>) {
         if self.framing.has_unread() {
             self.framing.fill_with_zeros();
@@ -114,8 +114,8 @@ impl<const N: usize> SpectralRows<N> {
         self.restart(None);
     }
 
-    /// Forgets all audio without emitting anything. `before_first` is the sample just before the
-    /// next one, where it is known: pre-emphasis wants it.
+    /// Resets the stream without emitting a row. `before_first` is the sample just before the next
+    /// one, if it is known; pre-emphasis uses it.
     pub fn restart(&mut self, before_first: Option<i16>) {
         self.framing.restart(before_first);
     }
@@ -148,10 +148,10 @@ impl<const N: usize> SpectralRows<N> {
 struct Framing {
     /// The sample before the next one, for pre-emphasis.
     previous: Option<i16>,
-    /// Pre-emphasised samples of the window being filled; the first `filled` are there.
+    /// Pre-emphasised samples of the window; the first `filled` are valid.
     window: [f64; WINDOW_SAMPLES],
     filled: usize,
-    /// How many of `filled` no row has looked at yet: they make the padded last row.
+    /// Samples of `filled` that are in no row yet; they make the padded last row.
     unread: usize,
     fft: Arc<dyn RealToComplex<f64>>,
     padded: Vec<f64>,
@@ -221,7 +221,7 @@ impl Framing {
         self.padded[WINDOW_SAMPLES..].fill(0.0);
         self.fft
             .process_with_scratch(&mut self.padded, &mut self.spectrum, &mut self.scratch)
-            .expect("the buffers were made by this very transform");
+            .expect("this transform made the buffers");
         for (power, bin) in self.power.iter_mut().zip(&self.spectrum) {
             *power = bin.norm_sqr() / FFT_POINTS as f64;
         }
@@ -245,7 +245,7 @@ mod tests {
         rows
     }
 
-    /// A tone with a little noise: no window of it is like another.
+    /// A tone with a little noise, so that no two windows are alike.
     fn test_audio(samples: usize) -> Vec<i16> {
         let mut noise = 1u32;
         (0..samples)
@@ -268,15 +268,15 @@ mod tests {
             };
             let rows = one_shot(&audio);
             assert_eq!(rows.len() * CEPSTRA, mfcc.len());
-            let apart = rows.as_flattened().iter().zip(&mfcc).map(|(a, b)| (a - b).abs());
-            let worst = apart.max_by(f32::total_cmp).unwrap();
+            let differences = rows.as_flattened().iter().zip(&mfcc).map(|(a, b)| (a - b).abs());
+            let worst = differences.max_by(f32::total_cmp).unwrap();
             eprintln!("{clip}: max |d| {worst:e}");
             assert!(worst <= 5e-3, "{clip}: {worst}");
         }
     }
 
     #[test]
-    fn the_number_of_rows_is_the_references() {
+    fn the_number_of_rows_equals_the_reference() {
         for (samples, rows) in
             [(0, 0), (1, 1), (400, 1), (401, 2), (560, 2), (561, 3), (32_000, 199), (720, 3)]
         {
@@ -300,7 +300,7 @@ mod tests {
         stream.push(&tone, &mut rows);
         assert_eq!(rows.len(), 1);
         let loudest = (0..40).max_by(|&a, &b| rows[0][a].total_cmp(&rows[0][b])).unwrap();
-        // 1000 Hz is mel 1000; 41 steps reach mel 2840: its filter is the one that peaks at 14.4.
+        // 1000 Hz is mel 1000; 41 steps reach mel 2840, so filter 14.4 peaks there.
         assert!((13..=14).contains(&loudest), "{loudest}");
     }
 
@@ -317,7 +317,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pieces_change_nothing(
+        fn piece_sizes_do_not_change_the_result(
             length in 0usize..6000,
             pieces in prop::collection::vec(1usize..900, 1..12),
         ) {

@@ -1,20 +1,20 @@
-//! Rows of a frame's samples, as the numbers they are worth, blended and made wider or narrower.
+//! Rows of a frame's samples: mapped to grey levels, blended and resized.
 //!
 //! Takes the samples of a plane and tables of weights ([`Axis`]); gives levels as `f32`. Rows are
-//! widened [`LANES`] at a time, each column's samples side by side, so that what belongs to a weight
-//! lies in one wide register. Results are the same on every machine.
+//! resized [`LANES`] at a time with each column's samples side by side, so that one SIMD register
+//! holds the samples that share a weight. Results are the same on every machine.
 
 use std::ops::Range;
 
 use multiversion::multiversion;
 
 use crate::core::frame::{Chroma, ImageView, Plane};
-use crate::stages::image_resize::Axis;
+use crate::core::image_resize::Axis;
 
-/// Rows that are widened together.
+/// Rows that are resized together.
 pub(super) const LANES: usize = 8;
 
-/// What a sample is worth: sample × gain + offset, between two bounds.
+/// Maps a sample to a level: sample × gain + offset, between two bounds.
 #[derive(Clone, Copy)]
 pub(super) struct SampleMapping {
     pub(super) gain: f32,
@@ -55,7 +55,7 @@ impl<'a> Component<'a> {
         }
     }
 
-    /// Has the machine fetch what `rows` and `columns` have.
+    /// Prefetches the samples of `rows` and `columns` into the cache.
     pub(super) fn prefetch(&self, rows: &Range<i32>, columns: &Range<i32>) {
         let inside = |at: i32, max: usize| max.min(at.max(0) as usize);
         let [y1, y2] = [rows.start, rows.end].map(|y| inside(y, self.height));
@@ -63,15 +63,15 @@ impl<'a> Component<'a> {
         self.plane.prefetch(y1..y2, x1..x2);
     }
 
-    /// Row `y`'s bytes from sample `x1` to `x2`, where there is such a row.
+    /// Row `y`'s bytes from sample `x1` to `x2`; `None` outside the plane.
     fn row(&self, y: i32, x1: usize, x2: usize) -> Option<&'a [u8]> {
         let y = usize::try_from(y).ok().filter(|y| *y < self.height)?;
         let from = y * self.plane.stride + self.start;
         self.plane.data.get(from + x1 * self.step..from + (x2 - 1) * self.step + 1)
     }
 
-    /// Adds to `out` the weighted sum of the rows from the first on, over the `columns`; `outside`
-    /// is the level where the frame has no sample.
+    /// Adds the weighted sum of the rows from the first on to `out`, over the `columns`; `outside`
+    /// is the level outside the frame.
     pub(super) fn blend_rows(
         &self,
         (first, weights): (i32, &[f32]),
@@ -117,13 +117,13 @@ pub(super) fn add_weighted(sums: &mut [f32], row: &[f32], weight: f32) {
 /// Rounds levels to bytes.
 #[multiversion(targets("x86_64+avx2", "aarch64+neon"))]
 pub(super) fn to_bytes(levels: &[f32], bytes: &mut [u8]) {
-    // Beside 2²³ a number has no bits for fractions, and its last eight are the whole of a byte.
+    // At 2²³ an f32 has no fraction bits left, so its lowest eight bits are the rounded byte.
     const WHOLE: f32 = 8_388_608.0;
     let byte = |level: f32| (at_most(at_least(level, 0.0), 255.0) + WHOLE).to_bits() as u8;
     bytes.iter_mut().zip(levels).for_each(|(out, level)| *out = byte(*level));
 }
 
-// Comparisons as wide registers have them; the library's own ones look for NaN besides.
+// Comparisons that map to single SIMD instructions; the standard ones also check for NaN.
 #[inline(always)]
 fn at_least(value: f32, min: f32) -> f32 {
     if value > min { value } else { min }
@@ -137,7 +137,7 @@ fn at_most(value: f32, max: f32) -> f32 {
 /// The samples of a column, one of each row.
 type Column = [f32; LANES];
 
-/// Makes rows wider or narrower.
+/// Resizes rows horizontally.
 #[derive(Default)]
 pub(super) struct RowResizer {
     narrow: Vec<Column>,
@@ -145,7 +145,7 @@ pub(super) struct RowResizer {
 }
 
 impl RowResizer {
-    /// Adds what `across` makes of [`LANES`] `rows`, which start at sample `start`, to those of `out`.
+    /// Resizes [`LANES`] `rows`, which start at sample `start`, by `across`; adds them to `out`.
     pub(super) fn add(&mut self, across: &Axis, start: i32, rows: &[f32], out: &mut [f32]) {
         self.narrow.resize(rows.len() / LANES, [0.0; LANES]);
         self.wide.resize(out.len() / LANES, [0.0; LANES]);
@@ -164,7 +164,7 @@ fn to_columns(rows: &[f32], columns: &mut [Column]) {
     }
 }
 
-/// Weighs columns against each other, a whole one at a time.
+/// Sums weighted columns, a whole column at a time.
 #[multiversion(targets("x86_64+avx2", "aarch64+neon"))]
 fn resize_columns(across: &Axis, start: i32, narrow: &[Column], wide: &mut [Column]) {
     for (out, (first, weights)) in wide.iter_mut().zip(across.iter()) {

@@ -1,27 +1,27 @@
-//! Smooths a face's place and size over time, one track at a time.
+//! Smooths a face's position and size over time, one track at a time.
 //!
-//! Takes a track's [`FacePosition`]s in the order of the 25 fps grid, one for every tick; gives the
-//! median over 13 of them (each of x, y and half-size by itself), six ticks later; live streams
-//! take a shorter one ([`PositionSmoother::with_lag`]), as they cannot wait.
-//! Before the first and after the last tick the edge value is repeated: the released demo puts
-//! zeros there, which shrinks faces and pulls them to the frame's corner at both ends of a track.
-//! Promises one smoothed spot for each one taken, in order, once [`PositionSmoother::finish`] was
-//! called. Does not fill gaps: a track that skips a tick has to say what stood there.
-//! A median, not a mean, because a detector's slips are single and large.
+//! Takes a track's [`FacePosition`]s, one for every tick of the 25 fps grid, in order. Gives the
+//! median over 13 of them (x, y and half-size separately), six ticks later. Live streams use a
+//! shorter median ([`PositionSmoother::with_lag`]) to save delay.
+//! The first and the last position are repeated beyond the track's ends. The released demo pads
+//! with zeros, which shrinks faces and pulls them to the frame's corner at both ends of a track.
+//! Gives one smoothed position for each position pushed, in order, after
+//! [`PositionSmoother::finish`]. Does not fill gaps: the caller pushes a position for every tick.
+//! It is a median and not a mean because detector errors are single and large.
 
 use super::crop::FacePosition;
 use crate::core::geometry::Point;
 
-/// Spots that one median looks at.
+/// Positions in one median.
 pub const WINDOW_TICKS: usize = 13;
-/// Ticks by which a smoothed spot follows its own.
+/// Ticks by which a smoothed position lags its input.
 pub const LAG_TICKS: usize = WINDOW_TICKS / 2;
 
 /// The running median of one track.
 #[derive(Clone, Debug)]
 pub struct PositionSmoother {
     lag: usize,
-    /// The newest spots, oldest first; at most a window of them.
+    /// The newest positions, oldest first; at most a window of them.
     recent: Vec<FacePosition>,
     pushed: u64,
     emitted: u64,
@@ -34,12 +34,12 @@ impl Default for PositionSmoother {
 }
 
 impl PositionSmoother {
-    /// A smoother for a track that is about to begin.
+    /// Creates a smoother for a new track.
     pub fn new() -> Self {
         Self::with_lag(LAG_TICKS)
     }
 
-    /// The same with a median over 2 · `lag` + 1 spots, `lag` ticks later: at most [`LAG_TICKS`].
+    /// As [`Self::new`], with a median over 2 · `lag` + 1 positions; at most [`LAG_TICKS`].
     pub fn with_lag(lag: usize) -> Self {
         Self { lag: lag.min(LAG_TICKS), recent: Vec::new(), pushed: 0, emitted: 0 }
     }
@@ -48,8 +48,8 @@ impl PositionSmoother {
         2 * self.lag + 1
     }
 
-    /// Takes the next tick's spot; gives the smoothed spot of the tick [`LAG_TICKS`] before it,
-    /// once there is one.
+    /// Pushes the next tick's position; returns the smoothed position of the tick `lag` ticks
+    /// earlier, once there is one.
     pub fn push(&mut self, position: FacePosition) -> Option<FacePosition> {
         if self.recent.is_empty() {
             self.recent.resize(self.lag, position);
@@ -64,8 +64,8 @@ impl PositionSmoother {
         ready.then(|| self.median())
     }
 
-    /// Ends the track: gives the smoothed spots that are still owed, at most [`LAG_TICKS`], and
-    /// begins anew.
+    /// Ends the track: returns the pending smoothed positions, at most [`LAG_TICKS`], and resets
+    /// the smoother.
     pub fn finish(&mut self) -> Vec<FacePosition> {
         let pending = (self.pushed - self.emitted) as usize;
         let mut rest = Vec::with_capacity(pending);
@@ -111,19 +111,19 @@ mod tests {
     }
 
     #[test]
-    fn a_shorter_lag_looks_at_fewer_spots() {
+    fn a_shorter_lag_uses_fewer_positions() {
         let mut smoother = PositionSmoother::with_lag(1);
-        let said: Vec<f32> = [1.0, 9.0, 2.0, 3.0]
+        let medians: Vec<f32> = [1.0, 9.0, 2.0, 3.0]
             .iter()
             .filter_map(|x| smoother.push(position(*x)))
             .map(|s| s.center.x)
             .collect();
-        assert_eq!(said, [1.0, 2.0, 3.0]);
+        assert_eq!(medians, [1.0, 2.0, 3.0]);
         assert_eq!(smoother.finish().len(), 1);
     }
 
     #[test]
-    fn the_first_smoothed_spot_comes_six_ticks_late() {
+    fn the_first_smoothed_position_comes_six_ticks_late() {
         let mut smoother = PositionSmoother::new();
         for _ in 0..LAG_TICKS {
             assert_eq!(smoother.push(position(1.0)), None);
@@ -132,14 +132,14 @@ mod tests {
     }
 
     #[test]
-    fn a_still_face_stays_where_it_is_at_both_ends() {
+    fn a_still_face_does_not_move_at_either_end() {
         assert_eq!(smoothed(&[5.0; 3]), [position(5.0); 3]);
         assert_eq!(smoothed(&[5.0; 40]), [position(5.0); 40]);
         assert_eq!(smoothed(&[]), []);
     }
 
     #[test]
-    fn a_single_slip_leaves_no_trace() {
+    fn a_single_outlier_is_removed() {
         let mut xs = [5.0; 30];
         xs[17] = 500.0;
         assert_eq!(smoothed(&xs), [position(5.0); 30]);
@@ -147,7 +147,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_spot_is_the_median_of_its_window(xs in prop::collection::vec(1f32..1e4, 0..50)) {
+        fn each_output_is_the_median_of_its_window(xs in prop::collection::vec(1f32..1e4, 0..50)) {
             let got = smoothed(&xs);
             prop_assert_eq!(got.len(), xs.len());
             for (i, position) in got.iter().enumerate() {

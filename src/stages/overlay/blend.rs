@@ -2,7 +2,7 @@
 //! each is read and written once.
 //!
 //! Takes sprites and planes; changes the planes. A sprite is turned into the frame's colour once
-//! ([`Ink`]) and kept by whoever shows it again. Luma is blended sample by sample, chroma with the
+//! ([`YuvSprite`]) and kept by whoever shows it again. Luma is blended sample by sample, chroma with the
 //! mean of the up to four pixels that it stands for. Everything fits 16 bits, so that the loops run on
 //! several samples at once, and they are built for each processor's widest registers.
 
@@ -10,12 +10,12 @@ use std::ops::Range;
 
 use multiversion::multiversion;
 
-use super::{Paint, Place, Sprite};
+use super::{PixelRect, Sprite, SpriteContent};
 use crate::core::frame::{LumaRange, Plane};
 
 /// How a frame's samples say colour.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Colour {
+pub struct Colorimetry {
     /// What black and white are.
     pub range: LumaRange,
     /// Whether the matrix is BT.709 (else BT.601).
@@ -40,52 +40,54 @@ pub enum Chroma<'a> {
 
 /// A sprite in a frame's colour: premultiplied samples, all at full resolution.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ink {
+pub struct YuvSprite {
     width: usize,
     height: usize,
     /// Luma, blue and red difference, and alpha, a plane each.
     samples: Vec<u8>,
 }
 
-impl Ink {
+impl YuvSprite {
     /// `sprite` as frames of `colour` have it.
-    pub fn new(sprite: &Sprite, colour: Colour) -> Self {
-        let mut ink = Self::default();
-        ink.fill(sprite, colour);
-        ink
+    pub fn new(sprite: &Sprite, colour: Colorimetry) -> Self {
+        let mut yuv = Self::default();
+        yuv.fill(sprite, colour);
+        yuv
     }
 
     /// Becomes `sprite` as frames of `colour` have it; takes no memory where it had as much before.
-    pub fn fill(&mut self, sprite: &Sprite, colour: Colour) {
-        (self.width, self.height) = (sprite.place.w as usize, sprite.place.h as usize);
-        let mixer = Mixer::new(colour);
+    pub fn fill(&mut self, sprite: &Sprite, colour: Colorimetry) {
+        (self.width, self.height) = (sprite.rect.w as usize, sprite.rect.h as usize);
+        let converter = ColourConverter::new(colour);
         let pixels = self.width * self.height;
         self.samples.clear();
         self.samples.resize(4 * pixels, 0);
-        match &sprite.paint {
-            Paint::Pixels(pixels) => {
-                let seen = pixels.as_chunks().0.iter().map(|pixel| mixer.mix(*pixel));
-                self.put(seen);
+        match &sprite.content {
+            SpriteContent::Pixels(pixels) => {
+                let seen = pixels.as_chunks().0.iter().map(|pixel| converter.convert(*pixel));
+                self.set_samples(seen);
             }
-            Paint::Strip(strip) => {
+            SpriteContent::Strip(strip) => {
                 let width = self.width;
-                strip.fills(|[x1, y1, x2, y2], colour| {
-                    for (plane, sample) in self.planes_mut().into_iter().zip(mixer.mix(colour)) {
+                strip.for_each_rect(|[x1, y1, x2, y2], colour| {
+                    for (plane, sample) in
+                        self.planes_mut().into_iter().zip(converter.convert(colour))
+                    {
                         for row in plane.chunks_exact_mut(width).take(y2).skip(y1) {
                             row[x1..x2].fill(sample);
                         }
                     }
                 });
             }
-            Paint::Shades { values, colours } => {
-                let table = colours.map(|colour| mixer.mix(colour));
-                self.put(values.iter().map(|v| table[usize::from(*v)]));
+            SpriteContent::Indexed { values, colours } => {
+                let table = colours.map(|colour| converter.convert(colour));
+                self.set_samples(values.iter().map(|v| table[usize::from(*v)]));
             }
         }
     }
 
     /// Becomes these pixels: Y, Cb, Cr, A each.
-    fn put(&mut self, pixels: impl Iterator<Item = [u8; 4]>) {
+    fn set_samples(&mut self, pixels: impl Iterator<Item = [u8; 4]>) {
         let [luma, blue, red, alpha] = self.planes_mut();
         let to = luma.iter_mut().zip(blue).zip(red).zip(alpha);
         for ((((y, u), v), a), seen) in to.zip(pixels) {
@@ -113,7 +115,7 @@ impl Ink {
 }
 
 /// From premultiplied B, G, R, A to premultiplied Y, Cb, Cr, A; sixteen bits behind the point.
-struct Mixer {
+struct ColourConverter {
     luma: [i32; 3],
     blue: [i32; 3],
     red: [i32; 3],
@@ -121,8 +123,8 @@ struct Mixer {
     middle: i32,
 }
 
-impl Mixer {
-    fn new(colour: Colour) -> Self {
+impl ColourConverter {
+    fn new(colour: Colorimetry) -> Self {
         let (red, blue) = if colour.bt709 { (0.2126, 0.0722) } else { (0.299, 0.114) };
         let green = 1.0 - red - blue;
         let (black, luma, chroma) = match colour.range {
@@ -146,7 +148,7 @@ impl Mixer {
         }
     }
 
-    fn mix(&self, [b, g, r, a]: [u8; 4]) -> [u8; 4] {
+    fn convert(&self, [b, g, r, a]: [u8; 4]) -> [u8; 4] {
         let [r, g, b, alpha] = [r, g, b, a].map(i32::from);
         // A half rounds.
         let sum = |[wr, wg, wb]: [i32; 3], offset: i32| {
@@ -156,50 +158,51 @@ impl Mixer {
     }
 }
 
-/// Blends `ink`, which is as large as `place`, into the luma plane of a frame that holds it.
-pub fn luma(plane: &mut PlaneMut<'_>, ink: &Ink, place: Place) {
-    let (x, y) = (place.x.unsigned_abs() as usize, place.y.unsigned_abs() as usize);
-    plane.prefetch(y..y + ink.height, x..x + ink.width);
+/// Blends `yuv`, which is as large as `rect`, into the luma plane of a frame that holds it.
+pub fn blend_luma(plane: &mut PlaneMut<'_>, yuv: &YuvSprite, rect: PixelRect) {
+    let (x, y) = (rect.x.unsigned_abs() as usize, rect.y.unsigned_abs() as usize);
+    plane.prefetch(y..y + yuv.height, x..x + yuv.width);
     let rows = plane.data.chunks_mut(plane.stride).skip(y);
-    let [samples, _, _, alpha] = ink.planes().map(|plane| plane.chunks_exact(ink.width.max(1)));
+    let [samples, _, _, alpha] = yuv.planes().map(|plane| plane.chunks_exact(yuv.width.max(1)));
     let inks = samples.zip(alpha);
-    for (row, (ink, alpha)) in rows.zip(inks) {
-        lay(row.get_mut(x..).unwrap_or_default(), ink, alpha);
+    for (row, (yuv, alpha)) in rows.zip(inks) {
+        blend_samples(row.get_mut(x..).unwrap_or_default(), yuv, alpha);
     }
 }
 
 #[multiversion(targets("x86_64+avx2", "aarch64+neon"))]
-fn lay(under: &mut [u8], ink: &[u8], alpha: &[u8]) {
-    for (under, (ink, alpha)) in under.iter_mut().zip(ink.iter().zip(alpha)) {
-        *under = over(*under, u16::from(*ink), u16::from(*alpha));
+fn blend_samples(under: &mut [u8], yuv: &[u8], alpha: &[u8]) {
+    for (under, (yuv, alpha)) in under.iter_mut().zip(yuv.iter().zip(alpha)) {
+        *under = blend_over(*under, u16::from(*yuv), u16::from(*alpha));
     }
 }
 
 /// Sums of what lies over each colour sample of a row.
 #[derive(Debug, Default)]
-pub struct Sums {
+pub struct ChromaSums {
     blue: Vec<u16>,
     red: Vec<u16>,
     alpha: Vec<u16>,
 }
 
 /// The same for the colour of a frame of `size` luma samples, with half of them both ways.
-pub fn chroma(
+pub fn blend_chroma(
     planes: &mut Chroma<'_>,
-    ink: &Ink,
-    place: Place,
+    yuv: &YuvSprite,
+    rect: PixelRect,
     size: (usize, usize),
-    sums: &mut Sums,
+    sums: &mut ChromaSums,
 ) {
-    let (x, y) = (place.x.unsigned_abs() as usize, place.y.unsigned_abs() as usize);
-    let (end_x, end_y) = (x + ink.width, y + ink.height);
-    if ink.width == 0 || ink.height == 0 {
+    let (x, y) = (rect.x.unsigned_abs() as usize, rect.y.unsigned_abs() as usize);
+    let (end_x, end_y) = (x + yuv.width, y + yuv.height);
+    if yuv.width == 0 || yuv.height == 0 {
         return;
     }
-    let [_, blues, reds, alphas] = ink.planes();
+    let [_, blues, reds, alphas] = yuv.planes();
     let columns = x / 2..end_x.div_ceil(2);
     // The last column of a frame with an odd width stands for itself alone.
-    let pairs = Pairs { starts_odd: x % 2 == 1, ends_alone: end_x == size.0 && size.0 % 2 == 1 };
+    let pairs =
+        PixelPairs { starts_odd: x % 2 == 1, ends_unpaired: end_x == size.0 && size.0 % 2 == 1 };
     let rows = y / 2..end_y.div_ceil(2);
     match planes {
         Chroma::Planar(blue, red) => {
@@ -214,7 +217,7 @@ pub fn chroma(
         sums.clear(columns.len());
         for line in [2 * row, (2 * row + 1).min(size.1 - 1)] {
             if (y..end_y).contains(&line) {
-                let at = (line - y) * ink.width..(line - y + 1) * ink.width;
+                let at = (line - y) * yuv.width..(line - y + 1) * yuv.width;
                 pairs.add(&blues[at.clone()], &mut sums.blue);
                 pairs.add(&reds[at.clone()], &mut sums.red);
                 pairs.add(&alphas[at], &mut sums.alpha);
@@ -222,11 +225,11 @@ pub fn chroma(
         }
         match planes {
             Chroma::Planar(blue, red) => {
-                lay_means(blue.from(row, columns.start), &sums.blue, &sums.alpha);
-                lay_means(red.from(row, columns.start), &sums.red, &sums.alpha);
+                blend_means(blue.row_from(row, columns.start), &sums.blue, &sums.alpha);
+                blend_means(red.row_from(row, columns.start), &sums.red, &sums.alpha);
             }
             Chroma::Interleaved(both) => {
-                lay_means_by_turns(both.from(row, 2 * columns.start), sums);
+                blend_interleaved_means(both.row_from(row, 2 * columns.start), sums);
             }
         }
     }
@@ -234,19 +237,19 @@ pub fn chroma(
 
 /// Blends the means of sums over up to four pixels.
 #[multiversion(targets("x86_64+avx2", "aarch64+neon"))]
-fn lay_means(under: &mut [u8], ink: &[u16], alpha: &[u16]) {
-    for (under, (ink, alpha)) in under.iter_mut().zip(ink.iter().zip(alpha)) {
-        *under = over(*under, (ink + 2) >> 2, (alpha + 2) >> 2);
+fn blend_means(under: &mut [u8], yuv: &[u16], alpha: &[u16]) {
+    for (under, (yuv, alpha)) in under.iter_mut().zip(yuv.iter().zip(alpha)) {
+        *under = blend_over(*under, (yuv + 2) >> 2, (alpha + 2) >> 2);
     }
 }
 
 #[multiversion(targets("x86_64+avx2", "aarch64+neon"))]
-fn lay_means_by_turns(under: &mut [u8], sums: &Sums) {
+fn blend_interleaved_means(under: &mut [u8], sums: &ChromaSums) {
     let inks = sums.blue.iter().zip(&sums.red).zip(&sums.alpha);
     for (under, ((blue, red), alpha)) in under.as_chunks_mut::<2>().0.iter_mut().zip(inks) {
         let [u, v] = *under;
         let alpha = (alpha + 2) >> 2;
-        *under = [over(u, (blue + 2) >> 2, alpha), over(v, (red + 2) >> 2, alpha)];
+        *under = [blend_over(u, (blue + 2) >> 2, alpha), blend_over(v, (red + 2) >> 2, alpha)];
     }
 }
 
@@ -257,12 +260,12 @@ impl PlaneMut<'_> {
     }
 
     /// Row `row` from byte `column` on.
-    fn from(&mut self, row: usize, column: usize) -> &mut [u8] {
+    fn row_from(&mut self, row: usize, column: usize) -> &mut [u8] {
         self.data.get_mut(row * self.stride + column..).unwrap_or_default()
     }
 }
 
-impl Sums {
+impl ChromaSums {
     fn clear(&mut self, columns: usize) {
         for sums in [&mut self.blue, &mut self.red, &mut self.alpha] {
             sums.clear();
@@ -273,12 +276,12 @@ impl Sums {
 
 /// How pixels of a row fall into pairs.
 #[derive(Clone, Copy)]
-struct Pairs {
+struct PixelPairs {
     starts_odd: bool,
-    ends_alone: bool,
+    ends_unpaired: bool,
 }
 
-impl Pairs {
+impl PixelPairs {
     fn add(self, row: &[u8], sums: &mut [u16]) {
         let (alone, rest) = row.split_at(usize::from(self.starts_odd));
         let (first, sums) = sums.split_at_mut(alone.len());
@@ -287,7 +290,7 @@ impl Pairs {
         add_pairs(pairs, sums);
         let left_over = left_over.first().copied();
         if let (Some(sample), Some(sum)) = (left_over, sums.last_mut()) {
-            *sum += u16::from(sample) * if self.ends_alone { 2 } else { 1 };
+            *sum += u16::from(sample) * if self.ends_unpaired { 2 } else { 1 };
         }
     }
 }
@@ -299,13 +302,13 @@ fn add_pairs(pairs: &[[u8; 2]], sums: &mut [u16]) {
     }
 }
 
-/// Premultiplied `ink` of `alpha` (0..=255) over a sample.
+/// Premultiplied `yuv` of `alpha` (0..=255) over a sample.
 #[inline(always)]
-fn over(under: u8, ink: u16, alpha: u16) -> u8 {
+fn blend_over(under: u8, yuv: u16, alpha: u16) -> u8 {
     let seen = u16::from(under) * (255 - alpha) + 128;
     // Exactly seen / 255, rounded.
     let seen = (seen + (seen >> 8)) >> 8;
-    (ink + seen).min(255) as u8
+    (yuv + seen).min(255) as u8
 }
 
 #[cfg(test)]

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::stages::overlay::Shades;
+use crate::stages::overlay::ColourTable;
 
-const LIMITED: Colour = Colour { range: LumaRange::Limited, bt709: false };
+const LIMITED: Colorimetry = Colorimetry { range: LumaRange::Limited, bt709: false };
 
 fn sprite(width: u32, height: u32, bgra: &[u8]) -> Sprite {
-    let place = Place { x: 0, y: 0, w: width, h: height };
-    Sprite { paint: Paint::Pixels(Arc::from(bgra)), place }
+    let rect = PixelRect { x: 0, y: 0, w: width, h: height };
+    Sprite { content: SpriteContent::Pixels(Arc::from(bgra)), rect }
 }
 
 fn plain(width: u32, height: u32, bgra: [u8; 4]) -> Sprite {
@@ -22,13 +22,13 @@ fn plain(width: u32, height: u32, bgra: [u8; 4]) -> Sprite {
 fn colours_are_those_of_the_standards() {
     // Rec. ITU-R BT.601 and BT.709: red, green, blue and white at full strength.
     let samples = |bgra: [u8; 4], colour| {
-        let ink = Ink::new(&plain(1, 1, bgra), colour);
-        ink.planes().map(|plane| plane[0])
+        let yuv = YuvSprite::new(&plain(1, 1, bgra), colour);
+        yuv.planes().map(|plane| plane[0])
     };
     assert_eq!(samples([0, 0, 255, 255], LIMITED), [81, 90, 240, 255]);
     assert_eq!(samples([0, 255, 0, 255], LIMITED), [145, 54, 34, 255]);
     assert_eq!(samples([255, 255, 255, 255], LIMITED), [235, 128, 128, 255]);
-    let full = Colour { range: LumaRange::Full, bt709: true };
+    let full = Colorimetry { range: LumaRange::Full, bt709: true };
     assert_eq!(samples([255, 0, 0, 255], full), [18, 255, 116, 255]);
     assert_eq!(samples([255, 255, 255, 255], full), [255, 128, 128, 255]);
     // Half-seen white: half of everything, as it is premultiplied.
@@ -38,21 +38,25 @@ fn colours_are_those_of_the_standards() {
 
 #[test]
 fn a_sprite_covers_its_place_and_nothing_else() {
-    let ink = Ink::new(&plain(3, 2, [255, 255, 255, 255]), LIMITED);
+    let yuv = YuvSprite::new(&plain(3, 2, [255, 255, 255, 255]), LIMITED);
     let mut data = vec![50u8; 8 * 6];
-    luma(&mut PlaneMut { data: &mut data, stride: 8 }, &ink, Place { x: 2, y: 3, w: 3, h: 2 });
+    blend_luma(
+        &mut PlaneMut { data: &mut data, stride: 8 },
+        &yuv,
+        PixelRect { x: 2, y: 3, w: 3, h: 2 },
+    );
     for (at, sample) in data.iter().enumerate() {
         let inside = (2..5).contains(&(at % 8)) && (3..5).contains(&(at / 8));
         assert_eq!(*sample, if inside { 235 } else { 50 }, "{at}");
     }
 }
 
-/// What `chroma` should do, pixel by pixel and in floating point.
-fn slow(
+/// What `blend_chroma` should do, pixel by pixel and in floating point.
+fn reference_chroma(
     under: u8,
-    ink: &Ink,
+    yuv: &YuvSprite,
     channel: &[u8],
-    place: Place,
+    rect: PixelRect,
     at: (usize, usize),
     size: (usize, usize),
 ) -> f32 {
@@ -60,13 +64,13 @@ fn slow(
     for (dx, dy) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
         let x = (2 * at.0 + dx).min(size.0 - 1);
         let y = (2 * at.1 + dy).min(size.1 - 1);
-        let (x, y) = (x.checked_sub(place.x as usize), y.checked_sub(place.y as usize));
+        let (x, y) = (x.checked_sub(rect.x as usize), y.checked_sub(rect.y as usize));
         if let (Some(x), Some(y)) = (x, y)
-            && x < ink.width
-            && y < ink.height
+            && x < yuv.width
+            && y < yuv.height
         {
-            seen += f32::from(channel[y * ink.width + x]) / 4.0;
-            alpha += f32::from(ink.planes()[3][y * ink.width + x]) / 4.0;
+            seen += f32::from(channel[y * yuv.width + x]) / 4.0;
+            alpha += f32::from(yuv.planes()[3][y * yuv.width + x]) / 4.0;
         }
     }
     seen + f32::from(under) * (255.0 - alpha) / 255.0
@@ -87,10 +91,10 @@ proptest! {
             .take((w * h) as usize)
             .flat_map(|p| [p[0].min(p[3]), p[1].min(p[3]), p[2].min(p[3]), p[3]])
             .collect();
-        let ink = Ink::new(&sprite(w, h, &bgra), LIMITED);
-        let place = Place { x, y, w, h };
+        let yuv = YuvSprite::new(&sprite(w, h, &bgra), LIMITED);
+        let rect = PixelRect { x, y, w, h };
         let (columns, rows) = (width.div_ceil(2), height.div_ceil(2));
-        let mut sums = Sums::default();
+        let mut sums = ChromaSums::default();
         let step = if interleaved { 2 } else { 1 };
         let stride = columns * step + 3;
         let before: Vec<u8> = (0..stride * rows).map(|i| (i * 37 % 251) as u8).collect();
@@ -102,11 +106,11 @@ proptest! {
         } else {
             Chroma::Planar(PlaneMut { data: &mut other, stride }, plane)
         };
-        chroma(&mut planes, &ink, place, (width, height), &mut sums);
+        blend_chroma(&mut planes, &yuv, rect, (width, height), &mut sums);
         for at in 0..rows * columns {
             let (column, row) = (at % columns, at / columns);
             let place_in = row * stride + column * step + (step - 1);
-            let wanted = slow(before[place_in], &ink, ink.planes()[2], place, (column, row), (width, height));
+            let wanted = reference_chroma(before[place_in], &yuv, yuv.planes()[2], rect, (column, row), (width, height));
             let got = f32::from(blended[place_in]);
             prop_assert!((got - wanted).abs() <= 2.0, "{column}, {row}: {got} for {wanted}");
         }
@@ -118,22 +122,22 @@ proptest! {
     }
 
     #[test]
-    fn shades_look_like_the_pixels_they_stand_for(
+    fn indexed_content_looks_like_its_pixels(
         values in prop::collection::vec(any::<u8>(), 12),
         colours in prop::collection::vec(any::<[u8; 4]>(), 256),
         bt709 in any::<bool>(),
     ) {
         let colours: Vec<[u8; 4]> =
             colours.into_iter().map(|[b, g, r, a]| [b.min(a), g.min(a), r.min(a), a]).collect();
-        let place = Place { x: 0, y: 0, w: 4, h: 3 };
-        let colours: Shades = colours.try_into().expect("256 of them");
-        let paint = Paint::Shades { values: Arc::new(values), colours: Arc::new(colours) };
-        let pixels = Paint::Pixels(paint.bgra().into());
-        let colour = Colour { bt709, ..LIMITED };
-        let shaded = Ink::new(&Sprite { paint, place }, colour);
+        let rect = PixelRect { x: 0, y: 0, w: 4, h: 3 };
+        let colours: ColourTable = colours.try_into().expect("256 of them");
+        let content = SpriteContent::Indexed { values: Arc::new(values), colours: Arc::new(colours) };
+        let pixels = SpriteContent::Pixels(content.bgra().into());
+        let colour = Colorimetry { bt709, ..LIMITED };
+        let indexed = YuvSprite::new(&Sprite { content, rect }, colour);
         // A sprite of another size was there before.
-        let mut ink = Ink::new(&plain(9, 2, [40; 4]), colour);
-        ink.fill(&Sprite { paint: pixels, place }, colour);
-        prop_assert_eq!(shaded, ink);
+        let mut yuv = YuvSprite::new(&plain(9, 2, [40; 4]), colour);
+        yuv.fill(&Sprite { content: pixels, rect }, colour);
+        prop_assert_eq!(indexed, yuv);
     }
 }

@@ -1,8 +1,8 @@
-//! Sprites already painted, by what they show.
+//! A cache of painted sprites.
 //!
-//! Takes a key and a way to paint it; gives the shared pixels. Bounded in bytes: two generations,
-//! of which the older is dropped whenever the younger is full, so that what is still in use is
-//! carried over and what is not goes, without a list to keep in order.
+//! Input: a key and a function that paints it. Output: the shared pixels. The cache is bounded in
+//! bytes by two generations. When the young one is full, the old one is dropped. Entries in use
+//! move to the young generation, so no usage list is needed.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use tiny_skia::Pixmap;
 
-/// Pixels without a place.
+/// Pixels without a position.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Pixels {
     pub(super) bgra: Arc<[u8]>,
@@ -19,7 +19,7 @@ pub(super) struct Pixels {
 }
 
 impl From<&Pixmap> for Pixels {
-    /// tiny-skia holds premultiplied R, G, B, A.
+    /// tiny-skia stores premultiplied R, G, B, A.
     fn from(map: &Pixmap) -> Self {
         let mut bgra: Arc<[u8]> = Arc::from(map.data());
         let bytes = Arc::get_mut(&mut bgra).into_iter().flat_map(|b| b.chunks_exact_mut(4));
@@ -42,7 +42,7 @@ impl<K: Hash + Eq> SpriteCache<K> {
         Self { young: HashMap::new(), old: HashMap::new(), young_bytes: 0 }
     }
 
-    /// The pixels of `key`, painted where they are not there yet; `None` where `paint` gives none.
+    /// The pixels of `key`, painted on a miss; `None` if `paint` gives none.
     pub(super) fn get(&mut self, key: K, paint: impl FnOnce() -> Option<Pixels>) -> Option<Pixels> {
         if let Some(found) = self.young.get(&key) {
             return Some(found.clone());
@@ -51,7 +51,7 @@ impl<K: Hash + Eq> SpriteCache<K> {
             Some(found) => found,
             None => paint()?,
         };
-        // A key and its map entry count too, or a million tiny sprites would.
+        // A key and its map entry take memory too.
         let bytes = pixels.bgra.len() + 128;
         if self.young_bytes + bytes > GENERATION_BYTES {
             self.old = std::mem::take(&mut self.young);
@@ -77,20 +77,20 @@ mod tests {
     }
 
     #[test]
-    fn it_stays_bounded_and_keeps_what_is_used() {
+    fn it_stays_bounded_and_keeps_entries_in_use() {
         let mut cache = SpriteCache::new();
         let first = cache.get(0, || blank(64)).expect("painted");
         for key in 1..5000 {
             cache.get(key, || blank(64));
-            let again = cache.get(0, || panic!("in use, so not to be painted again"));
+            let again = cache.get(0, || panic!("in use, so not painted again"));
             assert!(Arc::ptr_eq(&again.expect("kept").bgra, &first.bgra));
             assert!(cache.bytes() <= 2 * GENERATION_BYTES);
         }
-        assert!(cache.get(7, || None).is_none(), "long unused, so gone");
+        assert!(cache.get(7, || None).is_none(), "long unused, so evicted");
     }
 
     #[test]
-    fn red_and_blue_change_places() {
+    fn red_and_blue_are_swapped() {
         let mut map = Pixmap::new(1, 1).expect("a pixel");
         map.fill(tiny_skia::Color::from_rgba8(255, 0, 0, 255));
         assert_eq!(Pixels::from(&map).bgra[..], [0, 0, 255, 255]);

@@ -11,184 +11,184 @@ use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
 
+use super::box_outline::{BoxOutline, outer_rect};
 use super::box_stabilizer::{BoxStabilizer, Numbers};
 use super::cache::{Pixels, SpriteCache};
-use super::frame_box::{FrameBox, outer};
 use super::heat::HeatPainter;
-use super::label::{BAR_STEPS, Detail, Ground, Label};
-use super::layout::{self, Wanted};
-use super::part::{Part, talk_chars};
+use super::label::{BAR_STEPS, Background, Detail, Label};
+use super::label_part::{LabelPart, talk_chars};
+use super::layout::{self, LabelRequest};
 use super::style::{Sizes, State, Style};
-use super::text::Text;
-use super::{Paint, Place, Sprite};
+use super::text::TextRenderer;
+use super::{PixelRect, Sprite, SpriteContent};
 use crate::core::evidence::{FaceEvidence, FrameEvidence, TrackId, Verdict};
 
 /// Draws the evidence of one video, frame after frame.
 pub struct Painter {
     style: Style,
-    text: Text,
-    labels: SpriteCache<Part>,
+    text: TextRenderer,
+    labels: SpriteCache<LabelPart>,
     heat: HeatPainter,
-    box_stabilizer: BTreeMap<TrackId, BoxStabilizer>,
+    stabilizers: BTreeMap<TrackId, BoxStabilizer>,
     talk: TalkTotals,
-    image: (u32, u32),
-    drawn: u64,
+    frame_size: (u32, u32),
+    frames_drawn: u64,
     /// Memory for sprites.
-    spare: Vec<Sprite>,
+    recycled: Vec<Sprite>,
 }
 
 /// A face on its way to its label.
-struct Seen<'a> {
+struct VisibleFace<'a> {
     face: &'a FaceEvidence,
     state: State,
-    frame: Place,
+    bounds: PixelRect,
     em_px: u32,
     numbers: Numbers,
 }
 
 /// As many as usual frames have faces need no memory of their own.
-pub(super) type Few<T> = SmallVec<[T; 4]>;
+pub(super) type FaceVec<T> = SmallVec<[T; 4]>;
 
 /// Frames after which a person's label is forgotten: some seconds.
-const FORGET_AFTER: u64 = 250;
+const FORGET_AFTER_FRAMES: u64 = 250;
 
 impl Painter {
     /// A painter that has drawn nothing yet.
     pub fn new(style: Style) -> Self {
         Self {
             style,
-            text: Text::new(),
+            text: TextRenderer::new(),
             labels: SpriteCache::new(),
             heat: HeatPainter::new(),
-            box_stabilizer: BTreeMap::new(),
+            stabilizers: BTreeMap::new(),
             talk: TalkTotals::default(),
-            image: (0, 0),
-            drawn: 0,
-            spare: Vec::new(),
+            frame_size: (0, 0),
+            frames_drawn: 0,
+            recycled: Vec::new(),
         }
     }
 
     /// What there is to blend over the next frame, a frame of `width` × `height` pixels, in
     /// order.
     pub fn draw(&mut self, evidence: &FrameEvidence, width: u32, height: u32) -> Vec<Sprite> {
-        let image = (width, height);
+        let frame_size = (width, height);
         if width == 0 || height == 0 {
             return Vec::new();
         }
-        self.turn(evidence, image);
+        self.begin_frame(evidence, frame_size);
         let sizes = Sizes::of_frame(width, height);
-        let mut sprites = std::mem::take(&mut self.spare);
+        let mut sprites = std::mem::take(&mut self.recycled);
         if self.style.heat {
-            self.draw_heat(evidence, image, &mut sprites);
+            self.draw_heat(evidence, frame_size, &mut sprites);
         }
-        let mut seen: Few<Seen<'_>> = Few::with_capacity(evidence.faces.len());
+        let mut visible: FaceVec<VisibleFace<'_>> = FaceVec::with_capacity(evidence.faces.len());
         for face in &evidence.faces {
             let state = State::of(face.verdict);
-            let box_stabilizer =
-                self.box_stabilizer.entry(face.track).or_insert_with(BoxStabilizer::new);
-            box_stabilizer.last_drawn = self.drawn;
-            let rect = box_stabilizer.rect(face.rect);
+            let stabilizer = self.stabilizers.entry(face.track).or_insert_with(BoxStabilizer::new);
+            stabilizer.last_drawn = self.frames_drawn;
+            let rect = stabilizer.rect(face.rect);
             let line_px = sizes.line_px(state, rect.width().min(rect.height()));
-            let Some(frame) = outer(rect, FrameBox::outset(line_px), image) else {
+            let Some(bounds) = outer_rect(rect, BoxOutline::outset(line_px), frame_size) else {
                 continue;
             };
             if self.style.boxes {
-                Self::draw_box(FrameBox::new(frame, line_px, state), frame, &mut sprites);
+                Self::draw_box(BoxOutline::new(bounds, line_px, state), bounds, &mut sprites);
             }
-            let em_px = box_stabilizer.em_px(sizes.em_px(rect.height()));
-            let numbers = box_stabilizer.numbers(numbers(face.verdict), state, evidence.frame);
-            seen.push(Seen { face, state, frame, em_px, numbers });
+            let em_px = stabilizer.em_px(sizes.em_px(rect.height()));
+            let numbers = stabilizer.numbers(numbers(face.verdict), state, evidence.frame);
+            visible.push(VisibleFace { face, state, bounds, em_px, numbers });
         }
         if self.style.labels {
-            self.draw_labels(&seen, evidence.floor, &mut sprites);
+            self.draw_labels(&visible, evidence.floor, &mut sprites);
         }
         sprites
     }
 
     /// Takes drawn sprites back: the next ones come in their memory.
-    pub fn spare(&mut self, mut sprites: Vec<Sprite>) {
+    pub fn recycle(&mut self, mut sprites: Vec<Sprite>) {
         sprites.clear();
-        self.spare = sprites;
+        self.recycled = sprites;
     }
 
     /// Turns the page: forgets who is gone, and everything that hangs on another frame size.
-    fn turn(&mut self, evidence: &FrameEvidence, image: (u32, u32)) {
-        self.drawn += 1;
-        if self.image != image {
-            self.image = image;
-            self.box_stabilizer.clear();
+    fn begin_frame(&mut self, evidence: &FrameEvidence, frame_size: (u32, u32)) {
+        self.frames_drawn += 1;
+        if self.frame_size != frame_size {
+            self.frame_size = frame_size;
+            self.stabilizers.clear();
         }
-        let now = self.drawn;
-        self.box_stabilizer
-            .retain(|_, box_stabilizer| box_stabilizer.last_drawn + FORGET_AFTER > now);
-        self.heat.keep_only(|track| evidence.faces.iter().any(|face| face.track == track));
+        let now = self.frames_drawn;
+        self.stabilizers.retain(|_, stabilizer| stabilizer.last_drawn + FORGET_AFTER_FRAMES > now);
+        self.heat.retain(|track| evidence.faces.iter().any(|face| face.track == track));
         for face in &evidence.faces {
-            self.talk.note(face.track, face.talk_seconds);
+            self.talk.update(face.track, face.talk_seconds);
         }
     }
 
     fn draw_heat(
         &mut self,
         evidence: &FrameEvidence,
-        image: (u32, u32),
+        frame_size: (u32, u32),
         sprites: &mut Vec<Sprite>,
     ) {
         for face in &evidence.faces {
             // Without a score there is nothing to explain.
             if let (Some(heat), Some(p)) = (&face.heat, face.verdict.p()) {
                 let opacity = self.style.opacity;
-                sprites.extend(self.heat.sprite(face.track, heat, p, opacity, image));
+                sprites.extend(self.heat.sprite(face.track, heat, p, opacity, frame_size));
             }
         }
     }
 
-    fn draw_box(frame: FrameBox, at: Place, sprites: &mut Vec<Sprite>) {
-        let strips = frame.laid(at);
-        sprites.extend(strips.map(|(strip, place)| Sprite { paint: Paint::Strip(strip), place }));
+    fn draw_box(outline: BoxOutline, at: PixelRect, sprites: &mut Vec<Sprite>) {
+        let strips = outline.strips(at);
+        sprites.extend(
+            strips.map(|(strip, rect)| Sprite { content: SpriteContent::Strip(strip), rect }),
+        );
     }
 
     fn draw_labels(
         &mut self,
-        seen: &[Seen<'_>],
+        visible: &[VisibleFace<'_>],
         floor: Option<TrackId>,
         sprites: &mut Vec<Sprite>,
     ) {
-        let labels: Few<Label> = seen.iter().map(|one| self.label(one, floor)).collect();
-        let wanted: Few<Wanted> = seen
+        let labels: FaceVec<Label> = visible.iter().map(|one| self.label(one, floor)).collect();
+        let requests: FaceVec<LabelRequest> = visible
             .iter()
             .zip(&labels)
             .map(|(one, label)| {
-                let size = |detail| Ground { detail, ..label.ground }.size(&self.text);
+                let size = |detail| Background { detail, ..label.background }.size(&self.text);
                 let before = self
-                    .box_stabilizer
+                    .stabilizers
                     .get(&one.face.track)
-                    .and_then(|box_stabilizer| box_stabilizer.choice);
-                Wanted { face: one.frame, sizes: Detail::ALL.map(size), before }
+                    .and_then(|stabilizer| stabilizer.placement);
+                LabelRequest { face: one.bounds, sizes: Detail::ALL.map(size), before }
             })
             .collect();
-        let placed = layout::place(&wanted, self.image);
-        for ((one, label), found) in seen.iter().zip(labels).zip(placed) {
-            let Some((choice, place)) = found else {
+        let placed = layout::place_labels(&requests, self.frame_size);
+        for ((one, label), found) in visible.iter().zip(labels).zip(placed) {
+            let Some((placement, rect)) = found else {
                 continue;
             };
-            if let Some(box_stabilizer) = self.box_stabilizer.get_mut(&one.face.track) {
-                box_stabilizer.choice = Some(choice);
+            if let Some(stabilizer) = self.stabilizers.get_mut(&one.face.track) {
+                stabilizer.placement = Some(placement);
             }
-            let ground = Ground { detail: choice.detail, ..label.ground };
-            for (part, (x, y)) in (Label { ground, ..label }).parts(&self.text) {
+            let background = Background { detail: placement.detail, ..label.background };
+            for (part, (x, y)) in (Label { background, ..label }).parts(&self.text) {
                 let pixels = self.labels.get(part, || part.paint(&mut self.text));
                 sprites.extend(pixels.map(|pixels| {
-                    let (x, y) = (place.x + x, place.y + y);
-                    let place = Place { x, y, w: pixels.width, h: pixels.height };
-                    sprite(pixels, place)
+                    let (x, y) = (rect.x + x, rect.y + y);
+                    let rect = PixelRect { x, y, w: pixels.width, h: pixels.height };
+                    sprite(pixels, rect)
                 }));
             }
         }
     }
 
-    fn label(&self, one: &Seen<'_>, floor: Option<TrackId>) -> Label {
+    fn label(&self, one: &VisibleFace<'_>, floor: Option<TrackId>) -> Label {
         let face = one.face;
-        let ground = Ground {
+        let background = Background {
             detail: Detail::Full,
             em_px: one.em_px,
             id: face.track.0,
@@ -198,17 +198,17 @@ impl Painter {
             shares: one.numbers.audio_share.is_some(),
         };
         Label {
-            ground,
+            background,
             score: one.numbers.score,
             audio_share: one.numbers.audio_share,
             talk_seconds: face.talk_seconds as u32,
-            talk_share: steps(self.talk.share(face.track)),
+            talk_share: to_bar_steps(self.talk.share(face.track)),
         }
     }
 }
 
 /// A share in steps of its bar.
-fn steps(share: f64) -> u8 {
+fn to_bar_steps(share: f64) -> u8 {
     (share.clamp(0.0, 1.0) * f64::from(BAR_STEPS)).round() as u8
 }
 
@@ -219,37 +219,37 @@ fn numbers(verdict: Verdict) -> Numbers {
     };
     Numbers {
         score: verdict.p().map(|p| (p * 100.0).round() as u8),
-        audio_share: shares.map(|shares| steps(f64::from(shares.audio))),
+        audio_share: shares.map(|shares| to_bar_steps(f64::from(shares.audio))),
     }
 }
 
-fn sprite(pixels: Pixels, place: Place) -> Sprite {
-    Sprite { paint: Paint::Pixels(pixels.bgra), place }
+fn sprite(pixels: Pixels, rect: PixelRect) -> Sprite {
+    Sprite { content: SpriteContent::Pixels(pixels.bgra), rect }
 }
 
 /// Everyone's talk time, so that a share is of all talk and not only of those now in the frame.
 #[derive(Default)]
 struct TalkTotals {
     seconds: BTreeMap<TrackId, f64>,
-    departed: f64,
+    forgotten_seconds: f64,
 }
 
 /// People whose talk time is kept apart; the oldest beyond that are only summed.
 const MAX_PEOPLE: usize = 512;
 
 impl TalkTotals {
-    fn note(&mut self, track: TrackId, seconds: f64) {
+    fn update(&mut self, track: TrackId, seconds: f64) {
         if seconds.is_finite() && seconds >= 0.0 {
             self.seconds.insert(track, seconds);
         }
         while self.seconds.len() > MAX_PEOPLE {
-            self.departed += self.seconds.pop_first().map_or(0.0, |(_, seconds)| seconds);
+            self.forgotten_seconds += self.seconds.pop_first().map_or(0.0, |(_, seconds)| seconds);
         }
     }
 
     /// 0..=1; 0 while nobody has talked.
     fn share(&self, track: TrackId) -> f64 {
-        let all = self.departed + self.seconds.values().sum::<f64>();
+        let all = self.forgotten_seconds + self.seconds.values().sum::<f64>();
         let own = self.seconds.get(&track).copied().unwrap_or(0.0);
         if all > 0.0 { own / all } else { 0.0 }
     }

@@ -48,17 +48,17 @@ fn frame(faces: Vec<FaceEvidence>, floor: Option<u32>) -> FrameEvidence {
 }
 
 /// Premultiplied source-over in plain Rust.
-fn compose(ground: &mut [u8], (width, _): (u32, u32), sprites: &[Sprite]) {
+fn compose(background: &mut [u8], (width, _): (u32, u32), sprites: &[Sprite]) {
     for sprite in sprites {
-        let (place, bgra) = (sprite.place, sprite.paint.bgra());
-        for y in 0..place.h {
-            for x in 0..place.w {
-                let over = &bgra[(y * place.w + x) as usize * 4..][..4];
-                let at = ((place.y as u32 + y) * width + place.x as u32 + x) as usize * 3;
+        let (rect, bgra) = (sprite.rect, sprite.content.bgra());
+        for y in 0..rect.h {
+            for x in 0..rect.w {
+                let over = &bgra[(y * rect.w + x) as usize * 4..][..4];
+                let at = ((rect.y as u32 + y) * width + rect.x as u32 + x) as usize * 3;
                 for (c, over_c) in [over[2], over[1], over[0]].into_iter().enumerate() {
-                    let under = f32::from(ground[at + c]) * f32::from(255 - over[3]) / 255.0;
+                    let under = f32::from(background[at + c]) * f32::from(255 - over[3]) / 255.0;
                     let sum = under + f32::from(over_c);
-                    ground[at + c] = sum.round().clamp(0.0, 255.0) as u8;
+                    background[at + c] = sum.round().clamp(0.0, 255.0) as u8;
                 }
             }
         }
@@ -66,7 +66,7 @@ fn compose(ground: &mut [u8], (width, _): (u32, u32), sprites: &[Sprite]) {
 }
 
 /// A ground with dark, bright, busy and skin-coloured parts, where faces are ovals.
-fn ground((width, height): (u32, u32), evidence: &FrameEvidence) -> Vec<u8> {
+fn background((width, height): (u32, u32), evidence: &FrameEvidence) -> Vec<u8> {
     let mut rgb = Vec::with_capacity((width * height * 3) as usize);
     for y in 0..height {
         for x in 0..width {
@@ -110,8 +110,8 @@ fn crowd(count: u32, (width, height): (u32, u32), share: f32) -> FrameEvidence {
 
 const SIZES: [(u32, u32); 5] = [(320, 240), (640, 360), (1080, 1920), (1920, 1080), (3840, 2160)];
 
-fn scenes(image: (u32, u32)) -> Vec<(&'static str, FrameEvidence)> {
-    let (w, h) = (image.0 as f32, image.1 as f32);
+fn scenes(frame_size: (u32, u32)) -> Vec<(&'static str, FrameEvidence)> {
+    let (w, h) = (frame_size.0 as f32, frame_size.1 as f32);
     let s = w.min(h) * 0.3;
     let edges = vec![
         face(1, Rect::new(-s * 0.4, -s * 0.3, s * 0.5, s * 0.8), Some(0.9)),
@@ -133,9 +133,9 @@ fn scenes(image: (u32, u32)) -> Vec<(&'static str, FrameEvidence)> {
         face(i + 21, Rect::new(x, h * 0.35, x + s * 0.72, h * 0.35 + s), p)
     });
     vec![
-        ("one", crowd(1, image, 0.5)),
-        ("two", crowd(2, image, 0.45)),
-        ("twelve", crowd(12, image, 0.5)),
+        ("one", crowd(1, frame_size, 0.5)),
+        ("two", crowd(2, frame_size, 0.45)),
+        ("twelve", crowd(12, frame_size, 0.5)),
         ("edges", frame(edges, Some(3))),
         ("tiny", frame(tiny.collect(), Some(10))),
         ("near", frame(near.collect(), Some(22))),
@@ -144,32 +144,33 @@ fn scenes(image: (u32, u32)) -> Vec<(&'static str, FrameEvidence)> {
 
 fn inside(sprites: &[Sprite], (width, height): (u32, u32)) -> bool {
     sprites.iter().all(|s| {
-        let p = s.place;
+        let p = s.rect;
         p.x >= 0
             && p.y >= 0
             && p.w > 0
             && p.h > 0
             && p.x as u32 + p.w <= width
             && p.y as u32 + p.h <= height
-            && s.paint.bgra().len() == (p.w * p.h * 4) as usize
-            && s.paint.bgra().chunks_exact(4).all(|p| p[..3].iter().all(|c| *c <= p[3]))
+            && s.content.bgra().len() == (p.w * p.h * 4) as usize
+            && s.content.bgra().chunks_exact(4).all(|p| p[..3].iter().all(|c| *c <= p[3]))
     })
 }
 
 #[test]
 fn every_scene_is_drawn_inside_the_frame() {
     let folder = std::env::var_os("LOCUTOR_TEST_PICTURES");
-    for image in SIZES {
-        for (name, evidence) in scenes(image) {
-            let sprites = Painter::new(Style::default()).draw(&evidence, image.0, image.1);
-            assert!(inside(&sprites, image), "{name} {image:?}");
+    for frame_size in SIZES {
+        for (name, evidence) in scenes(frame_size) {
+            let sprites =
+                Painter::new(Style::default()).draw(&evidence, frame_size.0, frame_size.1);
+            assert!(inside(&sprites, frame_size), "{name} {frame_size:?}");
             let labels = evidence.faces.len();
             assert!(sprites.len() >= labels * 3, "{name}: {} sprites", sprites.len());
             if let Some(folder) = &folder {
-                let mut rgb = ground(image, &evidence);
-                compose(&mut rgb, image, &sprites);
-                let file = format!("overlay-{}x{}-{name}.png", image.0, image.1);
-                write_png(&Path::new(folder).join(file), image, &rgb);
+                let mut rgb = background(frame_size, &evidence);
+                compose(&mut rgb, frame_size, &sprites);
+                let file = format!("overlay-{}x{}-{name}.png", frame_size.0, frame_size.1);
+                write_png(&Path::new(folder).join(file), frame_size, &rgb);
             }
         }
     }
@@ -180,8 +181,8 @@ fn blending_touches_little_of_the_frame() {
     let (width, height) = (1920, 1080);
     let style = Style { heat: false, ..Style::default() };
     let sprites = Painter::new(style).draw(&crowd(2, (width, height), 0.6), width, height);
-    let blended: u32 = sprites.iter().map(|s| s.place.w * s.place.h).sum();
-    let pixels = sprites.iter().map(|s| s.place).flat_map(|p| {
+    let blended: u32 = sprites.iter().map(|s| s.rect.w * s.rect.h).sum();
+    let pixels = sprites.iter().map(|s| s.rect).flat_map(|p| {
         let (x, y) = (p.x as u32, p.y as u32);
         (y..y + p.h).flat_map(move |y| (x..x + p.w).map(move |x| (x, y)))
     });
@@ -214,7 +215,7 @@ fn the_same_frame_again_is_the_same_memory() {
     let first = painter.draw(&evidence, 640, 360);
     let second = painter.draw(&evidence, 640, 360);
     assert_eq!(first, second);
-    assert!(first.iter().zip(&second).all(|(a, b)| a.paint.is(&b.paint)));
+    assert!(first.iter().zip(&second).all(|(a, b)| a.content.is_same(&b.content)));
 }
 
 #[test]
@@ -230,8 +231,8 @@ fn labels_stand_still_while_faces_sway() {
         let now = painter.draw(&evidence, 640, 360);
         // The first sways may show that a place is too tight; then every label has found its own.
         for (a, b) in last.iter().zip(&now).filter(|_| i > 10) {
-            assert_eq!((a.place.w, a.place.h), (b.place.w, b.place.h), "frame {i}");
-            let moved = a.place.x.abs_diff(b.place.x).max(a.place.y.abs_diff(b.place.y));
+            assert_eq!((a.rect.w, a.rect.h), (b.rect.w, b.rect.h), "frame {i}");
+            let moved = a.rect.x.abs_diff(b.rect.x).max(a.rect.y.abs_diff(b.rect.y));
             assert!(moved < 12, "frame {i}: {a:?} {b:?}");
         }
         last = now;
@@ -245,7 +246,7 @@ fn memory_is_bounded_over_many_people() {
         let rect = Rect::new(10.0, 60.0, 60.0 + (id % 40) as f32, 130.0);
         painter.draw(&frame(vec![face(id, rect, Some(0.9))], None), 320, 240);
     }
-    assert!(painter.box_stabilizer.len() <= FORGET_AFTER as usize);
+    assert!(painter.stabilizers.len() <= FORGET_AFTER_FRAMES as usize);
     assert!(painter.talk.seconds.len() <= MAX_PEOPLE);
     let all: f64 = (0..3000).map(|id| 7.0 + 31.0 * f64::from(id)).sum();
     let share = painter.talk.share(TrackId(2999)) / ((7.0 + 31.0 * 2999.0) / all);
@@ -263,14 +264,14 @@ proptest! {
             (any_coordinate(), any_coordinate(), any_coordinate(), any_coordinate()), 0..6),
         p in prop::option::of(0.0f32..=1.0),
         talk in prop::num::f64::ANY,
-        image in (1u32..700, 1u32..500),
+        frame_size in (1u32..700, 1u32..500),
     ) {
         let mut faces: Vec<FaceEvidence> = Vec::new();
         for (id, (x1, y1, x2, y2)) in rects.into_iter().enumerate() {
             let one = face(id as u32, Rect::new(x1, y1, x2, y2), p);
             faces.push(FaceEvidence { talk_seconds: talk, ..one });
         }
-        let sprites = Painter::new(Style::default()).draw(&frame(faces, Some(0)), image.0, image.1);
-        prop_assert!(inside(&sprites, image), "{sprites:?}");
+        let sprites = Painter::new(Style::default()).draw(&frame(faces, Some(0)), frame_size.0, frame_size.1);
+        prop_assert!(inside(&sprites, frame_size), "{sprites:?}");
     }
 }

@@ -7,14 +7,16 @@ use gstreamer as gst;
 use gstreamer_video as gst_video;
 use gstreamer_video::prelude::*;
 
-use super::blend::{Chroma, Colour, Ink, PlaneMut, Sums, chroma, luma};
-use super::{Paint, Painter, Sprite};
+use super::blend::{
+    Chroma, ChromaSums, Colorimetry, PlaneMut, YuvSprite, blend_chroma, blend_luma,
+};
+use super::{Painter, Sprite, SpriteContent};
 use crate::core::evidence::FrameEvidence;
 use crate::core::frame::Frame;
 use crate::gst::image::{GstImage, range};
 
 /// Bytes of sprites kept ready; labels and boxes repeat from frame to frame.
-const KEPT_BYTES: usize = 8 << 20;
+const MAX_CACHE_BYTES: usize = 8 << 20;
 
 /// A frame could not be drawn on.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -29,19 +31,19 @@ pub struct Blender {
     painter: Painter,
     /// Sprites in the frame's colour, by the address of their pixels, which are kept alive beside
     /// them.
-    ready: HashMap<usize, (Arc<[u8]>, Ink)>,
-    ready_bytes: usize,
-    colour: Option<Colour>,
+    cache: HashMap<usize, (Arc<[u8]>, YuvSprite)>,
+    cache_bytes: usize,
+    colorimetry: Option<Colorimetry>,
     /// The sprite that is another one in the next frame, and the colour samples that are blended
     /// right now.
-    fleeting: Ink,
-    sums: Sums,
-    drawn: Drawn,
+    scratch: YuvSprite,
+    sums: ChromaSums,
+    counts: BlendCounts,
 }
 
 /// What became of the frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Drawn {
+pub struct BlendCounts {
     /// Frames that went through.
     pub frames: u64,
     /// Those that had to be copied whole before they could be drawn on, as a decoder still reads
@@ -54,18 +56,18 @@ impl Blender {
     pub fn new(painter: Painter) -> Self {
         Self {
             painter,
-            ready: HashMap::new(),
-            ready_bytes: 0,
-            colour: None,
-            fleeting: Ink::default(),
-            sums: Sums::default(),
-            drawn: Drawn::default(),
+            cache: HashMap::new(),
+            cache_bytes: 0,
+            colorimetry: None,
+            scratch: YuvSprite::default(),
+            sums: ChromaSums::default(),
+            counts: BlendCounts::default(),
         }
     }
 
     /// What became of the frames so far.
-    pub const fn drawn(&self) -> Drawn {
-        self.drawn
+    pub const fn counts(&self) -> BlendCounts {
+        self.counts
     }
 
     /// The frame's buffer with `evidence` drawn on it.
@@ -86,10 +88,10 @@ impl Blender {
             Ok(own) => own.into_buffer(),
             Err(shared) => shared.buffer(),
         };
-        self.drawn.frames += 1;
+        self.counts.frames += 1;
         let sprites = self.painter.draw(evidence, info.width(), info.height());
         self.blend(&mut buffer, &info, &sprites).map_err(fail)?;
-        self.painter.spare(sprites);
+        self.painter.recycle(sprites);
         Ok(buffer)
     }
 
@@ -97,7 +99,7 @@ impl Blender {
     ///
     /// # Errors
     /// Where there is no memory for it.
-    pub fn on_black(
+    pub fn draw_on_black(
         &mut self,
         info: &gst_video::VideoInfo,
         sprites: &[Sprite],
@@ -116,13 +118,13 @@ impl Blender {
         }
         self.blend(&mut buffer, info, sprites).map_err(fail)?;
         // A slate's sprite is large and says something else every second: not worth keeping.
-        self.forget();
+        self.clear_cache();
         Ok(buffer)
     }
 
-    fn forget(&mut self) {
-        self.ready.clear();
-        self.ready_bytes = 0;
+    fn clear_cache(&mut self) {
+        self.cache.clear();
+        self.cache_bytes = 0;
     }
 
     fn blend(
@@ -136,65 +138,65 @@ impl Blender {
         }
         let colorimetry = info.colorimetry();
         let bt709 = colorimetry.matrix() == gst_video::VideoColorMatrix::Bt709;
-        let colour = Colour { range: range(&colorimetry), bt709 };
-        if self.colour.replace(colour) != Some(colour) {
-            self.forget();
+        let colorimetry = Colorimetry { range: range(&colorimetry), bt709 };
+        if self.colorimetry.replace(colorimetry) != Some(colorimetry) {
+            self.clear_cache();
         }
-        let before = place_of(buffer, info);
+        let before = frame_address(buffer, info);
         let mut frame = gst_video::VideoFrameRef::from_buffer_ref_writable(buffer.make_mut(), info)
             .map_err(|_| "its memory cannot be written")?;
         let after = frame.plane_data(0).ok().map(address);
-        self.drawn.copied += u64::from(before != after);
+        self.counts.copied += u64::from(before != after);
         for sprite in sprites {
-            self.lay(&mut frame, sprite, colour)?;
+            self.blend_sprite(&mut frame, sprite, colorimetry)?;
         }
         Ok(())
     }
 
-    fn lay(
+    fn blend_sprite(
         &mut self,
         frame: &mut gst_video::VideoFrameRef<&mut gst::BufferRef>,
         sprite: &Sprite,
-        colour: Colour,
+        colorimetry: Colorimetry,
     ) -> Result<(), &'static str> {
-        if self.ready_bytes > KEPT_BYTES {
-            self.forget();
+        if self.cache_bytes > MAX_CACHE_BYTES {
+            self.clear_cache();
         }
-        let Self { ready, ready_bytes, fleeting, sums, .. } = self;
-        let ink = match &sprite.paint {
-            Paint::Pixels(pixels) => {
-                let made = || {
-                    let ink = Ink::new(sprite, colour);
-                    *ready_bytes += ink.byte_size() + pixels.len();
-                    (Arc::clone(pixels), ink)
+        let Self { cache, cache_bytes, scratch, sums, .. } = self;
+        let yuv = match &sprite.content {
+            SpriteContent::Pixels(pixels) => {
+                let convert = || {
+                    let yuv = YuvSprite::new(sprite, colorimetry);
+                    *cache_bytes += yuv.byte_size() + pixels.len();
+                    (Arc::clone(pixels), yuv)
                 };
-                &ready.entry(pixels.as_ptr().addr()).or_insert_with(made).1
+                &cache.entry(pixels.as_ptr().addr()).or_insert_with(convert).1
             }
-            Paint::Strip(_) | Paint::Shades { .. } => {
-                fleeting.fill(sprite, colour);
-                &*fleeting
+            SpriteContent::Strip(_) | SpriteContent::Indexed { .. } => {
+                scratch.fill(sprite, colorimetry);
+                &*scratch
             }
         };
-        let (place, size) = (sprite.place, (frame.width() as usize, frame.height() as usize));
+        let (rect, size) = (sprite.rect, (frame.width() as usize, frame.height() as usize));
         let strides = [0, 1, 2].map(|n| {
             frame.plane_stride().get(n).map_or(0, |stride| stride.unsigned_abs() as usize)
         });
         let format = frame.format();
         let [y, u, v, _] = frame.planes_data_mut();
         let plane = |data, n: usize| PlaneMut { data, stride: strides[n] };
-        let mut colours = match format {
+        let mut chroma_planes = match format {
             gst_video::VideoFormat::I420 => Chroma::Planar(plane(u, 1), plane(v, 2)),
             gst_video::VideoFormat::Nv12 => Chroma::Interleaved(plane(u, 1)),
             _ => return Err("it is neither I420 nor NV12"),
         };
-        luma(&mut plane(y, 0), ink, place);
-        chroma(&mut colours, ink, place, size, sums);
+        blend_luma(&mut plane(y, 0), yuv, rect);
+        blend_chroma(&mut chroma_planes, yuv, rect, size, sums);
         Ok(())
     }
 }
 
 /// Where in memory the frame begins.
-fn place_of(buffer: &gst::BufferRef, info: &gst_video::VideoInfo) -> Option<usize> {
+fn frame_address(buffer: &gst::BufferRef, info: &gst_video::VideoInfo) -> Option<usize> {
     let frame = gst_video::VideoFrameRef::from_buffer_ref_readable(buffer, info).ok()?;
     frame.plane_data(0).ok().map(address)
 }
@@ -219,7 +221,7 @@ mod tests {
     fn frame(buffer: gst::Buffer, info: &gst_video::VideoInfo) -> Frame {
         let image = GstImage::map(buffer, info).expect("I420");
         let id = FrameRef { epoch: Epoch(0), seq: 0, pts: Pts::ZERO };
-        Frame { id, span: None, image: Arc::new(image) }
+        Frame { id, duration: None, image: Arc::new(image) }
     }
 
     fn evidence(faces: usize) -> FrameEvidence {
@@ -237,21 +239,21 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_is_copied_only_where_somebody_else_still_reads_it() {
+    fn a_frame_is_copied_only_while_it_has_another_reader() {
         crate::gst::start().expect("GStreamer");
         let info = RawFormat::plain((160, 120), None).info().clone();
         let mut blender = Blender::new(Painter::new(Style::default()));
         let own = blender.draw(frame(grey(&info), &info), &evidence(1)).expect("drawn");
-        assert_eq!(blender.drawn(), Drawn { frames: 1, copied: 0 });
+        assert_eq!(blender.counts(), BlendCounts { frames: 1, copied: 0 });
         let read = grey(&info);
-        let drawn = blender.draw(frame(read.clone(), &info), &evidence(1)).expect("drawn");
-        assert_eq!(blender.drawn(), Drawn { frames: 2, copied: 1 });
+        let copy = blender.draw(frame(read.clone(), &info), &evidence(1)).expect("drawn");
+        assert_eq!(blender.counts(), BlendCounts { frames: 2, copied: 1 });
         // Nothing is drawn: nothing is copied.
         blender.draw(frame(read.clone(), &info), &evidence(0)).expect("passed on");
-        assert_eq!(blender.drawn(), Drawn { frames: 3, copied: 1 });
+        assert_eq!(blender.counts(), BlendCounts { frames: 3, copied: 1 });
         let bytes = |buffer: &gst::Buffer| buffer.map_readable().expect("memory").to_vec();
         assert!(bytes(&read).iter().all(|v| *v == 90), "the reader's frame changed");
         assert!(bytes(&own).iter().any(|v| *v != 90));
-        assert_eq!(bytes(&own), bytes(&drawn));
+        assert_eq!(bytes(&own), bytes(&copy));
     }
 }

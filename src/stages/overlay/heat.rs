@@ -1,38 +1,37 @@
 //! The heatmap over a face.
 //!
-//! Takes a map 0..=1, the crop it lies over and P(speaking); gives one sprite over the crop's
-//! visible part. Promises: colour and opacity both follow the value, and opacity also follows the
-//! score, so that no evidence looks like no evidence and the face stays visible; the map lies
-//! exactly over its crop, also where that reaches outside the frame. Where nothing would be seen,
-//! there is no sprite.
+//! Input: a map 0..=1, the crop that it covers and P(speaking). Output: one sprite over the crop's
+//! visible part. Colour and opacity follow the value, and opacity also follows the score: without
+//! evidence nothing is drawn, and the face stays visible. The map lies exactly over its crop, even
+//! if the crop reaches outside the frame. An invisible heatmap gives no sprite.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use super::palette::{Rgb, ramp};
 use super::style::Opacity;
-use super::{Paint, Place, Shades, Sprite};
+use super::{ColourTable, PixelRect, Sprite, SpriteContent};
 use crate::core::evidence::{Heatmap, PlacedHeatmap, TrackId};
 use crate::stages::explain::upsample::Bicubic;
 
-/// Below the first score nothing is drawn, from the second on everything.
-const FADE: (f32, f32) = (0.1, 0.6);
+/// No heatmap below the first score, full opacity from the second one on.
+const FADE_RANGE: (f32, f32) = (0.1, 0.6);
 
-/// Opacity is the value to this power: half a track's best evidence must still be seen on a face.
+/// Opacity is the value to this power, so that half of a track's peak is still visible on a face.
 const GAMMA: f32 = 0.8;
 
-/// Alpha below which a sprite cannot be seen, so is not worth blending.
-const FAINTEST: u8 = 6;
+/// Alpha below which a sprite is invisible and not worth blending.
+const MIN_VISIBLE_ALPHA: u8 = 6;
 
-/// Heatmaps drawn last, by person, for frames that show the same map again.
+/// Paints heatmaps; caches the last one of each person for frames with the same map.
 pub(super) struct HeatPainter {
-    last: BTreeMap<TrackId, Drawn>,
+    last: BTreeMap<TrackId, CachedHeatmap>,
     bicubic: Bicubic,
     /// By strength.
-    colours: BTreeMap<u8, Arc<Shades>>,
+    colours: BTreeMap<u8, Arc<ColourTable>>,
 }
 
-struct Drawn {
+struct CachedHeatmap {
     map: Arc<Heatmap>,
     strength: u8,
     part: [f64; 4],
@@ -44,105 +43,110 @@ impl HeatPainter {
         Self { last: BTreeMap::new(), bicubic: Bicubic::default(), colours: BTreeMap::new() }
     }
 
-    /// Forgets everyone but `present`.
-    pub(super) fn keep_only(&mut self, present: impl Fn(TrackId) -> bool) {
+    /// Drops the cache of everyone who is not `present`.
+    pub(super) fn retain(&mut self, present: impl Fn(TrackId) -> bool) {
         self.last.retain(|track, _| present(*track));
     }
 
-    /// The sprite of `track`'s map in a frame of `image` pixels.
+    /// The sprite of `track`'s map in a frame of `frame_size` pixels.
     pub(super) fn sprite(
         &mut self,
         track: TrackId,
         heat: &PlacedHeatmap,
         p: f32,
         opacity: Opacity,
-        image: (u32, u32),
+        frame_size: (u32, u32),
     ) -> Option<Sprite> {
         let strength = (opacity.get() * fade(p) * 255.0).round() as u8;
-        let visible = Visible::new(heat, image)?;
+        let visible = VisiblePart::new(heat, frame_size)?;
         if strength == 0 {
             return None;
         }
-        if let Some(drawn) = self.last.get(&track) {
-            let same = Arc::ptr_eq(&drawn.map, &heat.map)
-                && drawn.strength == strength
-                && drawn.part == visible.part
-                && drawn.sprite.place == visible.place;
+        if let Some(cached) = self.last.get(&track) {
+            let same = Arc::ptr_eq(&cached.map, &heat.map)
+                && cached.strength == strength
+                && cached.part == visible.part
+                && cached.sprite.rect == visible.rect;
             if same {
-                return Some(drawn.sprite.clone());
+                return Some(cached.sprite.clone());
             }
         }
-        let memory = self.memory_of(track);
-        let paint = self.paint(&visible, &heat.map, strength, memory)?;
-        let sprite = Sprite { paint, place: visible.place };
+        let buffer = self.take_buffer(track);
+        let content = self.paint(&visible, &heat.map, strength, buffer)?;
+        let sprite = Sprite { content, rect: visible.rect };
         let map = Arc::clone(&heat.map);
-        let drawn = Drawn { map, strength, part: visible.part, sprite: sprite.clone() };
-        self.last.insert(track, drawn);
+        let cached = CachedHeatmap { map, strength, part: visible.part, sprite: sprite.clone() };
+        self.last.insert(track, cached);
         Some(sprite)
     }
 
-    /// The memory of the track's last sprite, where nobody shows that any more.
-    fn memory_of(&mut self, track: TrackId) -> Vec<u8> {
-        let paint = self.last.remove(&track).map(|drawn| drawn.sprite.paint);
-        match paint {
-            Some(Paint::Shades { values, .. }) => Arc::try_unwrap(values).unwrap_or_default(),
+    /// The buffer of the track's last sprite, if nothing else uses it.
+    fn take_buffer(&mut self, track: TrackId) -> Vec<u8> {
+        let content = self.last.remove(&track).map(|cached| cached.sprite.content);
+        match content {
+            Some(SpriteContent::Indexed { values, .. }) => {
+                Arc::try_unwrap(values).unwrap_or_default()
+            }
             _ => Vec::new(),
         }
     }
 
     fn paint(
         &mut self,
-        visible: &Visible,
+        visible: &VisiblePart,
         map: &Heatmap,
         strength: u8,
         mut values: Vec<u8>,
-    ) -> Option<Paint> {
+    ) -> Option<SpriteContent> {
         let [left, right, top, bottom] = visible.part;
-        let Place { w, h, .. } = visible.place;
+        let PixelRect { w, h, .. } = visible.rect;
         let (from, to) = ((map.width(), map.height()), (w as usize, h as usize));
-        let aimed = self.bicubic.set_mapping(from, ((left, right), (top, bottom)), to);
-        if !aimed {
+        let mapped = self.bicubic.set_mapping(from, ((left, right), (top, bottom)), to);
+        if !mapped {
             return None;
         }
         self.bicubic.evidence_u8(map.values(), &mut values);
         let colours = self.colours.entry(strength).or_insert_with(|| Arc::new(colours(strength)));
         let highest = values.iter().copied().max()?;
-        let seen = colours[usize::from(highest)][3] >= FAINTEST;
-        seen.then(|| Paint::Shades { values: Arc::new(values), colours: Arc::clone(colours) })
+        let seen = colours[usize::from(highest)][3] >= MIN_VISIBLE_ALPHA;
+        seen.then(|| SpriteContent::Indexed {
+            values: Arc::new(values),
+            colours: Arc::clone(colours),
+        })
     }
 }
 
-/// How much of the opacity is left at a score: smooth from 0 to 1 between the bounds of [`FADE`].
+/// Opacity factor of a score: a smooth step from 0 to 1 over [`FADE_RANGE`].
 fn fade(p: f32) -> f32 {
-    let t = ((p - FADE.0) / (FADE.1 - FADE.0)).clamp(0.0, 1.0);
+    let t = ((p - FADE_RANGE.0) / (FADE_RANGE.1 - FADE_RANGE.0)).clamp(0.0, 1.0);
     if t.is_nan() { 0.0 } else { t * t * (3.0 - 2.0 * t) }
 }
 
-/// The part of a crop that lies in the frame.
-struct Visible {
-    place: Place,
-    /// Left, right, top, bottom of the place in cells of the map.
+/// The part of a crop that lies inside the frame.
+struct VisiblePart {
+    rect: PixelRect,
+    /// Left, right, top, bottom of the rectangle in cells of the map.
     part: [f64; 4],
 }
 
-impl Visible {
-    fn new(heat: &PlacedHeatmap, image: (u32, u32)) -> Option<Self> {
+impl VisiblePart {
+    fn new(heat: &PlacedHeatmap, frame_size: (u32, u32)) -> Option<Self> {
         let over = heat.over;
         if ![over.x1, over.y1, over.x2, over.y2].iter().all(|v| v.is_finite()) {
             return None;
         }
-        let (across, w, x) = axis(over.x1, over.x2, image.0, heat.map.width())?;
-        let (down, h, y) = axis(over.y1, over.y2, image.1, heat.map.height())?;
+        let (across, w, x) = axis(over.x1, over.x2, frame_size.0, heat.map.width())?;
+        let (down, h, y) = axis(over.y1, over.y2, frame_size.1, heat.map.height())?;
         let part = [across.0, across.1, down.0, down.1];
-        Some(Self { place: Place { x, y, w, h }, part })
+        Some(Self { rect: PixelRect { x, y, w, h }, part })
     }
 }
 
-/// Along one axis: the visible part in cells, its length in pixels and where it starts.
-fn axis(from: f32, to: f32, image: u32, cells: usize) -> Option<((f64, f64), u32, i32)> {
+/// Along one axis: the visible part in cells, its length in pixels and its start.
+fn axis(from: f32, to: f32, frame_size: u32, cells: usize) -> Option<((f64, f64), u32, i32)> {
     let (from, to) = (f64::from(from), f64::from(to));
-    let start = from.round().clamp(0.0, f64::from(image));
-    let end = to.round().clamp(0.0, f64::from(image));
+    let start = from.round().clamp(0.0, f64::from(frame_size));
+    let end = to.round().clamp(0.0, f64::from(frame_size));
     if end - start < 1.0 || to - from < 1.0 {
         return None;
     }
@@ -158,7 +162,7 @@ static RAMP: LazyLock<[(f32, Rgb); 256]> = LazyLock::new(|| {
     })
 });
 
-fn colours(strength: u8) -> Shades {
+fn colours(strength: u8) -> ColourTable {
     RAMP.map(|(opacity, Rgb(r, g, b))| {
         let alpha = f32::from(strength) / 255.0 * opacity;
         let under = |c: u8| (f32::from(c) * alpha).round() as u8;
@@ -202,7 +206,7 @@ mod tests {
         let heat = placed(ridge(), 14, Rect::new(10.0, 10.0, 110.0, 110.0));
         let peak = |p| {
             let sprite = draw(&heat, p).expect("evidence");
-            let bgra = sprite.paint.bgra();
+            let bgra = sprite.content.bgra();
             assert!(bgra.chunks_exact(4).all(|p| p[..3].iter().all(|c| *c <= p[3])));
             bgra.chunks_exact(4).map(|p| p[3]).max().unwrap_or(0)
         };
@@ -212,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn the_map_lies_over_its_crop_also_when_that_is_cut() {
+    fn the_map_lies_over_its_crop_also_if_the_crop_is_cut() {
         // The ridge is in the 11th of 14 rows: 75 % down the crop.
         for (over, row) in [
             (Rect::new(100.0, 20.0, 200.0, 120.0), 95.0),
@@ -222,15 +226,15 @@ mod tests {
             (Rect::new(-400.0, -400.0, 1200.0, 300.0), 125.0),
         ] {
             let sprite = draw(&placed(ridge(), 14, over), 1.0).expect("evidence");
-            let place = sprite.place;
-            assert!(place.x >= 0 && place.y >= 0, "{place:?}");
-            assert!(place.x as u32 + place.w <= 320 && place.y as u32 + place.h <= 240);
-            let (row_bytes, bgra) = (place.w as usize * 4, sprite.paint.bgra());
+            let rect = sprite.rect;
+            assert!(rect.x >= 0 && rect.y >= 0, "{rect:?}");
+            assert!(rect.x as u32 + rect.w <= 320 && rect.y as u32 + rect.h <= 240);
+            let (row_bytes, bgra) = (rect.w as usize * 4, sprite.content.bgra());
             let weight = |y: usize| f32::from(bgra[y * row_bytes + 3]);
-            let rows = 0..place.h as usize;
+            let rows = 0..rect.h as usize;
             let (mut sum, mut total) = (0.0, 0.0);
             for y in rows {
-                let at = place.y as f32 + y as f32 + 0.5;
+                let at = rect.y as f32 + y as f32 + 0.5;
                 sum += weight(y) * at;
                 total += weight(y);
             }
@@ -241,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_map_again_is_the_same_memory() {
+    fn the_same_map_reuses_the_same_buffer() {
         let heat = placed(ridge(), 14, Rect::new(10.0, 10.0, 110.0, 110.0));
         let mut painter = HeatPainter::new();
         let mut draw = |p| {
@@ -249,17 +253,17 @@ mod tests {
             painter.sprite(TrackId(1), &heat, p, opacity, (320, 240)).expect("evidence")
         };
         let first = draw(0.9);
-        assert!(first.paint.is(&draw(0.9).paint));
+        assert!(first.content.is_same(&draw(0.9).content));
         assert_ne!(first, draw(0.4));
-        painter.keep_only(|_| false);
+        painter.retain(|_| false);
         assert!(painter.last.is_empty());
     }
 
     #[test]
-    fn a_sprite_is_as_large_as_its_place() {
+    fn a_sprite_is_as_large_as_its_rect() {
         let heat = placed(ridge(), 14, Rect::new(-20.0, 0.0, 319.0, 239.0));
         let sprite = draw(&heat, 1.0).expect("evidence");
-        assert_eq!((sprite.place.w, sprite.place.h), (319, 239));
-        assert_eq!(sprite.paint.bgra().len(), 319 * 239 * 4);
+        assert_eq!((sprite.rect.w, sprite.rect.h), (319, 239));
+        assert_eq!(sprite.content.bgra().len(), 319 * 239 * 4);
     }
 }

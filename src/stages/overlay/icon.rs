@@ -1,15 +1,15 @@
-//! The shapes on a label: bars, rounded grounds, a microphone and a face.
+//! The shapes on a label: bars, rounded backgrounds, a microphone and a face.
 //!
-//! Takes a pixmap, a place and a colour; paints. Icons are drawn on a grid of ten units to the height of
-//! a capital letter and no stroke is thinner than a pixel, so that they are told apart at the smallest
-//! letter size. They are paths and not letters as the font has no such characters.
+//! Input: a pixmap, a position and a colour. Icons are drawn on a grid of ten units per capital
+//! height, and no stroke is thinner than a pixel, so that they stay distinct at the smallest text
+//! size. They are paths, as the font has no such characters.
 
 use tiny_skia::{FillRule, LineCap, Paint, PathBuilder, Pixmap, Rect, Stroke, Transform};
 
 use super::palette::Rgb;
 
-/// A filled rectangle by its left, top, right and bottom; nothing where that is empty.
-pub(super) fn bar(map: &mut Pixmap, [x1, y1, x2, y2]: [f32; 4], colour: Rgb, opacity: f32) {
+/// A filled rectangle by its left, top, right and bottom; draws nothing if it is empty.
+pub(super) fn draw_bar(map: &mut Pixmap, [x1, y1, x2, y2]: [f32; 4], colour: Rgb, opacity: f32) {
     let mut paint = Paint { anti_alias: false, ..Paint::default() };
     paint.set_color(colour.skia(opacity));
     if let Some(rect) = Rect::from_ltrb(x1, y1, x2, y2) {
@@ -17,7 +17,7 @@ pub(super) fn bar(map: &mut Pixmap, [x1, y1, x2, y2]: [f32; 4], colour: Rgb, opa
     }
 }
 
-/// A path filled, its edges smoothed.
+/// A filled path with antialiased edges.
 pub(super) fn fill_path(map: &mut Pixmap, path: &tiny_skia::Path, colour: tiny_skia::Color) {
     let mut paint = Paint::default();
     paint.set_color(colour);
@@ -25,7 +25,7 @@ pub(super) fn fill_path(map: &mut Pixmap, path: &tiny_skia::Path, colour: tiny_s
 }
 
 /// A rectangle with corners of `radius`.
-pub(super) fn rounded([x1, y1, x2, y2]: [f32; 4], radius: f32) -> Option<tiny_skia::Path> {
+pub(super) fn rounded_rect([x1, y1, x2, y2]: [f32; 4], radius: f32) -> Option<tiny_skia::Path> {
     let r = radius.min((x2 - x1) / 2.0).min((y2 - y1) / 2.0).max(0.0);
     let mut path = PathBuilder::new();
     path.move_to(x1 + r, y1);
@@ -42,11 +42,11 @@ pub(super) fn rounded([x1, y1, x2, y2]: [f32; 4], radius: f32) -> Option<tiny_sk
 }
 
 /// A microphone `cap` high with its upper left corner at (`x`, `y`): capsule, cradle, foot.
-pub(super) fn microphone(map: &mut Pixmap, (x, y): (f32, f32), cap: f32, colour: Rgb) {
+pub(super) fn draw_microphone(map: &mut Pixmap, (x, y): (f32, f32), cap: f32, colour: Rgb) {
     let unit = cap / 10.0;
     let middle = x + 4.0 * unit;
     let capsule = [middle - 2.2 * unit, y - 0.5 * unit, middle + 2.2 * unit, y + 5.8 * unit];
-    if let Some(path) = rounded(capsule, 2.2 * unit) {
+    if let Some(path) = rounded_rect(capsule, 2.2 * unit) {
         fill_path(map, &path, colour.skia(1.0));
     }
     let mut path = PathBuilder::new();
@@ -67,7 +67,7 @@ pub(super) fn microphone(map: &mut Pixmap, (x, y): (f32, f32), cap: f32, colour:
 }
 
 /// A face `cap` high with its upper left corner at (`x`, `y`).
-pub(super) fn smile(map: &mut Pixmap, (x, y): (f32, f32), cap: f32, colour: Rgb) {
+pub(super) fn draw_smile(map: &mut Pixmap, (x, y): (f32, f32), cap: f32, colour: Rgb) {
     let unit = cap / 10.0;
     let (middle, centre) = (x + 5.0 * unit, y + 5.0 * unit);
     let mut eyes = PathBuilder::new();

@@ -7,17 +7,17 @@
 //! silent is light on dark within a thin border; unknown has a dashed border and `?` for a score.
 //! Who holds the floor has a microphone. Widths do not depend on the score, so labels stand still.
 //!
-//! A label is laid in [`Part`]s, since its score and its bars change with every frame or second while
+//! A label is laid in [`LabelPart`]s, since its score and its bars change with every frame or second while
 //! all else stays for good: each part is painted once and kept.
 
 use tiny_skia::{Paint, Pixmap, Stroke, StrokeDash, Transform};
 
 use super::cache::Pixels;
-use super::icon::{bar, fill_path, microphone, rounded, smile};
+use super::icon::{draw_bar, draw_microphone, draw_smile, fill_path, rounded_rect};
+use super::label_part::{LETTER_MARGIN_PX, LabelPart, SCORE_CHARS, digit_count};
 use super::palette::{DARK, LIGHT, Rgb};
-use super::part::{LETTER_MARGIN_PX, Part, SCORE_CHARS, digits};
 use super::style::State;
-use super::text::Text;
+use super::text::TextRenderer;
 
 /// How much a label says.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -38,7 +38,7 @@ pub(super) const BAR_STEPS: u8 = 50;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Label {
     /// All but what changes from frame to frame or by the second.
-    pub(super) ground: Ground,
+    pub(super) background: Background,
     /// P(speaking) in hundredths.
     pub(super) score: Option<u8>,
     /// The audio's share of the decision, of [`BAR_STEPS`].
@@ -50,7 +50,7 @@ pub(super) struct Label {
 
 /// A label without its score, its talk time and the filling of its bars.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) struct Ground {
+pub(super) struct Background {
     pub(super) detail: Detail,
     pub(super) em_px: u32,
     pub(super) id: u32,
@@ -63,24 +63,24 @@ pub(super) struct Ground {
 }
 
 /// Lengths in whole pixels that follow from the em.
-pub(super) struct Metrics {
+pub(super) struct LabelMetrics {
     pub(super) advance: f32,
     pub(super) cap: f32,
     pad: f32,
-    lead: f32,
+    leading: f32,
     bar: f32,
     microphone: f32,
 }
 
-impl Metrics {
-    pub(super) fn new(text: &Text, em_px: u32) -> Self {
+impl LabelMetrics {
+    pub(super) fn new(text: &TextRenderer, em_px: u32) -> Self {
         let em = em_px as f32;
-        let of = |share: f32, least: f32| (em * share).round().max(least);
+        let of = |share: f32, min: f32| (em * share).round().max(min);
         Self {
             advance: text.advance(em_px),
             cap: text.cap_height(em_px),
             pad: of(0.4, 3.0),
-            lead: of(0.45, 4.0),
+            leading: of(0.45, 4.0),
             bar: of(0.16, 2.0),
             microphone: of(0.95, 9.0),
         }
@@ -90,33 +90,44 @@ impl Metrics {
 impl Label {
     /// The parts in the order in which they are laid, each with its left and top edge in the label;
     /// all lie inside it.
-    pub(super) fn parts(self, text: &Text) -> impl Iterator<Item = (Part, (i32, i32))> + use<> {
-        let ground = self.ground;
-        let m = Metrics::new(text, ground.em_px);
+    pub(super) fn parts(
+        self,
+        text: &TextRenderer,
+    ) -> impl Iterator<Item = (LabelPart, (i32, i32))> + use<> {
+        let background = self.background;
+        let m = LabelMetrics::new(text, background.em_px);
         let margin = LETTER_MARGIN_PX as i32;
-        let above = |base: f32| (base - m.cap) as i32 - margin;
-        let score = (ground.detail != Detail::Tiny).then(|| {
-            let part = Part::Score { em_px: ground.em_px, ink: ground.ink(), score: self.score };
-            let before = ground.title_chars() - SCORE_CHARS;
-            let x = m.pad + ground.microphone(&m) + m.advance * before as f32;
+        let above = |baseline: f32| (baseline - m.cap) as i32 - margin;
+        let score = (background.detail != Detail::Tiny).then(|| {
+            let part = LabelPart::Score {
+                em_px: background.em_px,
+                colour: background.text_colour(),
+                score: self.score,
+            };
+            let before = background.title_chars() - SCORE_CHARS;
+            let x = m.pad + background.microphone(&m) + m.advance * before as f32;
             (part, (x as i32 - margin, above(m.pad + m.cap)))
         });
-        let talk = (ground.detail == Detail::Full).then(|| {
-            let (em_px, ink, seconds) = (ground.em_px, ground.ink(), self.talk_seconds);
-            (Part::Talk { em_px, ink, seconds }, (m.pad as i32 - margin, above(ground.base(&m))))
+        let talk = (background.detail == Detail::Full).then(|| {
+            let (em_px, colour, seconds) =
+                (background.em_px, background.text_colour(), self.talk_seconds);
+            (
+                LabelPart::Talk { em_px, colour, seconds },
+                (m.pad as i32 - margin, above(background.baseline(&m))),
+            )
         });
-        let filling = ground.talk_bar(text, &m).and_then(|[left, top, right, bottom]| {
+        let bar_fill = background.talk_bar(text, &m).and_then(|[left, top, right, bottom]| {
             let filled = (right - left) * f32::from(self.talk_share) / f32::from(BAR_STEPS);
             let size = (filled.round() as u32, (bottom - top) as u32);
-            let part = Part::Filling { size, ink: ground.ink() };
+            let part = LabelPart::BarFill { size, colour: background.text_colour() };
             (size.0 > 0).then_some((part, (left as i32, top as i32)))
         });
-        let audio = self.audio_share.zip(ground.audio_bar(text, &m)).map(|(share, bar)| {
+        let audio = self.audio_share.zip(background.audio_bar(text, &m)).map(|(share, bar)| {
             let AudioBar { left, top, size, line } = bar;
-            (Part::Audio { size, line, share }, (left, top))
+            (LabelPart::Audio { size, line, share }, (left, top))
         });
-        let ground = Some((Part::Ground(ground), (0, 0)));
-        [ground, score, talk, filling, audio].into_iter().flatten()
+        let background = Some((LabelPart::Background(background), (0, 0)));
+        [background, score, talk, bar_fill, audio].into_iter().flatten()
     }
 }
 
@@ -128,7 +139,7 @@ struct AudioBar {
     line: u32,
 }
 
-impl Ground {
+impl Background {
     /// The words before the score.
     fn title(&self) -> String {
         match self.detail {
@@ -140,81 +151,81 @@ impl Ground {
 
     /// Characters of the title, the score and the blanks before it included.
     fn title_chars(&self) -> usize {
-        let digits = digits(self.id);
+        let digit_count = digit_count(self.id);
         match self.detail {
-            Detail::Full => "Person ".len() + digits + "  ".len() + SCORE_CHARS,
-            Detail::Short => "P".len() + digits + " ".len() + SCORE_CHARS,
-            Detail::Tiny => digits,
+            Detail::Full => "Person ".len() + digit_count + "  ".len() + SCORE_CHARS,
+            Detail::Short => "P".len() + digit_count + " ".len() + SCORE_CHARS,
+            Detail::Tiny => digit_count,
         }
     }
 
-    fn microphone(&self, m: &Metrics) -> f32 {
+    fn microphone(&self, m: &LabelMetrics) -> f32 {
         if self.floor { m.microphone } else { 0.0 }
     }
 
     /// Width and height in pixels.
-    pub(super) fn size(&self, text: &Text) -> (u32, u32) {
-        let m = Metrics::new(text, self.em_px);
+    pub(super) fn size(&self, text: &TextRenderer) -> (u32, u32) {
+        let m = LabelMetrics::new(text, self.em_px);
         let width = m.advance * self.title_chars() as f32 + self.microphone(&m);
         let height = match self.detail {
-            Detail::Full => 2.0 * m.cap + 2.0 * m.lead + m.bar,
-            Detail::Short => m.cap + m.lead + m.bar,
+            Detail::Full => 2.0 * m.cap + 2.0 * m.leading + m.bar,
+            Detail::Short => m.cap + m.leading + m.bar,
             Detail::Tiny => m.cap,
         };
         ((width + 2.0 * m.pad) as u32, (height + 2.0 * m.pad) as u32)
     }
 
     /// The baseline of its last line of words.
-    fn base(&self, m: &Metrics) -> f32 {
+    fn baseline(&self, m: &LabelMetrics) -> f32 {
         let first = m.pad + m.cap;
-        if self.detail == Detail::Full { first + m.lead + m.cap } else { first }
+        if self.detail == Detail::Full { first + m.leading + m.cap } else { first }
     }
 
     /// Left, top, right and bottom of the bar of talk.
-    fn talk_bar(&self, text: &Text, m: &Metrics) -> Option<[f32; 4]> {
-        let top = self.base(m) + m.lead;
+    fn talk_bar(&self, text: &TextRenderer, m: &LabelMetrics) -> Option<[f32; 4]> {
+        let top = self.baseline(m) + m.leading;
         let right = self.size(text).0 as f32 - m.pad;
         (self.detail != Detail::Tiny).then_some([m.pad, top, right, top + m.bar])
     }
 
     /// The label painted, but for its other parts.
-    pub(super) fn paint(&self, text: &mut Text) -> Option<Pixels> {
+    pub(super) fn paint(&self, text: &mut TextRenderer) -> Option<Pixels> {
         let (width, height) = self.size(text);
-        let m = Metrics::new(text, self.em_px);
+        let m = LabelMetrics::new(text, self.em_px);
         let mut map = Pixmap::new(width, height)?;
-        self.ground(&mut map);
-        let ink = self.ink();
+        self.fill_background(&mut map);
+        let colour = self.text_colour();
         let first = m.pad + m.cap;
         if self.floor {
-            microphone(&mut map, (m.pad, m.pad), m.cap, ink);
+            draw_microphone(&mut map, (m.pad, m.pad), m.cap, colour);
         }
         let left = m.pad + self.microphone(&m);
-        text.draw(&mut map, &self.title(), self.em_px, (left, first), ink);
+        text.draw(&mut map, &self.title(), self.em_px, (left, first), colour);
         if self.audio_bar(text, &m).is_some() {
-            let ([left, right], base) = (self.icons(width, &m), self.base(&m));
-            text.draw(&mut map, "♪", self.em_px, (left, base), ink);
-            smile(&mut map, (right, base - m.cap), m.cap, ink);
+            let ([left, right], baseline) = (self.icons(width, &m), self.baseline(&m));
+            text.draw(&mut map, "♪", self.em_px, (left, baseline), colour);
+            draw_smile(&mut map, (right, baseline - m.cap), m.cap, colour);
         }
-        if let Some(place) = self.talk_bar(text, &m) {
-            bar(&mut map, place, ink, 0.3);
+        if let Some(rect) = self.talk_bar(text, &m) {
+            draw_bar(&mut map, rect, colour, 0.3);
         }
         Some(Pixels::from(&map))
     }
 
     /// Where the note and the smile stand, left and right of the bar of the grounds.
-    fn icons(&self, width: u32, m: &Metrics) -> [f32; 2] {
+    fn icons(&self, width: u32, m: &LabelMetrics) -> [f32; 2] {
         let left = m.pad + m.advance * (self.talk_chars.max(4) as f32 + 1.0);
         [left, width as f32 - m.pad - m.advance]
     }
 
     /// `None` where there are no grounds to show, or no room for them.
-    fn audio_bar(&self, text: &Text, m: &Metrics) -> Option<AudioBar> {
+    fn audio_bar(&self, text: &TextRenderer, m: &LabelMetrics) -> Option<AudioBar> {
         let [left, right] = self.icons(self.size(text).0, m);
         let (from, to) = ((left + m.advance * 1.2).round(), (right - m.advance * 0.2).round());
         let shown = self.shares && self.detail == Detail::Full && to - from >= m.advance;
-        let base = self.base(m);
+        let baseline = self.baseline(m);
         let line = (self.em_px as f32 / 14.0).round().max(1.0);
-        let (top, bottom) = ((base - m.cap * 0.8).round(), (base - m.cap * 0.15).round());
+        let (top, bottom) = ((baseline - m.cap * 0.8).round(), (baseline - m.cap * 0.15).round());
         shown.then_some(AudioBar {
             left: (from - line) as i32,
             top: (top - line) as i32,
@@ -223,15 +234,15 @@ impl Ground {
         })
     }
 
-    fn ink(&self) -> Rgb {
+    fn text_colour(&self) -> Rgb {
         if self.state == State::Speaking { DARK } else { LIGHT }
     }
 
     /// Filled for speaking; dark within a border, whole or dashed, otherwise.
-    fn ground(&self, map: &mut Pixmap) {
+    fn fill_background(&self, map: &mut Pixmap) {
         let (width, height) = (map.width() as f32, map.height() as f32);
         let line = (self.em_px as f32 / 11.0).round().max(1.0);
-        let Some(path) = rounded([0.0, 0.0, width, height], self.em_px as f32 * 0.25) else {
+        let Some(path) = rounded_rect([0.0, 0.0, width, height], self.em_px as f32 * 0.25) else {
             return;
         };
         let speaking = self.state == State::Speaking;
@@ -239,7 +250,7 @@ impl Ground {
         fill_path(map, &path, fill);
         let half = line / 2.0;
         let inner = [half, half, width - half, height - half];
-        let Some(border) = rounded(inner, self.em_px as f32 * 0.25 - half) else {
+        let Some(border) = rounded_rect(inner, self.em_px as f32 * 0.25 - half) else {
             return;
         };
         let mut paint = Paint::default();
@@ -254,11 +265,11 @@ impl Ground {
 
 #[cfg(test)]
 mod tests {
-    use super::super::part::{score_text, talk_chars, talk_time};
+    use super::super::label_part::{format_score, format_talk_time, talk_chars};
     use super::*;
 
-    fn ground(detail: Detail, em_px: u32, state: State) -> Ground {
-        Ground {
+    fn background(detail: Detail, em_px: u32, state: State) -> Background {
+        Background {
             detail,
             em_px,
             id: 3,
@@ -271,11 +282,11 @@ mod tests {
 
     #[test]
     fn a_label_says_who_and_how_sure_and_how_long() {
-        let full = ground(Detail::Full, 12, State::Silent);
+        let full = background(Detail::Full, 12, State::Silent);
         assert_eq!(full.title(), "Person 3");
-        assert_eq!([83, 3_723].map(talk_time), ["1:23", "1:02:03"]);
-        assert_eq!(ground(Detail::Short, 12, State::Unknown).title(), "P3");
-        let texts = [Some(87), Some(100), Some(0), None].map(score_text);
+        assert_eq!([83, 3_723].map(format_talk_time), ["1:23", "1:02:03"]);
+        assert_eq!(background(Detail::Short, 12, State::Unknown).title(), "P3");
+        let texts = [Some(87), Some(100), Some(0), None].map(format_score);
         assert_eq!(texts, ["0.87", "1.00", "0.00", "?"]);
     }
 
@@ -283,36 +294,45 @@ mod tests {
     fn characters_are_counted_without_being_written() {
         for id in [0, 9, 10, 123, u32::MAX] {
             for (detail, blanks) in [(Detail::Full, 6), (Detail::Short, 5), (Detail::Tiny, 0)] {
-                let ground = Ground { id, ..ground(detail, 12, State::Silent) };
-                assert_eq!(ground.title_chars(), ground.title().chars().count() + blanks, "{id}");
+                let background = Background { id, ..background(detail, 12, State::Silent) };
+                assert_eq!(
+                    background.title_chars(),
+                    background.title().chars().count() + blanks,
+                    "{id}"
+                );
             }
         }
         for talk_seconds in [0, 59, 60, 599, 600, 3_599, 3_600, 359_999, 360_000, u32::MAX] {
-            let chars = talk_time(talk_seconds).chars().count();
+            let chars = format_talk_time(talk_seconds).chars().count();
             assert_eq!(talk_chars(talk_seconds), chars, "{talk_seconds}");
         }
     }
 
     #[test]
     fn every_part_of_every_size_and_state_lies_inside_its_label() {
-        let mut text = Text::new();
+        let mut text = TextRenderer::new();
         let states = [State::Speaking, State::Silent, State::Unknown];
         for em in [11, 12, 17, 24, 48] {
             let kinds = Detail::ALL.into_iter().flat_map(|d| states.map(|s| (d, s)));
             for ((detail, state), floor) in kinds.flat_map(|k| [(k, false), (k, true)]) {
                 let talk_seconds = if floor { u32::MAX } else { 5 };
                 let talk_chars = talk_chars(talk_seconds);
-                let ground = Ground { floor, talk_chars, ..ground(detail, em, state) };
-                let share = ground.shares.then_some(15);
+                let background = Background { floor, talk_chars, ..background(detail, em, state) };
+                let share = background.shares.then_some(15);
                 let talk_share = if floor { BAR_STEPS } else { 0 };
-                let label =
-                    Label { ground, score: share, audio_share: share, talk_seconds, talk_share };
-                let whole = ground.size(&text);
+                let label = Label {
+                    background,
+                    score: share,
+                    audio_share: share,
+                    talk_seconds,
+                    talk_share,
+                };
+                let whole = background.size(&text);
                 for (part, (x, y)) in label.parts(&text) {
                     let pixels = part.paint(&mut text).expect("a size");
                     let (right, bottom) = (x as u32 + pixels.width, y as u32 + pixels.height);
                     assert!(x >= 0 && y >= 0 && right <= whole.0 && bottom <= whole.1, "{part:?}");
-                    assert!(part != Part::Ground(ground) || (right, bottom) == whole);
+                    assert!(part != LabelPart::Background(background) || (right, bottom) == whole);
                 }
             }
         }
@@ -320,9 +340,9 @@ mod tests {
 
     #[test]
     fn speaking_is_filled_and_silent_is_hollow() {
-        let mut text = Text::new();
+        let mut text = TextRenderer::new();
         let mut bright = |state: State| {
-            let pixels = ground(Detail::Full, 20, state).paint(&mut text).expect("a size");
+            let pixels = background(Detail::Full, 20, state).paint(&mut text).expect("a size");
             let bright = |p: &&[u8]| p[3] > 200 && p[1] > 150;
             let count = pixels.bgra.chunks_exact(4).filter(bright).count();
             count as f32 / (pixels.width * pixels.height) as f32

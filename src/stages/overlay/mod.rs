@@ -1,40 +1,39 @@
-//! From evidence to things to blend over a frame.
+//! The overlay: turns evidence into sprites and blends them over a frame.
 //!
-//! Takes what is known of one frame's faces and the frame's size; gives [`Sprite`]s: small
-//! frames with a place each, in the order in which they are to be blended. Promises: sprites lie
-//! wholly inside the frame; the same frames give the same sprites; boxes are thin strips and
-//! never one large empty frame, as blending costs per pixel; text stays legible from 320 × 240 to
-//! 4K; state is said by colour and by shape. [`blend`] then changes the samples under them, in the
-//! frame's own format.
+//! Input: the evidence of one frame and the frame's size. Output: [`Sprite`]s, which are small
+//! images with a position, in blending order. Sprites lie wholly inside the frame. The same frames
+//! give the same sprites. A box is drawn as thin strips, not as one large transparent image, as
+//! blending costs per pixel. Text stays legible from 320 × 240 to 4K. Colour and shape both show
+//! the state. [`blend`] changes the samples under the sprites in the frame's own format.
 //!
-//! Nothing here waits, decodes or runs a model.
+//! Nothing here blocks, decodes or runs a model.
 
 pub mod blend;
+mod box_outline;
 mod box_stabilizer;
 mod cache;
 mod draw;
-mod frame_box;
 #[cfg(feature = "gst")]
 pub mod gst;
 mod heat;
 mod icon;
 mod label;
+mod label_part;
 mod layout;
 pub mod palette;
-mod part;
 pub mod slate;
 mod style;
 mod text;
 
 use std::sync::Arc;
 
+pub use box_outline::Strip;
 pub use draw::Painter;
-pub use frame_box::Strip;
 pub use style::{Opacity, Style};
 
-/// Where a sprite goes, in pixels of the frame; always inside it.
+/// A sprite's position and size in pixels of the frame; always inside it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Place {
+pub struct PixelRect {
     /// Left edge.
     pub x: i32,
     /// Top edge.
@@ -45,62 +44,62 @@ pub struct Place {
     pub h: u32,
 }
 
-/// What a sprite shows, row by row without padding. Shared between frames while the content stays
-/// the same, so that a blender may keep what it made of it.
+/// A sprite's pixels, row by row without padding. Frames share them while they stay the same, so
+/// that a blender can cache its conversion.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Paint {
+pub enum SpriteContent {
     /// Premultiplied B, G, R, A bytes.
     Pixels(Arc<[u8]>),
-    /// A strip of a face's box, of rectangles in one colour each: made where it is blended, as a box
-    /// is another one with every frame.
+    /// A strip of a face's box: rectangles of one colour each. Rendered when it is blended, as
+    /// boxes change with every frame.
     Strip(Strip),
-    /// A value a pixel, and the premultiplied B, G, R, A of each of 256 values: a heatmap.
-    Shades {
+    /// One value per pixel and a colour table: a heatmap.
+    Indexed {
         /// The values.
         values: Arc<Vec<u8>>,
         /// Their colours.
-        colours: Arc<Shades>,
+        colours: Arc<ColourTable>,
     },
 }
 
 /// Premultiplied B, G, R, A of each of 256 values.
-pub type Shades = [[u8; 4]; 256];
+pub type ColourTable = [[u8; 4]; 256];
 
-impl Paint {
+impl SpriteContent {
     /// Premultiplied B, G, R, A of every pixel.
     pub fn bgra(&self) -> Vec<u8> {
         match self {
             Self::Pixels(pixels) => pixels.to_vec(),
             Self::Strip(strip) => strip.bgra(),
-            Self::Shades { values, colours } => {
+            Self::Indexed { values, colours } => {
                 values.iter().flat_map(|v| colours[usize::from(*v)]).collect()
             }
         }
     }
 
-    /// Whether both are one and the same, without looking at pixels.
-    pub fn is(&self, other: &Self) -> bool {
+    /// Whether both are identical; compares pointers, not pixels.
+    pub fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Pixels(a), Self::Pixels(b)) => Arc::ptr_eq(a, b),
             (Self::Strip(a), Self::Strip(b)) => a == b,
-            (Self::Shades { values: a, .. }, Self::Shades { values: b, .. }) => Arc::ptr_eq(a, b),
+            (Self::Indexed { values: a, .. }, Self::Indexed { values: b, .. }) => Arc::ptr_eq(a, b),
             _ => false,
         }
     }
 }
 
-/// A small frame to blend over the video, as large as its place.
+/// A small image to blend over the video, as large as its rectangle.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sprite {
-    /// What it shows.
-    pub paint: Paint,
+    /// Its pixels.
+    pub content: SpriteContent,
     /// Where it goes.
-    pub place: Place,
+    pub rect: PixelRect,
 }
 
 impl std::fmt::Debug for Sprite {
-    // Pixels say nothing in a log.
+    // Pixels are of no use in a log.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Sprite({:?})", self.place)
+        write!(f, "Sprite({:?})", self.rect)
     }
 }

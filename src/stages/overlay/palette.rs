@@ -1,12 +1,12 @@
-//! Colours that say the same to every eye.
+//! Colours that are safe for colour-blind viewers.
 //!
-//! Three states, three colours of the set by Okabe and Ito (2008) and a grey: bright yellow for
-//! speaking, sky blue for silent, grey for not known. They stay at least 30 ΔE*ab apart for normal
-//! sight and for all three kinds of dichromacy (Machado et al. 2009, severity 1), and speaking is
-//! by far the lightest, so that it stands out in black and white too; a test computes all of this.
-//! Colour is never alone: line width, fill and a `?` say it again. The heatmap's ramp is viridis
-//! (Smith, van der Walt and Firing, matplotlib, CC0): lightness rises evenly, and its middle, green,
-//! is the one that no skin has; the middle of inferno and of plasma drowns in a face.
+//! Three states have colours from the set by Okabe and Ito (2008): bright yellow for speaking, sky
+//! blue for silent, and grey for unknown. They stay at least 30 ΔE*ab apart for normal sight and
+//! for all three kinds of dichromacy (Machado et al. 2009, severity 1). Speaking is by far the
+//! lightest, so that it stands out in black and white too. A test computes all of this. Colour is
+//! never the only cue: line width, fill and a `?` repeat it. The heatmap's colour map is viridis
+//! (Smith, van der Walt and Firing, matplotlib, CC0): its lightness rises evenly and its middle is
+//! green, unlike any skin. The middle of inferno and of plasma is hard to see on a face.
 
 /// A colour in sRGB.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -18,11 +18,11 @@ pub const SPEAKING: Rgb = Rgb(0xF0, 0xE4, 0x42);
 pub const SILENT: Rgb = Rgb(0x56, 0xB4, 0xE9);
 /// Grey.
 pub const UNKNOWN: Rgb = Rgb(0x99, 0x99, 0x99);
-/// Text on bright ground, ground of white text, and the rim of every line.
+/// Text on a bright background, the background of white text, and the rim of every line.
 pub const DARK: Rgb = Rgb(0x10, 0x10, 0x14);
-/// Text on dark ground.
+/// Text on a dark background.
 pub const LIGHT: Rgb = Rgb(0xFF, 0xFF, 0xFF);
-/// The audio's part of a decision (Okabe–Ito blue); the face's part is [`LIGHT`].
+/// The audio's share of a decision (Okabe–Ito blue); the face's share is [`LIGHT`].
 pub const AUDIO: Rgb = Rgb(0x00, 0x72, 0xB2);
 
 impl Rgb {
@@ -40,7 +40,7 @@ impl Rgb {
     }
 }
 
-/// Every 16th colour of viridis, in sRGB; straight lines between them stay within 6/255 of it.
+/// Every 16th colour of viridis, in sRGB; linear interpolation stays within 6/255 of it.
 const VIRIDIS: [Rgb; 17] = [
     Rgb(68, 1, 84),
     Rgb(72, 24, 106),
@@ -61,7 +61,7 @@ const VIRIDIS: [Rgb; 17] = [
     Rgb(253, 231, 37),
 ];
 
-/// The ramp's colour at `value` 0..=1; values beyond are clamped, NaN counts as 0.
+/// The colour map at `value` 0..=1; values outside are clamped, NaN counts as 0.
 pub fn ramp(value: f32) -> Rgb {
     let steps = VIRIDIS.len() - 1;
     let at = if value.is_nan() { 0.0 } else { value.clamp(0.0, 1.0) * steps as f32 };
@@ -112,7 +112,7 @@ mod tests {
         })
     }
 
-    /// CIE 1976 L*a*b* under D65 of `c` as an eye of that kind sees it.
+    /// CIE 1976 L*a*b* under D65 of `c` as this kind of eye sees it.
     fn lab(c: Rgb, eye: Matrix) -> [f64; 3] {
         let seen = times(eye, linear(c)).map(|v| v.clamp(0.0, 1.0));
         let [x, y, z] = times(XYZ, seen);
@@ -143,7 +143,7 @@ mod tests {
             let parts = delta_e(AUDIO, LIGHT, eye);
             assert!(parts >= 50.0, "{name}: {parts:.1}");
         }
-        // The measure itself can fail: Okabe and Ito's own orange and a plain green do not differ.
+        // The test can fail: to a deuteranope this orange and this green look alike.
         assert!(delta_e(Rgb(0xC0, 0x60, 0x20), Rgb(0x70, 0x80, 0x20), DEUTERANOPIA) < 20.0);
     }
 

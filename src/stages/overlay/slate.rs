@@ -1,8 +1,8 @@
-//! The slate: what a live output shows while its source is away, so that nobody takes an old frame
-//! for a live one.
+//! The slate that a live output shows while its source is lost, so that an old frame is not
+//! mistaken for a live one.
 //!
-//! Takes lines of text and the frame's size; gives one sprite with the lines in its middle, the
-//! first one larger. Lines that are too long are broken between words.
+//! Input: lines of text and the frame's size. Output: one sprite with the lines in its middle, the
+//! first one larger. Long lines are wrapped between words.
 
 use std::sync::Arc;
 
@@ -10,32 +10,32 @@ use tiny_skia::Pixmap;
 
 use super::cache::Pixels;
 use super::palette::{LIGHT, Rgb};
-use super::text::Text;
-use super::{Paint, Place, Sprite};
+use super::text::TextRenderer;
+use super::{PixelRect, Sprite, SpriteContent};
 
-/// The first line's colour: what warns.
+/// The first line's colour: a warning.
 const WARNING: Rgb = Rgb(255, 176, 0);
-/// The most lines that are shown.
-const MOST_LINES: usize = 8;
+/// Maximum number of lines.
+const MAX_LINES: usize = 8;
 
-/// Writes slates; keeps the last one, which mostly stays the same.
+/// Renders slates and caches the last one, as the text rarely changes.
 pub struct SlateWriter {
-    text: Text,
+    text: TextRenderer,
     last: Option<(Vec<String>, (u32, u32), Sprite)>,
 }
 
 impl Default for SlateWriter {
     fn default() -> Self {
-        Self { text: Text::new(), last: None }
+        Self { text: TextRenderer::new(), last: None }
     }
 }
 
 impl SlateWriter {
-    /// The sprite that says `lines` on a frame of `size` (width, height); `None` where the frame
-    /// is too small for letters.
+    /// The sprite with `lines` for a frame of `size` (width, height); `None` if the frame is too
+    /// small for text.
     pub fn write(&mut self, lines: &[String], size: (u32, u32)) -> Option<Sprite> {
-        if let Some((said, at, sprite)) = &self.last
-            && said == lines
+        if let Some((last_lines, at, sprite)) = &self.last
+            && last_lines == lines
             && *at == size
         {
             return Some(sprite.clone());
@@ -51,38 +51,38 @@ impl SlateWriter {
         let mut rows: Vec<(String, u32, Rgb)> = Vec::new();
         for (i, line) in lines.iter().enumerate() {
             let (em, colour) = if i == 0 { (head_px, WARNING) } else { (em_px, LIGHT) };
-            let most = (width as f32 * 0.9 / self.text.advance(em).max(1.0)) as usize;
-            rows.extend(broken(line, most.max(8)).into_iter().map(|row| (row, em, colour)));
+            let max_chars = (width as f32 * 0.9 / self.text.advance(em).max(1.0)) as usize;
+            rows.extend(wrap(line, max_chars.max(8)).into_iter().map(|row| (row, em, colour)));
         }
-        rows.truncate(MOST_LINES);
-        let tall: u32 = rows.iter().map(|(_, em, _)| em * 3 / 2).sum();
-        let tall = tall.min(height);
-        let mut map = Pixmap::new(width, tall.max(1))?;
+        rows.truncate(MAX_LINES);
+        let text_height: u32 = rows.iter().map(|(_, em, _)| em * 3 / 2).sum();
+        let text_height = text_height.min(height);
+        let mut map = Pixmap::new(width, text_height.max(1))?;
         let mut y = 0.0;
         for (row, em, colour) in rows {
-            let wide = self.text.advance(em) * row.chars().count() as f32;
-            let x = ((width as f32 - wide) / 2.0).max(0.0);
+            let row_width = self.text.advance(em) * row.chars().count() as f32;
+            let x = ((width as f32 - row_width) / 2.0).max(0.0);
             self.text.draw(&mut map, &row, em, (x, y + self.text.cap_height(em) + 2.0), colour);
             y += (em * 3 / 2) as f32;
         }
         let pixels = Pixels::from(&map);
-        let top = i32::try_from((height - tall) / 2).ok()?;
+        let top = i32::try_from((height - text_height) / 2).ok()?;
         Some(Sprite {
-            paint: Paint::Pixels(Arc::clone(&pixels.bgra)),
-            place: Place { x: 0, y: top, w: pixels.width, h: pixels.height },
+            content: SpriteContent::Pixels(Arc::clone(&pixels.bgra)),
+            rect: PixelRect { x: 0, y: top, w: pixels.width, h: pixels.height },
         })
     }
 }
 
-/// `line` in rows of at most `most` characters, broken between words where there are any.
-fn broken(line: &str, most: usize) -> Vec<String> {
+/// Wraps `line` into rows of at most `max_chars` characters, between words if possible.
+fn wrap(line: &str, max_chars: usize) -> Vec<String> {
     let mut rows = vec![String::new()];
     for word in line.split_whitespace() {
         let mut word = word;
         loop {
             let row = rows.last_mut().expect("there is always one");
             let space = usize::from(!row.is_empty());
-            let left = most.saturating_sub(row.chars().count() + space);
+            let left = max_chars.saturating_sub(row.chars().count() + space);
             if word.chars().count() <= left {
                 if space == 1 {
                     row.push(' ');
@@ -91,7 +91,7 @@ fn broken(line: &str, most: usize) -> Vec<String> {
                 break;
             }
             if row.is_empty() {
-                let cut = word.char_indices().nth(most).map_or(word.len(), |(at, _)| at);
+                let cut = word.char_indices().nth(max_chars).map_or(word.len(), |(at, _)| at);
                 row.push_str(&word[..cut]);
                 word = &word[cut..];
             }
@@ -110,23 +110,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_lines_are_broken_and_nothing_is_lost() {
-        assert_eq!(broken("no frame since noon", 10), ["no frame", "since noon"]);
-        assert_eq!(broken("abcdefghij klm", 4), ["abcd", "efgh", "ij", "klm"]);
-        assert!(broken("", 4).is_empty());
+    fn long_lines_are_wrapped_and_nothing_is_lost() {
+        assert_eq!(wrap("no frame since noon", 10), ["no frame", "since noon"]);
+        assert_eq!(wrap("abcdefghij klm", 4), ["abcd", "efgh", "ij", "klm"]);
+        assert!(wrap("", 4).is_empty());
     }
 
     #[test]
-    fn the_words_are_on_the_sprite_and_inside_the_frame() {
+    fn the_text_is_on_the_sprite_and_inside_the_frame() {
         let mut writer = SlateWriter::default();
         let lines = ["front-door: no frame".to_owned(), "since 12:00:00 UTC".to_owned()];
         for size in [(160, 120), (640, 360), (1920, 1080)] {
             let sprite = writer.write(&lines, size).expect("a sprite");
-            assert!(sprite.place.y >= 0 && sprite.place.y as u32 + sprite.place.h <= size.1);
-            let inked = sprite.paint.bgra().chunks_exact(4).filter(|p| p[3] > 128).count();
+            assert!(sprite.rect.y >= 0 && sprite.rect.y as u32 + sprite.rect.h <= size.1);
+            let inked = sprite.content.bgra().chunks_exact(4).filter(|p| p[3] > 128).count();
             assert!(inked > 100, "{inked} pixels at {size:?}");
             let again = writer.write(&lines, size).expect("the same");
-            assert!(again.paint.is(&sprite.paint), "painted once");
+            assert!(again.content.is_same(&sprite.content), "painted once");
         }
     }
 }

@@ -1,10 +1,10 @@
-//! Letters.
+//! Text rendering.
 //!
-//! Takes a line of text and an em in pixels; gives its size, or blends it into a pixmap, smoothed
-//! and with its own kerning-free advance. The font is Hack Regular (MIT and Bitstream Vera
-//! licences), embedded through the crate `epaint_default_fonts`: made for small sizes, with digits
-//! of one width, so that a changing score does not make its label tremble. Glyphs are rasterised
-//! once per size and kept. A character that the font lacks is drawn as its box, never a panic.
+//! Input: a line of text and an em in pixels. Output: its size, or the text blended into a pixmap
+//! with antialiasing and without kerning. The font is Hack Regular (MIT and Bitstream Vera
+//! licences), embedded through the crate `epaint_default_fonts`. It is made for small sizes, and
+//! its digits have one width, so that a changing score does not make its label jitter. Glyphs are
+//! rasterised once per size and cached. A character missing from the font is drawn as a box.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use tiny_skia::Pixmap;
 
 use super::palette::Rgb;
 
-/// A rasterised glyph: coverage 0..=255 and its place relative to pen and baseline.
+/// A rasterised glyph: coverage 0..=255 and its position relative to pen and baseline.
 struct Mask {
     left: i32,
     top: i32,
@@ -21,18 +21,18 @@ struct Mask {
     coverage: Vec<u8>,
 }
 
-/// Glyphs kept before all are forgotten: some sizes × the few characters in use.
+/// Glyphs cached before the cache is cleared: a few sizes × the few characters in use.
 const MAX_GLYPHS: usize = 2048;
 
-pub(super) struct Text {
+pub(super) struct TextRenderer {
     font: FontRef<'static>,
     glyphs: HashMap<(char, u32), Mask>,
 }
 
-impl Text {
+impl TextRenderer {
     pub(super) fn new() -> Self {
         let font = FontRef::try_from_slice(epaint_default_fonts::HACK_REGULAR)
-            .expect("the embedded font is a font: a test loads it");
+            .expect("the embedded font is valid: a test loads it");
         Self { font, glyphs: HashMap::new() }
     }
 
@@ -48,7 +48,7 @@ impl Text {
         scaled.h_advance(scaled.glyph_id('0')).round()
     }
 
-    /// Height of a capital letter or digit in whole pixels.
+    /// Height of a capital letter or digit, in whole pixels.
     pub(super) fn cap_height(&self, em_px: u32) -> f32 {
         // Hack's capitals are 1493 of 2048 units high.
         (em_px as f32 * 0.729).round()
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn the_font_has_every_character_that_is_drawn() {
-        let text = Text::new();
+        let text = TextRenderer::new();
         for c in "Person 0123456789.:?♪".chars() {
             assert_ne!(text.font.glyph_id(c).0, 0, "{c}");
         }
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn digits_reach_from_baseline_to_cap_height_and_blend_stays_premultiplied() {
-        let mut text = Text::new();
+        let mut text = TextRenderer::new();
         for em in [11, 16, 24, 48] {
             let mut map = Pixmap::new(em * 4, em * 2).expect("not empty");
             let baseline = em as f32 * 1.5;
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn text_that_leaves_the_pixmap_is_cut_and_glyphs_are_bounded() {
-        let mut text = Text::new();
+        let mut text = TextRenderer::new();
         let mut map = Pixmap::new(8, 8).expect("not empty");
         for em in 1..600 {
             text.draw(&mut map, "Person \u{10FFFF}", em, (-20.0, 3.0), LIGHT);

@@ -1,13 +1,13 @@
-//! What a face channel is worth: how much the score changes when the channel is taken out.
+//! The effect of a face channel: how much the score changes when the channel is removed.
 //!
-//! Takes a window as the head is given it; gives, per tick and channel, z with the channel minus z
-//! without it, the channel gone from the whole window. Exact for both kinds of encoder: where the
-//! embedding is the map's maximum, a channel is one of its values; where it is a sum over channels,
-//! the encoder says what each one adds, and that is taken off.
+//! Takes a window of the head's inputs; gives, per tick and channel, z with the channel minus z
+//! without it, the channel removed from the whole window. Exact for both kinds of encoder: where
+//! the embedding is the map's maximum, a channel is one of its values; where it is a sum over
+//! channels, the encoder reports each channel's contribution, which is subtracted.
 
-use super::model::{HeadJob, HeadResult, InferenceError, SpeakerModel};
+use crate::models::speaker_model::{HeadJob, HeadResult, InferenceError, SpeakerModel};
 
-/// Runs of the head in one call at most: bounds the memory that ablation takes.
+/// Maximum number of windows in one run of the head; bounds the memory of ablation.
 const MAX_ROWS: usize = 64;
 
 /// A window of one track.
@@ -21,12 +21,12 @@ pub struct HeadWindow<'a> {
     pub face: &'a [f32],
     /// The head's forward state before the window.
     pub forward: &'a [f32],
-    /// T × C × embedding: what each channel adds to `face`; empty for an encoder that does not say.
+    /// T × C × embedding: each channel's contribution to `face`; empty if the encoder has none.
     pub contributions: &'a [f32],
 }
 
-/// The signed effect of every face channel on the ticks `emit`: as many rows of C values. `whole`
-/// is the head's answer to the same window; its first row counts.
+/// The signed effect of every face channel on the ticks `emit`: one row of C values per tick.
+/// `whole` is the head's result for the same window; its first row counts.
 ///
 /// # Errors
 /// Where the model fails.
@@ -63,7 +63,7 @@ pub fn effects(
     Ok(effects)
 }
 
-/// Takes `channel` out of T embeddings.
+/// Removes `channel` from T embeddings.
 fn remove_channel(
     face: &mut [f32],
     channel: usize,
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_channel_is_one_value_of_each_embedding_or_what_it_adds() {
+    fn removing_a_channel_zeroes_its_value_or_subtracts_its_contribution() {
         let mut face = vec![1.0, 2.0, 3.0, 4.0];
         remove_channel(&mut face, 1, (2, 2), &[]);
         assert_eq!(face, [1.0, 0.0, 3.0, 0.0]);

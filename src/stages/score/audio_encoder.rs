@@ -1,33 +1,33 @@
-//! The stream's ear: audio rows become one embedding a tick, once per stream, whatever the number
-//! of faces.
+//! Audio encoder: feature rows become one embedding per tick, once per stream, whatever the
+//! number of faces.
 //!
-//! The encoder sees real audio on both sides of every tick it is asked about, except at the true
-//! ends of a stretch of audio. No window spans a gap, so a hole never passes for silence.
+//! The encoder gets real audio on both sides of every tick, except at the true ends of an audio
+//! segment. No window spans a gap, so a gap never passes for silence.
 
 use std::collections::VecDeque;
 
 use super::head_runner::Window;
-use super::model::{InferenceError, SpeakerModel};
 use crate::core::evidence::Unknown;
 use crate::core::time::{Pts, Tick};
+use crate::models::speaker_model::{InferenceError, SpeakerModel};
 use crate::stages::features::audio_features::AudioFeatures;
 
-/// Ticks encoded at once. More would save a little of the context on both sides, which is encoded
-/// again with each chunk, and would make frames wait.
+/// Ticks encoded at once. A larger chunk would encode less context twice, as each chunk includes
+/// the context on both sides, but would add delay.
 pub const CHUNK_TICKS: i64 = 10;
 
-/// What is known of the audio at a tick.
+/// The audio embedding at a tick.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum AudioEmbedding<'a> {
-    /// Its embedding.
+    /// The embedding.
     Ready(&'a [f32]),
     /// There is none, and why.
     Missing(Unknown),
-    /// It has not been encoded yet.
+    /// Not encoded yet.
     Pending,
 }
 
-/// Audio in, embeddings out.
+/// Encodes a stream's audio.
 pub struct AudioEncoder {
     features: Option<AudioFeatures>,
     ended: bool,
@@ -36,12 +36,12 @@ pub struct AudioEncoder {
     embedded: VecDeque<Option<Vec<f32>>>,
     segment_start: Tick,
     chunk_ticks: i64,
-    /// Where it is heard live: what is then waited for.
+    /// The head's window of a live stream; its hops are completed early.
     window: Option<Window>,
 }
 
 impl AudioEncoder {
-    /// The ear of a stream with audio, or without (`features` is `None`).
+    /// Creates an encoder for a stream with audio, or without (`features` is `None`).
     pub fn new(features: Option<AudioFeatures>, first: Tick) -> Self {
         Self {
             features,
@@ -55,29 +55,29 @@ impl AudioEncoder {
         }
     }
 
-    /// The same with `ticks` encoded at once, at least one: what is live cannot wait for many.
+    /// As [`Self::new`], encoding `ticks` at once, at least one; live streams need short chunks.
     #[must_use]
     pub fn with_chunk_ticks(mut self, ticks: usize) -> Self {
         self.chunk_ticks = i64::try_from(ticks).unwrap_or(CHUNK_TICKS).clamp(1, CHUNK_TICKS);
         self
     }
 
-    /// The same for what is judged by `window` as it happens: the last ticks of a hop do not wait for a
-    /// whole chunk, and no tick is encoded by itself, as its context would be encoded with each again.
+    /// As [`Self::new`], for a live `window`: the last ticks of a hop do not wait for a whole
+    /// chunk. Single ticks are not encoded alone, as each would encode its context again.
     #[must_use]
     pub const fn with_window(mut self, window: Window) -> Self {
         self.window = Some(window);
         self
     }
 
-    /// Takes a stretch of audio.
+    /// Pushes samples.
     pub fn push(&mut self, pts: Option<Pts>, samples: &[i16]) {
         if let Some(features) = &mut self.features {
             features.push(pts, samples);
         }
     }
 
-    /// The audio has ended.
+    /// Ends the audio.
     pub fn end(&mut self) {
         self.ended = true;
         if let Some(features) = &mut self.features {
@@ -85,7 +85,7 @@ impl AudioEncoder {
         }
     }
 
-    /// Gives up waiting for audio before `tick`: it counts as a gap. Says whether any was missing.
+    /// Stops waiting for audio before `tick`: it becomes a gap. Returns whether any was missing.
     pub fn time_out_before(&mut self, tick: Tick) -> bool {
         let Some(features) = &mut self.features else { return false };
         let missing = features.ready_until() < tick;
@@ -93,12 +93,12 @@ impl AudioEncoder {
         missing
     }
 
-    /// The first tick about which nothing is known yet.
+    /// The first tick that is not known yet.
     pub const fn known_until(&self) -> Tick {
         self.next
     }
 
-    /// What is known of `tick`.
+    /// The embedding at `tick`.
     pub fn at(&self, tick: Tick) -> AudioEmbedding<'_> {
         if self.features.is_none() {
             return AudioEmbedding::Missing(Unknown::NoAudio);
@@ -117,7 +117,7 @@ impl AudioEncoder {
         }
     }
 
-    /// Encodes what can be encoded by now.
+    /// Encodes all ticks that are ready.
     ///
     /// # Errors
     /// Where the model fails.
@@ -149,7 +149,7 @@ impl AudioEncoder {
         Ok(())
     }
 
-    /// Forgets everything before `tick`.
+    /// Drops everything before `tick`.
     pub fn forget_before(&mut self, tick: Tick) {
         while self.base < tick && self.embedded.pop_front().is_some() {
             self.base = self.base.offset(1);
@@ -157,7 +157,7 @@ impl AudioEncoder {
     }
 }
 
-/// The end of the stretch without gaps that starts at `from`, at most `limit`.
+/// The end of the segment that contains `from`, at most `limit`.
 fn segment_end(features: &AudioFeatures, from: Tick, limit: Tick) -> Tick {
     (from.0..limit.0).map(Tick).find(|t| features.gap(*t)).unwrap_or(limit)
 }
@@ -183,12 +183,12 @@ fn encode(
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::{FaceFeatures, FaceJob, HeadJob, HeadResult, ModelShape};
     use super::*;
+    use crate::models::speaker_model::{FaceFeatures, FaceJob, HeadJob, HeadResult, ModelShape};
     use crate::stages::features::audio_features::Spectrum;
     use crate::stages::features::mfcc::Mfcc;
 
-    /// Counts the ticks that it encodes, context included.
+    /// Counts the ticks that it encodes, including context.
     struct CountingModel(ModelShape, usize);
 
     impl SpeakerModel for CountingModel {
@@ -197,7 +197,7 @@ mod tests {
         }
 
         fn encode_faces(&mut self, _: Vec<FaceJob>) -> Result<Vec<FaceFeatures>, InferenceError> {
-            unreachable!("only audio is heard")
+            unreachable!("this test encodes only audio")
         }
 
         fn encode_audio(&mut self, _: Vec<f32>, ticks: usize) -> Result<Vec<f32>, InferenceError> {
@@ -206,12 +206,12 @@ mod tests {
         }
 
         fn run_head(&mut self, _: HeadJob) -> Result<HeadResult, InferenceError> {
-            unreachable!("only audio is heard")
+            unreachable!("this test encodes only audio")
         }
     }
 
-    /// For each tick of two seconds of audio that come tick by tick, how many hops had what they wait
-    /// for then; and how many ticks were encoded for it.
+    /// Pushes two seconds of audio tick by tick. Counts, after each tick, the hops whose audio is
+    /// encoded, and in the end the encoded ticks.
     fn ready_hops(
         configure: impl FnOnce(AudioEncoder) -> AudioEncoder,
         window: Window,
@@ -223,7 +223,7 @@ mod tests {
         let mut known = Vec::new();
         for tick in 0..50 {
             audio_encoder.push(Some(Pts::from_seconds(f64::from(tick) / 25.0)), &[0; 640]);
-            audio_encoder.advance(&mut model).expect("it hears");
+            audio_encoder.advance(&mut model).expect("encoded");
             let last = |hops: usize| hops * window.hop + window.lookahead - 1;
             let last = |hops| Tick(i64::try_from(last(hops)).expect("few"));
             known.push(
@@ -236,12 +236,12 @@ mod tests {
     }
 
     #[test]
-    fn a_hops_audio_is_there_as_soon_as_if_each_tick_were_encoded_by_itself() {
+    fn a_hops_audio_is_ready_as_early_as_with_single_tick_chunks() {
         let window = Window { hop: 5, lookahead: 9 };
-        let (prompt, few) = ready_hops(|configure| configure.with_window(window), window);
-        let (by_tick, many) = ready_hops(|configure| configure.with_chunk_ticks(1), window);
-        assert_eq!(prompt, by_tick);
-        assert_eq!((prompt.first(), prompt.last()), (Some(&0), Some(&7)));
+        let (windowed, few) = ready_hops(|encoder| encoder.with_window(window), window);
+        let (by_tick, many) = ready_hops(|encoder| encoder.with_chunk_ticks(1), window);
+        assert_eq!(windowed, by_tick);
+        assert_eq!((windowed.first(), windowed.last()), (Some(&0), Some(&7)));
         assert!(3 * few < many, "{few} ticks instead of {many}");
     }
 }

@@ -1,49 +1,49 @@
-//! How far a recording may look ahead, given what its frames weigh.
+//! How far a recording can look ahead within the memory of its frames.
 //!
-//! The fast lane holds every frame until its score is certain, so it must be longer than the slow
-//! lane takes: tracker, smoothing, encoder, window and decision together. A lane shorter than that
-//! would stop for good, so the sum is made here, once, and what does not fit the byte budget is
-//! not tried: the lookahead shrinks in steps, and below the last one the recording is read twice.
+//! Every frame is held until its score is final. The frame queue must therefore be longer than the
+//! scoring delay: tracker, smoothing, encoder, window and decision together. A shorter queue would
+//! deadlock. The sum is computed here, once. A lookahead that exceeds the byte budget is not tried:
+//! the lookahead shrinks in steps, and below the last step the recording is read twice.
 
 use super::head_runner::Window;
 use crate::core::time::{Rate, Span, Tick};
 use crate::stages::features::smooth::LAG_TICKS;
 use crate::stages::track::Policy;
 
-/// What a package and a decision need on top of the head's own window.
+/// Delays of a package and a decision in addition to the head's own window.
 #[derive(Clone, Copy, Debug)]
 pub struct ScheduleRequest {
-    /// Ticks that the face encoder lags.
+    /// Ticks by which the face encoder lags.
     pub face_delay_ticks: usize,
-    /// Ticks of audio that the audio encoder needs after a tick, and those it waits to gather.
+    /// Ticks of audio that the audio encoder needs after a tick, plus those of an incomplete chunk.
     pub audio_ticks: usize,
     /// Ticks that smoothing looks ahead.
     pub decision_ticks: usize,
-    /// The lookahead that is wanted.
+    /// The requested lookahead.
     pub lookahead_ticks: usize,
-    /// How much at once.
+    /// The chunk sizes.
     pub stride: Stride,
 }
 
-/// How much is worked through at once: more saves time, and makes what is first wait.
+/// Chunk sizes: larger chunks save compute time and add delay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stride {
-    /// Ticks that the head gives at once.
+    /// Ticks scored per run of the head.
     pub hop: usize,
-    /// Ticks through the face encoder at once.
+    /// Ticks per run of the face encoder.
     pub face_chunk_ticks: usize,
 }
 
 impl Stride {
     /// For recordings.
     pub const FILE: Self = Self { hop: 25, face_chunk_ticks: 12 };
-    /// For what is watched as it happens.
+    /// For live streams.
     pub const LIVE: Self = Self { hop: 5, face_chunk_ticks: 5 };
 
-    /// No more at once than suits a face encoder whose states are `face_states` values each. The
-    /// layers of one that remembers much do not fit a core's caches with twelve ticks, beside another
-    /// encoder at work: Light-ASD takes 5 % more with twelve than with six, which is what copies of
-    /// its states cost with three. A small one takes the same with either.
+    /// Limits the chunk for a face encoder whose states have `face_states` values each. With twelve
+    /// ticks the layers of an encoder with large states exceed a core's caches while another
+    /// encoder runs: Light-ASD takes 5 % more time with twelve ticks than with six, as much as
+    /// copying its states costs with three. A small encoder takes the same time with either.
     #[must_use]
     pub fn limited_for(self, face_states: &[usize]) -> Self {
         let large = face_states.iter().sum::<usize>() > LARGE_STATE_VALUES;
@@ -58,50 +58,50 @@ impl Stride {
     }
 }
 
-/// How a recording is worked through.
+/// The schedule of a recording or a live stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Schedule {
     /// The head's window.
     pub window: Window,
-    /// Ticks through the face encoder at once.
+    /// Ticks per run of the face encoder.
     pub face_chunk_ticks: usize,
-    /// Frames that the fast lane holds; `None` where the recording is read twice and nothing is
-    /// held.
+    /// Frames held until their scores are final; `None` where the recording is read twice and no
+    /// frame is held.
     pub frames_held: Option<usize>,
-    /// Media time that the slow lane takes: a source that is faster for a while than it states
-    /// fills the lane with frames before that, and then more frames are held.
+    /// Media time of the scoring delay. A source that is temporarily faster than its stated rate
+    /// fills the queue with frames before that; then more frames are held.
     pub span_held: Span,
-    /// Frames that wait behind the tracker when the lane is as full as it gets: audio that is
-    /// missing then does not come in time.
+    /// Frames that wait behind the tracker when the queue is full: audio that is still missing then
+    /// arrives too late.
     pub max_waiting_frames: usize,
 }
 
-/// Ticks of all faces of a recording that may wait while the face encoder works: their crops are
-/// less than a large frame.
+/// Ticks of all faces of a recording that may wait while the face encoder works; their crops are
+/// smaller than a large frame.
 pub const ENCODE_AHEAD_TICKS: usize = 200;
-/// Values in all of a face encoder's states from which it is a large one: a mebibyte.
+/// A face encoder with more state values than this is large: a mebibyte.
 const LARGE_STATE_VALUES: usize = 1 << 18;
-/// Ticks at once through such a one.
+/// Ticks per run of a large face encoder.
 const LARGE_STATE_CHUNK_TICKS: usize = 6;
-/// Ticks of a camera through the face encoder at once, where a hop is not over before: one by one
-/// costs a large encoder a third more.
+/// Ticks per run of the face encoder for a live stream, unless a hop ends earlier; single ticks
+/// cost a large encoder a third more.
 pub const LIVE_CHUNK_TICKS: usize = 3;
-/// The rate counted with where the source states none: faster ones are rare in files.
+/// Rate assumed for sources that state none; higher rates are rare in files.
 const DEFAULT_RATE: Option<Rate> = Rate::new(60, 1);
-/// MiB of decoded frames that may wait where nobody says otherwise: at 1920×1080 and 25 frames a
-/// second it holds a second of lookahead for an encoder that lags as much as Light-ASD's. To read
-/// such a recording twice costs a tenth of its time; the second of lookahead less, .009 of average
-/// precision on the labelled composites.
+/// Default budget in MiB of decoded frames. At 1920×1080 and 25 frames a second it holds a second
+/// of lookahead for an encoder with a delay like Light-ASD's. Reading such a recording twice costs
+/// a tenth of its time; a second less of lookahead costs .009 of average precision on the labelled
+/// composites.
 pub const DEFAULT_BUDGET_MIB: usize = 264;
-/// Frames beyond the sum: those in the stages' own hands and on the edges.
+/// Frames beyond the sum: those inside the stages and in the queues.
 const MARGIN_FRAMES: usize = 12;
-/// The same in media time.
+/// The same margin in media time.
 const MARGIN_SPAN: Span = Span::from_ms(500);
-/// What computing takes at least, on a machine that is fast and at ease.
+/// Minimum compute time, on a fast machine without load.
 const MIN_COMPUTE_TIME: Span = Span::from_ms(60);
-/// Frames without their frames that may wait for audio where nothing is held.
+/// Tracked frames, without images, that may wait for audio in the two-pass schedule.
 const TWO_PASS_MAX_WAITING: usize = 4_096;
-/// Lookaheads tried, with hop and chunk, from the best to the least that is worth having.
+/// Lookaheads tried, with hop and chunk, from the best to the smallest useful one.
 const LOOKAHEAD_STEPS: [(usize, usize, usize); 7] =
     [(100, 25, 12), (75, 25, 12), (50, 25, 12), (35, 12, 6), (25, 10, 6), (18, 6, 6), (12, 5, 5)];
 
@@ -116,12 +116,12 @@ impl Schedule {
     ) -> Self {
         let rate = rate.or(DEFAULT_RATE).map_or(60.0, |r| r.fps().max(1.0));
         let tracker = policy.max_lag();
-        let in_tracker =
-            Rate::new((rate * 1_000.0) as u32, 1_000).map_or(tracker.cap, |r| tracker.frames_at(r));
+        let in_tracker = Rate::new((rate * 1_000.0) as u32, 1_000)
+            .map_or(tracker.max_frames, |r| tracker.frames_at(r));
         let Stride { hop, face_chunk_ticks } = request.stride;
         let first = (request.lookahead_ticks, hop, face_chunk_ticks);
         for (lookahead, hop, face_chunk_ticks) in std::iter::once(first).chain(LOOKAHEAD_STEPS) {
-            // Never further ahead or in longer strides than was asked for.
+            // Never more lookahead or larger hops than requested.
             if lookahead > request.lookahead_ticks || hop > request.stride.hop {
                 continue;
             }
@@ -133,7 +133,7 @@ impl Schedule {
             let held = frames + in_tracker + 2 + MARGIN_FRAMES;
             let fits = |frames: usize| frames.saturating_mul(frame_bytes) <= budget_bytes;
             if fits(held) {
-                // With room for a hop more the next one is worked on while the last is encoded.
+                // With room for one more hop, the next hop is scored while the last one is encoded.
                 let hop_frames = (hop as f64 * rate / Tick::PER_SECOND as f64).ceil() as usize;
                 let held = if fits(held + hop_frames) { held + hop_frames } else { held };
                 let window = Window { hop, lookahead };
@@ -150,9 +150,9 @@ impl Schedule {
         Self::two_passes(request.lookahead_ticks, request.stride)
     }
 
-    /// A live stream's: what is shown is late by [`Self::span_held`], the sum of everything that a
-    /// score waits for. `crop_lag_ticks` ticks of smoothing, nothing held in the tracker; `compute_time` is what
-    /// this machine takes, where that is known.
+    /// The schedule of a live stream. The output is delayed by [`Self::span_held`], the sum of all
+    /// that a score waits for: `crop_lag_ticks` ticks of smoothing, no lag in the tracker, and
+    /// `compute_time`, this machine's compute time, if it is known.
     pub fn live(
         request: ScheduleRequest,
         crop_lag_ticks: usize,
@@ -160,8 +160,8 @@ impl Schedule {
         compute_time: Span,
     ) -> Self {
         let Stride { hop, face_chunk_ticks } = request.stride;
-        // A frame's tick is known when the next frame is here. No chunk is waited for: the last ticks
-        // of a hop go by themselves.
+        // A frame's tick is known when the next frame arrives. The last ticks of a hop do not wait
+        // for a whole chunk.
         let face = 1 + crop_lag_ticks + request.face_delay_ticks;
         // The oldest tick of a hop waits for all the others.
         let ticks = face.max(request.audio_ticks) + hop.max(1) - 1
@@ -180,7 +180,7 @@ impl Schedule {
         }
     }
 
-    /// Scores first, frames second: nothing is held, so the lookahead is the best.
+    /// Scores first, frames second: no frame is held, so the lookahead is the requested one.
     pub const fn two_passes(lookahead: usize, stride: Stride) -> Self {
         Self {
             window: Window { hop: stride.hop, lookahead },
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_live_stride_is_kept_whatever_frames_weigh() {
+    fn a_live_stride_does_not_depend_on_the_frame_size() {
         let policy = Policy::default();
         let request = ScheduleRequest { lookahead_ticks: 9, stride: Stride::LIVE, ..REQUEST };
         for bytes in [1, 3840 * 2160 * 3 / 2] {

@@ -1,12 +1,12 @@
-//! Faces compete: what the others on screen score counts for or against a face.
+//! Cross-face rescoring: the scores of the other faces on screen change a face's score.
 //!
-//! Takes the verdicts of every track as the head gives them; gives them on once every other track
-//! that is on screen at that tick has been judged there too, with the score that the package's
-//! competition makes of the face's own logits and of its best rival's. All tracks are judged up
-//! to the same ticks, so nothing waits longer than the slowest face takes anyway.
+//! Takes the head's verdicts on every track. Holds a verdict until every other track on screen at
+//! that tick has been scored too; then rescores it with the package's cross-face graph from the
+//! face's own logit and the largest logit of the others. All tracks are scored up to the same
+//! ticks, so no verdict waits longer than for the slowest face.
 //!
-//! A face without a rival keeps its score, and so does every face of a package without
-//! competition: then nothing is held at all. Tracks of two epochs are never rivals.
+//! A single face keeps its score. Without a cross-face graph all faces keep their scores and no
+//! verdict is held. Tracks of different epochs do not affect each other.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
@@ -14,56 +14,56 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use super::head_runner::TickVerdict;
-use super::model::{CrossFaceJob, InferenceError, SpeakerModel};
 use super::scorer::TrackUpdate;
 use crate::core::evidence::{Probability, TrackId, Unknown};
 use crate::core::time::{Epoch, Tick};
+use crate::models::speaker_model::{CrossFaceJob, InferenceError, SpeakerModel};
 
-/// A face's logit at a tick, and its best rival's.
+/// A face's logit at a tick, and the largest logit of the other faces.
 #[derive(Clone, Copy, Debug)]
 struct TickLogits {
     z: f32,
     rival: Option<f32>,
 }
 
-/// For each epoch that has open tracks, up to which tick all of them have been judged.
+/// For each epoch with open tracks, the tick up to which all of them have been scored.
 pub type ScoredUntil = SmallVec<[(Epoch, Tick); 2]>;
 
-/// One track's verdicts that wait for those of others.
+/// One track's verdicts that wait for those of other tracks.
 struct PendingTrack {
     epoch: Epoch,
-    /// The last ticks that were let go, without a hole.
+    /// The last released ticks, contiguous.
     past: VecDeque<TickLogits>,
     pending: VecDeque<TickVerdict>,
     complete: bool,
 }
 
-/// Every track of a stream, between the head and the decision.
+/// Cross-face state of all tracks of a stream, between the head and the decision.
 #[derive(Default)]
 pub struct CrossFace {
     tracks: BTreeMap<TrackId, PendingTrack>,
 }
 
 impl CrossFace {
-    /// Takes a track's next verdicts; `complete` says that they were the last.
+    /// Pushes a track's next verdicts; `complete`: these are the last.
     pub fn push(
         &mut self,
         (track, epoch): (TrackId, Epoch),
         verdicts: Vec<TickVerdict>,
         complete: bool,
     ) {
-        let waiting = self.tracks.entry(track).or_insert_with(|| PendingTrack {
+        let pending_track = self.tracks.entry(track).or_insert_with(|| PendingTrack {
             epoch,
             past: VecDeque::new(),
             pending: VecDeque::new(),
             complete: false,
         });
-        waiting.pending.extend(verdicts);
-        waiting.complete |= complete;
+        pending_track.pending.extend(verdicts);
+        pending_track.complete |= complete;
     }
 
-    /// Lets go what no later verdict can change. `scored_until` says, for each epoch that has open
-    /// tracks, up to which tick all of them have been judged.
+    /// Releases verdicts that no later verdict can change. `scored_until`: for each epoch with open
+    /// tracks, the tick up to which all of them have been scored.
     ///
     /// # Errors
     /// Where the model fails.
@@ -76,31 +76,34 @@ impl CrossFace {
         let until = |epoch| {
             scored_until.iter().find(|(scored_until, _)| *scored_until == epoch).map(|(_, t)| *t)
         };
-        let held = |w: &PendingTrack| until(w.epoch).filter(|_| past_ticks.is_some());
-        let best = past_ticks.map(|_| TopLogits::of(self.tracks.values())).unwrap_or_default();
+        let held_until = |w: &PendingTrack| until(w.epoch).filter(|_| past_ticks.is_some());
+        let top = past_ticks.map(|_| TopLogits::of(self.tracks.values())).unwrap_or_default();
         let mut updates = Vec::new();
-        let (mut jobs, mut places) = (Vec::new(), Vec::new());
-        for (&track, waiting) in &mut self.tracks {
-            let until = held(waiting);
-            let ready = waiting.pending.iter().take_while(|v| until.is_none_or(|u| v.tick < u));
+        let (mut jobs, mut targets) = (Vec::new(), Vec::new());
+        for (&track, pending_track) in &mut self.tracks {
+            let until = held_until(pending_track);
+            let ready =
+                pending_track.pending.iter().take_while(|v| until.is_none_or(|u| v.tick < u));
             let ready = ready.count();
-            let verdicts: Vec<TickVerdict> = waiting.pending.drain(..ready).collect();
+            let verdicts: Vec<TickVerdict> = pending_track.pending.drain(..ready).collect();
             if let Some(past_ticks) = past_ticks {
-                for segment in waiting.segment_jobs(&verdicts, &best, past_ticks) {
+                for segment in pending_track.segment_jobs(&verdicts, &top, past_ticks) {
                     jobs.push(segment.job);
-                    places.push((updates.len(), segment.skip, segment.over));
+                    targets.push((updates.len(), segment.skip, segment.over));
                 }
             }
-            let complete = waiting.complete && waiting.pending.is_empty();
+            let complete = pending_track.complete && pending_track.pending.is_empty();
             if complete || !verdicts.is_empty() {
                 updates.push(TrackUpdate { track, verdicts, complete });
             }
         }
         self.tracks.retain(|_, w| !(w.complete && w.pending.is_empty()));
         if !jobs.is_empty() {
-            for ((at, skip, over), after) in places.into_iter().zip(model.run_cross_faces(jobs)?) {
+            for ((at, skip, over), rescored) in
+                targets.into_iter().zip(model.run_cross_faces(jobs)?)
+            {
                 let verdicts = updates.get_mut(at).map_or(&mut [][..], |n| &mut n.verdicts[over]);
-                for (verdict, z) in verdicts.iter_mut().zip(after.iter().skip(skip)) {
+                for (verdict, z) in verdicts.iter_mut().zip(rescored.iter().skip(skip)) {
                     verdict.p = Probability::from_logits(0.0, *z).ok_or(Unknown::NotScored);
                 }
             }
@@ -109,37 +112,37 @@ impl CrossFace {
     }
 }
 
-/// A stretch of one track's verdicts that competes.
+/// A contiguous segment of one track's verdicts to rescore.
 struct SegmentJob {
     job: CrossFaceJob,
-    /// Ticks of the job before the stretch.
+    /// Ticks of the job before the segment.
     skip: usize,
-    /// Which of the verdicts it is.
+    /// The segment's range in the verdicts.
     over: Range<usize>,
 }
 
 impl PendingTrack {
-    /// What competes of `verdicts`, stretch by stretch without a hole.
+    /// The jobs to rescore `verdicts`, one per contiguous segment.
     fn segment_jobs(
         &mut self,
         verdicts: &[TickVerdict],
-        best: &TopLogits,
+        top: &TopLogits,
         past_ticks: usize,
     ) -> Vec<SegmentJob> {
         let (mut segment_jobs, mut from) = (Vec::new(), 0);
-        for stretch in verdicts.chunk_by(|a, b| a.z.is_some() == b.z.is_some()) {
-            let over = from..from + stretch.len();
+        for segment in verdicts.chunk_by(|a, b| a.z.is_some() == b.z.is_some()) {
+            let over = from..from + segment.len();
             from = over.end;
-            let seen: Vec<TickLogits> = stretch
+            let logits: Vec<TickLogits> = segment
                 .iter()
-                .filter_map(|v| Some(TickLogits { z: v.z?, rival: best.best_other(self.epoch, v) }))
+                .filter_map(|v| Some(TickLogits { z: v.z?, rival: top.best_other(self.epoch, v) }))
                 .collect();
-            if seen.is_empty() {
+            if logits.is_empty() {
                 self.past.clear();
                 continue;
             }
-            if seen.iter().any(|s| s.rival.is_some()) {
-                let all: Vec<TickLogits> = self.past.iter().chain(&seen).copied().collect();
+            if logits.iter().any(|s| s.rival.is_some()) {
+                let all: Vec<TickLogits> = self.past.iter().chain(&logits).copied().collect();
                 let job = CrossFaceJob {
                     score: all.iter().map(|s| s.z).collect(),
                     rival: all.iter().map(|s| s.rival.unwrap_or(0.0)).collect(),
@@ -147,7 +150,7 @@ impl PendingTrack {
                 };
                 segment_jobs.push(SegmentJob { job, skip: self.past.len(), over });
             }
-            self.past.extend(seen);
+            self.past.extend(logits);
             while self.past.len() > past_ticks {
                 self.past.pop_front();
             }
@@ -156,16 +159,16 @@ impl PendingTrack {
     }
 }
 
-/// The two largest logits at every tick, and whose: enough to know everyone's best rival.
+/// The two largest logits at every tick: enough to find the largest logit of the others.
 #[derive(Default)]
 struct TopLogits(BTreeMap<(Epoch, Tick), (f32, Option<f32>)>);
 
 impl TopLogits {
     fn of<'a>(tracks: impl Iterator<Item = &'a PendingTrack>) -> Self {
-        let mut best = BTreeMap::new();
-        for waiting in tracks {
-            for (tick, z) in waiting.pending.iter().filter_map(|v| Some((v.tick, v.z?))) {
-                let entry = best.entry((waiting.epoch, tick));
+        let mut top = BTreeMap::new();
+        for pending_track in tracks {
+            for (tick, z) in pending_track.pending.iter().filter_map(|v| Some((v.tick, v.z?))) {
+                let entry = top.entry((pending_track.epoch, tick));
                 let two = entry.or_insert((f32::NEG_INFINITY, None));
                 *two = match *two {
                     (f32::NEG_INFINITY, None) => (z, None),
@@ -174,10 +177,10 @@ impl TopLogits {
                 };
             }
         }
-        Self(best)
+        Self(top)
     }
 
-    /// The best of the others where `verdict`'s face is one of them.
+    /// The largest logit of the faces other than `verdict`'s.
     fn best_other(&self, epoch: Epoch, verdict: &TickVerdict) -> Option<f32> {
         let (first, second) = *self.0.get(&(epoch, verdict.tick))?;
         if verdict.z.is_some_and(|z| z < first) { Some(first) } else { second }

@@ -4,11 +4,11 @@
 //! and whether the person is speaking: the *smoothed* score, a centred running mean over an odd
 //! number of ticks, compared with the package's threshold.
 //!
-//! Promises: a frame on the grid gets its tick's own score; one between two ticks gets the score on
-//! the line between them; one whose nearest tick is unknown or more than a tick away is unknown.
-//! Unknown ticks take no part in the mean. At a track's ends the mean is over what there is.
+//! A frame on the grid gets its tick's own score; a frame between two ticks gets the linear
+//! interpolation; a frame whose nearest tick is unknown or more than a tick away is unknown.
+//! Unknown ticks are left out of the mean. At a track's ends the mean is over the ticks there are.
 //!
-//! Does not carry anything over from one track to another: make one [`TrackVerdicts`] per track.
+//! Tracks are independent: create one [`TrackVerdicts`] per track.
 
 use std::collections::VecDeque;
 
@@ -22,11 +22,11 @@ pub struct DecisionRule {
     half_ticks: u32,
 }
 
-/// Why a decision rule makes no sense.
+/// Why a decision rule is invalid.
 #[derive(Clone, Copy, PartialEq, Debug, thiserror::Error)]
 pub enum DecisionRuleError {
     /// Not a probability.
-    #[error("threshold {0} is no probability; give a number from 0 to 1")]
+    #[error("threshold {0} is not a probability; give a number from 0 to 1")]
     Threshold(f32),
     /// A mean over an even number of ticks has no centre.
     #[error("smoothing_ticks {0} is not odd; give 1 (none), 3, 5 ... up to 251")]
@@ -54,34 +54,34 @@ impl DecisionRule {
         self.threshold
     }
 
-    /// Ticks that the mean runs over.
+    /// Number of ticks in the mean.
     pub const fn smoothing_ticks(self) -> u32 {
         2 * self.half_ticks + 1
     }
 
-    /// How many later ticks a tick's decision waits for: part of the lookahead.
+    /// Number of later ticks that a decision needs: part of the lookahead.
     pub const fn lookahead_ticks(self) -> u32 {
         self.half_ticks
     }
 }
 
-/// What the model says of a track at one tick.
+/// The model's score of a track at one tick.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct TickScore {
-    /// Which tick.
+    /// The tick.
     pub tick: Tick,
     /// P(speaking), or why there is none.
     pub p: Result<Probability, Unknown>,
-    /// Where the decision came from.
+    /// The modalities' shares of the decision.
     pub shares: Option<Shares>,
 }
 
-/// What is said of a track in one source frame.
+/// The verdict on a track in one source frame.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct FrameVerdict {
-    /// For the frame's evidence.
+    /// The verdict for the frame's evidence.
     pub verdict: Verdict,
-    /// The smoothed score that the decision was made on; `None` where it is unknown.
+    /// The smoothed score behind the decision; `None` if it is unknown.
     pub smoothed: Option<f32>,
 }
 
@@ -102,44 +102,44 @@ pub struct TrackVerdicts {
 }
 
 impl TrackVerdicts {
-    /// A track without scores.
+    /// Creates a track without scores.
     pub const fn new(rule: DecisionRule) -> Self {
         Self { rule, scores: VecDeque::new(), ended: false }
     }
 
-    /// Takes the next tick's score. Ticks come in order; one that is not later than the last one
-    /// is left out, as what was decided stays decided.
+    /// Pushes the next tick's score. Ticks come in order; a score that is not later than the last
+    /// one is dropped, so that decisions are final.
     pub fn push(&mut self, score: TickScore) {
         if self.scores.back().is_none_or(|last| last.tick < score.tick) {
             self.scores.push_back(score);
         }
     }
 
-    /// Says that no more scores will come, so that nothing waits for them.
+    /// Ends the track: no verdict waits for more scores.
     pub const fn finish(&mut self) {
         self.ended = true;
     }
 
-    /// Whether the verdict at `pts` can no longer change: its ticks and all those that their means
-    /// look at are here, or the track has ended.
+    /// Whether the verdict at `pts` is final: all ticks in its means have scores, or the track has
+    /// ended.
     pub fn is_ready(&self, pts: Pts) -> bool {
         let (_, after) = around(pts);
         let needed = after.offset(i64::from(self.rule.half_ticks));
         self.ended || self.scores.back().is_some_and(|last| last.tick >= needed)
     }
 
-    /// The newest verdict that there is, whatever tick it is of.
+    /// The verdict at the newest scored tick.
     pub fn newest(&self) -> Option<FrameVerdict> {
         self.scores.back().map(|last| self.at(last.tick.pts()))
     }
 
-    /// The verdict at `pts` by what is known now.
+    /// The verdict at `pts` by the scores so far.
     pub fn at(&self, pts: Pts) -> FrameVerdict {
         let (before, after) = around(pts);
         let (a, b) = (self.index_of(before), self.index_of(after));
         let share = (pts - before.pts()).seconds() / Tick::SPAN.seconds();
         let (nearest, other) = if share < 0.5 { (a, b) } else { (b, a) };
-        // Beyond a track's end its last tick still speaks for the frames within a tick of it.
+        // Beyond a track's end its last tick counts for frames within a tick of it.
         let Some(nearest) = nearest.or(other) else {
             return FrameVerdict::unknown(Unknown::NotScored);
         };
@@ -152,9 +152,9 @@ impl TrackVerdicts {
         let (p, smoothed) = match (a, b) {
             (Some(a), Some(b)) if a != b => match (self.scores[a].p, self.scores[b].p) {
                 (Ok(pa), Ok(pb)) => {
-                    let mix = |x: f32, y: f32| x + (y - x) * share as f32;
-                    let p = Probability::new(mix(pa.get(), pb.get())).unwrap_or(own);
-                    (p, mix(self.smoothed(a), self.smoothed(b)))
+                    let lerp = |x: f32, y: f32| x + (y - x) * share as f32;
+                    let p = Probability::new(lerp(pa.get(), pb.get())).unwrap_or(own);
+                    (p, lerp(self.smoothed(a), self.smoothed(b)))
                 }
                 _ => (own, smoothed),
             },
@@ -164,7 +164,7 @@ impl TrackVerdicts {
         FrameVerdict { verdict: Verdict::Scored { p, speaking, shares }, smoothed: Some(smoothed) }
     }
 
-    /// Forgets what no verdict at `pts` or later needs.
+    /// Drops scores that no verdict at `pts` or later needs.
     pub fn forget_before(&mut self, pts: Pts) {
         let oldest = around(pts).0.offset(-i64::from(self.rule.half_ticks));
         while self.scores.front().is_some_and(|s| s.tick < oldest) {
@@ -176,8 +176,8 @@ impl TrackVerdicts {
         self.scores.binary_search_by_key(&tick, |s| s.tick).ok()
     }
 
-    /// The mean of the known scores within half the smoothing's width; added up anew each time, so
-    /// that no error of rounding grows with the length of a track. Tick `k` must be a known one.
+    /// The mean of the known scores within half the smoothing's width. Summed anew each time, so
+    /// that rounding errors do not grow with the length of a track. Tick `k` must be known.
     fn smoothed(&self, k: usize) -> f32 {
         let (tick, half) = (self.scores[k].tick, i64::from(self.rule.half_ticks));
         let from = self.scores.partition_point(|s| s.tick < tick.offset(-half));
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn on_the_grid_the_score_is_the_ticks_own_and_between_it_is_on_the_line() {
+    fn scores_are_exact_on_the_grid_and_interpolated_between_ticks() {
         let t = track(rule(0.5, 1), &[Some(0.1), Some(0.9), Some(0.4)]);
         assert_eq!(t.at(ms(40)).verdict.p(), Some(0.9));
         let between = t.at(ms(50)).verdict.p().expect("known");
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_tick_says_whether_anything_is_known() {
+    fn the_nearest_tick_decides_whether_a_frame_is_known() {
         let t = track(rule(0.5, 3), &[Some(0.2), None, Some(0.8)]);
         assert_eq!(t.at(ms(19)).verdict.p(), Some(0.2));
         assert_eq!(t.at(ms(21)).verdict, Verdict::Unknown(Unknown::AudioGap));
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mean_is_centred_and_leaves_out_what_is_unknown() {
+    fn the_mean_is_centred_and_skips_unknown_ticks() {
         let t = track(rule(0.5, 3), &[Some(0.0), Some(0.3), Some(0.9), None, Some(0.7)]);
         let smoothed = |n: i64| t.at(ms(40 * n)).smoothed;
         let want = [0.15, 0.4, 0.6];
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_verdict_is_ready_when_its_mean_is_whole() {
+    fn a_verdict_is_ready_when_its_mean_is_complete() {
         let mut t = track(rule(0.5, 5), &[Some(0.5); 5]);
         assert!(t.is_ready(ms(80)) && !t.is_ready(ms(81)));
         t.finish();
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_that_make_no_sense_are_refused() {
+    fn invalid_rules_are_refused() {
         assert!(matches!(DecisionRule::new(f32::NAN, 1), Err(DecisionRuleError::Threshold(_))));
         assert_eq!(DecisionRule::new(0.5, 4), Err(DecisionRuleError::Smoothing(4)));
         assert_eq!(DecisionRule::new(0.5, 0), Err(DecisionRuleError::Smoothing(0)));
@@ -279,7 +279,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_ready_verdict_never_changes_whether_the_past_is_kept_or_not(
+        fn a_ready_verdict_never_changes_even_if_the_past_is_dropped(
             p in prop::collection::vec(prop::option::weighted(0.9, 0.0..=1.0_f32), 1..60),
             half in 0..5_u32,
             step_ms in 7..70_i64,

@@ -1,60 +1,61 @@
-//! One track on its way through the face encoder.
+//! One track's way through the face encoder.
 //!
-//! Takes the track's box and frame at every tick; gives an embedding, a place and evidence for
-//! every tick, in order. Boxes are smoothed before cropping, so crops lag by the smoother's reach;
-//! the encoder lags by its own delay and is flushed at the track's true end, so that its zero
+//! Takes the track's box and image at every tick; gives an embedding, an area and evidence for
+//! every tick, in order. Boxes are smoothed before cropping, so crops lag by the smoother's delay.
+//! The encoder lags by its own delay and is flushed at the track's true end, so that its zero
 //! padding is exactly that of a pass over the whole track.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::model::{FaceFeatures, FaceJob, FaceState, GateSource, ModelShape};
 use crate::core::evidence::{Cells, TrackId};
 use crate::core::frame::Image;
 use crate::core::geometry::Rect;
 use crate::core::time::Tick;
-use crate::stages::explain::{FeatureMap, Mode, raw_map};
+use crate::models::explain::Mode;
+use crate::models::speaker_model::{FaceFeatures, FaceJob, FaceState, GateSource, ModelShape};
+use crate::stages::explain::{FeatureMap, raw_map};
 use crate::stages::features::crop::{CROP_PIXELS, CropRect, Cropper, FacePosition};
 use crate::stages::features::smooth::{LAG_TICKS, PositionSmoother};
 
-/// The grey of what lies outside the frame, as the released crops have it.
+/// Grey level outside the frame, as in the released crops.
 const OUTSIDE_GREY: u8 = 110;
 
-/// Embeddings whose memory is kept for others.
+/// Maximum number of embedding buffers kept for reuse.
 const MAX_SPARE_BUFFERS: usize = 32;
 
-/// What is left of the feature map of one tick.
+/// What remains of one tick's feature map.
 #[derive(Debug)]
 #[expect(
     clippy::large_enum_variant,
-    reason = "nearly all are Raw, and that lies here to need no memory"
+    reason = "nearly all are Raw, which is stored inline to avoid allocations"
 )]
 pub enum TickEvidence {
-    /// Nothing: no heatmap was asked for.
+    /// Nothing: no heatmap was requested.
     None,
-    /// The map itself (h × w, raw units): the mode needs no more than face and gate.
+    /// The evidence map (h × w, raw units): the mode needs only the face and the gate.
     Raw(Cells),
-    /// The feature map, as the mode still needs what the head will say.
+    /// The feature map: the mode also needs the head's result.
     Features(Vec<f32>),
 }
 
 /// One encoded tick.
 #[derive(Debug)]
 pub struct Encoded {
-    /// What the head reads.
+    /// The head's input.
     pub embedding: Vec<f32>,
-    /// Where what the map covers lay in the frame.
+    /// The area of the frame that the map covers.
     pub over: Rect,
-    /// What the map can tell.
+    /// The evidence of the map.
     pub evidence: TickEvidence,
-    /// C × embedding: what each channel adds to the embedding, where ablation needs it.
+    /// C × embedding: each channel's contribution to the embedding, if ablation needs it.
     pub contributions: Option<Vec<f32>>,
 }
 
 /// A track's boxes, crops and embeddings.
 pub struct FaceStream {
-    /// Whose.
+    /// The track's number.
     pub track: TrackId,
     /// The track's first tick.
     pub first: Tick,
@@ -71,7 +72,7 @@ pub struct FaceStream {
     flush_ticks: usize,
     ended: bool,
     encoded: VecDeque<Encoded>,
-    /// Memory of embeddings that are not needed any more.
+    /// Buffers of dropped embeddings.
     spare_buffers: Vec<Vec<f32>>,
     /// The tick of the first entry of `encoded`.
     base: Tick,
@@ -79,12 +80,12 @@ pub struct FaceStream {
 }
 
 impl FaceStream {
-    /// A lane for a track that starts at `first`.
+    /// Creates a stream for a track that starts at `first`.
     pub fn new(track: TrackId, first: Tick, shape: &ModelShape) -> Self {
         Self::with_lag(track, first, shape, LAG_TICKS)
     }
 
-    /// The same with crops that follow their boxes by `crop_lag_ticks` ticks.
+    /// As [`Self::new`], with crops that lag their boxes by `crop_lag_ticks` ticks.
     pub fn with_lag(
         track: TrackId,
         first: Tick,
@@ -128,7 +129,7 @@ impl FaceStream {
         self.ended
     }
 
-    /// The next tick's box and frame.
+    /// Pushes the next tick's box and image.
     pub fn push(&mut self, rect: Rect, image: Arc<dyn Image>) {
         self.pushed_ticks += 1;
         self.pending_images.push_back(image);
@@ -137,7 +138,7 @@ impl FaceStream {
         }
     }
 
-    /// The track ends with the last tick pushed.
+    /// Ends the track after the last tick pushed.
     pub fn end(&mut self) {
         if self.ended {
             return;
@@ -153,16 +154,16 @@ impl FaceStream {
         let view = image.view();
         let mut crop = [OUTSIDE_GREY; CROP_PIXELS];
         let mut over = Rect::default();
-        // A box that is no face leaves the grey that lies outside every frame.
-        if let Some(place) = CropRect::new(position, view.width, view.height) {
-            self.cropper.crop_grey(&view, place, &mut crop);
-            over = sub_rect(place.rect(), self.map_area);
+        // An implausible box gives a crop of the grey that lies outside the frame.
+        if let Some(crop_rect) = CropRect::new(position, view.width, view.height) {
+            self.cropper.crop_grey(&view, crop_rect, &mut crop);
+            over = sub_rect(crop_rect.rect(), self.map_area);
         }
         self.crops.extend_from_slice(&crop);
         self.crop_rects.push_back(over);
     }
 
-    /// Whether the last job is still under way.
+    /// Whether the last job is in the encoder.
     pub const fn in_flight(&self) -> bool {
         self.state.is_none()
     }
@@ -174,12 +175,12 @@ impl FaceStream {
         until.offset(back(self.crops.len() / self.crop_len))..until
     }
 
-    /// Crops that wait for the encoder, flushing included once the track has ended.
+    /// Number of crops that wait for the encoder; includes the flush once the track has ended.
     pub fn waiting(&self) -> usize {
         self.crops.len() / self.crop_len + if self.ended { self.flush_ticks } else { 0 }
     }
 
-    /// The next job of at most `max_ticks` ticks; `None` where nothing waits, or the last one is under way.
+    /// The next job of at most `max_ticks` ticks; `None` if no crop waits or a job is in flight.
     pub fn take_job(&mut self, max_ticks: usize, mode: Mode) -> Option<FaceJob> {
         if self.in_flight() {
             return None;
@@ -203,13 +204,13 @@ impl FaceStream {
         Some(FaceJob { state: self.state.take()?, crops, valid, contributions })
     }
 
-    /// Takes the answer to the last job.
+    /// Pushes the result of the last job.
     pub fn push_features(&mut self, features: FaceFeatures, shape: &ModelShape, mode: Mode) {
         let FaceFeatures { state, embeddings, maps, gates, contributions } = features;
         self.state = Some(state);
         let map_len = shape.map_len();
         for (i, embedding) in embeddings.chunks_exact(shape.embedding).enumerate() {
-            // What lies before the track's start is padding.
+            // The output before the track's start is padding.
             if self.discard_ticks > 0 {
                 self.discard_ticks -= 1;
                 continue;
@@ -229,30 +230,30 @@ impl FaceStream {
         }
     }
 
-    /// The ticks that are encoded and not yet forgotten.
+    /// The end of the encoded ticks.
     pub fn encoded_until(&self) -> Tick {
         self.base.offset(i64::try_from(self.encoded.len()).unwrap_or(0))
     }
 
-    /// Whether nothing more will be encoded.
+    /// Whether all ticks have been encoded.
     pub fn complete(&self) -> bool {
         self.ended && self.encoded_until() >= self.next()
     }
 
-    /// The encoded tick, where it is here.
+    /// The encoded tick, if it is held.
     pub fn at(&self, tick: Tick) -> Option<&Encoded> {
         self.encoded.get(usize::try_from(tick.0 - self.base.0).ok()?)
     }
 
-    /// Takes the memory of an embedding back, for one that comes.
+    /// Returns an embedding's buffer for reuse.
     pub fn recycle(&mut self, embedding: Vec<f32>) {
-        // No more than a window holds is ever asked for at once.
+        // A window never needs more buffers at once.
         if self.spare_buffers.len() < MAX_SPARE_BUFFERS {
             self.spare_buffers.push(embedding);
         }
     }
 
-    /// Takes the first encoded tick out.
+    /// Pops the first encoded tick.
     pub fn pop(&mut self) -> Option<Encoded> {
         let first = self.encoded.pop_front()?;
         self.base = self.base.offset(1);
@@ -260,7 +261,7 @@ impl FaceStream {
     }
 }
 
-/// The part of `whole` between these shares of its sides.
+/// The part of `whole` between these `shares` of its sides.
 fn sub_rect(whole: Rect, shares: Rect) -> Rect {
     let (w, h) = (whole.width(), whole.height());
     Rect::new(
@@ -271,15 +272,15 @@ fn sub_rect(whole: Rect, shares: Rect) -> Rect {
     )
 }
 
-/// What to keep of a map: where the gate is known already, the heatmap itself is a five-hundredth
-/// of the memory.
+/// What to keep of a map: if the gate is known already, the evidence map is enough, at a
+/// five-hundredth of the memory.
 fn evidence(shape: &ModelShape, mode: Mode, map: &[f32], gate: Option<&[f32]>) -> TickEvidence {
-    let early = match (mode, shape.gate) {
+    let head_not_needed = match (mode, shape.gate) {
         (Mode::None, _) => return TickEvidence::None,
         (Mode::Paper | Mode::GateActivation, GateSource::Face | GateSource::None) => true,
         _ => false,
     };
-    if !early {
+    if !head_not_needed {
         return TickEvidence::Features(map.to_vec());
     }
     let ones;
@@ -293,7 +294,7 @@ fn evidence(shape: &ModelShape, mode: Mode, map: &[f32], gate: Option<&[f32]>) -
     evidence_map(shape, mode, map, gate, None).map_or(TickEvidence::None, TickEvidence::Raw)
 }
 
-/// The raw evidence map; `None` where sizes do not fit, which the session's check rules out.
+/// The raw evidence map; `None` if sizes do not fit, which the session's check excludes.
 pub fn evidence_map(
     shape: &ModelShape,
     mode: Mode,

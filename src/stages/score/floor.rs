@@ -1,13 +1,13 @@
-//! Who has the floor: a debounced state beside the raw decisions, one person at most.
+//! The floor: a debounced state beside the raw decisions, held by one person at most.
 //!
-//! Takes, for every frame, who is seen, who speaks, and how sure that is. Gives the track that has
-//! the floor. It comes to someone who has been speaking for the on-delay, so that a cough does not
-//! take it; stays through pauses shorter than the hold; and, once given, is not given away before
-//! the minimum dwell. While several speak, whoever has it keeps it.
+//! Takes, for every frame, the visible faces, whether each is speaking, and its score. Gives the
+//! track that has the floor. A person gets the floor after speaking for the on-delay, so that a
+//! cough does not take it; keeps it through pauses shorter than the hold; and keeps it at least
+//! for the minimum dwell. While several people speak, the holder keeps it.
 //!
-//! Promises: the same frames give the same answers; only media time counts. The floor is left at
-//! once when its holder is no longer in the frame, and when a new epoch begins. Where nothing is
-//! known of the holder, that is a pause.
+//! The same frames give the same results; only media time counts. The floor is released at once
+//! when its holder leaves the frame and when a new epoch begins. A holder without a known verdict
+//! counts as pausing.
 
 use std::collections::BTreeMap;
 
@@ -16,34 +16,34 @@ use serde::{Deserialize, Serialize};
 use crate::core::evidence::TrackId;
 use crate::core::time::{Epoch, FrameRef, Pts, Span};
 
-/// When the floor changes hands.
+/// When the floor changes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FloorRules {
-    /// Seconds of unbroken speech that it takes to get the floor.
+    /// Seconds of unbroken speech needed to get the floor.
     pub on_delay_seconds: f64,
     /// Seconds of silence through which the floor is kept.
     pub hold_seconds: f64,
-    /// Seconds for which the floor is kept at least.
+    /// Minimum time in seconds that the floor is kept.
     pub min_dwell_seconds: f64,
 }
 
 impl Default for FloorRules {
-    /// 0.3 s: longer than most coughs and "mhm"s; 0.5 s: longer than the pauses inside a sentence
-    /// mostly are; 1 s: what a viewer needs to notice a change.
+    /// 0.3 s is longer than most coughs and "mhm"s; 0.5 s is longer than most pauses inside a
+    /// sentence; 1 s is what a viewer needs to notice a change.
     fn default() -> Self {
         Self { on_delay_seconds: 0.3, hold_seconds: 0.5, min_dwell_seconds: 1.0 }
     }
 }
 
-/// One face in a frame, as the floor sees it.
+/// One face in a frame, as input to the floor.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FloorFace {
-    /// Whose face.
+    /// The face's track.
     pub track: TrackId,
     /// Whether the person is known to be speaking.
     pub speaking: bool,
-    /// The smoothed score: where two could take the floor in the same frame, the higher gets it.
+    /// The smoothed score: of two candidates in the same frame, the higher one gets the floor.
     pub smoothed: f32,
 }
 
@@ -54,20 +54,20 @@ struct Holder {
     last_spoke: Pts,
 }
 
-/// Keeps who has the floor.
+/// Tracks which person has the floor.
 #[derive(Clone, Debug)]
 pub struct Floor {
     on_delay: Span,
     hold: Span,
     min_dwell: Span,
     epoch: Option<Epoch>,
-    /// Since when each of those who speak now has been speaking.
+    /// Start of speech of each track that is speaking.
     speaking_since: BTreeMap<TrackId, Pts>,
     holder: Option<Holder>,
 }
 
 impl Floor {
-    /// Nobody has the floor.
+    /// Creates a floor without a holder.
     pub fn new(rules: FloorRules) -> Self {
         Self {
             on_delay: Span::from_seconds(rules.on_delay_seconds),
@@ -79,7 +79,7 @@ impl Floor {
         }
     }
 
-    /// Who has the floor in the next frame, in which `faces` are seen.
+    /// Updates the floor by the next frame with its `faces`; returns the holder.
     pub fn update(&mut self, frame: FrameRef, faces: &[FloorFace]) -> Option<TrackId> {
         if self.epoch != Some(frame.epoch) {
             self.epoch = Some(frame.epoch);
@@ -109,8 +109,8 @@ impl Floor {
         self.holder.map(|h| h.track)
     }
 
-    /// Of those who have been speaking for long enough the one with the highest smoothed score;
-    /// where even that is equal, the lowest number.
+    /// Of the tracks that have been speaking for the on-delay, the one with the highest smoothed
+    /// score; of equal ones the lowest track number.
     fn best_candidate(&self, now: Pts, faces: &[FloorFace]) -> Option<Holder> {
         let long_enough = |f: &&FloorFace| {
             self.speaking_since.get(&f.track).is_some_and(|since| now - *since >= self.on_delay)
@@ -137,22 +137,22 @@ mod tests {
         FloorFace { track: TrackId(track), speaking, smoothed: if speaking { 0.9 } else { 0.1 } }
     }
 
-    /// Runs two people, who speak where `a` and `b` say so; gives (track, first frame) per change.
+    /// Runs two people who speak as `a` and `b` state; gives (track, first frame) per change.
     fn changes(frames: i64, a: impl Fn(i64) -> bool, b: impl Fn(i64) -> bool) -> Vec<(u32, i64)> {
         let mut floor = Floor::new(FloorRules::default());
         let mut out = vec![(0, 0)];
         for n in 0..frames {
-            let who = floor.update(frame(n), &[face(1, a(n)), face(2, b(n))]);
-            let who = who.map_or(0, |t| t.0);
-            if out[out.len() - 1].0 != who {
-                out.push((who, n));
+            let person = floor.update(frame(n), &[face(1, a(n)), face(2, b(n))]);
+            let person = person.map_or(0, |t| t.0);
+            if out[out.len() - 1].0 != person {
+                out.push((person, n));
             }
         }
         out
     }
 
     #[test]
-    fn the_floor_comes_after_the_on_delay_and_goes_after_the_hold() {
+    fn the_floor_is_given_after_the_on_delay_and_released_after_the_hold() {
         // Speaks in frames 10..60; 0.3 s after frame 10 is frame 18; 0.5 s after frame 59 is 72.
         let got = changes(100, |n| (10..60).contains(&n), |_| false);
         assert_eq!(got, [(0, 0), (1, 18), (0, 72)]);
@@ -165,24 +165,24 @@ mod tests {
     }
 
     #[test]
-    fn who_has_it_keeps_it_while_another_speaks_too() {
+    fn the_holder_keeps_it_while_another_person_speaks() {
         let got = changes(150, |n| n < 100, |n| n >= 20);
         assert_eq!(got, [(0, 0), (1, 8), (2, 112)]);
     }
 
     #[test]
-    fn once_given_it_is_kept_for_the_minimum_dwell() {
-        // Speaks in frames 0..9 only: gets it in frame 8, keeps it for 1 s and not for 0.5 s.
+    fn the_holder_keeps_it_for_the_minimum_dwell() {
+        // Speaks in frames 0..9 only: gets it in frame 8 and keeps it for 1 s instead of 0.5 s.
         assert_eq!(changes(80, |n| n < 9, |_| false), [(0, 0), (1, 8), (0, 33)]);
     }
 
     #[test]
-    fn the_surer_one_gets_it_and_absence_loses_it() {
+    fn the_highest_score_gets_it_and_absence_loses_it() {
         let mut floor = Floor::new(FloorRules::default());
-        let surer = FloorFace { smoothed: 0.95, ..face(2, true) };
+        let highest = FloorFace { smoothed: 0.95, ..face(2, true) };
         let mut last = None;
         for n in 0..20 {
-            last = floor.update(frame(n), &[face(1, true), surer, face(3, true)]);
+            last = floor.update(frame(n), &[face(1, true), highest, face(3, true)]);
         }
         assert_eq!(last, Some(TrackId(2)));
         assert_eq!(floor.update(frame(20), &[face(1, true), face(3, true)]), Some(TrackId(1)));
@@ -193,7 +193,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_floor_keeps_its_rules(
-            // Each step changes one person at most, so that there are long stretches of speech.
+            // Each step changes one person at most, to get long periods of speech.
             steps in prop::collection::vec(
                 (10..90_i64, prop::option::weighted(0.3, (0..4_usize, 0..3_u8)), 0.0..1.0_f32),
                 1..300,
@@ -203,12 +203,12 @@ mod tests {
             let (mut floor, mut again) = (Floor::new(rules), Floor::new(rules));
             let (mut ms, mut holder, mut since) = (0, None, 0);
             let mut spoke_since: BTreeMap<u32, i64> = BTreeMap::new();
-            // 0: not there, 1: silent, 2: speaking.
+            // 0: absent, 1: silent, 2: speaking.
             let mut people = [1_u8; 4];
             for (gap, change, smoothed) in steps {
                 ms += gap;
-                if let Some((who, what)) = change {
-                    people[who] = what;
+                if let Some((person, what)) = change {
+                    people[person] = what;
                 }
                 let by_track: BTreeMap<u32, FloorFace> = (1..)
                     .zip(people)
@@ -224,16 +224,16 @@ mod tests {
                     spoke_since.entry(f.track.0).or_insert(ms);
                 }
                 if let Some(track) = now {
-                    // Whoever has it is in the frame.
+                    // The holder is in the frame.
                     prop_assert!(by_track.contains_key(&track.0));
                 }
                 if now != holder {
                     if let Some(TrackId(track)) = now {
-                        // Whoever gets it has been speaking for the on-delay without a break.
+                        // The new holder has been speaking for the on-delay without a break.
                         prop_assert!(ms - spoke_since[&track] >= 300);
                     }
                     if let Some(TrackId(before)) = holder && let Some(face) = by_track.get(&before) {
-                        // Nobody who is there and speaks loses it, nor anybody too early.
+                        // A holder loses it neither while present and speaking nor too early.
                         prop_assert!(!face.speaking && ms - since >= 1000);
                     }
                     (holder, since) = (now, ms);

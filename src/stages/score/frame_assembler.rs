@@ -1,8 +1,8 @@
-//! Verdicts by tick meet tracked source frames: what is known about each frame, in order.
+//! Assigns verdicts by tick to tracked source frames.
 //!
-//! Takes tracked frames and the news of tracks; gives one [`FrameEvidence`] for every frame, also
-//! for one without faces: overlay and records wait for nothing else, so that is the watermark. A
-//! frame is let go when no later tick can change it.
+//! Takes tracked frames and track updates; gives one [`FrameEvidence`] for every frame, in order,
+//! also for frames without faces. It is the watermark: overlay and records wait for nothing else.
+//! A frame is released when no later tick can change it.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -17,7 +17,7 @@ use crate::core::evidence::{
 use crate::core::time::{Pts, Span, Tick};
 use crate::stages::track::{TrackedFace, TrackedFrame};
 
-/// One track's verdicts and maps that frames may still need.
+/// One track's verdicts and heatmaps that frames may still need.
 struct Track {
     verdicts: TrackVerdicts,
     heatmaps: VecDeque<(Tick, PlacedHeatmap)>,
@@ -25,7 +25,7 @@ struct Track {
     complete: bool,
 }
 
-/// Puts verdicts back on frames.
+/// Assembles frames and verdicts.
 pub struct FrameAssembler {
     rule: DecisionRule,
     floor: Floor,
@@ -33,15 +33,15 @@ pub struct FrameAssembler {
     frames: VecDeque<TrackedFrame>,
     tracks: BTreeMap<TrackId, Track>,
     last_pts: Option<Pts>,
-    /// Who had the floor in the last frame that was let go.
+    /// The track that had the floor in the last released frame.
     has_floor: Option<TrackId>,
 }
 
-/// A map's place and a face overlap by more than this while the map still lies on the face.
+/// A heatmap is still shown on a face whose IoU with the heatmap's area is above this.
 const HEATMAP_MIN_IOU: f32 = 0.3;
 
 impl FrameAssembler {
-    /// A join for one stream.
+    /// Creates an assembler for one stream.
     pub fn new(rule: DecisionRule, floor: FloorRules, has_audio: bool) -> Self {
         Self {
             rule,
@@ -54,22 +54,22 @@ impl FrameAssembler {
         }
     }
 
-    /// Takes the next frame.
+    /// Pushes the next frame.
     pub fn push(&mut self, frame: TrackedFrame) {
         self.frames.push_back(frame);
     }
 
-    /// Frames that wait for verdicts.
+    /// Number of frames that wait for verdicts.
     pub fn waiting(&self) -> usize {
         self.frames.len()
     }
 
-    /// The tick of the oldest frame that waits.
+    /// The tick of the oldest waiting frame.
     pub fn oldest(&self) -> Option<Tick> {
         self.frames.front().map(|f| Tick::nearest(f.frame.pts))
     }
 
-    /// Takes the news of a track.
+    /// Applies a track's update.
     pub fn apply(&mut self, update: TrackUpdate) {
         let rule = self.rule;
         let track = self.tracks.entry(update.track).or_insert_with(|| Track {
@@ -90,7 +90,7 @@ impl FrameAssembler {
         }
     }
 
-    /// The next frame whose evidence is complete. `ended` says that no more news will come.
+    /// The next frame whose evidence is complete. `ended`: no more updates will come.
     pub fn pop(&mut self, ended: bool) -> Option<FrameEvidence> {
         let front = self.frames.front()?;
         let pts = front.frame.pts;
@@ -117,8 +117,8 @@ impl FrameAssembler {
         Some(FrameEvidence { frame: frame.frame, faces, floor })
     }
 
-    /// The newest frame with the newest verdicts, which are of earlier moments: for frames that are
-    /// shown at once. A map is shown while the face is still where it was computed.
+    /// The newest frame with the newest verdicts, which belong to earlier frames; for output
+    /// without delay. A heatmap is shown while the face is still where it was computed.
     pub fn newest(&self) -> Option<FrameEvidence> {
         let frame = self.frames.back()?;
         let faces = frame.faces.iter().map(|face| {
@@ -139,7 +139,7 @@ impl FrameAssembler {
         Some(FrameEvidence { frame: frame.frame, faces: faces.collect(), floor: self.has_floor })
     }
 
-    /// How long the frame at `pts` counts as talk: the time since the frame before it.
+    /// How long the frame at `pts` counts as talk time: the time since the previous frame.
     fn frame_duration(&self, pts: Pts) -> Span {
         let since = self.last_pts.map_or(Tick::SPAN, |last| pts - last);
         if since > Span::ZERO && since < Span::from_ms(500) { since } else { Tick::SPAN }
@@ -182,7 +182,7 @@ impl FrameAssembler {
 }
 
 impl Track {
-    /// The map of the tick nearest to `pts`; older ones are forgotten.
+    /// The heatmap of the tick nearest to `pts`; drops older ones.
     fn heatmap_at(&mut self, pts: Pts) -> Option<PlacedHeatmap> {
         let tick = Tick::nearest(pts);
         while self.heatmaps.len() > 1 && self.heatmaps.front().is_some_and(|(t, _)| *t < tick) {

@@ -1,35 +1,37 @@
-//! The head over a window of one track: scores, shares, and the evidence that needs the head.
+//! The head over windows of one track: scores, shares, and the evidence that needs the head.
 //!
 //! Each window starts where the last one's verdicts ended, with the forward state carried (or with
-//! the past before it, where the head wants that), and looks ahead as far as it is allowed; only
-//! its first new ticks are emitted. The shares come from the same window run twice more, once deaf
-//! and once blind; ablation runs it once for every channel.
+//! the past ticks repeated, for heads that need them), and includes the lookahead; only its first
+//! new ticks are emitted. The shares come from two more runs of the same window, with the audio
+//! zeroed and with the video zeroed. Ablation runs the window once per channel.
 
 use super::ablate::{self, HeadWindow};
 use super::audio_encoder::{AudioEmbedding, AudioEncoder};
 use super::face_stream::{Encoded, FaceStream, TickEvidence, evidence_map};
-use super::model::{GateSource, HeadJob, HeadResult, InferenceError, ModelShape, SpeakerModel};
 use crate::core::evidence::{Heatmap, Probability, Shares, Unknown};
 use crate::core::geometry::Rect;
 use crate::core::time::Tick;
-use crate::stages::explain::Mode;
-use crate::stages::explain::scale::{RunningScale, ScaleRule};
+use crate::models::explain::Mode;
+use crate::models::explain::ScaleRule;
+use crate::models::speaker_model::{
+    GateSource, HeadJob, HeadResult, InferenceError, ModelShape, SpeakerModel,
+};
+use crate::stages::explain::scale::RunningScale;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// How far the head looks and how often it runs.
+/// The head's hop and lookahead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     /// Ticks emitted at once.
     pub hop: usize,
-    /// Ticks of future that the last emitted one sees.
+    /// Ticks of future that the last emitted one includes.
     pub lookahead: usize,
 }
 
 impl Window {
-    /// Whether a hop has all the faces that it waits for once those of `new` are known, where the
-    /// encoder of faces lags `delay` ticks.
+    /// Whether the faces of `new` ticks complete a hop, where the face encoder lags `delay` ticks.
     pub fn completes_hop(self, new: Range<Tick>, delay: usize) -> bool {
         let ahead = i64::try_from(self.lookahead + delay).unwrap_or(i64::MAX);
         let hop = i64::try_from(self.hop.max(1)).unwrap_or(i64::MAX);
@@ -41,21 +43,21 @@ impl Window {
 /// A tick's verdict before decision and display.
 #[derive(Clone, Debug)]
 pub struct TickVerdict {
-    /// Which tick.
+    /// The tick.
     pub tick: Tick,
-    /// z = z1 − z0 before competition, where there is a score.
+    /// z = z1 − z0 before cross-face rescoring, if there is a score.
     pub z: Option<f32>,
     /// The score, or why there is none.
     pub p: Result<Probability, Unknown>,
-    /// Where the decision came from.
+    /// The modalities' shares of the score.
     pub shares: Option<Shares>,
-    /// What the model looked at.
+    /// The evidence map.
     pub heat: Option<Arc<Heatmap>>,
-    /// Where the crop lay.
+    /// The area of the frame that the heatmap covers.
     pub over: Rect,
 }
 
-/// One track before the head.
+/// Runs the head for one track.
 pub struct HeadRunner {
     forward: Vec<f32>,
     past: VecDeque<PastTick>,
@@ -63,27 +65,27 @@ pub struct HeadRunner {
     scale: RunningScale,
 }
 
-/// A tick that has its verdict and is given to the head again.
+/// A tick with a verdict that is repeated in the next window.
 struct PastTick {
     audio: Vec<f32>,
     face: Vec<f32>,
     contributions: Option<Vec<f32>>,
 }
 
-/// A window that the head was asked about.
+/// A window that was passed to the head.
 #[derive(Debug)]
 pub struct PendingWindow {
     inputs: WindowInputs,
-    /// Ticks of the window, the past included.
+    /// Ticks of the window, including the past.
     ticks: usize,
-    /// Ticks that get a verdict, the first ones after the past.
+    /// Number of new verdicts: the first ticks after the past.
     emit: usize,
 }
 
-/// A window on its way into the head.
+/// The head's inputs for a window.
 #[derive(Debug, Default)]
 struct WindowInputs {
-    /// Ticks before the first one without a verdict.
+    /// Number of past ticks at the start.
     past: usize,
     audio: Vec<f32>,
     face: Vec<f32>,
@@ -99,7 +101,7 @@ impl WindowInputs {
 }
 
 impl HeadRunner {
-    /// A judge for a track that starts at `first`.
+    /// Creates a runner for a track that starts at `first`.
     pub fn new(shape: &ModelShape, first: Tick, scale: ScaleRule) -> Self {
         Self {
             forward: shape.fresh_forward_state(),
@@ -114,7 +116,7 @@ impl HeadRunner {
         self.next
     }
 
-    /// Emits the verdicts that can be given by now.
+    /// Emits the verdicts that are ready.
     ///
     /// # Errors
     /// Where the model fails.
@@ -139,8 +141,8 @@ impl HeadRunner {
         Ok(())
     }
 
-    /// The next window for the head, and what [`Self::apply_result`] needs beside the head's result;
-    /// `None` until more has come. Ticks that cannot be scored go to `out` at once.
+    /// The next window for the head, and the state for [`Self::apply_result`]; `None` until more
+    /// inputs arrive. Ticks that cannot be scored go to `out` at once.
     pub fn next_window(
         &mut self,
         face_stream: &mut FaceStream,
@@ -155,11 +157,11 @@ impl HeadRunner {
             }
             match audio_encoder.at(self.next) {
                 AudioEmbedding::Pending => return None,
-                AudioEmbedding::Missing(why) => {
+                AudioEmbedding::Missing(reason) => {
                     // No window spans a gap.
                     self.forward.fill(0.0);
                     self.past.clear();
-                    out.extend(face_stream.pop().map(|e| self.unknown(&e, why)));
+                    out.extend(face_stream.pop().map(|e| self.unknown(&e, reason)));
                     self.next = self.next.offset(1);
                 }
                 AudioEmbedding::Ready(_) => {
@@ -170,11 +172,11 @@ impl HeadRunner {
         }
     }
 
-    fn unknown(&self, encoded: &Encoded, why: Unknown) -> TickVerdict {
+    fn unknown(&self, encoded: &Encoded, reason: Unknown) -> TickVerdict {
         TickVerdict {
             tick: self.next,
             z: None,
-            p: Err(why),
+            p: Err(reason),
             shares: None,
             heat: None,
             over: encoded.over,
@@ -189,7 +191,7 @@ impl HeadRunner {
         until: Tick,
         window: Window,
     ) -> Option<(usize, usize)> {
-        // All tracks emit at the same ticks, so that faces that compete need not wait for another.
+        // All tracks emit at the same ticks, so that cross-face rescoring does not wait.
         let hop = i64::try_from(window.hop.max(1)).unwrap_or(i64::MAX);
         let emit = usize::try_from(hop - self.next.0.rem_euclid(hop)).unwrap_or(window.hop);
         let full = emit + window.lookahead;
@@ -238,10 +240,10 @@ impl HeadRunner {
         (job, PendingWindow { inputs, ticks, emit })
     }
 
-    /// The verdicts of a window that was asked for, from the head's result.
+    /// The verdicts of a window from the head's result.
     ///
     /// # Errors
-    /// Where the model fails at what the mode asks beyond that.
+    /// Where an additional run of the model fails.
     pub fn apply_result(
         &mut self,
         face_stream: &mut FaceStream,
@@ -291,8 +293,7 @@ impl HeadRunner {
         Ok(verdicts)
     }
 
-    /// Keeps a tick that has its verdict, where the head wants it again, in the memory of the one that
-    /// it does not want any more.
+    /// Keeps a tick that the head needs again, reusing the buffers of the oldest one.
     fn keep_past(
         &mut self,
         audio_encoder: &AudioEncoder,
@@ -317,19 +318,19 @@ impl HeadRunner {
         self.past.push_back(PastTick { audio: buffer, face: embedding, contributions });
     }
 
-    /// Keeps the forward state after the last emitted tick.
+    /// Carries the forward state after the last emitted tick.
     fn carry_state(&mut self, states: &[f32], emit: usize) {
         let width = self.forward.len();
         let carried = &states[(emit - 1) * width..emit * width];
         if carried.iter().all(|v| v.is_finite()) {
             self.forward.copy_from_slice(carried);
         } else {
-            // One bad value would silence the rest of the track: start anew.
+            // A non-finite value would persist for the rest of the track: reset the state.
             self.forward.fill(0.0);
         }
     }
 
-    /// What the head is given: the past where it wants it again, then `ticks` ticks from `next` on.
+    /// The head's inputs: the past ticks, if it needs them, then `ticks` ticks from `next` on.
     fn collect_inputs(
         &self,
         face_stream: &FaceStream,
@@ -376,8 +377,8 @@ impl HeadRunner {
     }
 }
 
-/// The SE vector of the face's channels at tick `t` of the first window, where the head gives it;
-/// else ones.
+/// The SE vector of the face's channels at tick `t` of the first window if it comes from the head;
+/// otherwise ones.
 pub fn face_gate(shape: &ModelShape, result: &HeadResult, t: usize) -> Vec<f32> {
     let channels = shape.map_channels;
     match (&result.gates, shape.gate) {
@@ -394,9 +395,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hop_that_is_over_does_not_wait_whatever_ticks_come_at_once() {
+    fn a_completed_hop_does_not_wait_for_a_chunk() {
         let window = Window { hop: 5, lookahead: 9 };
-        // Ticks 0 to 4 need faces up to tick 13, which an encoder two ticks late gives with tick 15.
+        // Ticks 0 to 4 need faces up to tick 13; an encoder with a delay of two gives it at tick
+        // 15.
         let ends = |from: i64, until: i64| window.completes_hop(Tick(from)..Tick(until), 2);
         assert!(ends(15, 16) && !ends(14, 15) && !ends(16, 17));
         assert!(ends(14, 17) && ends(15, 18) && ends(13, 16) && !ends(16, 20) && ends(16, 21));

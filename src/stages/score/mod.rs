@@ -1,10 +1,10 @@
 //! Score: from crops and audio to P(speaking) per face and frame, and from scores to decisions.
 //!
-//! [`face_stream`] takes one track through the face encoder, [`audio_encoder`] the stream's audio through the
-//! audio encoder, [`head_runner`] runs the head over windows of both, [`cross_face`] lets the faces on screen
-//! compete; [`scorer`] drives all four.
-//! [`decide`] and [`floor`] turn scores into decisions, [`join`] puts them back on source frames.
-//! [`model`] is the seam: whoever runs a model implements it.
+//! [`face_stream`] runs one track through the face encoder, [`audio_encoder`] the stream's audio
+//! through the audio encoder, [`head_runner`] the head over windows of both. [`cross_face`]
+//! rescores faces by the other faces on screen; [`scorer`] drives all four.
+//! [`decide`] and [`floor`] turn scores into decisions; [`frame_assembler`] assigns them to source
+//! frames. [`crate::models::speaker_model`] is the interface to the model.
 
 pub mod ablate;
 pub mod audio_encoder;
@@ -15,6 +15,5 @@ pub mod face_stream;
 pub mod floor;
 pub mod frame_assembler;
 pub mod head_runner;
-pub mod model;
 pub mod scorer;
 pub mod stage;

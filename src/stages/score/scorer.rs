@@ -1,8 +1,8 @@
-//! The scorer: tracked frames and audio in, verdicts a tick for every track out.
+//! The scorer: tracked frames and audio in, one verdict per tick and track out.
 //!
-//! Takes frames with their tracked faces in order, and audio as it comes; gives each track's
-//! verdicts in order of time. Holds the frames that wait for smoothing, nothing older. Runs the
-//! model whenever enough has come together, so a caller pushes, then calls [`Scorer::advance`].
+//! Takes frames with their tracked faces, in order, and audio; gives each track's verdicts in order
+//! of time. Holds the frames that wait for smoothing, nothing older. Runs the model whenever enough
+//! inputs have arrived: push inputs, then call [`Scorer::advance`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,33 +11,33 @@ use super::audio_encoder::AudioEncoder;
 use super::cross_face::{CrossFace, ScoredUntil};
 use super::face_stream::FaceStream;
 use super::head_runner::{HeadRunner, TickVerdict, Window};
-use super::model::{
-    FaceFeatures, FaceJob, InferenceError, PendingFeatures, SpeakerModel, StartedBatch,
-};
 use crate::core::evidence::TrackId;
 use crate::core::frame::{Frame, Image};
 use crate::core::notify::Notify;
 use crate::core::time::{Epoch, Span, Tick};
-use crate::stages::explain::Mode;
-use crate::stages::explain::scale::ScaleRule;
+use crate::models::explain::Mode;
+use crate::models::explain::ScaleRule;
+use crate::models::speaker_model::{
+    FaceFeatures, FaceJob, InferenceError, PendingFeatures, SpeakerModel, StartedBatch,
+};
 use crate::stages::sync::grid::Grid;
 use crate::stages::track::{TrackedFace, TrackedFaces, TrackedFrame};
 
-/// How the scorer works.
+/// Settings of the scorer.
 #[derive(Clone, Copy, Debug)]
 pub struct ScorerSettings {
     /// The head's window.
     pub window: Window,
-    /// Ticks that go through the face encoder at once.
+    /// Ticks per run of the face encoder.
     pub face_chunk_ticks: usize,
-    /// Ticks of all faces that may wait for the face encoder while it works; `None` where nothing may:
-    /// then all that follows waits for it, and a hop's last ticks do not wait for a whole chunk.
+    /// Ticks of all faces that may wait while the face encoder works. `None`: the caller waits for
+    /// the encoder, and a hop's last ticks do not wait for a whole chunk.
     pub encode_ahead_ticks: Option<usize>,
-    /// Ticks that a crop follows its box by.
+    /// Ticks by which a crop lags its box.
     pub crop_lag_ticks: usize,
     /// How heatmaps are made.
     pub mode: Mode,
-    /// How they are scaled.
+    /// How heatmaps are scaled.
     pub scale: ScaleRule,
 }
 
@@ -48,18 +48,18 @@ struct OpenTrack {
     head_runner: HeadRunner,
 }
 
-/// Tracks whose faces are being encoded.
+/// Tracks whose faces are in the face encoder.
 struct InFlightBatch {
     tracks: Vec<TrackId>,
     pending: Box<dyn PendingFeatures>,
 }
 
-/// The news of one track.
+/// New verdicts of one track.
 #[derive(Debug)]
 pub struct TrackUpdate {
-    /// Whose.
+    /// The track.
     pub track: TrackId,
-    /// New verdicts, in order of time, without a hole.
+    /// New verdicts, in order of time, contiguous.
     pub verdicts: Vec<TickVerdict>,
     /// Whether these were the last.
     pub complete: bool,
@@ -74,21 +74,21 @@ pub struct Scorer {
     grid: Grid,
     epoch: Epoch,
     previous: Option<(Arc<dyn Image>, TrackedFaces)>,
-    /// No track can start before this tick any more.
+    /// No track can start before this tick.
     at: Tick,
     open: BTreeMap<TrackId, OpenTrack>,
     in_flight: Vec<InFlightBatch>,
     notify: Option<Notify>,
     cross_face: CrossFace,
-    /// Tracks on frames that stood for no tick so far: a fast source has such frames, and a track
-    /// may begin and end between two ticks.
+    /// Tracks seen so far only on frames that represent no tick: a fast source has such frames, and
+    /// a track may begin and end between two ticks.
     between_ticks: BTreeSet<TrackId>,
-    /// Of those, the ones that have ended: nothing will ever be said of them, and that is news.
+    /// Of those, the ended ones: they will get no verdict, which is reported.
     unscored: Vec<TrackId>,
 }
 
 impl Scorer {
-    /// A scorer for a stream with the ear `audio_encoder`.
+    /// Creates a scorer for a stream with the given `audio_encoder`.
     pub fn new(
         model: Box<dyn SpeakerModel>,
         settings: ScorerSettings,
@@ -113,34 +113,34 @@ impl Scorer {
         }
     }
 
-    /// The ear, for pushing audio.
+    /// The audio encoder, for pushing audio.
     pub const fn audio_encoder(&mut self) -> &mut AudioEncoder {
         &mut self.audio_encoder
     }
 
-    /// From now on `notify` is rung when a face is encoded, and another call would find it.
+    /// Notifies through `notify` when a face has been encoded and `advance` can take it.
     pub fn set_notify(&mut self, notify: Notify) {
         self.notify = Some(notify);
     }
 
-    /// From now on heatmaps are made like this, and so many ticks are scored at once: the way to
-    /// spend less under load.
+    /// Sets the heatmap mode and the ticks scored at once; the load controller uses it to reduce
+    /// load.
     pub const fn set_mode_and_hop(&mut self, mode: Mode, hop: usize) {
         self.settings.mode = mode;
         self.settings.window.hop = hop;
     }
 
-    /// Whether the stream has audio at all.
+    /// Whether the stream has audio.
     pub const fn has_audio(&self) -> bool {
         self.has_audio
     }
 
-    /// Whether no face is being encoded: what has no verdict yet waits for something else.
+    /// Whether no face is in the encoder; missing verdicts then wait for other inputs.
     pub const fn is_idle(&self) -> bool {
         self.in_flight.is_empty()
     }
 
-    /// Takes the next frame.
+    /// Pushes the next frame.
     pub fn push(&mut self, frame: &Frame, tracked: &TrackedFrame) {
         if frame.id.epoch != self.epoch {
             self.end_epoch();
@@ -157,8 +157,8 @@ impl Scorer {
                 self.unscored.push(*track);
             }
         }
-        let known = |face: &&TrackedFace| !self.open.contains_key(&face.track);
-        self.between_ticks.extend(tracked.faces.iter().filter(known).map(|f| f.track));
+        let is_new = |face: &&TrackedFace| !self.open.contains_key(&face.track);
+        self.between_ticks.extend(tracked.faces.iter().filter(is_new).map(|f| f.track));
         self.at = Tick::nearest(frame.id.pts).offset(-1);
         let image = Arc::clone(&frame.image);
         match &mut self.previous {
@@ -170,7 +170,7 @@ impl Scorer {
         }
     }
 
-    /// No frame comes after the last one pushed, in this epoch; every track ends.
+    /// Ends the epoch after the last frame pushed, and with it every track.
     pub fn end_epoch(&mut self) {
         if let Some(ticks) = self.grid.finish(Span::from_ms(40)) {
             self.push_ticks(ticks);
@@ -183,10 +183,10 @@ impl Scorer {
         self.unscored.extend(std::mem::take(&mut self.between_ticks));
     }
 
-    /// The previous frame stands for `ticks`.
+    /// Pushes the previous frame for `ticks`.
     fn push_ticks(&mut self, ticks: std::ops::Range<i64>) {
         let Some((image, faces)) = &self.previous else { return };
-        // Without audio there is nothing to score: no crop is cut.
+        // Without audio there is nothing to score, so no crop is cut.
         if !self.has_audio {
             return;
         }
@@ -201,7 +201,7 @@ impl Scorer {
                         head_runner: HeadRunner::new(shape, tick, self.settings.scale),
                     }
                 });
-                // A hole shorter than the tracker's patience: the face stood still meanwhile.
+                // A gap shorter than the tracker's timeout: the face's last position is repeated.
                 while open.face_stream.next() <= tick {
                     open.face_stream.push(face.rect, Arc::clone(image));
                 }
@@ -209,19 +209,19 @@ impl Scorer {
         }
     }
 
-    /// Runs the model as far as it can go and returns what is new; waits for the face encoder only
-    /// where more lies before it than may.
+    /// Runs the model as far as possible and returns the updates. Waits for the face encoder only
+    /// if more ticks wait than allowed.
     ///
     /// # Errors
     /// Where the model fails.
     pub fn advance(&mut self) -> Result<Vec<TrackUpdate>, InferenceError> {
         self.audio_encoder.advance(self.model.as_mut())?;
         self.encode()?;
-        let nothing = |track| TrackUpdate { track, verdicts: Vec::new(), complete: true };
-        let mut updates: Vec<TrackUpdate> = self.unscored.drain(..).map(nothing).collect();
-        let mut judged = self.run_heads()?;
+        let unscored = |track| TrackUpdate { track, verdicts: Vec::new(), complete: true };
+        let mut updates: Vec<TrackUpdate> = self.unscored.drain(..).map(unscored).collect();
+        let mut new_verdicts = self.run_heads()?;
         for (track, open) in &mut self.open {
-            let verdicts = judged.remove(track).unwrap_or_default();
+            let verdicts = new_verdicts.remove(track).unwrap_or_default();
             let complete =
                 open.face_stream.complete() && open.head_runner.next() >= open.face_stream.next();
             if complete || !verdicts.is_empty() {
@@ -231,20 +231,20 @@ impl Scorer {
         self.open.retain(|_, o| {
             !(o.face_stream.complete() && o.head_runner.next() >= o.face_stream.next())
         });
-        let mut judged = ScoredUntil::new();
+        let mut scored_until = ScoredUntil::new();
         for open in self.open.values() {
             let next = open.head_runner.next();
-            match judged.iter_mut().find(|(epoch, _)| *epoch == open.epoch) {
+            match scored_until.iter_mut().find(|(epoch, _)| *epoch == open.epoch) {
                 Some((_, until)) => *until = next.min(*until),
-                None => judged.push((open.epoch, next)),
+                None => scored_until.push((open.epoch, next)),
             }
         }
-        updates.extend(self.cross_face.advance(self.model.as_mut(), &judged)?);
+        updates.extend(self.cross_face.advance(self.model.as_mut(), &scored_until)?);
         self.forget();
         Ok(updates)
     }
 
-    /// Waits until one of the faces that are being encoded is done.
+    /// Waits until one batch in the face encoder is done.
     ///
     /// # Errors
     /// Where the model fails.
@@ -257,13 +257,13 @@ impl Scorer {
         self.push_features(first.tracks, features)
     }
 
-    /// Takes what the face encoder has done and gives it what waits, until nothing moves any more;
-    /// waits where more lies before it than may.
+    /// Takes finished batches from the face encoder and starts new ones until neither is possible;
+    /// waits if more ticks wait than allowed.
     fn encode(&mut self) -> Result<(), InferenceError> {
         loop {
-            let took = self.take_finished()?;
+            let taken = self.take_finished()?;
             let started = self.start_encoding()?;
-            if took || started {
+            if taken || started {
                 continue;
             }
             if self.in_flight.is_empty() || !self.is_behind() {
@@ -273,31 +273,31 @@ impl Scorer {
         }
     }
 
-    /// Whether more ticks lie before the encoder than may wait, those of tracks that have ended
-    /// included: a recording may have one short shot after the other.
+    /// Whether more ticks wait for the encoder than allowed, including ticks of ended tracks: a
+    /// recording may have many short shots in a row.
     fn is_behind(&self) -> bool {
-        let Some(most) = self.settings.encode_ahead_ticks else { return true };
-        self.waiting_ticks() > most
+        let Some(max) = self.settings.encode_ahead_ticks else { return true };
+        self.waiting_ticks() > max
     }
 
-    /// Ticks of all faces before the encoder.
+    /// Ticks of all faces that wait for the encoder.
     pub(super) fn waiting_ticks(&self) -> usize {
         self.open.values().map(|open| open.face_stream.waiting()).sum()
     }
 
     fn take_finished(&mut self) -> Result<bool, InferenceError> {
-        let (mut at, mut took) = (0, false);
+        let (mut at, mut taken) = (0, false);
         while let Some(one) = self.in_flight.get_mut(at) {
             match one.pending.poll() {
                 Some(features) => {
-                    took = true;
+                    taken = true;
                     let tracks = self.in_flight.remove(at).tracks;
                     self.push_features(tracks, features?)?;
                 }
                 None => at += 1,
             }
         }
-        Ok(took)
+        Ok(taken)
     }
 
     fn push_features(
@@ -306,7 +306,7 @@ impl Scorer {
         features: Vec<FaceFeatures>,
     ) -> Result<(), InferenceError> {
         if features.len() != tracks.len() {
-            let reason = format!("{} answers to {} faces", features.len(), tracks.len());
+            let reason = format!("{} results for {} faces", features.len(), tracks.len());
             return Err(InferenceError { package: "speaker".into(), graph: "face", reason });
         }
         for (track, features) in tracks.into_iter().zip(features) {
@@ -318,17 +318,17 @@ impl Scorer {
     }
 
     /// Starts a run of the face encoder over all tracks that have a chunk of the same length
-    /// waiting; `false` where none has.
+    /// waiting; `false` if there is none.
     fn start_encoding(&mut self) -> Result<bool, InferenceError> {
         let chunk = self.settings.face_chunk_ticks;
         let (window, delay) = (self.settings.window, self.model.shape().face_delay_ticks);
-        let prompt = self.settings.encode_ahead_ticks.is_none();
-        let notify = self.notify.as_ref().filter(|_| !prompt);
+        let synchronous = self.settings.encode_ahead_ticks.is_none();
+        let notify = self.notify.as_ref().filter(|_| !synchronous);
         let mut by_length: BTreeMap<usize, Vec<TrackId>> = BTreeMap::new();
         for (track, open) in &self.open {
             let waiting = open.face_stream.waiting();
             let hop_complete = || window.completes_hop(open.face_stream.waiting_range(), delay);
-            let last = open.face_stream.ended() || (prompt && hop_complete());
+            let last = open.face_stream.ended() || (synchronous && hop_complete());
             let ready = waiting >= chunk || (last && waiting > 0);
             if ready && !open.face_stream.in_flight() {
                 by_length.entry(waiting.min(chunk)).or_default().push(*track);
@@ -357,14 +357,14 @@ impl Scorer {
         let (audio_encoder, model) = (&self.audio_encoder, self.model.as_mut());
         let mut verdicts: BTreeMap<TrackId, Vec<TickVerdict>> = BTreeMap::new();
         loop {
-            let (mut jobs, mut asked) = (Vec::new(), Vec::new());
+            let (mut jobs, mut pending) = (Vec::new(), Vec::new());
             for (track, OpenTrack { face_stream, head_runner, .. }) in &mut self.open {
                 let mut out = Vec::new();
-                if let Some((job, rest)) =
+                if let Some((job, pending_window)) =
                     head_runner.next_window(face_stream, audio_encoder, window, &mut out)
                 {
                     jobs.push(job);
-                    asked.push((*track, rest));
+                    pending.push((*track, pending_window));
                 }
                 if !out.is_empty() {
                     verdicts.entry(*track).or_default().extend(out);
@@ -373,7 +373,7 @@ impl Scorer {
             if jobs.is_empty() {
                 return Ok(verdicts);
             }
-            for ((track, asked), result) in asked.into_iter().zip(model.run_heads(jobs)?) {
+            for ((track, pending), result) in pending.into_iter().zip(model.run_heads(jobs)?) {
                 if let Some(OpenTrack { face_stream, head_runner, .. }) = self.open.get_mut(&track)
                 {
                     let new = head_runner.apply_result(
@@ -381,7 +381,7 @@ impl Scorer {
                         audio_encoder,
                         model,
                         mode,
-                        (asked, &result),
+                        (pending, &result),
                     )?;
                     verdicts.entry(track).or_default().extend(new);
                 }

@@ -5,13 +5,13 @@
 //! longer would stop the source, and with it the audio, for good.
 
 use super::frame_assembler::FrameAssembler;
-use super::model::InferenceError;
 use super::scorer::Scorer;
 use crate::core::evidence::FrameEvidence;
 use crate::core::queue::{ByteSize, NoItem, Receiver, Sender};
 use crate::core::time::Tick;
-use crate::stages::detect::front_end::Looked;
+use crate::models::speaker_model::InferenceError;
 use crate::stages::source::AudioBlock;
+use crate::stages::track::front_end::FrameWithFaces;
 
 /// What reaches the scorer.
 #[expect(
@@ -20,7 +20,7 @@ use crate::stages::source::AudioBlock;
 )]
 pub enum ScoreInput {
     /// The next frame.
-    Frame(Looked),
+    Frame(FrameWithFaces),
     /// No more frames come.
     FramesEnd,
     /// The next stretch of audio.

@@ -1,4 +1,4 @@
-//! Scoring while faces are still being encoded: nothing is lost, nothing changes, nobody sleeps on.
+//! Scoring with asynchronous face encoding: no lost frames, the same verdicts, no missed wake-ups.
 
 use std::sync::Arc;
 use std::thread;
@@ -9,26 +9,26 @@ use super::super::budget::ENCODE_AHEAD_TICKS;
 use super::super::decide::DecisionRule;
 use super::super::floor::FloorRules;
 use super::super::head_runner::Window;
-use super::super::model::{
-    FaceFeatures, FaceJob, HeadJob, HeadResult, ModelShape, PendingFeatures, SpeakerModel,
-    StartedBatch,
-};
 use super::super::scorer::ScorerSettings;
 use super::*;
 use crate::core::evidence::TrackId;
-use crate::core::frame::{Frame, Grey};
+use crate::core::frame::{Frame, GreyImage};
 use crate::core::geometry::{Landmarks, Rect};
 use crate::core::notify::Notify;
 use crate::core::queue::{Capacity, Overflow, bounded};
-use crate::core::seeded::Seeded;
+use crate::core::rng::SeededRng;
 use crate::core::time::{Epoch, FrameRef, Pts};
-use crate::stages::explain::Mode;
-use crate::stages::explain::scale::ScaleRule;
+use crate::models::explain::Mode;
+use crate::models::explain::ScaleRule;
+use crate::models::speaker_model::{
+    FaceFeatures, FaceJob, HeadJob, HeadResult, ModelShape, PendingFeatures, SpeakerModel,
+    StartedBatch,
+};
 use crate::stages::features::audio_features::{AudioFeatures, Spectrum};
 use crate::stages::features::mfcc::Mfcc;
 use crate::stages::track::{TrackedFace, TrackedFrame};
 
-/// Says of a tick what its track's brightness had added up to before; lags one tick.
+/// Scores a tick by the sum of its track's brightness so far; lags one tick.
 struct SummingModel(ModelShape);
 
 impl SummingModel {
@@ -37,7 +37,7 @@ impl SummingModel {
     }
 }
 
-/// What is made of one track's next ticks.
+/// Encodes one track's next ticks.
 fn encoded(mut job: FaceJob) -> FaceFeatures {
     let crop = job.crops.len() / job.valid.len();
     let mut embeddings = Vec::new();
@@ -68,17 +68,17 @@ impl SpeakerModel for SummingModel {
     }
 }
 
-/// The same, encoded by threads that each take their time; the one of job `fails` dies of it.
+/// The same model, encoding in threads with random delays; the thread of job `fails` panics.
 struct AsyncModel {
     summing: SummingModel,
-    dice: Seeded,
+    dice: SeededRng,
     started: usize,
     fails: usize,
 }
 
 impl AsyncModel {
     fn new(fails: usize) -> Self {
-        Self { summing: SummingModel::new(), dice: Seeded::new(7), started: 0, fails }
+        Self { summing: SummingModel::new(), dice: SeededRng::new(7), started: 0, fails }
     }
 }
 
@@ -92,20 +92,20 @@ impl PendingFeatures for Receiver<FaceFeatures> {
     fn poll(&mut self) -> Option<Result<Vec<FaceFeatures>, InferenceError>> {
         match self.try_recv() {
             Err(NoItem::Empty) => None,
-            come => Some(come.map(|f| vec![f]).map_err(|_| dead())),
+            come => Some(come.map(|f| vec![f]).map_err(|_| worker_failed())),
         }
     }
 
     fn wait(&mut self) -> Result<Vec<FaceFeatures>, InferenceError> {
-        self.recv().map(|f| vec![f]).ok_or_else(dead)
+        self.recv().map(|f| vec![f]).ok_or_else(worker_failed)
     }
 }
 
-fn dead() -> InferenceError {
+fn worker_failed() -> InferenceError {
     InferenceError { package: "p".into(), graph: "face", reason: "it died".into() }
 }
 
-/// Rings when it goes.
+/// Notifies when it is dropped.
 struct NotifyOnDrop(Option<Notify>);
 
 impl Drop for NotifyOnDrop {
@@ -120,7 +120,7 @@ impl SpeakerModel for AsyncModel {
     }
 
     fn encode_faces(&mut self, _: Vec<FaceJob>) -> Result<Vec<FaceFeatures>, InferenceError> {
-        unreachable!("scoring starts what it wants")
+        unreachable!("scoring starts faces asynchronously")
     }
 
     fn start_faces(
@@ -132,15 +132,15 @@ impl SpeakerModel for AsyncModel {
             self.started += 1;
             let (fails, notify_on_drop) =
                 (self.started == self.fails, NotifyOnDrop(notify.cloned()));
-            let delay = Duration::from_micros(self.dice.below(3_000) as u64);
+            let delay = Duration::from_micros(self.dice.next_below(3_000) as u64);
             let (tx, rx) = bounded("model→test", ONE, Overflow::Block);
             let work = move || {
                 let _rings = notify_on_drop;
-                // Goes before the bell rings, even where the thread dies.
+                // Dropped before the notification, even if the thread panics.
                 let tx = tx;
                 thread::sleep(delay);
-                assert!(!fails, "as the test wants");
-                tx.send(encoded(job)).expect("somebody waits");
+                assert!(!fails, "the test requests a failure");
+                tx.send(encoded(job)).expect("a receiver");
             };
             thread::Builder::new().name("late".into()).spawn(work).expect("a thread");
             StartedBatch { jobs: 1, pending: Box::new(rx) }
@@ -159,12 +159,12 @@ impl SpeakerModel for AsyncModel {
 
 const ONE: Capacity = Capacity { items: 1, bytes: usize::MAX };
 const FRAMES: u64 = 120;
-/// Frames that the source gives before it waits for evidence.
+/// Frames pushed before the source waits for evidence.
 const HELD: u64 = 60;
-/// Frames that wait where the audio is late; all that is encoded at once waits for fewer.
+/// Frames that wait for late audio; encoding holds fewer.
 const MAX_WAITING_FRAMES: usize = 50;
 
-/// Three faces, of which one goes at frame 40 and one comes at 30.
+/// Three faces: one ends at frame 40, one starts at frame 30.
 fn frame(seq: u64) -> ScoreInput {
     let there = [(1, 0..FRAMES), (2, 0..40), (3, 30..FRAMES)];
     let seen = there.iter().filter(|(_, when)| when.contains(&seq)).map(|&(track, _)| track);
@@ -172,12 +172,12 @@ fn frame(seq: u64) -> ScoreInput {
     ScoreInput::Frame(tracked_frame(seq, seen, ended))
 }
 
-/// A frame of a brightness of its own with these tracks on it.
-fn tracked_frame(seq: u64, seen: impl Iterator<Item = u32>, ended: Vec<TrackId>) -> Looked {
+/// A frame of its own brightness with these tracks.
+fn tracked_frame(seq: u64, seen: impl Iterator<Item = u32>, ended: Vec<TrackId>) -> FrameWithFaces {
     let pts = Pts::from_ns(i64::try_from(seq).expect("few") * Tick::SPAN.ns());
     let id = FrameRef { epoch: Epoch(0), seq, pts };
     let brightness = 40 + u8::try_from(seq % 200).expect("few");
-    let image = Arc::new(Grey::new(120, brightness));
+    let image = Arc::new(GreyImage::new(120, brightness));
     let faces = seen.map(|track| TrackedFace {
         track: TrackId(track),
         rect: Rect::new(8.0 * (track % 7) as f32, 20.0, 8.0 * (track % 7) as f32 + 50.0, 80.0),
@@ -185,7 +185,7 @@ fn tracked_frame(seq: u64, seen: impl Iterator<Item = u32>, ended: Vec<TrackId>)
         detected: true,
     });
     let tracked = TrackedFrame { frame: id, faces: faces.collect(), ended };
-    (Frame { id, span: None, image }, tracked)
+    (Frame { id, duration: None, image }, tracked)
 }
 
 fn settings() -> ScorerSettings {
@@ -206,7 +206,7 @@ fn test_audio_encoder() -> AudioEncoder {
     )
 }
 
-/// Scores all frames with `model`, fed as a recording's are: no more than [`HELD`] frames ahead.
+/// Scores all frames with `model`, fed like a recording: at most [`HELD`] frames ahead.
 fn scored(
     model: Box<dyn SpeakerModel>,
 ) -> (Result<ScoreCounts, InferenceError>, Vec<FrameEvidence>) {
@@ -221,7 +221,7 @@ fn scored(
         .spawn(move || score(&found, scorer, join, MAX_WAITING_FRAMES, &out, &mut NoObserver));
     let scoring = scoring.expect("a thread");
     let mut got = Vec::new();
-    // An edge that is gone says that scoring has ended, and why is asked below.
+    // A closed queue means that scoring has ended; the reason is checked below.
     for seq in 0..FRAMES {
         let samples = vec![0; 640];
         let pts = Some(Pts::from_seconds(seq as f64 / 25.0));
@@ -239,7 +239,7 @@ fn scored(
 }
 
 #[test]
-fn faces_that_are_encoded_later_get_the_same_verdicts() {
+fn asynchronous_encoding_gives_the_same_verdicts() {
     let (counts, at_once) = scored(Box::new(SummingModel::new()));
     assert_eq!(counts.expect("it scores").audio_timeouts, 0);
     assert_eq!(at_once.len(), usize::try_from(FRAMES).expect("few"));
@@ -251,17 +251,17 @@ fn faces_that_are_encoded_later_get_the_same_verdicts() {
 }
 
 #[test]
-fn a_worker_that_dies_ends_scoring_with_its_fault() {
-    let (counts, some) = scored(Box::new(AsyncModel::new(9)));
-    assert_eq!(counts.expect_err("a fault").reason, "it died");
-    assert!(some.len() < usize::try_from(FRAMES).expect("few"));
+fn a_failed_worker_ends_scoring_with_its_error() {
+    let (counts, evidence) = scored(Box::new(AsyncModel::new(9)));
+    assert_eq!(counts.expect_err("an error").reason, "it died");
+    assert!(evidence.len() < usize::try_from(FRAMES).expect("few"));
 }
 
 #[test]
-fn short_tracks_one_after_the_other_do_not_pile_up() {
-    // None of them alone has as much to encode as may wait.
-    let most = 12;
-    let settings = ScorerSettings { encode_ahead_ticks: Some(most), ..settings() };
+fn many_short_tracks_do_not_accumulate() {
+    // No single track exceeds the limit of waiting ticks.
+    let max = 12;
+    let settings = ScorerSettings { encode_ahead_ticks: Some(max), ..settings() };
     let mut scorer =
         Scorer::new(Box::new(AsyncModel::new(usize::MAX)), settings, test_audio_encoder(), true);
     for seq in 0..600 {
@@ -270,6 +270,6 @@ fn short_tracks_one_after_the_other_do_not_pile_up() {
         let (frame, tracked) = tracked_frame(seq, std::iter::once(track), ended);
         scorer.push(&frame, &tracked);
         scorer.advance().expect("it scores");
-        assert!(scorer.waiting_ticks() <= most, "{} at {seq}", scorer.waiting_ticks());
+        assert!(scorer.waiting_ticks() <= max, "{} at {seq}", scorer.waiting_ticks());
     }
 }

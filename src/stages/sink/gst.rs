@@ -17,7 +17,8 @@ use crate::core::time::{Pts, Span};
 use crate::gst::bus::BusListener;
 use crate::gst::container::{Container, MuxerPads};
 use crate::gst::elements::{ElementError, broken, chain, conversions, make};
-use crate::gst::encoder::{EncoderOptions, VideoCodec};
+use crate::gst::encoder::EncoderOptions;
+use crate::gst::video_codec::VideoCodec;
 
 /// Frames that may wait for the encoder.
 const FRAMES_WAITING: u64 = 3;
@@ -347,10 +348,10 @@ fn audio_branch(
         return Ok(source);
     }
     let decode = make("decodebin")?;
-    let (convert, image_resize) = (make("audioconvert")?, make("audioresample")?);
+    let (convert, resample) = (make("audioconvert")?, make("audioresample")?);
     let encoder = container.audio_encoder()?;
     chain(pipeline, &[from, &decode])?;
-    chain(pipeline, &[&convert, &image_resize, &encoder, &queue])?;
+    chain(pipeline, &[&convert, &resample, &encoder, &queue])?;
     link_to(&queue, into)?;
     let next = convert.downgrade();
     decode.connect_pad_added(move |_, pad| {

@@ -11,5 +11,6 @@ pub mod gst;
 #[cfg(all(feature = "gst", feature = "onnx"))]
 pub mod live;
 pub mod records;
+pub mod settings;
 pub mod spool;
 pub mod stage;

@@ -13,7 +13,7 @@ use crate::stages::sync::timeline::{Timeline, TimelineCounts};
 
 /// What the source gave.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Fed {
+pub struct SourceCounts {
     /// Frames handed on.
     pub frames: u64,
     /// Frames that the decoder called damaged.
@@ -27,11 +27,11 @@ pub struct Fed {
 }
 
 /// How much may be on the fast lane: so many frames, or so much media time where that is more.
-pub struct Hold<'a> {
+pub struct InFlightLimit<'a> {
     /// Frames.
     pub frames: usize,
     /// Media time.
-    pub span: Span,
+    pub duration: Span,
     /// What has left the lane.
     pub progress: &'a Progress,
 }
@@ -39,14 +39,16 @@ pub struct Hold<'a> {
 /// How often a full lane is looked at.
 const POLL_INTERVAL: Duration = Duration::from_millis(8);
 
-impl Hold<'_> {
-    /// Waits until the frame at `pts`, before which `fed` frames went, has room.
-    fn wait(&self, fed: u64, pts: Pts, stop: &AtomicBool) {
+impl InFlightLimit<'_> {
+    /// Waits until the frame at `pts`, before which `source_counts` frames went, has room.
+    fn wait(&self, sent_frames: u64, pts: Pts, stop: &AtomicBool) {
         let full = || {
-            let left = self.progress.frames.load(Ordering::Relaxed);
-            let at = Pts::from_ns(self.progress.pts_ns.load(Ordering::Relaxed));
-            let frames = usize::try_from(fed.saturating_sub(left)).unwrap_or(usize::MAX);
-            frames >= self.frames && (left == 0 || (pts - at).abs() >= self.span)
+            let finished_frames = self.progress.frames.load(Ordering::Relaxed);
+            let finished_pts = Pts::from_ns(self.progress.pts_ns.load(Ordering::Relaxed));
+            let frames =
+                usize::try_from(sent_frames.saturating_sub(finished_frames)).unwrap_or(usize::MAX);
+            frames >= self.frames
+                && (finished_frames == 0 || (pts - finished_pts).abs() >= self.duration)
         };
         while full() && !stop.load(Ordering::Relaxed) {
             std::thread::sleep(POLL_INTERVAL);
@@ -61,29 +63,29 @@ pub fn feed_frames(
     mut timeline: Timeline,
     fast: Option<Sender<Frame>>,
     slow: Sender<Frame>,
-    hold: Option<Hold<'_>>,
+    in_flight_limit: Option<InFlightLimit<'_>>,
     stop: &AtomicBool,
-) -> Fed {
-    let mut fed = Fed::default();
+) -> SourceCounts {
+    let mut source_counts = SourceCounts::default();
     for raw in frames {
         if stop.load(Ordering::Relaxed) {
-            fed.stopped = true;
+            source_counts.stopped = true;
             break;
         }
         let id = timeline.advance_to(raw.pts);
-        if let Some(hold) = &hold {
-            hold.wait(fed.frames, id.pts, stop);
+        if let Some(in_flight_limit) = &in_flight_limit {
+            in_flight_limit.wait(source_counts.frames, id.pts, stop);
         }
-        let frame = Frame { id, span: raw.span, image: raw.image };
-        let shared = Frame { id, span: raw.span, image: Arc::clone(&frame.image) };
-        let kept = fast.as_ref().is_none_or(|lane| lane.send(shared).is_ok());
-        if !kept || slow.send(frame).is_err() {
+        let frame = Frame { id, duration: raw.duration, image: raw.image };
+        let shared = Frame { id, duration: raw.duration, image: Arc::clone(&frame.image) };
+        let fast_open = fast.as_ref().is_none_or(|queue| queue.send(shared).is_ok());
+        if !fast_open || slow.send(frame).is_err() {
             break;
         }
-        fed.frames += 1;
-        fed.last_pts = Some(id.pts);
-        fed.damaged += u64::from(raw.damaged);
+        source_counts.frames += 1;
+        source_counts.last_pts = Some(id.pts);
+        source_counts.damaged += u64::from(raw.damaged);
     }
-    fed.timeline = timeline.counts();
-    fed
+    source_counts.timeline = timeline.counts();
+    source_counts
 }

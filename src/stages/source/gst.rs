@@ -18,7 +18,7 @@ use crate::gst::intake::{Found, Graph, build};
 use crate::gst::running_time;
 
 /// How long a file may take to show its first frame.
-const OPEN_DEADLINE: Duration = Duration::from_secs(30);
+const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a waiting reader looks whether the pipeline has failed.
 const POLL_INTERVAL: gst::ClockTime = gst::ClockTime::from_mseconds(100);
 
@@ -80,19 +80,19 @@ impl Recording {
 
     /// The reader of frames.
     pub fn frames(&self) -> FrameReader {
-        FrameReader { pull: Pull::new(&self.graph.outlets.frames, &self.bus) }
+        FrameReader { puller: SamplePuller::new(&self.graph.outlets.frames, &self.bus) }
     }
 
     /// The reader of audio for the model; `None` where there is no audio.
     pub fn audio(&self) -> Option<AudioReader> {
         self.shape.audio.as_ref()?;
-        Some(AudioReader { pull: Pull::new(&self.graph.outlets.audio, &self.bus) })
+        Some(AudioReader { puller: SamplePuller::new(&self.graph.outlets.audio, &self.bus) })
     }
 
     /// The reader of audio as it was stored; `None` where there is no audio.
     pub fn packets(&self) -> Option<PacketReader> {
         self.shape.audio.as_ref()?;
-        Some(PacketReader { pull: Pull::new(&self.graph.outlets.packets, &self.bus) })
+        Some(PacketReader { puller: SamplePuller::new(&self.graph.outlets.packets, &self.bus) })
     }
 
     /// Lets the readers flow. Without it they hold the first buffers only.
@@ -117,10 +117,10 @@ impl Recording {
         let spoken = self.bus.spoken();
         let mut notes: Vec<String> =
             spoken.error.iter().map(|e| format!("the source ended early: {e}")).collect();
-        let unheard = spoken.warning_count.saturating_sub(spoken.warnings.len() as u64);
+        let unlisted = spoken.warning_count.saturating_sub(spoken.warnings.len() as u64);
         notes.extend(spoken.warnings.iter().map(ToString::to_string));
-        if unheard > 0 {
-            notes.push(format!("and {unheard} more warnings from the source"));
+        if unlisted > 0 {
+            notes.push(format!("and {unlisted} more warnings from the source"));
         }
         notes
     }
@@ -156,7 +156,7 @@ fn preroll(
     audio_track: u32,
 ) -> Result<SourceShape, SourceError> {
     let _ = graph.pipeline.set_state(gst::State::Paused);
-    let deadline = Instant::now() + OPEN_DEADLINE;
+    let deadline = Instant::now() + OPEN_TIMEOUT;
     loop {
         let (state, ..) = graph.pipeline.state(POLL_INTERVAL);
         let found = graph.found.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -164,14 +164,14 @@ fn preroll(
             return Err(SourceError::Library(reason));
         }
         if bus.failed() {
-            return Err(why_it_failed(path, bus, &found));
+            return Err(open_error(path, bus, &found));
         }
         // While the demuxer still looks, the pipeline has no sinks and counts as ready, so each
         // outlet is asked itself.
         let ready = state.is_ok_and(|s| s != gst::StateChangeSuccess::Async);
-        if ready && shown(graph, &found, audio_track) {
+        if ready && outputs_ready(graph, &found, audio_track) {
             return match found.frames {
-                0 => Err(without_frame(path, bus, &found)),
+                0 => Err(no_frame_error(path, bus, &found)),
                 _ => shape(path, graph, bus, &found, audio_track),
             };
         }
@@ -181,26 +181,27 @@ fn preroll(
         if Instant::now() > deadline {
             return Err(SourceError::Broken {
                 path: path.to_owned(),
-                reason: format!("no frame came within {} s", OPEN_DEADLINE.as_secs()),
+                reason: format!("no frame came within {} s", OPEN_TIMEOUT.as_secs()),
             });
         }
     }
 }
 
 /// Whether every outlet that the file feeds has its first buffer, or its end.
-fn shown(graph: &Graph, found: &Found, audio_track: u32) -> bool {
-    let flows = |sink: &gst_app::AppSink| {
+fn outputs_ready(graph: &Graph, found: &Found, audio_track: u32) -> bool {
+    let has_data = |sink: &gst_app::AppSink| {
         // A sink that has not started yet calls itself ended.
         let ended = sink.current_state() >= gst::State::Paused && sink.is_eos();
         ended || sink.static_pad("sink").is_some_and(|p| p.has_current_caps())
     };
     let outlets = &graph.outlets;
-    let frames = found.frames == 0 || flows(&outlets.frames);
-    let audios = found.audios < audio_track || (flows(&outlets.audio) && flows(&outlets.packets));
+    let frames = found.frames == 0 || has_data(&outlets.frames);
+    let audios =
+        found.audios < audio_track || (has_data(&outlets.audio) && has_data(&outlets.packets));
     found.frames + found.audios > 0 && frames && audios
 }
 
-fn without_frame(path: &Path, bus: &BusListener, found: &Found) -> SourceError {
+fn no_frame_error(path: &Path, bus: &BusListener, found: &Found) -> SourceError {
     let missing = bus.spoken().missing;
     if !missing.is_empty() {
         return SourceError::MissingPlugin { path: path.to_owned(), what: missing.join(", ") };
@@ -211,7 +212,7 @@ fn without_frame(path: &Path, bus: &BusListener, found: &Found) -> SourceError {
     SourceError::NotMedia { path: path.to_owned(), reason: "no frame and no audio in it".into() }
 }
 
-fn why_it_failed(path: &Path, bus: &BusListener, found: &Found) -> SourceError {
+fn open_error(path: &Path, bus: &BusListener, found: &Found) -> SourceError {
     let spoken = bus.spoken();
     let path = path.to_owned();
     if !spoken.missing.is_empty() {
@@ -239,7 +240,7 @@ fn shape(
     if found.audios > 0 && audio_track > found.audios || audio_track == 0 {
         return Err(SourceError::NoSuchTrack {
             path: path.to_owned(),
-            wanted: audio_track,
+            requested: audio_track,
             tracks: found.audios,
         });
     }
@@ -254,13 +255,13 @@ fn shape(
         }
     })?;
     let rate = info.fps();
-    let whole = |n: i32| u32::try_from(n).unwrap_or(0);
+    let to_u32 = |n: i32| u32::try_from(n).unwrap_or(0);
     let duration = graph.pipeline.query_duration::<gst::ClockTime>();
     Ok(SourceShape {
         video: VideoShape {
             width: info.width(),
             height: info.height(),
-            rate: Rate::new(whole(rate.numer()), whole(rate.denom())),
+            rate: Rate::new(to_u32(rate.numer()), to_u32(rate.denom())),
             frame_bytes: info.size(),
         },
         audio: found.codec.clone().map(|codec| AudioShape {
@@ -268,21 +269,21 @@ fn shape(
             track: audio_track,
             tracks: found.audios,
         }),
-        duration: duration.map(span),
+        duration: duration.map(to_span),
     })
 }
 
-fn span(time: gst::ClockTime) -> Span {
+fn to_span(time: gst::ClockTime) -> Span {
     Span::from_ns(i64::try_from(time.nseconds()).unwrap_or(i64::MAX))
 }
 
 /// Pulls samples until the stream ends or the pipeline fails.
-struct Pull {
+struct SamplePuller {
     sink: gst_app::AppSink,
     bus: BusListener,
 }
 
-impl Pull {
+impl SamplePuller {
     fn new(sink: &gst_app::AppSink, bus: &BusListener) -> Self {
         Self { sink: sink.clone(), bus: bus.clone() }
     }
@@ -303,7 +304,7 @@ impl Pull {
 
 /// Frames, one at a time. Blocks; ends with the stream.
 pub struct FrameReader {
-    pull: Pull,
+    puller: SamplePuller,
 }
 
 impl Iterator for FrameReader {
@@ -311,16 +312,16 @@ impl Iterator for FrameReader {
 
     fn next(&mut self) -> Option<RawFrame> {
         loop {
-            let sample = self.pull.next()?;
+            let sample = self.puller.next()?;
             let (buffer, caps) = (sample.buffer_owned()?, sample.caps()?);
             let info = gst_video::VideoInfo::from_caps(caps).ok()?;
             let pts = running_time(&sample);
-            let span = buffer.duration().map(span);
+            let duration = buffer.duration().map(to_span);
             let damaged = buffer.flags().contains(gst::BufferFlags::CORRUPTED);
             drop(sample);
             // A buffer that cannot be mapped is one lost frame, not the end of the film.
             if let Some(image) = GstImage::map(buffer, &info) {
-                return Some(RawFrame { pts, span, image: Arc::new(image), damaged });
+                return Some(RawFrame { pts, duration, image: Arc::new(image), damaged });
             }
         }
     }
@@ -328,14 +329,14 @@ impl Iterator for FrameReader {
 
 /// Audio for the model, block by block. Blocks; ends with the stream.
 pub struct AudioReader {
-    pull: Pull,
+    puller: SamplePuller,
 }
 
 impl Iterator for AudioReader {
     type Item = AudioBlock;
 
     fn next(&mut self) -> Option<AudioBlock> {
-        let sample = self.pull.next()?;
+        let sample = self.puller.next()?;
         let pts = running_time(&sample);
         let map = sample.buffer()?.map_readable().ok()?;
         let (pairs, _) = map.as_slice().as_chunks::<2>();
@@ -345,13 +346,13 @@ impl Iterator for AudioReader {
 
 /// Audio as it was stored, packet by packet, with caps and times. Blocks; ends with the stream.
 pub struct PacketReader {
-    pull: Pull,
+    puller: SamplePuller,
 }
 
 impl Iterator for PacketReader {
     type Item = gst::Sample;
 
     fn next(&mut self) -> Option<gst::Sample> {
-        self.pull.next()
+        self.puller.next()
     }
 }

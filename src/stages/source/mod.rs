@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use crate::core::exit::Exit;
 use crate::core::frame::Image;
+use crate::core::queue::ByteSize;
 use crate::core::time::{Pts, Rate, Span};
 
 /// What a source turned out to hold.
@@ -59,7 +60,7 @@ pub struct RawFrame {
     /// Running time; `None` where the source does not say.
     pub pts: Option<Pts>,
     /// How long it is shown, where the source says so.
-    pub span: Option<Span>,
+    pub duration: Option<Span>,
     /// The frame.
     pub image: Arc<dyn Image>,
     /// Whether the decoder says that parts of it are damaged.
@@ -73,6 +74,12 @@ pub struct AudioBlock {
     pub pts: Option<Pts>,
     /// The samples.
     pub samples: Vec<i16>,
+}
+
+impl ByteSize for AudioBlock {
+    fn byte_size(&self) -> usize {
+        size_of_val(self.samples.as_slice())
+    }
 }
 
 /// What went wrong with a source, each with its own exit code.
@@ -136,12 +143,12 @@ pub enum SourceError {
         path: PathBuf,
     },
     /// No audio track has the number that was asked for.
-    #[error("{}: has {tracks} audio track(s), so --audio-track {wanted} does not exist", path.display())]
+    #[error("{}: has {tracks} audio track(s), so --audio-track {requested} does not exist", path.display())]
     NoSuchTrack {
         /// The file.
         path: PathBuf,
         /// The number asked for, from 1.
-        wanted: u32,
+        requested: u32,
         /// How many there are.
         tracks: u32,
     },

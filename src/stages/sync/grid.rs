@@ -10,7 +10,7 @@ use crate::core::time::{Pts, Span, Tick};
 
 /// The longest time that one frame may stand for: beyond it the ticks stay empty, as nobody
 /// knows what happened there.
-const LONGEST_STAND: Span = Span::from_ms(1_000);
+const MAX_FRAME_DURATION: Span = Span::from_ms(1_000);
 
 /// Assigns ticks to the frames of one epoch, in order.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ impl Grid {
     pub fn push(&mut self, pts: Pts) -> Option<Range<i64>> {
         let first = self.first_tick(pts);
         let (previous, from) = self.last.replace((pts, first))?;
-        let until = first.0.min(Tick::nearest(previous + LONGEST_STAND).0).max(from.0);
+        let until = first.0.min(Tick::nearest(previous + MAX_FRAME_DURATION).0).max(from.0);
         Some(from.0..until)
     }
 
@@ -32,7 +32,7 @@ impl Grid {
     pub fn finish(&mut self, span: Span) -> Option<Range<i64>> {
         let (previous, from) = self.last.take()?;
         let until = Tick::nearest(previous + span).0.max(from.0 + 1);
-        Some(from.0..until.min(Tick::nearest(previous + LONGEST_STAND).0.max(from.0 + 1)))
+        Some(from.0..until.min(Tick::nearest(previous + MAX_FRAME_DURATION).0.max(from.0 + 1)))
     }
 
     /// The first tick that lies nearer to `pts` than to the frame before it.

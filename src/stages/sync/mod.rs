@@ -4,6 +4,6 @@
 //! [`grid`] tells which source frame stands for which tick of the model's 25 fps grid. The output
 //! keeps every source frame; only the model sees the grid.
 
-pub mod continuous;
+pub mod gapless_audio;
 pub mod grid;
 pub mod timeline;

@@ -30,7 +30,7 @@ pub struct TimelineCounts {
     /// Frames whose time was missing.
     pub missing: u64,
     /// Frames whose time did not advance.
-    pub straightened: u64,
+    pub corrected: u64,
     /// Jumps that opened a new epoch.
     pub jumps: u64,
 }
@@ -49,7 +49,7 @@ pub struct Timeline {
 /// The frame time used where a source states neither times nor a rate.
 const FALLBACK_SPAN: Span = Span::from_ms(40);
 /// The least step that keeps times strictly increasing: one tick of a 90 kHz clock, rounded up.
-const LEAST_STEP: Span = Span::from_ns(11_112);
+const MIN_STEP: Span = Span::from_ns(11_112);
 
 impl Timeline {
     /// A timeline for a source of about this `rate`.
@@ -66,7 +66,7 @@ impl Timeline {
 
     /// The same, going on after another source: with frame `next_seq` of `epoch`.
     #[must_use]
-    pub const fn going_on(mut self, epoch: Epoch, next_seq: u64) -> Self {
+    pub const fn resumed_at(mut self, epoch: Epoch, next_seq: u64) -> Self {
         self.epoch = epoch;
         self.next_seq = next_seq;
         self
@@ -106,11 +106,11 @@ impl Timeline {
             self.epoch = self.epoch.next();
             return stated;
         }
-        if step >= LEAST_STEP {
+        if step >= MIN_STEP {
             return stated;
         }
-        self.counts.straightened += 1;
-        last + LEAST_STEP
+        self.counts.corrected += 1;
+        last + MIN_STEP
     }
 
     /// What happened so far.

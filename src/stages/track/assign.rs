@@ -24,7 +24,7 @@ const PAIR_BONUS: f32 = 0.5;
 const SCALE: f32 = 1e6;
 
 /// A track as it is expected to be seen.
-pub struct Expected {
+pub struct ExpectedFace {
     /// Where its box should be.
     pub rect: Rect,
     /// Where its landmarks should be.
@@ -32,72 +32,72 @@ pub struct Expected {
 }
 
 /// For each expected track the index of its detection, or `None`.
-pub fn assign(expected: &[Expected], seen: &[FaceBox]) -> Vec<Option<usize>> {
-    if expected.is_empty() || seen.is_empty() {
+pub fn assign(expected: &[ExpectedFace], detections: &[FaceBox]) -> Vec<Option<usize>> {
+    if expected.is_empty() || detections.is_empty() {
         return vec![None; expected.len()];
     }
-    let weight = |t: usize, d: usize| (likeness(&expected[t], &seen[d]) * SCALE) as i64;
-    let mut found = vec![None; expected.len()];
-    if undisputed(expected.len(), seen.len(), weight, &mut found) {
-        return found;
+    let weight = |t: usize, d: usize| (similarity(&expected[t], &detections[d]) * SCALE) as i64;
+    let mut assigned = vec![None; expected.len()];
+    if assign_unambiguous(expected.len(), detections.len(), weight, &mut assigned) {
+        return assigned;
     }
-    found.fill(None);
+    assigned.fill(None);
     // The solver wants no more rows than columns.
-    if expected.len() <= seen.len() {
-        let w = Matrix::from_fn(expected.len(), seen.len(), |(t, d)| weight(t, d));
+    if expected.len() <= detections.len() {
+        let w = Matrix::from_fn(expected.len(), detections.len(), |(t, d)| weight(t, d));
         for (t, d) in kuhn_munkres(&w).1.into_iter().enumerate() {
-            found[t] = (w[(t, d)] > 0).then_some(d);
+            assigned[t] = (w[(t, d)] > 0).then_some(d);
         }
     } else {
-        let w = Matrix::from_fn(seen.len(), expected.len(), |(d, t)| weight(t, d));
+        let w = Matrix::from_fn(detections.len(), expected.len(), |(d, t)| weight(t, d));
         for (d, t) in kuhn_munkres(&w).1.into_iter().enumerate() {
             if w[(d, t)] > 0 {
-                found[t] = Some(d);
+                assigned[t] = Some(d);
             }
         }
     }
-    found
+    assigned
 }
 
 /// Gives every track its best detection; `false` where two want the same, so that all have to be
 /// weighed. What nobody disputes no solver could better.
-fn undisputed(
+fn assign_unambiguous(
     tracks: usize,
     detections: usize,
     weight: impl Fn(usize, usize) -> i64,
-    found: &mut [Option<usize>],
+    assigned: &mut [Option<usize>],
 ) -> bool {
     (0..tracks).all(|t| {
         let best = (0..detections).map(|d| (weight(t, d), d)).max_by_key(|(weight, _)| *weight);
         let best = best.filter(|(weight, _)| *weight > 0).map(|(_, d)| d);
-        let free = best.is_none() || found[..t].iter().all(|other| *other != best);
-        found[t] = best;
+        let free = best.is_none() || assigned[..t].iter().all(|other| *other != best);
+        assigned[t] = best;
         free
     })
 }
 
 /// How alike a track and a detection are: 0 where they cannot be the same face, else above 0.
-fn likeness(track: &Expected, face: &FaceBox) -> f32 {
+fn similarity(track: &ExpectedFace, face: &FaceBox) -> f32 {
     let (a, b) = (size(track.rect), size(face.rect));
     if a <= 0.0 || b <= 0.0 {
         return 0.0;
     }
     let iou = track.rect.iou(face.rect);
     let mean_size = (a + b) / 2.0;
-    let apart = distance(track.rect.center(), face.rect.center()) / mean_size;
-    let near = apart < MAX_DISTANCE && a.max(b) / a.min(b) < MAX_SIZE_RATIO;
+    let distance_ratio = distance(track.rect.center(), face.rect.center()) / mean_size;
+    let near = distance_ratio < MAX_DISTANCE && a.max(b) / a.min(b) < MAX_SIZE_RATIO;
     if iou < MIN_IOU && !near {
         return 0.0;
     }
     let marks: f32 =
         track.landmarks.iter().zip(&face.landmarks).map(|(p, q)| distance(*p, *q)).sum();
-    let marks_apart = marks / track.landmarks.len() as f32 / mean_size;
-    PAIR_BONUS + iou + closeness(apart) + closeness(marks_apart)
+    let landmark_distance_ratio = marks / track.landmarks.len() as f32 / mean_size;
+    PAIR_BONUS + iou + proximity(distance_ratio) + proximity(landmark_distance_ratio)
 }
 
 /// 1 for no distance at all, falling to 0 at a whole face's size.
-fn closeness(apart: f32) -> f32 {
-    (1.0 - apart).clamp(0.0, 1.0)
+fn proximity(distance_ratio: f32) -> f32 {
+    (1.0 - distance_ratio).clamp(0.0, 1.0)
 }
 
 fn distance(a: Point, b: Point) -> f32 {
@@ -118,17 +118,17 @@ mod tests {
         }
     }
 
-    fn at(x: f32, s: f32) -> Expected {
+    fn at(x: f32, s: f32) -> ExpectedFace {
         let f = face(x, s);
-        Expected { rect: f.rect, landmarks: f.landmarks }
+        ExpectedFace { rect: f.rect, landmarks: f.landmarks }
     }
 
     #[test]
     fn the_best_total_wins_over_the_best_first_pair() {
         // Track 0 lies nearest to detection 0, but track 1 can only be detection 0.
         let tracks = [at(10.0, 100.0), at(-45.0, 100.0)];
-        let seen = [face(5.0, 100.0), face(70.0, 100.0)];
-        assert_eq!(assign(&tracks, &seen), [Some(1), Some(0)]);
+        let detections = [face(5.0, 100.0), face(70.0, 100.0)];
+        assert_eq!(assign(&tracks, &detections), [Some(1), Some(0)]);
     }
 
     #[test]
@@ -149,10 +149,10 @@ mod tests {
             tracks in 1usize..4,
         ) {
             let weight = |t: usize, d: usize| weights[t * 4 + d];
-            let mut found = vec![None; tracks];
-            prop_assume!(undisputed(tracks, 4, weight, &mut found));
+            let mut assigned = vec![None; tracks];
+            prop_assume!(assign_unambiguous(tracks, 4, weight, &mut assigned));
             let w = Matrix::from_fn(tracks, 4, |(t, d)| weight(t, d));
-            let total: i64 = found.iter().enumerate().map(|(t, d)| d.map_or(0, |d| weight(t, d))).sum();
+            let total: i64 = assigned.iter().enumerate().map(|(t, d)| d.map_or(0, |d| weight(t, d))).sum();
             prop_assert_eq!(total, kuhn_munkres(&w).0);
         }
     }

@@ -12,11 +12,12 @@
 //! recognition of faces, which this program does not do.
 
 mod assign;
+pub mod front_end;
 mod motion;
 mod policy;
 #[cfg(test)]
 mod tests;
 mod tracker;
 
-pub use policy::{Lag, LagBound, Policy};
+pub use policy::{BoxFill, LagBound, Policy};
 pub use tracker::{TrackedFace, TrackedFaces, TrackedFrame, Tracker};

@@ -25,7 +25,7 @@ fn face(x: f32, y: f32, size: f32, turn: f32) -> FaceBox {
     }
 }
 
-fn sure(mut face: FaceBox) -> FaceBox {
+fn confident(mut face: FaceBox) -> FaceBox {
     face.confidence = 0.95;
     face
 }
@@ -41,8 +41,8 @@ fn run(
     let mut tracker = Tracker::new(policy);
     let mut out = Vec::new();
     for n in 0..frames {
-        let seen = (n % stride == 0).then(|| scene(n));
-        out.extend(tracker.push(frame(n), seen.as_deref(), cuts.contains(&n)));
+        let detections = (n % stride == 0).then(|| scene(n));
+        out.extend(tracker.push(frame(n), detections.as_deref(), cuts.contains(&n)));
     }
     out.extend(tracker.finish());
     assert_eq!(out.len() as u64, frames);
@@ -75,7 +75,7 @@ fn boxes_between_detections_lie_on_the_line_by_time() {
 fn time_and_not_the_frame_count_says_where_between_two_detections_a_frame_lies() {
     let mut tracker = Tracker::new(Policy::default());
     let at = |seq, ms: i64| FrameRef { epoch: Epoch(0), seq, pts: Pts::from_ns(ms * 1_000_000) };
-    tracker.push(at(0, 0), Some(&[sure(face(0.0, 0.0, 50.0, 0.0))]), false);
+    tracker.push(at(0, 0), Some(&[confident(face(0.0, 0.0, 50.0, 0.0))]), false);
     tracker.push(at(1, 90), None, false);
     let out = tracker.push(at(2, 100), Some(&[face(10.0, 0.0, 50.0, 0.0)]), false);
     assert!((x_of(&out[0], 1) - 9.0).abs() < 1e-4);
@@ -86,7 +86,8 @@ fn one_weak_detection_leaves_no_trace_and_one_sure_detection_is_a_track() {
     let once = |n: u64, f: FaceBox| if n == 10 { vec![f] } else { vec![] };
     let weak = run(Policy::default(), 40, 5, &[], |n| once(n, face(50.0, 50.0, 40.0, 0.0)));
     assert!(weak.iter().all(|f| f.faces.is_empty() && f.ended.is_empty()));
-    let strong = run(Policy::default(), 40, 5, &[], |n| once(n, sure(face(50.0, 50.0, 40.0, 0.0))));
+    let strong =
+        run(Policy::default(), 40, 5, &[], |n| once(n, confident(face(50.0, 50.0, 40.0, 0.0))));
     assert_eq!(boxes_of(&strong, 1), [10]);
     assert_eq!(strong[11].ended, [TrackId(1)]);
 }
@@ -130,9 +131,9 @@ fn a_good_box_that_a_cut_cuts_short_is_a_track() {
 #[test]
 fn an_epoch_ends_every_track() {
     let mut tracker = Tracker::new(Policy::default());
-    let seen = [sure(face(50.0, 50.0, 40.0, 0.0))];
-    let mut out = tracker.push(frame(0), Some(&seen), false);
-    out.extend(tracker.push(FrameRef { epoch: Epoch(1), ..frame(1) }, Some(&seen), false));
+    let detections = [confident(face(50.0, 50.0, 40.0, 0.0))];
+    let mut out = tracker.push(frame(0), Some(&detections), false);
+    out.extend(tracker.push(FrameRef { epoch: Epoch(1), ..frame(1) }, Some(&detections), false));
     out.extend(tracker.finish());
     assert_eq!((boxes_of(&out, 1), boxes_of(&out, 2)), (vec![0], vec![1]));
     assert_eq!(out[1].ended, [TrackId(1)]);
@@ -201,15 +202,15 @@ fn twelve_faces_are_twelve_tracks() {
 
 #[test]
 fn live_faces_are_carried_without_delay() {
-    let policy = Policy { lag: Lag::Carry, ..Policy::default() };
+    let policy = Policy { box_fill: BoxFill::Extrapolate, ..Policy::default() };
     let mut tracker = Tracker::new(policy);
     for n in 0..60 {
-        let seen = [face(100.0 + 3.0 * n as f32, 90.0, 50.0, 0.0)];
-        let out = tracker.push(frame(n), (n % 5 == 0).then_some(&seen[..]), false);
+        let detections = [face(100.0 + 3.0 * n as f32, 90.0, 50.0, 0.0)];
+        let out = tracker.push(frame(n), (n % 5 == 0).then_some(&detections[..]), false);
         assert_eq!((out.len(), out[0].frame.seq), (1, n));
         assert_eq!(out[0].faces.len(), usize::from(n >= 5));
         if n > 20 {
-            assert!((x_of(&out[0], 1) - seen[0].rect.center().x).abs() < 2.0, "frame {n}");
+            assert!((x_of(&out[0], 1) - detections[0].rect.center().x).abs() < 2.0, "frame {n}");
         }
     }
     // Missed from now on: shown for half a second after the last detection (frame 55), then gone.
@@ -225,8 +226,9 @@ fn live_faces_are_carried_without_delay() {
 fn one_frame_a_second_still_makes_tracks() {
     let mut tracker = Tracker::new(Policy::default());
     let at = |seq: u64| FrameRef { epoch: Epoch(0), seq, pts: Pts::from_seconds(seq as f64) };
-    let seen = [face(50.0, 50.0, 40.0, 0.0)];
-    let mut out: Vec<_> = (0..9).flat_map(|n| tracker.push(at(n), Some(&seen), false)).collect();
+    let detections = [face(50.0, 50.0, 40.0, 0.0)];
+    let mut out: Vec<_> =
+        (0..9).flat_map(|n| tracker.push(at(n), Some(&detections), false)).collect();
     out.extend(tracker.finish());
     assert_eq!(boxes_of(&out, 1), (0..9).collect::<Vec<_>>());
 }
@@ -235,10 +237,10 @@ fn one_frame_a_second_still_makes_tracks() {
 fn a_clock_that_stands_still_holds_no_more_frames_than_the_cap() {
     let mut tracker = Tracker::new(Policy::default());
     for seq in 0..1000 {
-        let seen = (seq == 0).then(|| vec![sure(face(50.0, 50.0, 40.0, 0.0))]);
+        let detections = (seq == 0).then(|| vec![confident(face(50.0, 50.0, 40.0, 0.0))]);
         let at = FrameRef { epoch: Epoch(0), seq, pts: Pts::ZERO };
-        tracker.push(at, seen.as_deref(), false);
-        assert!(tracker.held() <= tracker.max_lag().cap);
+        tracker.push(at, detections.as_deref(), false);
+        assert!(tracker.held() <= tracker.max_lag().max_frames);
     }
 }
 
@@ -248,7 +250,12 @@ fn a_budget_can_be_had_from_the_bound() {
     let rate = |n| Rate::new(n, 1).expect("not zero");
     assert_eq!(bound.frames_at(rate(25)), 13);
     assert_eq!(bound.frames_at(rate(5)), 9);
-    let slow = Policy::default().with_detection_every(Span::from_ms(1000)).max_lag();
+    let slow = Policy::default().with_detection_interval(Span::from_ms(1000)).max_lag();
     assert_eq!(slow.span, Span::from_ms(1500));
-    assert_eq!(Policy { lag: Lag::Carry, ..Policy::default() }.max_lag().frames_at(rate(25)), 0);
+    assert_eq!(
+        Policy { box_fill: BoxFill::Extrapolate, ..Policy::default() }
+            .max_lag()
+            .frames_at(rate(25)),
+        0
+    );
 }

@@ -12,9 +12,9 @@ use crate::core::evidence::TrackId;
 use crate::core::geometry::{FaceBox, Landmarks, Rect};
 use crate::core::time::{Epoch, FrameRef, Pts};
 
-use super::assign::{Expected, assign};
-use super::motion::{Velocity, lerp_landmarks, sane, share};
-use super::policy::{Lag, LagBound, Policy};
+use super::assign::{ExpectedFace, assign};
+use super::motion::{Velocity, fraction, is_valid, lerp_landmarks};
+use super::policy::{BoxFill, LagBound, Policy};
 
 /// A tracked face in one frame.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -50,20 +50,20 @@ struct Track {
     last: FaceBox,
     last_pts: Pts,
     /// The number of the frame of the last detection, counted by pushes.
-    last_at: u64,
+    last_index: u64,
     velocity: Velocity,
     /// Detection runs since the last detection that did not find the face.
-    missed: u32,
+    misses: u32,
 }
 
 impl Track {
-    fn expected_at(&self, pts: Pts) -> Expected {
-        let (rect, landmarks) = self.carried_to(pts);
-        Expected { rect, landmarks }
+    fn expected_at(&self, pts: Pts) -> ExpectedFace {
+        let (rect, landmarks) = self.extrapolated_to(pts);
+        ExpectedFace { rect, landmarks }
     }
 
-    fn carried_to(&self, pts: Pts) -> (Rect, Landmarks) {
-        let face = self.last.shifted(self.velocity.over(pts - self.last_pts));
+    fn extrapolated_to(&self, pts: Pts) -> (Rect, Landmarks) {
+        let face = self.last.shifted(self.velocity.displacement(pts - self.last_pts));
         (face.rect, face.landmarks)
     }
 }
@@ -74,7 +74,7 @@ pub struct Tracker {
     tracks: Vec<Track>,
     held: VecDeque<TrackedFrame>,
     /// The push number of `held`'s first frame.
-    held_from: u64,
+    first_held: u64,
     /// What the next frame has to say ended.
     ended_before_next: Vec<TrackId>,
     epoch: Option<Epoch>,
@@ -88,7 +88,7 @@ impl Tracker {
             policy,
             tracks: Vec::new(),
             held: VecDeque::new(),
-            held_from: 0,
+            first_held: 0,
             ended_before_next: Vec::new(),
             epoch: None,
             people: 0,
@@ -96,7 +96,7 @@ impl Tracker {
     }
 
     /// The next person gets the number after `people`.
-    pub fn number_after(&mut self, people: u32) {
+    pub fn number_from(&mut self, people: u32) {
         self.people = self.people.max(people);
     }
 
@@ -117,30 +117,30 @@ impl Tracker {
 
     /// Takes the next frame, gives the frames that are done, in order.
     ///
-    /// `seen`: the detections in this frame; `None` where no detection ran, which is not the same
+    /// `detections`: the detections in this frame; `None` where no detection ran, which is not the same
     /// as `Some(&[])`, where one ran and found nobody. Detections that are not finite or are empty
     /// are left out. `cut`: the frame is the first of a new shot; run detection on it if you can,
     /// for a shot's faces have no box before its first detection.
     pub fn push(
         &mut self,
         frame: FrameRef,
-        seen: Option<&[FaceBox]>,
+        detections: Option<&[FaceBox]>,
         cut: bool,
     ) -> Vec<TrackedFrame> {
-        let at = self.held_from + self.held.len() as u64;
+        let index = self.first_held + self.held.len() as u64;
         if cut || self.epoch != Some(frame.epoch) {
-            self.end_all(at);
+            self.end_all(index);
         }
         self.epoch = Some(frame.epoch);
         let ended = std::mem::take(&mut self.ended_before_next);
         self.held.push_back(TrackedFrame { frame, faces: TrackedFaces::new(), ended });
-        self.end_the_lost(at, frame.pts);
-        if let Some(seen) = seen {
-            let seen: Vec<FaceBox> = seen.iter().copied().filter(sane).collect();
-            self.detected(at, frame.pts, &seen);
+        self.end_lost_tracks(index, frame.pts);
+        if let Some(detections) = detections {
+            let detections: Vec<FaceBox> = detections.iter().copied().filter(is_valid).collect();
+            self.detected(index, frame.pts, &detections);
         }
-        if self.policy.lag == Lag::Carry {
-            self.carry_all(at, frame.pts);
+        if self.policy.box_fill == BoxFill::Extrapolate {
+            self.extrapolate_all(index, frame.pts);
         }
         self.release()
     }
@@ -148,86 +148,96 @@ impl Tracker {
     /// Gives everything that is still held, as the stream ends here. The tracker is as new after
     /// it, except that numbers go on.
     pub fn finish(&mut self) -> Vec<TrackedFrame> {
-        let at = self.held_from + self.held.len() as u64;
-        self.end_all(at);
+        let index = self.first_held + self.held.len() as u64;
+        self.end_all(index);
         self.ended_before_next.clear();
         self.epoch = None;
         self.release()
     }
 
     /// Ends the tracks that have been without a detection for too long.
-    fn end_the_lost(&mut self, at: u64, pts: Pts) {
+    fn end_lost_tracks(&mut self, index: u64, pts: Pts) {
         let policy = self.policy;
         let lost = |t: &Track| {
-            let (waited, frames) = (pts - t.last_pts, at - t.last_at);
-            let missing = t.missed > 0 && waited > policy.max_missing;
-            let blind = waited > policy.max_blind && frames > policy.max_blind_frames as u64;
-            missing || blind || frames >= policy.max_held_frames as u64
+            let (elapsed, frames) = (pts - t.last_pts, index - t.last_index);
+            let missing = t.misses > 0 && elapsed > policy.max_missing;
+            let undetected = elapsed > policy.max_detection_gap
+                && frames > policy.max_detection_gap_frames as u64;
+            missing || undetected || frames >= policy.max_held_frames as u64
         };
         for track in self.tracks.extract_if(.., |t| lost(t)).collect::<Vec<_>>() {
             let Some(id) = track.id else { continue };
             // Carried boxes were shown up to the frame before this one.
-            let from = if policy.lag == Lag::Carry { at } else { track.last_at + 1 };
-            self.end_at(from, id);
+            let from =
+                if policy.box_fill == BoxFill::Extrapolate { index } else { track.last_index + 1 };
+            self.end_track_at(from, id);
         }
     }
 
-    /// Ends every track before frame `at`, which has not been pushed yet.
-    fn end_all(&mut self, at: u64) {
+    /// Ends every track before frame `index`, which has not been pushed yet.
+    fn end_all(&mut self, index: u64) {
         for mut track in std::mem::take(&mut self.tracks) {
-            let good = track.last.confidence >= self.policy.good_confidence;
-            if track.id.is_none() && track.missed == 0 && good && self.policy.lag != Lag::Carry {
+            let good = track.last.confidence >= self.policy.short_track_confidence;
+            if track.id.is_none()
+                && track.misses == 0
+                && good
+                && self.policy.box_fill != BoxFill::Extrapolate
+            {
                 self.confirm(&mut track);
             }
             let Some(id) = track.id else { continue };
-            if self.policy.lag == Lag::Carry {
-                self.end_at(at, id);
-            } else if track.missed > 0 {
-                self.end_at(track.last_at + 1, id);
+            if self.policy.box_fill == BoxFill::Extrapolate {
+                self.end_track_at(index, id);
+            } else if track.misses > 0 {
+                self.end_track_at(track.last_index + 1, id);
             } else {
                 // Nothing says that the face left before the cut, so its box stays until then.
-                for k in track.last_at + 1..at {
+                for k in track.last_index + 1..index {
                     let Some(held) = self.held_frame(k) else {
                         continue;
                     };
-                    let (rect, landmarks) = track.carried_to(held.frame.pts);
+                    let (rect, landmarks) = track.extrapolated_to(held.frame.pts);
                     held.faces.push(TrackedFace { track: id, rect, landmarks, detected: false });
                 }
-                self.end_at(at, id);
+                self.end_track_at(index, id);
             }
         }
     }
 
     /// Gives each detection to its track, and begins new tracks with the rest.
-    fn detected(&mut self, at: u64, pts: Pts, seen: &[FaceBox]) {
-        let found = self.find(pts, seen);
-        let mut taken = vec![false; seen.len()];
+    fn detected(&mut self, index: u64, pts: Pts, detections: &[FaceBox]) {
+        let assigned = self.match_detections(pts, detections);
+        let mut matched = vec![false; detections.len()];
         let mut tracks = std::mem::take(&mut self.tracks);
-        for (track, found) in tracks.iter_mut().zip(found) {
-            let Some(d) = found else {
-                track.missed += 1;
+        for (track, assigned) in tracks.iter_mut().zip(assigned) {
+            let Some(d) = assigned else {
+                track.misses += 1;
                 continue;
             };
-            taken[d] = true;
+            matched[d] = true;
             if track.id.is_none() {
                 self.confirm(track);
             }
-            self.join(track, at, pts, &seen[d]);
+            self.extend_track(track, index, pts, &detections[d]);
         }
-        let mut born: Vec<FaceBox> =
-            seen.iter().zip(&taken).filter(|(_, taken)| !**taken).map(|(f, _)| *f).collect();
+        let mut new_faces: Vec<FaceBox> = detections
+            .iter()
+            .zip(&matched)
+            .filter(|(_, matched)| !**matched)
+            .map(|(f, _)| *f)
+            .collect();
         // People who appear together are numbered from left to right.
-        born.sort_by(|a, b| a.rect.x1.total_cmp(&b.rect.x1));
-        for face in born {
+        new_faces.sort_by(|a, b| a.rect.x1.total_cmp(&b.rect.x1));
+        for face in new_faces {
             let mut track = Track {
                 id: None,
                 last: face,
                 last_pts: pts,
-                last_at: at,
+                last_index: index,
                 velocity: Velocity::default(),
-                missed: 0,
+                misses: 0,
             };
-            if face.confidence >= self.policy.sure_confidence {
+            if face.confidence >= self.policy.confirm_confidence {
                 self.confirm(&mut track);
             }
             tracks.push(track);
@@ -237,21 +247,22 @@ impl Tracker {
 
     /// For each track its detection: first where it should be by now, then, for those not found
     /// there, where it was last seen (a face that stopped while it was hidden).
-    fn find(&self, pts: Pts, seen: &[FaceBox]) -> Vec<Option<usize>> {
-        let expected: Vec<Expected> = self.tracks.iter().map(|t| t.expected_at(pts)).collect();
-        let mut found = assign(&expected, seen);
-        let lost: Vec<usize> = (0..found.len()).filter(|&t| found[t].is_none()).collect();
-        let free: Vec<usize> = (0..seen.len()).filter(|&d| !found.contains(&Some(d))).collect();
-        let stood = |t: &usize| {
+    fn match_detections(&self, pts: Pts, detections: &[FaceBox]) -> Vec<Option<usize>> {
+        let expected: Vec<ExpectedFace> = self.tracks.iter().map(|t| t.expected_at(pts)).collect();
+        let mut assigned = assign(&expected, detections);
+        let lost: Vec<usize> = (0..assigned.len()).filter(|&t| assigned[t].is_none()).collect();
+        let free: Vec<usize> =
+            (0..detections.len()).filter(|&d| !assigned.contains(&Some(d))).collect();
+        let last_seen = |t: &usize| {
             let last = self.tracks[*t].last;
-            Expected { rect: last.rect, landmarks: last.landmarks }
+            ExpectedFace { rect: last.rect, landmarks: last.landmarks }
         };
-        let faces: Vec<FaceBox> = free.iter().map(|&d| seen[d]).collect();
-        let again = assign(&lost.iter().map(stood).collect::<Vec<_>>(), &faces);
+        let faces: Vec<FaceBox> = free.iter().map(|&d| detections[d]).collect();
+        let again = assign(&lost.iter().map(last_seen).collect::<Vec<_>>(), &faces);
         for (&t, d) in lost.iter().zip(again) {
-            found[t] = d.map(|d| free[d]);
+            assigned[t] = d.map(|d| free[d]);
         }
-        found
+        assigned
     }
 
     /// Gives a track its number, and its first detection the box that it had not been given yet.
@@ -260,22 +271,22 @@ impl Tracker {
         let id = TrackId(self.people);
         track.id = Some(id);
         let (rect, landmarks) = (track.last.rect, track.last.landmarks);
-        if let Some(held) = self.held_frame(track.last_at) {
+        if let Some(held) = self.held_frame(track.last_index) {
             held.faces.push(TrackedFace { track: id, rect, landmarks, detected: true });
         }
     }
 
-    /// Moves a track on to its detection in frame `at`, filling the frames in between.
-    fn join(&mut self, track: &mut Track, at: u64, pts: Pts, face: &FaceBox) {
+    /// Moves a track on to its detection in frame `index`, filling the frames in between.
+    fn extend_track(&mut self, track: &mut Track, index: u64, pts: Pts, face: &FaceBox) {
         let last = (track.last, track.last_pts);
         track.velocity = track.velocity.updated(last.0.rect, face.rect, pts - last.1);
         let Some(id) = track.id else { return };
-        for k in track.last_at + 1..=at {
+        for k in track.last_index + 1..=index {
             let Some(held) = self.held_frame(k) else {
                 continue;
             };
-            let t = share(last.1, pts, held.frame.pts);
-            let (rect, landmarks) = if k == at {
+            let t = fraction(last.1, pts, held.frame.pts);
+            let (rect, landmarks) = if k == index {
                 (face.rect, face.landmarks)
             } else {
                 (
@@ -283,53 +294,53 @@ impl Tracker {
                     lerp_landmarks(&last.0.landmarks, &face.landmarks, t),
                 )
             };
-            held.faces.push(TrackedFace { track: id, rect, landmarks, detected: k == at });
+            held.faces.push(TrackedFace { track: id, rect, landmarks, detected: k == index });
         }
-        (track.last, track.last_pts, track.last_at, track.missed) = (*face, pts, at, 0);
+        (track.last, track.last_pts, track.last_index, track.misses) = (*face, pts, index, 0);
     }
 
-    /// Gives frame `at` a carried box of every confirmed track that was not detected in it.
-    fn carry_all(&mut self, at: u64, pts: Pts) {
+    /// Gives frame `index` a carried box of every confirmed track that was not detected in it.
+    fn extrapolate_all(&mut self, index: u64, pts: Pts) {
         let carried: Vec<TrackedFace> = self
             .tracks
             .iter()
-            .filter(|t| t.last_at != at)
+            .filter(|t| t.last_index != index)
             .filter_map(|t| {
-                let (rect, landmarks) = t.carried_to(pts);
+                let (rect, landmarks) = t.extrapolated_to(pts);
                 t.id.map(|track| TrackedFace { track, rect, landmarks, detected: false })
             })
             .collect();
-        if let Some(held) = self.held_frame(at) {
+        if let Some(held) = self.held_frame(index) {
             held.faces.extend(carried);
         }
     }
 
-    /// Says in frame `at`, held or the next to come, that track `id` has ended.
-    fn end_at(&mut self, at: u64, id: TrackId) {
-        match self.held_frame(at) {
+    /// Says in frame `index`, held or the next to come, that track `id` has ended.
+    fn end_track_at(&mut self, index: u64, id: TrackId) {
+        match self.held_frame(index) {
             Some(held) => held.ended.push(id),
             None => self.ended_before_next.push(id),
         }
     }
 
-    /// The frame of push number `at`, where it is still held.
-    fn held_frame(&mut self, at: u64) -> Option<&mut TrackedFrame> {
-        let k = usize::try_from(at.checked_sub(self.held_from)?).ok()?;
+    /// The frame of push number `index`, where it is still held.
+    fn held_frame(&mut self, index: u64) -> Option<&mut TrackedFrame> {
+        let k = usize::try_from(index.checked_sub(self.first_held)?).ok()?;
         self.held.get_mut(k)
     }
 
     /// Lets go of the frames that no open track can change any more.
     fn release(&mut self) -> Vec<TrackedFrame> {
-        let all = self.held_from + self.held.len() as u64;
-        let open = |t: &Track| {
-            if t.id.is_some() { t.last_at + 1 } else { t.last_at }
+        let all = self.first_held + self.held.len() as u64;
+        let first_open = |t: &Track| {
+            if t.id.is_some() { t.last_index + 1 } else { t.last_index }
         };
-        let done = match self.policy.lag {
-            Lag::Carry => all,
-            Lag::Interpolate => self.tracks.iter().map(open).min().unwrap_or(all),
+        let done = match self.policy.box_fill {
+            BoxFill::Extrapolate => all,
+            BoxFill::Interpolate => self.tracks.iter().map(first_open).min().unwrap_or(all),
         };
-        let count = usize::try_from(done - self.held_from).unwrap_or(0).min(self.held.len());
-        self.held_from += count as u64;
+        let count = usize::try_from(done - self.first_held).unwrap_or(0).min(self.held.len());
+        self.first_held += count as u64;
         let mut out: Vec<TrackedFrame> = self.held.drain(..count).collect();
         for frame in &mut out {
             frame.faces.sort_by_key(|f| f.track);

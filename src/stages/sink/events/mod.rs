@@ -28,8 +28,8 @@ use std::thread::JoinHandle;
 
 use jiff::Timestamp;
 
-use crate::config::camera;
 use crate::core::queue::ByteSize;
+use crate::stages::sink::settings::SinkSettings;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::status::Status;
 
@@ -145,9 +145,9 @@ impl EventSinkHandle {
 /// # Errors
 /// Where it can never work: see [`OpenError`]. One that cannot work *now* is started, and in
 /// trouble until it can.
-pub fn open(sink: &camera::Sink, context: &EventContext) -> Result<EventSinkHandle, OpenError> {
+pub fn open(sink: &SinkSettings, context: &EventContext) -> Result<EventSinkHandle, OpenError> {
     match sink {
-        camera::Sink::Events { path, rotate_bytes, keep, frames } => {
+        SinkSettings::Events { path, rotate_bytes, keep, frames } => {
             let kept = rotate::Rotation { bytes: *rotate_bytes, keep: *keep };
             let (path, kept, stream) = (path.clone(), kept, context.hub.stream());
             start("events", *frames, context, move |lines, trouble| {
@@ -155,7 +155,7 @@ pub fn open(sink: &camera::Sink, context: &EventContext) -> Result<EventSinkHand
                 jsonl::run(jsonl, lines, trouble);
             })
         }
-        camera::Sink::Mqtt(mqtt) => {
+        SinkSettings::Mqtt(mqtt) => {
             let plan = mqtt::Plan::new(mqtt, &context.hub.stream())?;
             let spool = open_spool(&mqtt.spool, mqtt.spool_bytes, &plan.broker)?;
             let (meter, stream) = (trouble::SpoolMeter::new(context), context.hub.stream());
@@ -163,7 +163,7 @@ pub fn open(sink: &camera::Sink, context: &EventContext) -> Result<EventSinkHand
                 mqtt::run(plan, stream, spool, lines, trouble, meter);
             })
         }
-        camera::Sink::Webhook { uri, login, tls_ca_file, spool, spool_bytes } => {
+        SinkSettings::Webhook { uri, login, tls_ca_file, spool, spool_bytes } => {
             let post = webhook::Post::new(uri, login.as_ref(), tls_ca_file.as_deref())?;
             let spool = open_spool(spool, *spool_bytes, &post.address())?;
             let metrics = trouble::SpoolMeter::new(context);

@@ -46,7 +46,7 @@ fn frames_turns_and_changes_of_status_are_in_the_file_in_order() {
     let dir = tempfile::tempdir().expect("temp");
     let (context, path) = (context(), dir.path().join("e.jsonl"));
     let sink =
-        camera::Sink::Events { path: path.clone(), rotate_bytes: 1 << 20, keep: 1, frames: true };
+        SinkSettings::Events { path: path.clone(), rotate_bytes: 1 << 20, keep: 1, frames: true };
     let handle = open(&sink, &context).expect("open");
     let utc: Timestamp = "2026-11-24T16:35:29.1209Z".parse().expect("a time");
     context.hub.frame(&frame(0, None), utc, FRAME);
@@ -87,7 +87,7 @@ fn a_file_that_cannot_be_written_resumes_and_says_what_was_left_out() {
     fs::write(&folder, "a file where the folder should be").expect("write");
     let (context, path) = (context(), folder.join("e.jsonl"));
     let sink =
-        camera::Sink::Events { path: path.clone(), rotate_bytes: 1 << 30, keep: 1, frames: false };
+        SinkSettings::Events { path: path.clone(), rotate_bytes: 1 << 30, keep: 1, frames: false };
     let handle = open(&sink, &context).expect("open");
     let mut sent = 0;
     while !context.status.sink_errors().contains_key("events") || sent < 20_000 {
@@ -165,8 +165,9 @@ fn a_webhook_gets_every_event_once_it_answers_and_its_secrets_are_not_told() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
     let context = context();
-    let login = camera::Login { user: "me".to_owned(), password: "pw".to_owned().into() };
-    let sink = camera::Sink::Webhook {
+    let login =
+        crate::core::credentials::Login { user: "me".to_owned(), password: "pw".to_owned().into() };
+    let sink = SinkSettings::Webhook {
         uri: format!("http://127.0.0.1:{port}/secret-token?key=1").parse().expect("an address"),
         login: Some(login),
         tls_ca_file: None,

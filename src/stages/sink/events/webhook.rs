@@ -15,8 +15,8 @@ use super::outlet::Inlet;
 use super::spool::{Message, Spool};
 use super::trouble::{SpoolMeter, Trouble};
 use super::{LineKind, OpenError, tls};
-use crate::config::camera::Login;
 use crate::core::backoff::Backoff;
+use crate::core::credentials::Login;
 use crate::core::queue::NoItem;
 
 /// A whole exchange takes no longer.

@@ -6,7 +6,7 @@
 
 pub mod file;
 mod gather;
-mod gst;
+pub mod gst;
 pub mod hls;
 pub mod push;
 pub mod record;
@@ -18,8 +18,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::config::camera::Sink;
 use crate::stages::sink::fan_out::FanOut;
+use crate::stages::sink::settings::SinkSettings;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::status::Status;
 use rtsp_server::gst::MountPlan;
@@ -91,9 +91,9 @@ impl SinkHandle {
 ///
 /// # Errors
 /// Where it can never work as configured.
-pub fn open(sink: &Sink, context: &SinkContext<'_>) -> Result<SinkHandle, SinkError> {
+pub fn open(sink: &SinkSettings, context: &SinkContext<'_>) -> Result<SinkHandle, SinkError> {
     match sink {
-        Sink::RtspServer { mount } => {
+        SinkSettings::RtspServer { mount } => {
             let server = context.rtsp.ok_or(SinkError::NoServer)?;
             let (packets, _) = context.fan_out.add("rtsp-server", BEHIND_BYTES);
             let plan = MountPlan {
@@ -105,9 +105,9 @@ pub fn open(sink: &Sink, context: &SinkContext<'_>) -> Result<SinkHandle, SinkEr
             };
             Ok(server.mount(plan)?)
         }
-        Sink::Record(recording) => record::open(recording, context),
-        Sink::File { path } => file::open(path, context),
-        Sink::RtspPush { uri, login, tls_ca_file } => {
+        SinkSettings::Record(recording) => record::open(recording, context),
+        SinkSettings::File { path } => file::open(path, context),
+        SinkSettings::RtspPush { uri, login, tls_ca_file } => {
             let peer = push::Peer {
                 uri: uri.clone(),
                 login: login.clone(),
@@ -115,7 +115,11 @@ pub fn open(sink: &Sink, context: &SinkContext<'_>) -> Result<SinkHandle, SinkEr
             };
             push::open(peer, context)
         }
-        Sink::Hls { directory, segment, keep } => hls::open(directory, *segment, *keep, context),
-        Sink::Events { .. } | Sink::Mqtt(_) | Sink::Webhook { .. } => Err(SinkError::NotVideo),
+        SinkSettings::Hls { directory, segment, keep } => {
+            hls::open(directory, *segment, *keep, context)
+        }
+        SinkSettings::Events { .. } | SinkSettings::Mqtt(_) | SinkSettings::Webhook { .. } => {
+            Err(SinkError::NotVideo)
+        }
     }
 }

@@ -2,22 +2,25 @@
 //!
 //! [`crate::core::backoff`] says how long to wait before the next try; [`anchor`] puts whatever clock a source
 //! has on the stream's own, which never jumps; the frames and audio tracks themselves come from
-//! `crate::gst::live_intake`.
+//! `crate::stages::source::live::gst::intake`.
 
-pub mod anchor;
+pub mod clock_mapper;
+#[cfg(feature = "gst")]
+pub mod gst;
+pub mod settings;
 
 /// Why a source was lost: a word for metrics, and words for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Loss {
+pub struct SourceLoss {
     /// One of the words below.
-    pub reason: Reason,
+    pub reason: LossReason,
     /// In words, without secrets.
     pub why: String,
 }
 
 /// Why, as metrics count it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reason {
+pub enum LossReason {
     /// It cannot be reached.
     Unreachable,
     /// It does not believe who asks.
@@ -34,9 +37,9 @@ pub enum Reason {
     Stage,
 }
 
-impl Reason {
+impl LossReason {
     /// The word that metrics and events use.
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Unreachable => "unreachable",
             Self::Refused => "refused",

@@ -54,10 +54,10 @@ fn every_fifth_detection_is_enough_for_real_faces() {
             golden["cuts"].as_array().expect("cuts").iter().filter_map(Value::as_u64).collect();
         let mut tracker = Tracker::new(Policy::default());
         let mut out = Vec::new();
-        for (n, seen) in (0..).zip(&truth) {
+        for (n, detections) in (0..).zip(&truth) {
             let cut = cuts.contains(&n);
-            let seen = (n % 5 == 0 || cut).then_some(seen.as_slice());
-            out.extend(tracker.push(frame(n), seen, cut));
+            let detections = (n % 5 == 0 || cut).then_some(detections.as_slice());
+            out.extend(tracker.push(frame(n), detections, cut));
         }
         out.extend(tracker.finish());
         let overlaps = overlaps(&out, &truth);

@@ -8,12 +8,12 @@ use super::face;
 use crate::core::evidence::TrackId;
 use crate::core::geometry::FaceBox;
 use crate::core::time::{Epoch, FrameRef, Pts};
-use crate::stages::track::{Lag, Policy, Tracker};
+use crate::stages::track::{BoxFill, Policy, Tracker};
 
 #[derive(Clone, Debug)]
 struct Step {
     gap_ms: i64,
-    seen: Option<Vec<FaceBox>>,
+    detections: Option<Vec<FaceBox>>,
     cut: bool,
     new_epoch: bool,
 }
@@ -33,9 +33,9 @@ fn any_step() -> impl Strategy<Value = Step> {
         prop::bool::weighted(0.05),
         prop::bool::weighted(0.03),
     )
-        .prop_map(|(gap_ms, back, seen, cut, new_epoch)| {
+        .prop_map(|(gap_ms, back, detections, cut, new_epoch)| {
             let gap_ms = if back { -gap_ms } else { gap_ms };
-            Step { gap_ms, seen, cut, new_epoch }
+            Step { gap_ms, detections, cut, new_epoch }
         })
 }
 
@@ -45,8 +45,8 @@ proptest! {
         steps in prop::collection::vec(any_step(), 1..150),
         carry in any::<bool>(),
     ) {
-        let lag = if carry { Lag::Carry } else { Lag::Interpolate };
-        let mut tracker = Tracker::new(Policy { lag, ..Policy::default() });
+        let box_fill = if carry { BoxFill::Extrapolate } else { BoxFill::Interpolate };
+        let mut tracker = Tracker::new(Policy { box_fill, ..Policy::default() });
         let bound = tracker.max_lag();
         let (mut pushed, mut out) = (Vec::new(), Vec::new());
         let (mut epoch, mut ns) = (Epoch(0), 0);
@@ -57,7 +57,7 @@ proptest! {
             }
             let id = FrameRef { epoch, seq: seq as u64, pts: Pts::from_ns(ns) };
             pushed.push(id);
-            out.extend(tracker.push(id, step.seen.as_deref(), step.cut));
+            out.extend(tracker.push(id, step.detections.as_deref(), step.cut));
             // Nothing is held beyond the stated bound, in time or else in frames (a clock that runs
             // backwards is held by the cap alone).
             let steady = steps[..=seq].iter().all(|s| s.gap_ms >= 0);
@@ -80,7 +80,7 @@ proptest! {
             prop_assert_eq!(ids.len(), f.faces.len());
             for x in &f.faces {
                 prop_assert!(x.rect.x1.is_finite() && x.rect.y2.is_finite() && x.rect.area() > 0.0);
-                prop_assert!(!x.detected || steps[n].seen.is_some());
+                prop_assert!(!x.detected || steps[n].detections.is_some());
                 frames_of.entry(x.track).or_default().push(n);
             }
             for id in &f.ended {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::super::spool::LARGEST_MESSAGE;
 use super::super::{OpenError, tls};
-use crate::config::camera::Mqtt;
+use crate::stages::sink::settings::MqttSettings;
 
 /// Time without traffic after which the broker is asked whether it is there.
 const KEEP_ALIVE: std::time::Duration = std::time::Duration::from_secs(15);
@@ -50,7 +50,7 @@ impl Plan {
     ///
     /// # Errors
     /// Where the address or a topic cannot be used, or TLS cannot be set up.
-    pub fn new(mqtt: &Mqtt, stream: &str) -> Result<Self, OpenError> {
+    pub fn new(mqtt: &MqttSettings, stream: &str) -> Result<Self, OpenError> {
         let host = mqtt.broker.host_str().unwrap_or_default();
         let (tls, default_port) = match mqtt.broker.scheme() {
             "mqtt" => (false, 1883),
@@ -102,7 +102,7 @@ impl Topics {
     }
 }
 
-fn wrong(mqtt: &Mqtt, why: &'static str) -> OpenError {
+fn wrong(mqtt: &MqttSettings, why: &'static str) -> OpenError {
     let mut address = mqtt.broker.clone();
     // Neither is there in a checked configuration.
     let _ = address.set_username("");
@@ -182,10 +182,10 @@ fn discover(prefix: &str, topic: &str, stream: &str, topics: &Topics) -> Vec<Ret
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::camera::Login;
+    use crate::core::credentials::Login;
 
-    fn mqtt(broker: &str, topic: &str) -> Mqtt {
-        Mqtt {
+    fn mqtt(broker: &str, topic: &str) -> MqttSettings {
+        MqttSettings {
             broker: broker.parse().expect("an address"),
             login: Some(Login { user: "me".into(), password: "hunter2".to_owned().into() }),
             tls_ca_file: None,

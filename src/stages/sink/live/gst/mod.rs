@@ -1,5 +1,6 @@
 //! What the sinks of a live stream share that names GStreamer: packets into a pipeline.
 
+pub mod encoder;
 mod inlet;
 mod muxing;
 

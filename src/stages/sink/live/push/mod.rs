@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::gather::Gather;
 use super::{SinkContext, SinkError, SinkHandle};
-use crate::config::camera::Login;
 use crate::core::backoff::Backoff;
+use crate::core::credentials::Login;
 use crate::core::queue::{NoItem, Receiver};
 use crate::gst::packet::{Kind, Packet};
 use crate::telemetry::metrics::{Metrics, reason_labels};

@@ -19,11 +19,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::gather::Gather;
 use super::gst::MuxError;
 use super::{SinkContext, SinkError, SinkHandle};
-use crate::config::camera::RecorderConfig;
 use crate::core::backoff::Backoff;
 use crate::core::queue::{NoItem, Receiver};
 use crate::core::time::{Pts, Span};
 use crate::gst::packet::{Kind, Packet};
+use crate::stages::sink::settings::RecorderSettings;
 use crate::telemetry::metrics::{Metrics, reason_labels, stream_labels};
 use crate::telemetry::status::Status;
 use naming::Naming;
@@ -65,7 +65,7 @@ enum Trouble {
 /// # Errors
 /// Where the name is no pattern, or there is no thread.
 pub fn open(
-    recording: &RecorderConfig,
+    recording: &RecorderSettings,
     context: &SinkContext<'_>,
 ) -> Result<SinkHandle, SinkError> {
     let naming = Naming::new(&recording.name).map_err(SinkError::Config)?;
@@ -89,7 +89,7 @@ pub fn open(
 }
 
 struct Recorder {
-    plan: RecorderConfig,
+    plan: RecorderSettings,
     segment_store: SegmentStore,
     status: Status,
     metrics: Metrics,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use crate::config::camera::RecorderConfig;
+use crate::stages::sink::settings::RecorderSettings;
 
 /// A whole segment on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,8 +27,8 @@ pub struct Rules {
     pub min_free_bytes: u64,
 }
 
-impl From<&RecorderConfig> for Rules {
-    fn from(recording: &RecorderConfig) -> Self {
+impl From<&RecorderSettings> for Rules {
+    fn from(recording: &RecorderSettings) -> Self {
         Self {
             max_age: recording.max_age,
             max_total_bytes: recording.max_total_bytes,

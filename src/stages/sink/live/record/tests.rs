@@ -16,8 +16,8 @@ struct Stage {
     handle: SinkHandle,
 }
 
-fn record(directory: &Path, change: impl FnOnce(&mut RecorderConfig)) -> Stage {
-    let mut recording = RecorderConfig {
+fn record(directory: &Path, change: impl FnOnce(&mut RecorderSettings)) -> Stage {
+    let mut recording = RecorderSettings {
         directory: directory.to_owned(),
         name: "%Y-%m-%d/%H-%M-%S".into(),
         segment: Duration::from_secs(3600),

@@ -6,7 +6,7 @@ use rtsp::{gio, gst};
 use secrecy::ExposeSecret;
 
 use super::super::RtspError;
-use crate::config::camera::ServeRtsp;
+use crate::stages::sink::settings::RtspServerSettings;
 
 /// The role of everyone who may read.
 const READER: &str = "reader";
@@ -15,7 +15,7 @@ const READER: &str = "reader";
 ///
 /// # Errors
 /// Where certificate and key cannot be used.
-pub fn auth(serve: &ServeRtsp) -> Result<Option<rtsp::RTSPAuth>, RtspError> {
+pub fn auth(serve: &RtspServerSettings) -> Result<Option<rtsp::RTSPAuth>, RtspError> {
     if serve.login.is_none() && serve.tls.is_none() {
         return Ok(None);
     }

@@ -25,10 +25,10 @@ use rtsp::prelude::*;
 use rtsp::{gio, glib};
 
 use super::RtspError;
-use crate::config::camera::ServeRtsp;
 use crate::core::queue::Receiver;
 use crate::gst::packet::Packet;
 use crate::stages::sink::live::SinkHandle;
+use crate::stages::sink::settings::RtspServerSettings;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::status::Status;
 use media::Mount;
@@ -73,7 +73,7 @@ impl RtspServer {
     ///
     /// # Errors
     /// Where it would be open to everyone, the port is taken, or the certificate cannot be used.
-    pub fn start(serve: &ServeRtsp) -> Result<Self, RtspError> {
+    pub fn start(serve: &RtspServerSettings) -> Result<Self, RtspError> {
         crate::gst::start()?;
         if serve.login.is_none() && !serve.allow_anonymous && !serve.listen.ip().is_loopback() {
             return Err(RtspError::Open(serve.listen));

@@ -11,18 +11,18 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 
 use super::*;
-use crate::config::camera::Login;
+use crate::core::credentials::Login;
 use crate::stages::sink::fan_out::FanOut;
 use crate::stages::sink::live::testing::gst::{LiveEncoder, RATE, wait_until};
 use crate::telemetry::metrics::stream_labels;
 
-fn serve(login: Option<(&str, &str)>, max_readers: usize) -> ServeRtsp {
+fn serve(login: Option<(&str, &str)>, max_readers: usize) -> RtspServerSettings {
     let login = login.map(|(user, password)| Login {
         user: user.to_owned(),
         password: password.to_owned().into(),
     });
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    ServeRtsp { listen, login, tls: None, allow_anonymous: false, max_readers }
+    RtspServerSettings { listen, login, tls: None, allow_anonymous: false, max_readers }
 }
 
 struct Stage {
@@ -33,7 +33,7 @@ struct Stage {
     encoder: LiveEncoder,
 }
 
-fn stage(serve: &ServeRtsp) -> Stage {
+fn stage(serve: &RtspServerSettings) -> Stage {
     let server = RtspServer::start(serve).expect("the server starts");
     let (fan_out, metrics) = (FanOut::default(), Metrics::new());
     let (packets, _) = fan_out.add("rtsp", 8 << 20);
@@ -263,7 +263,7 @@ fn the_port_is_free_and_readers_are_gone_when_the_server_is_dropped() {
     // The feed's thread is still there: its edge has not ended.
     drop(stage.server);
     assert!(TcpStream::connect(address).is_err(), "somebody still listens");
-    let again = RtspServer::start(&ServeRtsp { listen: address, ..serve(None, 1) });
+    let again = RtspServer::start(&RtspServerSettings { listen: address, ..serve(None, 1) });
     assert!(again.is_ok(), "the port is taken");
     wait_until("the feed ends by itself", || stage.handle.0.is_finished());
     let at = reader.frames();
@@ -305,15 +305,15 @@ fn no_more_readers_than_allowed() {
 #[test]
 fn what_cannot_be_served_is_said_at_once() {
     let first = RtspServer::start(&serve(None, 1)).expect("starts");
-    let taken = ServeRtsp { listen: first.address(), ..serve(None, 1) };
+    let taken = RtspServerSettings { listen: first.address(), ..serve(None, 1) };
     let error = RtspServer::start(&taken).err().expect("taken").to_string();
     assert!(error.contains(&first.address().to_string()) && error.contains("taken"), "{error}");
-    let open = ServeRtsp { listen: SocketAddr::from(([0, 0, 0, 0], 0)), ..serve(None, 1) };
+    let open = RtspServerSettings { listen: SocketAddr::from(([0, 0, 0, 0], 0)), ..serve(None, 1) };
     assert!(matches!(RtspServer::start(&open), Err(RtspError::Open(_))));
-    RtspServer::start(&ServeRtsp { allow_anonymous: true, ..open })
+    RtspServer::start(&RtspServerSettings { allow_anonymous: true, ..open })
         .expect("open, where that is meant");
     let pair = Some(("no/such.crt".into(), "no/such.key".into()));
-    let tls = ServeRtsp { tls: pair, ..serve(None, 1) };
+    let tls = RtspServerSettings { tls: pair, ..serve(None, 1) };
     let error = RtspServer::start(&tls).err().expect("no certificate").to_string();
     assert!(error.contains("no/such.crt"), "{error}");
 }

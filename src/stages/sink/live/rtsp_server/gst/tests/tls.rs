@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::Command;
 
 use super::*;
-use crate::config::camera::Source;
-use crate::gst::live_intake::{LiveGraph, Taps, build};
+use crate::stages::source::live::gst::intake::{LiveGraph, Taps, build};
+use crate::stages::source::live::settings::SourceSettings;
 
 /// A certificate that vouches for itself, and its key; nothing where there is no openssl.
 fn certificate(dir: &Path, name: &str) -> Option<(std::path::PathBuf, std::path::PathBuf)> {
@@ -21,8 +21,8 @@ fn certificate(dir: &Path, name: &str) -> Option<(std::path::PathBuf, std::path:
 }
 
 /// Reads `url`; gives the graph and how many frames came.
-fn read(url: &str, trust: Option<&Path>) -> (Source, LiveGraph, Arc<AtomicU64>) {
-    let mut source = Source::with_defaults(url.parse().expect("an address"));
+fn read(url: &str, trust: Option<&Path>) -> (SourceSettings, LiveGraph, Arc<AtomicU64>) {
+    let mut source = SourceSettings::with_defaults(url.parse().expect("an address"));
     source.tls_ca_file = trust.map(Path::to_owned);
     let (taps, frames) = Taps::counting();
     let graph = build(&source, taps).expect("elements");
@@ -37,7 +37,7 @@ fn refusal(url: &str, trust: Option<&Path>) -> String {
     assert_eq!(frames.load(Ordering::Relaxed), 0);
     let fault = graph.bus.spoken().error.expect("a fault");
     graph.stop_within(Duration::from_secs(5));
-    fault.of_source(&source)
+    fault.of_source(&source.uri, source.login.is_some(), source.tls_ca_file.as_deref())
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn rtsps_is_read_where_the_certificate_is_trusted_and_else_told_in_words() {
     let Some(pair) = certificate(dir.path(), "camera") else { return };
     let Some((other, _)) = certificate(dir.path(), "other") else { return };
     // With TLS alone, without a login.
-    let stage = stage(&ServeRtsp { tls: Some(pair.clone()), ..serve(None, 10) });
+    let stage = stage(&RtspServerSettings { tls: Some(pair.clone()), ..serve(None, 10) });
     let url = stage.server.url("cam");
     assert!(url.starts_with("rtsps://"), "{url}");
     // The certificate itself is trusted, whatever name stands in it.
@@ -58,7 +58,10 @@ fn rtsps_is_read_where_the_certificate_is_trusted_and_else_told_in_words() {
         match graph.bus.spoken().error {
             // Before the first keyframe the mount is not there.
             Some(fault) if fault.not_found => std::thread::sleep(Duration::from_millis(200)),
-            Some(fault) => panic!("{}", fault.of_source(&source)),
+            Some(fault) => panic!(
+                "{}",
+                fault.of_source(&source.uri, source.login.is_some(), source.tls_ca_file.as_deref())
+            ),
             None => break (source, graph, frames),
         }
     };
@@ -82,7 +85,7 @@ fn a_file_without_certificates_is_told() {
             std::fs::write(&file, text).expect("written");
         }
         let mut source =
-            Source::with_defaults("rtsps://127.0.0.1:1/cam".parse().expect("an address"));
+            SourceSettings::with_defaults("rtsps://127.0.0.1:1/cam".parse().expect("an address"));
         source.tls_ca_file = Some(file.clone());
         let nothing = Taps::counting().0;
         let said = build(&source, nothing).err().expect("no certificates").to_string();

@@ -5,31 +5,31 @@
 use tiny_skia::Pixmap;
 
 use super::cache::Pixels;
-use super::icon::bar;
-use super::label::{BAR_STEPS, Ground, Metrics};
+use super::icon::draw_bar;
+use super::label::{BAR_STEPS, Background, LabelMetrics};
 use super::palette::{AUDIO, DARK, LIGHT, Rgb};
-use super::text::Text;
+use super::text::TextRenderer;
 
 /// A part of a label: everything that its pixels depend on.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) enum Part {
-    Ground(Ground),
+pub(super) enum LabelPart {
+    Background(Background),
     /// The score in hundredths.
     Score {
         em_px: u32,
-        ink: Rgb,
+        colour: Rgb,
         score: Option<u8>,
     },
     /// The talk time.
     Talk {
         em_px: u32,
-        ink: Rgb,
+        colour: Rgb,
         seconds: u32,
     },
     /// A bar in one colour of so many pixels.
-    Filling {
+    BarFill {
         size: (u32, u32),
-        ink: Rgb,
+        colour: Rgb,
     },
     /// A bar of so many pixels, its border included, filled from the left to a share of it.
     Audio {
@@ -44,20 +44,20 @@ pub(super) const SCORE_CHARS: usize = 4;
 /// Pixels that letters may reach beyond their place.
 pub(super) const LETTER_MARGIN_PX: f32 = 1.0;
 
-impl Part {
+impl LabelPart {
     /// The part painted.
-    pub(super) fn paint(self, text: &mut Text) -> Option<Pixels> {
+    pub(super) fn paint(self, text: &mut TextRenderer) -> Option<Pixels> {
         match self {
-            Self::Ground(ground) => ground.paint(text),
-            Self::Score { em_px, ink, score } => {
-                words(text, &score_text(score), SCORE_CHARS, (em_px, ink))
+            Self::Background(background) => background.paint(text),
+            Self::Score { em_px, colour, score } => {
+                draw_words(text, &format_score(score), SCORE_CHARS, (em_px, colour))
             }
-            Self::Talk { em_px, ink, seconds } => {
-                words(text, &talk_time(seconds), talk_chars(seconds), (em_px, ink))
+            Self::Talk { em_px, colour, seconds } => {
+                draw_words(text, &format_talk_time(seconds), talk_chars(seconds), (em_px, colour))
             }
-            Self::Filling { size: (width, height), ink } => {
+            Self::BarFill { size: (width, height), colour } => {
                 let mut map = Pixmap::new(width, height)?;
-                bar(&mut map, [0.0, 0.0, width as f32, height as f32], ink, 1.0);
+                draw_bar(&mut map, [0.0, 0.0, width as f32, height as f32], colour, 1.0);
                 Some(Pixels::from(&map))
             }
             Self::Audio { size: (width, height), line, share } => {
@@ -65,9 +65,9 @@ impl Part {
                 let (w, h, line) = (width as f32, height as f32, line as f32);
                 let long = w - 2.0 * line;
                 let middle = line + (long * f32::from(share) / f32::from(BAR_STEPS)).round();
-                bar(&mut map, [0.0, 0.0, w, h], DARK, 1.0);
-                bar(&mut map, [line, line, middle, h - line], AUDIO, 1.0);
-                bar(&mut map, [middle, line, w - line, h - line], LIGHT, 1.0);
+                draw_bar(&mut map, [0.0, 0.0, w, h], DARK, 1.0);
+                draw_bar(&mut map, [line, line, middle, h - line], AUDIO, 1.0);
+                draw_bar(&mut map, [middle, line, w - line, h - line], LIGHT, 1.0);
                 Some(Pixels::from(&map))
             }
         }
@@ -75,16 +75,21 @@ impl Part {
 }
 
 /// Words alone, with a margin around their place.
-fn words(text: &mut Text, words: &str, chars: usize, (em_px, ink): (u32, Rgb)) -> Option<Pixels> {
-    let m = Metrics::new(text, em_px);
+fn draw_words(
+    text: &mut TextRenderer,
+    words: &str,
+    chars: usize,
+    (em_px, colour): (u32, Rgb),
+) -> Option<Pixels> {
+    let m = LabelMetrics::new(text, em_px);
     let margin = 2.0 * LETTER_MARGIN_PX;
     let width = m.advance * chars as f32 + margin;
     let mut map = Pixmap::new(width as u32, (m.cap + margin) as u32)?;
-    text.draw(&mut map, words, em_px, (LETTER_MARGIN_PX, LETTER_MARGIN_PX + m.cap), ink);
+    text.draw(&mut map, words, em_px, (LETTER_MARGIN_PX, LETTER_MARGIN_PX + m.cap), colour);
     Some(Pixels::from(&map))
 }
 
-pub(super) fn talk_time(talk_seconds: u32) -> String {
+pub(super) fn format_talk_time(talk_seconds: u32) -> String {
     let (minutes, seconds) = (talk_seconds / 60, talk_seconds % 60);
     match minutes / 60 {
         0 => format!("{minutes}:{seconds:02}"),
@@ -92,19 +97,19 @@ pub(super) fn talk_time(talk_seconds: u32) -> String {
     }
 }
 
-/// Characters of [`talk_time`].
+/// Characters of [`format_talk_time`].
 pub(super) fn talk_chars(talk_seconds: u32) -> usize {
     match talk_seconds / 3_600 {
-        0 => digits(talk_seconds / 60) + ":00".len(),
-        hours => digits(hours) + ":00:00".len(),
+        0 => digit_count(talk_seconds / 60) + ":00".len(),
+        hours => digit_count(hours) + ":00:00".len(),
     }
 }
 
 /// Decimal digits of a number.
-pub(super) fn digits(n: u32) -> usize {
+pub(super) fn digit_count(n: u32) -> usize {
     n.checked_ilog10().map_or(1, |tens| tens as usize + 1)
 }
 
-pub(super) fn score_text(score: Option<u8>) -> String {
+pub(super) fn format_score(score: Option<u8>) -> String {
     score.map_or_else(|| "?".to_owned(), |p| format!("{}.{:02}", p / 100, p % 100))
 }

@@ -14,11 +14,11 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
 
-use super::bus::BusListener;
-use super::elements::{ElementError, broken, chain, is_installed, make};
-use super::packet::{Kind, Packet};
-use crate::config::camera::LiveEncoder;
 use crate::core::time::{Pts, Rate, Span};
+use crate::gst::bus::BusListener;
+use crate::gst::elements::{ElementError, broken, chain, is_installed, make};
+use crate::gst::packet::{Kind, Packet};
+use crate::stages::sink::settings::EncoderSettings;
 
 /// Frames that may wait for the encoder.
 const FRAMES_WAITING: u64 = 3;
@@ -111,7 +111,7 @@ impl Encoder {
     /// # Errors
     /// Where an element is missing or does not start.
     pub fn start(
-        wishes: &LiveEncoder,
+        settings: &EncoderSettings,
         element: &str,
         caps: &gst::Caps,
         rate: Option<Rate>,
@@ -129,8 +129,8 @@ impl Encoder {
             .field("layout", "interleaved")
             .build();
         let audio = source("audio", &audio_caps);
-        frame_row(&pipeline, wishes, (element, rate), &frames, Arc::clone(&take))?;
-        audio_row(&pipeline, wishes, &audio, take)?;
+        frame_row(&pipeline, settings, (element, rate), &frames, Arc::clone(&take))?;
+        audio_row(&pipeline, settings, &audio, take)?;
         pipeline.set_state(gst::State::Playing).map_err(|e| {
             let said = bus.spoken().error.map_or_else(|| e.to_string(), |f| f.to_string());
             broken(element, plain(element, &said))
@@ -215,7 +215,7 @@ fn source(name: &str, caps: &gst::Caps) -> gst_app::AppSrc {
 
 fn frame_row(
     pipeline: &gst::Pipeline,
-    wishes: &LiveEncoder,
+    settings: &EncoderSettings,
     (element, rate): (&str, Option<Rate>),
     from: &gst_app::AppSrc,
     take: Arc<dyn Fn(Packet) + Send + Sync>,
@@ -229,7 +229,7 @@ fn frame_row(
         .build();
     fixed.set_property("caps", caps);
     let encoder = make(element)?;
-    set_up(&encoder, element, wishes, rate);
+    set_up(&encoder, element, settings, rate);
     let sink = outlet("out", move |sample| {
         let (buffer, at) = on_stream_clock(sample)?;
         let key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
@@ -240,15 +240,15 @@ fn frame_row(
     chain(pipeline, &row)
 }
 
-fn set_up(encoder: &gst::Element, element: &str, wishes: &LiveEncoder, rate: Option<Rate>) {
+fn set_up(encoder: &gst::Element, element: &str, settings: &EncoderSettings, rate: Option<Rate>) {
     let fps = rate.map_or(25.0, |r| r.fps());
     let keyframe_interval =
-        (wishes.keyframe_interval.as_secs_f64() * fps).round().clamp(1.0, 1_000.0) as u32;
-    let kbit = wishes.kbit_per_second;
+        (settings.keyframe_interval.as_secs_f64() * fps).round().clamp(1.0, 1_000.0) as u32;
+    let kbit = settings.kbit_per_second;
     match element {
         "x264enc" => {
             encoder.set_property_from_str("tune", "zerolatency");
-            encoder.set_property_from_str("speed-preset", &wishes.preset);
+            encoder.set_property_from_str("speed-preset", &settings.preset);
             encoder.set_property("bitrate", kbit);
             encoder.set_property("key-int-max", keyframe_interval);
             // Keyframes where they are due and nowhere else: segments and readers count on them.
@@ -279,13 +279,13 @@ fn set_up(encoder: &gst::Element, element: &str, wishes: &LiveEncoder, rate: Opt
 
 fn audio_row(
     pipeline: &gst::Pipeline,
-    wishes: &LiveEncoder,
+    settings: &EncoderSettings,
     from: &gst_app::AppSrc,
     take: Arc<dyn Fn(Packet) + Send + Sync>,
 ) -> Result<(), ElementError> {
     let (convert, encoder) = (make("audioconvert")?, make("avenc_aac")?);
     let (parse, fixed) = (make("aacparse")?, make("capsfilter")?);
-    encoder.set_property_from_str("bitrate", &(wishes.audio_kbit_per_second * 1_000).to_string());
+    encoder.set_property_from_str("bitrate", &(settings.audio_kbit_per_second * 1_000).to_string());
     // Two fifths of the default's time, and nearer to its source: SDR of two clips at 96 kbit/s 58.2 and
     // 49.7 dB, 44.2 and 44.5 with the default.
     if encoder.has_property("aac-coder") {

@@ -1,18 +1,18 @@
 //! What a set of scored faces comes to: average precision, ROC AUC, accuracy.
 //!
-//! Each row counts a whole number of times ([`Ranked::figures`] takes the weights), so that a
+//! Each row counts a whole number of times ([`RankedFaces::metrics`] takes the weights), so that a
 //! bootstrap's draws need no copy of the rows and no second sorting. Positive is
 //! [`Label::Audible`]; everything else is negative, as in AVA.
 
 use serde::Serialize;
 
 use super::labels::Label;
-use super::matching::Scored;
+use super::matching::ScoredFace;
 
 /// The figures of one group of videos. `None` stands where a figure means nothing: no positive, or
 /// no negative.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Figures {
+pub struct EvalMetrics {
     /// Labelled faces.
     pub frames: u64,
     /// Share of them that a predicted face matched.
@@ -46,61 +46,61 @@ pub struct CalledSpeaking {
 
 /// Scored faces in the order of their scores, highest first.
 #[derive(Clone, Debug)]
-pub struct Ranked<'a> {
-    faces: Vec<&'a Scored>,
+pub struct RankedFaces<'a> {
+    faces: Vec<&'a ScoredFace>,
 }
 
 /// Counts of one stretch of faces.
 #[derive(Clone, Copy, Default)]
-struct Counts {
+struct LabelCounts {
     positives: u64,
     negatives: u64,
 }
 
-impl<'a> Ranked<'a> {
+impl<'a> RankedFaces<'a> {
     /// Ranks `faces`.
-    pub fn new(faces: impl IntoIterator<Item = &'a Scored>) -> Self {
-        let mut faces: Vec<&Scored> = faces.into_iter().collect();
+    pub fn new(faces: impl IntoIterator<Item = &'a ScoredFace>) -> Self {
+        let mut faces: Vec<&ScoredFace> = faces.into_iter().collect();
         faces.sort_by(|a, b| b.score.total_cmp(&a.score));
         Self { faces }
     }
 
     /// The faces, highest score first.
-    pub fn faces(&self) -> &[&'a Scored] {
+    pub fn faces(&self) -> &[&'a ScoredFace] {
         &self.faces
     }
 
     /// The figures at `threshold`, where the face at place i counts `weight(i)` times; `None` where
     /// no face counts.
-    pub fn figures(&self, threshold: f64, weight: impl Fn(usize) -> u64) -> Option<Figures> {
-        let mut steps: Vec<Counts> = Vec::new();
-        let (mut all, mut matched, mut right) = (Counts::default(), 0, 0);
+    pub fn metrics(&self, threshold: f64, weight: impl Fn(usize) -> u64) -> Option<EvalMetrics> {
+        let mut steps: Vec<LabelCounts> = Vec::new();
+        let (mut all, mut matched, mut correct) = (LabelCounts::default(), 0, 0);
         let mut called = [(0_u64, 0_u64); Label::ALL.len()];
         let mut last = f64::NAN;
         for (i, face) in self.faces.iter().enumerate() {
             let times = weight(i);
-            let (speaks, said) = (face.label == Label::Audible, face.score > threshold);
+            let (speaks, predicted) = (face.label == Label::Audible, face.score > threshold);
             if face.score != last {
-                steps.push(Counts::default());
+                steps.push(LabelCounts::default());
                 last = face.score;
             }
             let step = steps.last_mut().into_iter().chain([&mut all]);
             step.for_each(|c| *(if speaks { &mut c.positives } else { &mut c.negatives }) += times);
             matched += u64::from(face.matched) * times;
-            right += u64::from(speaks == said) * times;
+            correct += u64::from(speaks == predicted) * times;
             let (yes, of) = &mut called[face.label as usize];
-            *yes += u64::from(said) * times;
+            *yes += u64::from(predicted) * times;
             *of += times;
         }
         let frames = all.positives + all.negatives;
         let [audible, not_audible, silent] = called.map(|(yes, of)| share(yes, of));
-        Some(Figures {
+        Some(EvalMetrics {
             frames,
             matched: share(matched, frames)?,
             positives: share(all.positives, frames)?,
             ap: average_precision(&steps, all),
             auc: roc_auc(&steps, all),
-            accuracy: share(right, frames)?,
+            accuracy: share(correct, frames)?,
             called_speaking: CalledSpeaking { audible, not_audible, silent },
         })
     }
@@ -110,17 +110,17 @@ fn share(part: u64, of: u64) -> Option<f64> {
     (of > 0).then(|| part as f64 / of as f64)
 }
 
-fn average_precision(steps: &[Counts], all: Counts) -> Option<f64> {
+fn average_precision(steps: &[LabelCounts], all: LabelCounts) -> Option<f64> {
     if all.positives == 0 {
         return None;
     }
-    let (mut found, mut called) = (0, 0);
+    let (mut true_positives, mut called) = (0, 0);
     let mut points = Vec::with_capacity(steps.len());
     for step in steps {
-        found += step.positives;
+        true_positives += step.positives;
         called += step.positives + step.negatives;
         // A step that a draw left empty before any other.
-        let precision = share(found, called).unwrap_or(0.0);
+        let precision = share(true_positives, called).unwrap_or(0.0);
         points.push((step.positives as f64 / all.positives as f64, precision));
     }
     let mut best = 0.0_f64;
@@ -131,7 +131,7 @@ fn average_precision(steps: &[Counts], all: Counts) -> Option<f64> {
     Some(areas.sum())
 }
 
-fn roc_auc(steps: &[Counts], all: Counts) -> Option<f64> {
+fn roc_auc(steps: &[LabelCounts], all: LabelCounts) -> Option<f64> {
     if all.positives == 0 || all.negatives == 0 {
         return None;
     }

@@ -1,14 +1,13 @@
-//! Which source pixels make up each pixel of a resized frame, along one axis.
+//! Image resizing: the source pixels and weights for each output pixel, along one axis.
 //!
-//! Takes the output's sampling positions and a reduction factor; gives for each output pixel the
-//! first source pixel and a fixed number of weights, which sum to 1.
-//! The weights are those of two steps taken at once: the source is first averaged over cells of
-//! `cell` pixels (OpenCV's `INTER_AREA`), then the cells are interpolated linearly between their
-//! centres (`INTER_LINEAR`). With a cell of one pixel the first step does nothing.
-//! Promises weights that are never negative and sum to 1, and indices in rising order.
-//! [`Axis::interpolate`] does not promise that indices lie inside the frame: the caller says what
-//! is outside.
-//! Tables, because the same few hundred weights serve every row of a frame.
+//! Takes the output's sampling positions and a reduction factor. For each output pixel it computes
+//! the first source pixel and a fixed number of weights, which sum to 1.
+//! The weights combine two steps: the source is averaged over cells of `cell` pixels (OpenCV's
+//! `INTER_AREA`), then the cells are interpolated linearly between their centres (`INTER_LINEAR`).
+//! With a cell of one pixel the first step does nothing.
+//! Guarantees: weights are not negative and sum to 1; indices are in rising order.
+//! [`Axis::interpolate`] can return indices outside the frame: the caller decides what is there.
+//! Tables, because the same few hundred weights apply to every row of a frame.
 
 /// Source pixels and weights for each output pixel along one axis.
 #[derive(Default, Debug)]
@@ -42,13 +41,13 @@ impl Axis {
         self.normalise();
     }
 
-    /// Output pixel `i` of `count` is the mean of the source from `i * cell` to `(i + 1) * cell`,
-    /// the edge pixel standing for what lies outside the `size` source pixels. No index leaves the
-    /// source; where the source has fewer pixels than there are taps, the weights beyond it are 0.
+    /// Output pixel `i` of `count` is the mean of the source from `i * cell` to `(i + 1) * cell`;
+    /// beyond the `size` source pixels the edge pixel is repeated. All indices lie inside the
+    /// source; where it has fewer pixels than taps, the weights beyond it are 0.
     ///
-    /// `cell` may be below 1: the frame then grows, pixels being repeated.
+    /// With `cell` below 1 the frame is enlarged by repeating pixels.
     pub fn average(&mut self, count: usize, cell: f32, size: usize) {
-        // A cell of whole pixels, or of half a one, never straddles one more.
+        // A cell of whole pixels, or of half a pixel, never straddles one more.
         let straddles = cell.fract() != 0.0 && cell != 0.5;
         self.clear(count, cell.ceil() as usize + usize::from(straddles));
         for i in 0..count {
@@ -69,7 +68,7 @@ impl Axis {
         self.first.iter().copied().zip(self.weights.chunks_exact(self.taps.max(1)))
     }
 
-    /// The same for output pixel `i`, which must be one.
+    /// The same for output pixel `i`, which must exist.
     pub fn at(&self, i: usize) -> (i32, &[f32]) {
         (self.first[i], &self.weights[i * self.taps..][..self.taps])
     }
@@ -88,7 +87,7 @@ impl Axis {
         self.weights.resize(count * taps, 0.0);
     }
 
-    /// Spreads `share` over the pixels that `from .. from + length` covers.
+    /// Distributes `share` over the pixels that `from .. from + length` covers.
     fn add(&mut self, output: usize, from: f32, length: f32, share: f32) {
         let first = self.first[output];
         let weights = &mut self.weights[output * self.taps..][..self.taps];
@@ -99,7 +98,7 @@ impl Axis {
         }
     }
 
-    /// Gives the weight of pixels outside `0..size` to the pixel at that edge.
+    /// Adds the weight of pixels outside `0..size` to the pixel at that edge.
     fn keep_inside(&mut self, size: usize) {
         let last = size.max(1) as i32 - 1;
         let mut inside = vec![0.0; self.taps];

@@ -5,18 +5,18 @@
 
 use std::collections::VecDeque;
 
-use super::cuts::CutDetector;
-use super::plan::{DetectPlan, PlanSettings, Search};
-use super::{DetectError, FaceDetector};
+use super::{Policy, TrackedFrame, Tracker};
 use crate::core::frame::Frame;
 use crate::core::geometry::FaceBox;
 use crate::core::time::{Epoch, Span};
-use crate::stages::track::{Policy, TrackedFrame, Tracker};
+use crate::models::face_detector::{DetectError, FaceDetector};
+use crate::stages::detect::cuts::CutDetector;
+use crate::stages::detect::plan::{DetectPlan, PlanSettings, Search};
 
 /// A frame on its way into the tracker.
-struct HeldBack {
+struct HeldFrame {
     frame: Frame,
-    seen: Option<Vec<FaceBox>>,
+    detections: Option<Vec<FaceBox>>,
     cut: bool,
 }
 
@@ -27,14 +27,14 @@ pub struct FrontEnd {
     plan: DetectPlan,
     cuts: CutDetector,
     tracker: Tracker,
-    held: Option<HeldBack>,
+    held: Option<HeldFrame>,
     in_tracker: VecDeque<Frame>,
     epoch: Epoch,
-    prompt: bool,
+    low_latency: bool,
 }
 
 /// A frame with what was found in it.
-pub type Looked = (Frame, TrackedFrame);
+pub type FrameWithFaces = (Frame, TrackedFrame);
 
 impl FrontEnd {
     /// Looks with `detector`.
@@ -44,24 +44,24 @@ impl FrontEnd {
         policy: Policy,
     ) -> Self {
         Self {
-            plan: DetectPlan::new(settings).in_parts(detector.gains_by_parts()),
+            plan: DetectPlan::new(settings).use_regions(detector.benefits_from_regions()),
             detector,
             settings,
             cuts: CutDetector::new(),
-            tracker: Tracker::new(policy.with_detection_every(settings.stride)),
+            tracker: Tracker::new(policy.with_detection_interval(settings.stride)),
             held: None,
             in_tracker: VecDeque::new(),
             epoch: Epoch::default(),
-            prompt: false,
+            low_latency: false,
         }
     }
 
     /// The same for a live stream: no frame is held back, so the last frame of a shot is searched
     /// in its turn only; people are numbered after the first `people`.
     #[must_use]
-    pub fn prompt(mut self, people: u32) -> Self {
-        self.tracker.number_after(people);
-        self.prompt = true;
+    pub fn low_latency(mut self, people: u32) -> Self {
+        self.tracker.number_from(people);
+        self.low_latency = true;
         self
     }
 
@@ -80,11 +80,11 @@ impl FrontEnd {
     ///
     /// # Errors
     /// Where the detector fails.
-    pub fn push(&mut self, frame: Frame, out: &mut Vec<Looked>) -> Result<(), DetectError> {
+    pub fn push(&mut self, frame: Frame, out: &mut Vec<FrameWithFaces>) -> Result<(), DetectError> {
         if frame.id.epoch != self.epoch {
             out.extend(self.finish_epoch()?);
-            let parts = self.detector.gains_by_parts();
-            self.plan = DetectPlan::new(self.settings).in_parts(parts);
+            let regions = self.detector.benefits_from_regions();
+            self.plan = DetectPlan::new(self.settings).use_regions(regions);
             self.cuts = CutDetector::new();
             self.epoch = frame.id.epoch;
         }
@@ -92,12 +92,12 @@ impl FrontEnd {
         let cut = self.cuts.push(&view);
         let searches = self.plan.next(frame.id.pts, (view.width, view.height), cut);
         self.search_held(searches.previous)?;
-        let seen = searches.this.map(|search| self.search(&frame, search)).transpose()?;
-        let this = HeldBack { frame, seen, cut };
-        if self.prompt {
-            self.track(Some(this), out);
+        let detections = searches.current.map(|search| self.search(&frame, search)).transpose()?;
+        let current = HeldFrame { frame, detections, cut };
+        if self.low_latency {
+            self.track(Some(current), out);
         } else {
-            let before = self.held.replace(this);
+            let before = self.held.replace(current);
             self.track(before, out);
         }
         Ok(())
@@ -107,11 +107,11 @@ impl FrontEnd {
     ///
     /// # Errors
     /// Where the detector fails.
-    pub fn finish(&mut self) -> Result<Vec<Looked>, DetectError> {
+    pub fn finish(&mut self) -> Result<Vec<FrameWithFaces>, DetectError> {
         self.finish_epoch()
     }
 
-    fn finish_epoch(&mut self) -> Result<Vec<Looked>, DetectError> {
+    fn finish_epoch(&mut self) -> Result<Vec<FrameWithFaces>, DetectError> {
         let mut out = Vec::new();
         let search = self.plan.finish();
         self.search_held(search)?;
@@ -126,7 +126,7 @@ impl FrontEnd {
     fn search_held(&mut self, search: Option<Search>) -> Result<(), DetectError> {
         let Some(search) = search else { return Ok(()) };
         if let Some(mut held) = self.held.take() {
-            held.seen = Some(self.search(&held.frame, search)?);
+            held.detections = Some(self.search(&held.frame, search)?);
             self.held = Some(held);
         }
         Ok(())
@@ -134,28 +134,28 @@ impl FrontEnd {
 
     fn search(&mut self, frame: &Frame, search: Search) -> Result<Vec<FaceBox>, DetectError> {
         let view = frame.image.view();
-        let faces = match search.part {
+        let faces = match search.region {
             None => self.detector.detect(&view, search.long_side_px)?,
-            Some(part) => {
-                let corner = (part.x as f32, part.y as f32);
-                let long_side_px = search.part_long_side_px(part);
-                let faces = self.detector.detect(&view.part(part), long_side_px)?;
+            Some(region) => {
+                let corner = (region.x as f32, region.y as f32);
+                let long_side_px = search.region_long_side_px(region);
+                let faces = self.detector.detect(&view.crop(region), long_side_px)?;
                 faces.into_iter().map(|face| face.shifted(corner)).collect()
             }
         };
-        self.plan.saw(search, &faces);
+        self.plan.update(search, &faces);
         Ok(faces)
     }
 
-    fn track(&mut self, held: Option<HeldBack>, out: &mut Vec<Looked>) {
-        let Some(HeldBack { frame, seen, cut }) = held else { return };
-        let tracked = self.tracker.push(frame.id, seen.as_deref(), cut);
+    fn track(&mut self, held: Option<HeldFrame>, out: &mut Vec<FrameWithFaces>) {
+        let Some(HeldFrame { frame, detections, cut }) = held else { return };
+        let tracked = self.tracker.push(frame.id, detections.as_deref(), cut);
         self.in_tracker.push_back(frame);
         self.pair(tracked, out);
     }
 
     /// The tracker gives every frame back once and in order.
-    fn pair(&mut self, tracked: Vec<TrackedFrame>, out: &mut Vec<Looked>) {
+    fn pair(&mut self, tracked: Vec<TrackedFrame>, out: &mut Vec<FrameWithFaces>) {
         for tracked in tracked {
             out.extend(self.in_tracker.pop_front().map(|frame| (frame, tracked)));
         }

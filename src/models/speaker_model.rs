@@ -1,19 +1,19 @@
-//! What the scorer asks of a speaker model, whoever runs it.
+//! The interface of a speaker model, independent of the runtime.
 //!
-//! Streaming kind: a face encoder that is given every frame once and carries its own state, a
-//! audio encoder over windows of rows, and a head over windows of embeddings whose forward state
-//! is carried or whose past is given again. Shapes are row-major; T is ticks of the 25 fps grid, N
-//! independent rows of a batch.
+//! The models are streaming: a face encoder gets every frame once and carries its own state; an
+//! audio encoder works on windows of rows; a head works on windows of embeddings, and either
+//! carries a forward state or gets past ticks again. Shapes are row-major; T is ticks of the 25 fps
+//! grid, N independent rows of a batch.
 
 use crate::core::geometry::Rect;
 use crate::core::notify::Notify;
 
-/// Sizes and reaches of a model: what its package's manifest says.
+/// Sizes and context lengths of a model, from its package's manifest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelShape {
     /// Side of the grey crop in pixels.
     pub crop_px: usize,
-    /// Values of one embedding, face and audio alike.
+    /// Values of one embedding, the same for face and audio.
     pub embedding: usize,
     /// Channels of the face encoder's last map.
     pub map_channels: usize,
@@ -21,10 +21,10 @@ pub struct ModelShape {
     pub map_height: usize,
     /// Cells across of that map.
     pub map_width: usize,
-    /// The part of the crop that the map covers, as shares of its sides.
+    /// The part of the crop that the map covers, in shares of its sides.
     pub map_area: Rect,
-    /// Whether the face encoder says what each channel adds to the embedding. Where it does not,
-    /// the embedding has one value a channel.
+    /// Whether the face encoder outputs each channel's contribution to the embedding. Otherwise
+    /// the embedding has one value per channel.
     pub contributions: bool,
     /// Ticks by which the face encoder's output lags its input.
     pub face_delay_ticks: usize,
@@ -32,18 +32,17 @@ pub struct ModelShape {
     pub audio_reach_ticks: usize,
     /// Values of one audio row.
     pub row_width: usize,
-    /// Audio rows a tick.
+    /// Audio rows per tick.
     pub rows_per_tick: usize,
     /// Values of each of the face encoder's states, for one track.
     pub face_states: Vec<usize>,
     /// Values of the head's forward state.
     pub forward_state: usize,
-    /// Ticks before the scored ones that the head is given again; 0 where its state is carried.
+    /// Past ticks that the head gets again; 0 if its state is carried.
     pub past_ticks: usize,
-    /// Ticks before the new ones that competition between faces needs; `None` where faces do not
-    /// compete.
+    /// Past ticks that the cross-face graph needs; `None` if the package has none.
     pub cross_face_past_ticks: Option<usize>,
-    /// Where the SE vector comes from.
+    /// The source of the SE vector.
     pub gate: GateSource,
 }
 
@@ -58,7 +57,7 @@ impl ModelShape {
         self.map_channels * self.map_height * self.map_width
     }
 
-    /// A new track's face state: zeros, which is also what lies before a track's start.
+    /// A new track's face state: zeros, as before a track's start.
     pub fn fresh_face_state(&self) -> FaceState {
         FaceState(self.face_states.iter().map(|n| vec![0.0; *n]).collect())
     }
@@ -71,7 +70,7 @@ impl ModelShape {
 
 #[cfg(test)]
 impl ModelShape {
-    /// One of everything, MFCC rows, no lag and no reach: tests change what they are about.
+    /// All sizes one, MFCC rows, no delay and no context; tests override what they need.
     pub(crate) const fn smallest() -> Self {
         Self {
             crop_px: 112,
@@ -101,28 +100,28 @@ pub enum GateSource {
     Face,
     /// The head, over audio|face channels: the face's are the last `map_channels`.
     Head,
-    /// Neither: all channels count alike.
+    /// Neither: all channels have the same weight.
     None,
 }
 
-/// What the face encoder remembers of one track.
+/// The face encoder's state for one track.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FaceState(pub Vec<Vec<f32>>);
 
 /// New frames of one track for the face encoder.
 #[derive(Debug)]
 pub struct FaceJob {
-    /// What it remembers; comes back updated.
+    /// The state; returned updated.
     pub state: FaceState,
-    /// T crops, grey 0..=255. Rows after the track's true end hold anything.
+    /// T crops, grey 0..=255. Crops after the track's true end are ignored.
     pub crops: Vec<u8>,
-    /// T flags: 1 for a frame of the track, 0 for one after its true end.
+    /// T flags: 1 for a frame of the track, 0 after its true end.
     pub valid: Vec<f32>,
-    /// Whether what each channel adds is asked for, where the encoder can say it.
+    /// Whether to output each channel's contribution, if the encoder can.
     pub contributions: bool,
 }
 
-/// What the face encoder says of T ticks; the first belongs to the job's first frame minus the
+/// The face encoder's result for T ticks; the first belongs to the job's first frame minus the
 /// encoder's delay.
 #[derive(Debug)]
 pub struct FaceFeatures {
@@ -132,18 +131,18 @@ pub struct FaceFeatures {
     pub embeddings: Vec<f32>,
     /// T × C × h × w, after the last activation, before the gate.
     pub maps: Vec<f32>,
-    /// T × C, where the gate comes from the face encoder.
+    /// T × C, if the gate comes from the face encoder.
     pub gates: Option<Vec<f32>>,
-    /// T × C × embedding: what each channel adds to the embedding, where that was asked for.
+    /// T × C × embedding: each channel's contribution to the embedding, if requested.
     pub contributions: Option<Vec<f32>>,
 }
 
 /// Windows for the head, all of T ticks.
 #[derive(Debug)]
 pub struct HeadJob {
-    /// N, how many windows.
+    /// N, the number of windows.
     pub rows: usize,
-    /// T, ticks of each.
+    /// T, the ticks of each.
     pub ticks: usize,
     /// N × T × embedding.
     pub audio: Vec<f32>,
@@ -153,25 +152,25 @@ pub struct HeadJob {
     pub forward: Vec<f32>,
 }
 
-/// One face's logits beside its best rival's, for competition.
+/// One face's logits and the largest logits of the other faces, for cross-face rescoring.
 #[derive(Debug)]
 pub struct CrossFaceJob {
     /// T: z = z1 − z0 of the face.
     pub score: Vec<f32>,
-    /// T: the largest z of the others; anything where there is none.
+    /// T: the largest z of the other faces; ignored where there is none.
     pub rival: Vec<f32>,
-    /// T: 1 where there is another, else 0.
+    /// T: 1 where there is another face, else 0.
     pub present: Vec<f32>,
 }
 
-/// What the head says.
+/// The head's result.
 #[derive(Debug)]
 pub struct HeadResult {
     /// N × T × 2.
     pub logits: Vec<f32>,
     /// N × T × forward state: the state after each tick.
     pub forward: Vec<f32>,
-    /// N × T × G, where the gate comes from the head.
+    /// N × T × G, if the gate comes from the head.
     pub gates: Option<Vec<f32>>,
 }
 
@@ -183,40 +182,40 @@ impl HeadResult {
     }
 }
 
-/// The model could not be run.
+/// A run of the model failed.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("the model {package} failed in its {graph} graph: {reason}")]
 pub struct InferenceError {
     /// The package's name.
     pub package: String,
-    /// Which graph.
+    /// The graph.
     pub graph: &'static str,
     /// The runtime's reason.
     pub reason: String,
 }
 
-/// Face features that may still be on their way.
+/// Face features of an asynchronous run.
 pub trait PendingFeatures: Send {
-    /// What came, one for each job in their order; `None` while it is on its way. Asked no more
-    /// once it came.
+    /// The results, one per job in order; `None` while they are pending. Not called again after
+    /// that.
     fn poll(&mut self) -> Option<Result<Vec<FaceFeatures>, InferenceError>>;
 
-    /// The same, waited for.
+    /// Waits for the results.
     ///
     /// # Errors
     /// Where the runtime fails.
     fn wait(&mut self) -> Result<Vec<FaceFeatures>, InferenceError>;
 }
 
-/// Some jobs that are being encoded.
+/// Jobs that are being encoded.
 pub struct StartedBatch {
-    /// How many of those that were given.
+    /// The number of jobs.
     pub jobs: usize,
-    /// What will come of them.
+    /// Their results.
     pub pending: Box<dyn PendingFeatures>,
 }
 
-/// An encoding that was done at once.
+/// Results of a synchronous run.
 struct ReadyFeatures(Option<Vec<FaceFeatures>>);
 
 impl PendingFeatures for ReadyFeatures {
@@ -229,7 +228,7 @@ impl PendingFeatures for ReadyFeatures {
     }
 }
 
-/// A speaker model that can be run.
+/// A speaker model.
 pub trait SpeakerModel: Send {
     /// Its sizes.
     fn shape(&self) -> &ModelShape;
@@ -240,8 +239,8 @@ pub trait SpeakerModel: Send {
     /// Where the runtime fails.
     fn encode_faces(&mut self, jobs: Vec<FaceJob>) -> Result<Vec<FaceFeatures>, InferenceError>;
 
-    /// Starts to encode new frames of several tracks, and does not wait where others do the work;
-    /// they ring `notify` when something is done. Together what comes back covers all jobs, in order.
+    /// Starts to encode new frames of several tracks. Does not wait if other threads do the work;
+    /// they notify `notify` when a batch is done. The batches together cover all jobs, in order.
     ///
     /// # Errors
     /// Where the runtime fails.
@@ -275,7 +274,8 @@ pub trait SpeakerModel: Send {
         jobs.into_iter().map(|job| self.run_head(job)).collect()
     }
 
-    /// The face's T logits after competition; asked only where the shape says that faces compete.
+    /// The face's T logits after cross-face rescoring; called only if the shape has a cross-face
+    /// graph.
     ///
     /// # Errors
     /// Where the runtime fails.
@@ -283,7 +283,7 @@ pub trait SpeakerModel: Send {
         Ok(job.score)
     }
 
-    /// The same for several faces.
+    /// As [`Self::run_cross_face`], for several faces.
     ///
     /// # Errors
     /// Where the runtime fails.

@@ -10,52 +10,52 @@
 use crate::core::time::{Pts, Span};
 
 /// A buffer may claim to come from so far ahead of its arrival.
-const AHEAD: Span = Span::from_ms(500);
+const MAX_AHEAD: Span = Span::from_ms(500);
 /// A buffer may arrive so long after the moment it claims: jitter buffers, decoders, slow links.
-const BEHIND: Span = Span::from_ms(3_000);
+const MAX_DELAY: Span = Span::from_ms(3_000);
 /// What an anchored buffer is taken to be old: what decoding takes.
-const FRESH: Span = Span::from_ms(20);
+const DECODE_DELAY: Span = Span::from_ms(20);
 
 /// See the module.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Anchor {
+pub struct ClockMapper {
     offset: Span,
     generation: u32,
-    anchored: bool,
+    locked: bool,
 }
 
 /// A place on the stream's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Placed {
+pub struct MappedTime {
     /// When it was captured.
     pub at: Pts,
     /// Goes up whenever the source's clock has jumped.
     pub generation: u32,
 }
 
-impl Anchor {
+impl ClockMapper {
     /// An anchor for a source whose running time begins at `base` of the stream's time.
-    pub const fn at(base: Pts) -> Self {
-        Self { offset: Span::from_ns(base.ns()), generation: 0, anchored: false }
+    pub const fn new(base: Pts) -> Self {
+        Self { offset: Span::from_ns(base.ns()), generation: 0, locked: false }
     }
 
     /// The place of a buffer with running time `running` that arrives at `now`; `None` is placed
     /// by its arrival.
-    pub fn place(&mut self, running: Option<Pts>, now: Pts) -> Placed {
+    pub fn map(&mut self, running: Option<Pts>, now: Pts) -> MappedTime {
         let Some(running) = running else {
-            return Placed { at: now - FRESH, generation: self.generation };
+            return MappedTime { at: now - DECODE_DELAY, generation: self.generation };
         };
         let at = running + self.offset;
-        let late = now - at;
-        if late >= Span::ZERO - AHEAD && late <= BEHIND {
-            self.anchored = true;
-            return Placed { at, generation: self.generation };
+        let delay = now - at;
+        if delay >= Span::ZERO - MAX_AHEAD && delay <= MAX_DELAY {
+            self.locked = true;
+            return MappedTime { at, generation: self.generation };
         }
         // Before the first believable buffer nothing has been placed that could be cut off.
-        self.generation += u32::from(self.anchored);
-        self.anchored = true;
-        self.offset = (now - FRESH) - running;
-        Placed { at: running + self.offset, generation: self.generation }
+        self.generation += u32::from(self.locked);
+        self.locked = true;
+        self.offset = (now - DECODE_DELAY) - running;
+        MappedTime { at: running + self.offset, generation: self.generation }
     }
 }
 
@@ -71,36 +71,36 @@ mod tests {
 
     #[test]
     fn a_believable_clock_is_kept_and_a_jump_begins_a_generation() {
-        let mut anchor = Anchor::at(ms(5_000));
-        let place = |a: &mut Anchor, running, now| {
-            let placed = a.place(Some(ms(running)), ms(now));
-            (placed.at.ns() / 1_000_000, placed.generation)
+        let mut clock_mapper = ClockMapper::new(ms(5_000));
+        let map = |a: &mut ClockMapper, running, now| {
+            let mapped = a.map(Some(ms(running)), ms(now));
+            (mapped.at.ns() / 1_000_000, mapped.generation)
         };
-        assert_eq!(place(&mut anchor, 100, 5_150), (5_100, 0));
-        assert_eq!(place(&mut anchor, 140, 5_290), (5_140, 0));
+        assert_eq!(map(&mut clock_mapper, 100, 5_150), (5_100, 0));
+        assert_eq!(map(&mut clock_mapper, 140, 5_290), (5_140, 0));
         // An hour ahead, then back by ten minutes: each time the stream's time goes on.
-        assert_eq!(place(&mut anchor, 3_600_000, 5_330), (5_310, 1));
-        assert_eq!(place(&mut anchor, 3_600_040, 5_370), (5_350, 1));
-        assert_eq!(place(&mut anchor, 3_000_000, 5_410), (5_390, 2));
+        assert_eq!(map(&mut clock_mapper, 3_600_000, 5_330), (5_310, 1));
+        assert_eq!(map(&mut clock_mapper, 3_600_040, 5_370), (5_350, 1));
+        assert_eq!(map(&mut clock_mapper, 3_000_000, 5_410), (5_390, 2));
     }
 
     #[test]
     fn a_first_time_that_is_far_off_is_no_jump() {
-        let mut anchor = Anchor::at(ms(0));
-        assert_eq!(anchor.place(Some(ms(7_200_000)), ms(900)).generation, 0);
-        assert_eq!(anchor.place(None, ms(950)).at, ms(930));
+        let mut clock_mapper = ClockMapper::new(ms(0));
+        assert_eq!(clock_mapper.map(Some(ms(7_200_000)), ms(900)).generation, 0);
+        assert_eq!(clock_mapper.map(None, ms(950)).at, ms(930));
     }
 
     proptest! {
         #[test]
         fn whatever_the_source_says_stream_time_stays_near_real_time(
-            said in prop::collection::vec(any::<i32>(), 1..200)
+            stated in prop::collection::vec(any::<i32>(), 1..200)
         ) {
-            let mut anchor = Anchor::at(ms(0));
-            for (i, running) in said.into_iter().enumerate() {
+            let mut clock_mapper = ClockMapper::new(ms(0));
+            for (i, running) in stated.into_iter().enumerate() {
                 let now = ms(i as i64 * 40);
-                let late = now - anchor.place(Some(ms(i64::from(running))), now).at;
-                prop_assert!(late >= Span::ZERO - AHEAD && late <= BEHIND);
+                let delay = now - clock_mapper.map(Some(ms(i64::from(running))), now).at;
+                prop_assert!(delay >= Span::ZERO - MAX_AHEAD && delay <= MAX_DELAY);
             }
         }
     }

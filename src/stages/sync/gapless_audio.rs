@@ -2,7 +2,7 @@
 //!
 //! Takes stretches of 48 kHz audio of two channels, each with its time on the stream's clock, as
 //! they come; gives one line of samples in which every sample stands where the clock says, to within
-//! [`TOLERANCE`]. A missing stretch is silence *here* (players stop at a hole); what the model hears
+//! [`RESYNC_TOLERANCE`]. A missing stretch is silence *here* (players stop at a hole); what the model hears
 //! is another line, where a hole stays a hole. A source whose clock runs a little fast or slow is
 //! stretched by fractions of a sample, not cut.
 
@@ -13,110 +13,110 @@ pub const RATE_HZ: i64 = 48_000;
 /// Channels, by turns.
 pub const CHANNELS: usize = 2;
 /// Audio this far off its time is put right at once: a gap or a jump.
-pub const TOLERANCE: Span = Span::from_ms(60);
+pub const RESYNC_TOLERANCE: Span = Span::from_ms(60);
 /// Audio this far off its time is stretched towards it.
-const DRIFT: Span = Span::from_ms(4);
+const DRIFT_TOLERANCE: Span = Span::from_ms(4);
 /// The most that is stretched: half a percent, which nobody hears.
-const MOST_STRETCH: f64 = 0.005;
+const MAX_STRETCH_RATIO: f64 = 0.005;
 /// The most silence given at once.
-const MOST_SILENCE_SAMPLES: i64 = RATE_HZ / 2;
+const MAX_SILENCE_SAMPLES: i64 = RATE_HZ / 2;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Continuous {
+pub struct GaplessAudio {
     /// The next sample to give, counted from the stream's zero.
     next: Option<i64>,
 }
 
 /// A stretch to play.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stretch {
+pub struct AudioSegment {
     /// When it is heard first.
     pub at: Pts,
     /// Samples, two channels by turns.
     pub samples: Vec<i16>,
 }
 
-impl Continuous {
+impl GaplessAudio {
     /// Takes audio that is first heard at `at`; gives what to play, in order.
-    pub fn push(&mut self, at: Pts, samples: &[i16]) -> Vec<Stretch> {
-        let start = sample_of(at);
+    pub fn push(&mut self, at: Pts, samples: &[i16]) -> Vec<AudioSegment> {
+        let start = sample_at(at);
         let next = *self.next.get_or_insert(start);
-        let tolerance = sample_of(Pts::ZERO + TOLERANCE);
+        let tolerance = sample_at(Pts::ZERO + RESYNC_TOLERANCE);
         let mut out = Vec::new();
-        let off = start - next;
-        if off > tolerance {
-            out.extend(self.silence_until(at));
-            out.extend(self.give(samples.to_vec()));
-        } else if off < -tolerance {
+        let offset = start - next;
+        if offset > tolerance {
+            out.extend(self.fill_silence_until(at));
+            out.extend(self.emit(samples.to_vec()));
+        } else if offset < -tolerance {
             // Heard already: the rest of it fits.
-            let heard = usize::try_from(-off).unwrap_or(usize::MAX).saturating_mul(CHANNELS);
-            out.extend(self.give(samples.get(heard..).unwrap_or_default().to_vec()));
-        } else if off.abs() > sample_of(Pts::ZERO + DRIFT) {
-            out.extend(self.give(stretched(samples, off)));
+            let overlap = usize::try_from(-offset).unwrap_or(usize::MAX).saturating_mul(CHANNELS);
+            out.extend(self.emit(samples.get(overlap..).unwrap_or_default().to_vec()));
+        } else if offset.abs() > sample_at(Pts::ZERO + DRIFT_TOLERANCE) {
+            out.extend(self.emit(time_stretched(samples, offset)));
         } else {
-            out.extend(self.give(samples.to_vec()));
+            out.extend(self.emit(samples.to_vec()));
         }
         out
     }
 
     /// Fills up with silence to `at`, where nothing came.
-    pub fn silence_until(&mut self, at: Pts) -> Option<Stretch> {
-        let until = sample_of(at);
-        let next = *self.next.get_or_insert(until);
-        let missing = (until - next).min(MOST_SILENCE_SAMPLES * 4);
+    pub fn fill_silence_until(&mut self, at: Pts) -> Option<AudioSegment> {
+        let end = sample_at(at);
+        let next = *self.next.get_or_insert(end);
+        let missing = (end - next).min(MAX_SILENCE_SAMPLES * 4);
         if missing <= 0 {
             return None;
         }
         // After a long pause of the caller's own only the last part is worth filling.
-        self.next = Some(until - missing);
-        self.give(vec![0; usize::try_from(missing).unwrap_or(0) * CHANNELS])
+        self.next = Some(end - missing);
+        self.emit(vec![0; usize::try_from(missing).unwrap_or(0) * CHANNELS])
     }
 
     /// Where the line ends by now.
-    pub fn until(&self) -> Option<Pts> {
-        self.next.map(pts_of)
+    pub fn end(&self) -> Option<Pts> {
+        self.next.map(pts_at)
     }
 
-    fn give(&mut self, samples: Vec<i16>) -> Option<Stretch> {
+    fn emit(&mut self, samples: Vec<i16>) -> Option<AudioSegment> {
         let next = self.next?;
         if samples.len() < CHANNELS {
             return None;
         }
         self.next = Some(next + (samples.len() / CHANNELS) as i64);
-        Some(Stretch { at: pts_of(next), samples })
+        Some(AudioSegment { at: pts_at(next), samples })
     }
 }
 
 /// The nearest sample, so that a sample's own time leads back to it.
-fn sample_of(at: Pts) -> i64 {
+fn sample_at(at: Pts) -> i64 {
     let wide = i128::from(at.ns()) * i128::from(RATE_HZ) + i128::from(SECOND_NS / 2);
     i64::try_from(wide.div_euclid(i128::from(SECOND_NS))).unwrap_or(0)
 }
 
-fn pts_of(sample: i64) -> Pts {
+fn pts_at(sample: i64) -> Pts {
     let wide = i128::from(sample) * i128::from(SECOND_NS);
     Pts::from_ns(i64::try_from(wide.div_euclid(i128::from(RATE_HZ))).unwrap_or(0))
 }
 
-/// `samples` longer (`off` > 0) or shorter by what half a percent allows, by linear interpolation.
-fn stretched(samples: &[i16], off: i64) -> Vec<i16> {
+/// `samples` longer (`offset` > 0) or shorter by what half a percent allows, by linear interpolation.
+fn time_stretched(samples: &[i16], offset: i64) -> Vec<i16> {
     let frames = samples.len() / CHANNELS;
     if frames < 2 {
         return samples.to_vec();
     }
-    let most = (frames as f64 * MOST_STRETCH).max(1.0) as i64;
-    let wanted = (frames as i64 + off.clamp(-most, most)).max(1) as usize;
-    let step = (frames - 1) as f64 / (wanted.max(2) - 1) as f64;
-    let mut out = Vec::with_capacity(wanted * CHANNELS);
-    for i in 0..wanted {
-        let place = i as f64 * step;
-        let (before, share) = (place as usize, place.fract());
+    let max_change = (frames as f64 * MAX_STRETCH_RATIO).max(1.0) as i64;
+    let target_frames = (frames as i64 + offset.clamp(-max_change, max_change)).max(1) as usize;
+    let step = (frames - 1) as f64 / (target_frames.max(2) - 1) as f64;
+    let mut out = Vec::with_capacity(target_frames * CHANNELS);
+    for i in 0..target_frames {
+        let position = i as f64 * step;
+        let (before, fraction) = (position as usize, position.fract());
         let after = (before + 1).min(frames - 1);
         for channel in 0..CHANNELS {
             let a = f64::from(samples[before * CHANNELS + channel]);
             let b = f64::from(samples[after * CHANNELS + channel]);
-            out.push((a + (b - a) * share).round() as i16);
+            out.push((a + (b - a) * fraction).round() as i16);
         }
     }
     out
@@ -138,34 +138,38 @@ mod tests {
 
     #[test]
     fn a_hole_is_filled_and_audio_that_comes_twice_is_left_out() {
-        let mut line = Continuous::default();
-        assert_eq!(line.push(ms(100), &tone(20))[0].at, ms(100));
-        let after = line.push(ms(500), &tone(20));
+        let mut gapless = GaplessAudio::default();
+        assert_eq!(gapless.push(ms(100), &tone(20))[0].at, ms(100));
+        let after = gapless.push(ms(500), &tone(20));
         assert_eq!(after.len(), 2, "silence, then the audio");
         assert!(after[0].samples.iter().all(|s| *s == 0));
         assert_eq!((after[0].at, after[1].at), (ms(120), ms(500)));
-        assert!(line.push(ms(300), &tone(20)).is_empty());
-        assert_eq!(line.until(), Some(ms(520)));
+        assert!(gapless.push(ms(300), &tone(20)).is_empty());
+        assert_eq!(gapless.end(), Some(ms(520)));
     }
 
     #[test]
     fn silence_goes_on_while_nothing_comes() {
-        let mut line = Continuous::default();
-        assert_eq!(line.silence_until(ms(40)), None, "the line begins where it is first asked");
-        assert_eq!(line.silence_until(ms(80)).map(|s| s.samples.len()), Some(40 * 48 * 2));
-        assert_eq!(line.silence_until(ms(60)), None);
+        let mut gapless = GaplessAudio::default();
+        assert_eq!(
+            gapless.fill_silence_until(ms(40)),
+            None,
+            "the line begins where it is first asked"
+        );
+        assert_eq!(gapless.fill_silence_until(ms(80)).map(|s| s.samples.len()), Some(40 * 48 * 2));
+        assert_eq!(gapless.fill_silence_until(ms(60)), None);
     }
 
     #[test]
     fn a_clock_that_drifts_by_500_ppm_is_followed_without_a_cut() {
-        let mut line = Continuous::default();
+        let mut gapless = GaplessAudio::default();
         let mut worst = 0;
         for i in 0..60_000_i64 {
             // 20 ms of samples that the stream's clock says last 20.01 ms.
             let at = Pts::from_ns(i * 20_010_000);
-            let given = line.push(at, &tone(20));
-            assert_eq!(given.len(), 1, "no silence, no cut, at {i}");
-            worst = worst.max((given[0].at - at).abs().ns());
+            let emitted = gapless.push(at, &tone(20));
+            assert_eq!(emitted.len(), 1, "no silence, no cut, at {i}");
+            worst = worst.max((emitted[0].at - at).abs().ns());
         }
         assert!(worst < 10_000_000, "{worst} ns off");
     }
@@ -175,19 +179,19 @@ mod tests {
         fn the_line_has_no_hole_and_nothing_twice(
             starts in prop::collection::vec((0_i64..400, 1_usize..60), 1..60)
         ) {
-            let (mut line, mut end) = (Continuous::default(), None);
+            let (mut gapless, mut end) = (GaplessAudio::default(), None);
             let mut now = 0;
             for (step, length) in starts {
                 now += step;
-                for stretch in line.push(ms(now), &tone(length)) {
+                for segment in gapless.push(ms(now), &tone(length)) {
                     if let Some(end) = end {
-                        prop_assert_eq!(stretch.at, end);
+                        prop_assert_eq!(segment.at, end);
                     }
-                    end = Some(pts_of(sample_of(stretch.at) + (stretch.samples.len() / 2) as i64));
+                    end = Some(pts_at(sample_at(segment.at) + (segment.samples.len() / 2) as i64));
                     // What follows is counted in samples, so it must come out as the line says.
-                    prop_assert!((end.unwrap() - line.until().unwrap()).abs().ns() < 2_000_000_000);
+                    prop_assert!((end.unwrap() - gapless.end().unwrap()).abs().ns() < 2_000_000_000);
                 }
-                end = line.until();
+                end = gapless.end();
             }
         }
     }

@@ -1,51 +1,51 @@
 //! The box around a face, as strips.
 //!
-//! Takes the box's size in whole pixels, the state it shows and a line width; gives strips along its
-//! edges. Whole pixels only, so that lines are crisp. Speaking is a thick full line; silent its
-//! corners alone; unknown is dashed. A dark rim on both sides keeps a line visible on any ground.
-//! Where nothing is seen nothing is blended, as that costs per pixel; and lines that lie still over a
-//! face that moves cost an encoder most of all, so that most people, who are silent, have few.
+//! Input: the box's size in whole pixels, its state and a line width. Output: strips along the
+//! box's edges. Whole pixels keep lines crisp. Speaking is a thick full line, silent is the corners
+//! alone, unknown is dashed. A dark rim on both sides keeps a line visible on any background.
+//! Blending costs per pixel, so transparent parts have no strip. Lines that stand still over a
+//! moving face cost an encoder most, so silent people, who are the majority, have few lines.
 
 use smallvec::SmallVec;
 
-use super::Place;
+use super::PixelRect;
 use super::palette::DARK;
 use super::style::State;
 use crate::core::geometry::Rect as FaceRect;
 
-/// A strip of a box, as large as its place.
+/// A strip of a box.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Strip {
-    frame: FrameBox,
-    span: Span,
+    outline: BoxOutline,
+    bounds: Bounds,
 }
 
 impl Strip {
-    /// Gives rectangles (left, top, right, bottom in pixels of the strip) and their premultiplied B,
-    /// G, R, A, each laid over whatever was there; where none lies nothing is seen.
-    pub fn fills(self, mut fill: impl FnMut([usize; 4], [u8; 4])) {
-        let [left, top, right, bottom] = self.span;
-        let mut lay = |[x1, y1, x2, y2]: Span, colour| {
+    /// Calls `fill` with rectangles (left, top, right, bottom in pixels of the strip) and their
+    /// premultiplied B, G, R, A, in drawing order. The rest of the strip is transparent.
+    pub fn for_each_rect(self, mut fill: impl FnMut([usize; 4], [u8; 4])) {
+        let [left, top, right, bottom] = self.bounds;
+        let mut clip_and_fill = |[x1, y1, x2, y2]: Bounds, colour| {
             let inside = [x1.max(left), y1.max(top), x2.min(right), y2.min(bottom)];
             if inside[0] < inside[2] && inside[1] < inside[3] {
                 let [x1, y1, x2, y2] = inside;
                 fill([x1 - left, y1 - top, x2 - left, y2 - top].map(|v| v as usize), colour);
             }
         };
-        let (rim, rim_colour) = (rim(self.frame.line), DARK.premultiplied(0.65));
-        self.frame.each_line(|[x1, y1, x2, y2]| {
-            lay([x1 - rim, y1 - rim, x2 + rim, y2 + rim], rim_colour);
+        let (rim, rim_colour) = (rim(self.outline.line), DARK.premultiplied(0.65));
+        self.outline.for_each_line(|[x1, y1, x2, y2]| {
+            clip_and_fill([x1 - rim, y1 - rim, x2 + rim, y2 + rim], rim_colour);
         });
-        let colour = self.frame.state.colour().premultiplied(1.0);
-        self.frame.each_line(|line| lay(line, colour));
+        let colour = self.outline.state.colour().premultiplied(1.0);
+        self.outline.for_each_line(|line| clip_and_fill(line, colour));
     }
 
     /// Premultiplied B, G, R, A of every pixel.
     pub(super) fn bgra(self) -> Vec<u8> {
-        let [x1, y1, x2, y2] = self.span;
+        let [x1, y1, x2, y2] = self.bounds;
         let width = (x2 - x1) as usize;
         let mut pixels = vec![[0; 4]; width * (y2 - y1) as usize];
-        self.fills(|[x1, y1, x2, y2], colour| {
+        self.for_each_rect(|[x1, y1, x2, y2], colour| {
             for row in pixels.chunks_exact_mut(width).take(y2).skip(y1) {
                 row[x1..x2].fill(colour);
             }
@@ -54,9 +54,9 @@ impl Strip {
     }
 }
 
-/// A box to draw: everything that its pixels depend on.
+/// A box to draw: all parameters of its pixels.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) struct FrameBox {
+pub(super) struct BoxOutline {
     width: i32,
     height: i32,
     line: i32,
@@ -64,21 +64,21 @@ pub(super) struct FrameBox {
 }
 
 /// Left, top, right and bottom in pixels of the box.
-type Span = [i32; 4];
+type Bounds = [i32; 4];
 
-impl FrameBox {
-    /// A box of `place`'s size with lines of `line_px`.
-    pub(super) fn new(place: Place, line_px: u32, state: State) -> Self {
+impl BoxOutline {
+    /// A box of `rect`'s size with lines of `line_px`.
+    pub(super) fn new(rect: PixelRect, line_px: u32, state: State) -> Self {
         let side = |v: u32| v.min(1 << 20) as i32;
-        Self { width: side(place.w), height: side(place.h), line: side(line_px), state }
+        Self { width: side(rect.w), height: side(rect.h), line: side(line_px), state }
     }
 
-    /// Pixels by which a box with lines of `line_px` reaches beyond its face.
+    /// How far a box with lines of `line_px` reaches beyond its face, in pixels.
     pub(super) fn outset(line_px: u32) -> u32 {
         line_px + rim(line_px as i32) as u32
     }
 
-    /// How wide a line is at the corners.
+    /// Line width at the corners.
     fn corner(self) -> i32 {
         match self.state {
             State::Speaking => self.line + (self.line / 2).max(1),
@@ -87,27 +87,27 @@ impl FrameBox {
         }
     }
 
-    /// How long a corner's arms are.
+    /// Length of a corner's arms.
     fn arm(self) -> i32 {
         let inside = |side: i32| side - 2 * rim(self.line);
         (inside(self.width).min(inside(self.height)) / 4).max(self.corner())
     }
 
-    /// The strips in which the whole box lies, without overlap, and where each goes when the box goes
-    /// to `place`.
-    pub(super) fn laid(self, place: Place) -> impl Iterator<Item = (Strip, Place)> {
-        self.spans().into_iter().map(move |span| {
-            let [x1, y1, x2, y2] = span;
+    /// The strips that cover the whole box without overlap, and their positions if the box is drawn
+    /// at `rect`.
+    pub(super) fn strips(self, rect: PixelRect) -> impl Iterator<Item = (Strip, PixelRect)> {
+        self.strip_bounds().into_iter().map(move |bounds| {
+            let [x1, y1, x2, y2] = bounds;
             let (w, h) = ((x2 - x1) as u32, (y2 - y1) as u32);
-            (Strip { frame: self, span }, Place { x: place.x + x1, y: place.y + y1, w, h })
+            (Strip { outline: self, bounds }, PixelRect { x: rect.x + x1, y: rect.y + y1, w, h })
         })
     }
 
-    fn spans(self) -> SmallVec<[Span; 8]> {
+    fn strip_bounds(self) -> SmallVec<[Bounds; 8]> {
         let (w, h) = (self.width, self.height);
         let depth = self.corner() + 2 * rim(self.line);
         let (across, down) = (depth.min((w + 1) / 2), depth.min((h + 1) / 2));
-        // Of a silent face's edges only what is near their ends.
+        // A silent face's edges are drawn near their ends only.
         let reach = match self.state {
             State::Silent => self.arm() + 2 * rim(self.line),
             State::Speaking | State::Unknown => w.max(h),
@@ -119,51 +119,51 @@ impl FrameBox {
                 [(from, to), (to, to)]
             }
         };
-        let mut spans = SmallVec::<[Span; 8]>::new();
+        let mut strip_bounds = SmallVec::<[Bounds; 8]>::new();
         for (left, right) in ends(0, w, w) {
-            spans.push([left, 0, right, down]);
-            spans.push([left, (h - down).max(down), right, h]);
+            strip_bounds.push([left, 0, right, down]);
+            strip_bounds.push([left, (h - down).max(down), right, h]);
         }
         for (top, bottom) in ends(down, h - down, h) {
-            spans.push([0, top, across, bottom]);
-            spans.push([(w - across).max(across), top, w, bottom]);
+            strip_bounds.push([0, top, across, bottom]);
+            strip_bounds.push([(w - across).max(across), top, w, bottom]);
         }
-        spans.retain(|[x1, y1, x2, y2]| x1 < x2 && y1 < y2);
-        spans
+        strip_bounds.retain(|[x1, y1, x2, y2]| x1 < x2 && y1 < y2);
+        strip_bounds
     }
 
-    /// Gives the coloured rectangles of the whole box.
-    fn each_line(self, mut line_at: impl FnMut(Span)) {
+    /// Calls `visit` with the coloured rectangles of the whole box.
+    fn for_each_line(self, mut visit: impl FnMut(Bounds)) {
         let (rim, line, corner) = (rim(self.line), self.line, self.corner());
         let (x1, y1, x2, y2) = (rim, rim, self.width - rim, self.height - rim);
-        for (from, to) in self.pieces(x1, x2) {
-            line_at([from, y1, to, y1 + line]);
-            line_at([from, y2 - line, to, y2]);
+        for (from, to) in self.segments(x1, x2) {
+            visit([from, y1, to, y1 + line]);
+            visit([from, y2 - line, to, y2]);
         }
-        for (from, to) in self.pieces(y1, y2) {
-            line_at([x1, from, x1 + line, to]);
-            line_at([x2 - line, from, x2, to]);
+        for (from, to) in self.segments(y1, y2) {
+            visit([x1, from, x1 + line, to]);
+            visit([x2 - line, from, x2, to]);
         }
         if self.state == State::Unknown {
             return;
         }
         let arm = self.arm();
         for (left, right) in [(x1, x1 + arm), (x2 - arm, x2)] {
-            line_at([left, y1, right, y1 + corner]);
-            line_at([left, y2 - corner, right, y2]);
+            visit([left, y1, right, y1 + corner]);
+            visit([left, y2 - corner, right, y2]);
         }
         for (top, bottom) in [(y1, y1 + arm), (y2 - arm, y2)] {
-            line_at([x1, top, x1 + corner, bottom]);
-            line_at([x2 - corner, top, x2, bottom]);
+            visit([x1, top, x1 + corner, bottom]);
+            visit([x2 - corner, top, x2, bottom]);
         }
     }
 
-    /// The pieces of an edge from `from` to `to` beside its corners: one, none, or dashes.
-    fn pieces(self, from: i32, to: i32) -> impl Iterator<Item = (i32, i32)> {
-        // A gap as wide as a dash, between the rims of both.
+    /// The segments of an edge from `from` to `to` between its corners: one, none, or dashes.
+    fn segments(self, from: i32, to: i32) -> impl Iterator<Item = (i32, i32)> {
+        // A gap is as wide as a dash, plus the rims of both.
         let dash = 3 * self.line;
         let period = 2 * dash + 2 * rim(self.line);
-        // Whole dashes, spread so that both ends of the edge look alike; one at least.
+        // Whole dashes, centred on the edge; at least one.
         let count = match self.state {
             State::Unknown => ((to - from + period - dash) / period).max(1),
             State::Speaking | State::Silent => 0,
@@ -183,22 +183,21 @@ fn rim(line: i32) -> i32 {
     (line / 3).max(1)
 }
 
-/// The face's box in whole pixels, widened by `outset` and cut at the frame's edges, so that a
-/// face that reaches out keeps all four sides. `None` where no part of the face is in the frame.
-pub(super) fn outer(face: FaceRect, outset: u32, image: (u32, u32)) -> Option<Place> {
-    let (width, height) = (image.0 as f32, image.1 as f32);
+/// The face's box in whole pixels, widened by `outset` and clipped to the frame, so that a face
+/// that reaches out keeps all four sides. `None` if no part of the face is in the frame.
+pub(super) fn outer_rect(face: FaceRect, outset: u32, frame_size: (u32, u32)) -> Option<PixelRect> {
+    let (width, height) = (frame_size.0 as f32, frame_size.1 as f32);
     let whole = FaceRect::new(0.0, 0.0, width, height);
     let finite = [face.x1, face.y1, face.x2, face.y2].iter().all(|v| v.is_finite());
     if !finite || face.intersection(whole).area() <= 0.0 {
         return None;
     }
     let out = outset as f32;
-    let low = |v: f32, most: f32| (v.round() - out).clamp(0.0, most - 1.0) as i32;
+    let low = |v: f32, max: f32| (v.round() - out).clamp(0.0, max - 1.0) as i32;
     let (x, y) = (low(face.x1, width), low(face.y1, height));
-    let high = |v: f32, most: f32, low: i32| {
-        ((v.round() + out).clamp(0.0, most) as i32 - low).max(1) as u32
-    };
-    Some(Place { x, y, w: high(face.x2, width, x), h: high(face.y2, height, y) })
+    let high =
+        |v: f32, max: f32, low: i32| ((v.round() + out).clamp(0.0, max) as i32 - low).max(1) as u32;
+    Some(PixelRect { x, y, w: high(face.x2, width, x), h: high(face.y2, height, y) })
 }
 
 #[cfg(test)]
@@ -206,12 +205,12 @@ mod tests {
     use super::*;
     use crate::stages::overlay::palette::Rgb;
 
-    /// The whole box put together from its strips: alpha and blue-green-red by pixel.
+    /// The whole box assembled from its strips: B, G, R, A of each pixel that a strip covers.
     fn whole(width: u32, height: u32, line: u32, state: State) -> Vec<Option<[u8; 4]>> {
-        let place = Place { x: 0, y: 0, w: width, h: height };
-        let frame = FrameBox::new(place, line, state);
+        let rect = PixelRect { x: 0, y: 0, w: width, h: height };
+        let outline = BoxOutline::new(rect, line, state);
         let mut all = vec![None; (width * height) as usize];
-        for (strip, at) in frame.laid(place) {
+        for (strip, at) in outline.strips(rect) {
             let bgra = strip.bgra();
             assert_eq!(bgra.len(), (at.w * at.h * 4) as usize);
             for (i, pixel) in bgra.chunks_exact(4).enumerate() {
@@ -230,10 +229,11 @@ mod tests {
     }
 
     #[test]
-    fn shape_tells_the_state_without_colour() {
-        let inked = |state, line| coloured(&whole(120, 140, line, state), state);
-        let (speaking, silent) = (inked(State::Speaking, 4), inked(State::Silent, 2));
-        let unknown = inked(State::Unknown, 2);
+    fn shape_shows_the_state_without_colour() {
+        let coloured_pixels = |state, line| coloured(&whole(120, 140, line, state), state);
+        let (speaking, silent) =
+            (coloured_pixels(State::Speaking, 4), coloured_pixels(State::Silent, 2));
+        let unknown = coloured_pixels(State::Unknown, 2);
         assert!(speaking as f32 > 1.4 * silent as f32, "{speaking} {silent}");
         assert!((unknown as f32) < 0.9 * silent as f32, "{unknown} {silent}");
     }
@@ -246,14 +246,14 @@ mod tests {
     }
 
     #[test]
-    fn of_a_silent_face_only_the_corners_are_blended_and_no_line_is_left_out() {
+    fn of_a_silent_face_only_the_corners_are_blended_and_no_line_is_missing() {
         let touched = |state, line| whole(120, 140, line, state).iter().flatten().count();
         assert!(2 * touched(State::Silent, 2) < touched(State::Speaking, 4));
         for state in [State::Speaking, State::Silent, State::Unknown] {
             for (w, h, line) in [(120, 140, 2), (60, 30, 3), (9, 200, 2), (7, 5, 1)] {
                 let mut lines = vec![false; w * h];
-                FrameBox::new(Place { x: 0, y: 0, w: w as u32, h: h as u32 }, line, state)
-                    .each_line(|[x1, y1, x2, y2]| {
+                BoxOutline::new(PixelRect { x: 0, y: 0, w: w as u32, h: h as u32 }, line, state)
+                    .for_each_line(|[x1, y1, x2, y2]| {
                         for y in y1.max(0)..y2.min(h as i32) {
                             for x in x1.max(0)..x2.min(w as i32) {
                                 lines[y as usize * w + x as usize] = true;
@@ -280,13 +280,13 @@ mod tests {
 
     #[test]
     fn a_face_that_reaches_out_keeps_its_box_inside() {
-        let at = |face| outer(face, 3, (320, 240));
+        let at = |face| outer_rect(face, 3, (320, 240));
         let cut = at(FaceRect::new(-50.0, 100.4, 40.0, 400.0)).expect("partly inside");
-        assert_eq!(cut, Place { x: 0, y: 97, w: 43, h: 143 });
+        assert_eq!(cut, PixelRect { x: 0, y: 97, w: 43, h: 143 });
         assert!(at(FaceRect::new(-50.0, 10.0, 0.0, 50.0)).is_none());
         assert!(at(FaceRect::new(f32::NAN, 10.0, 50.0, 50.0)).is_none());
         assert!(at(FaceRect::new(50.0, 10.0, 40.0, 50.0)).is_none());
         let all = at(FaceRect::new(-1e30, -1e30, 1e30, 1e30)).expect("covers all");
-        assert_eq!(all, Place { x: 0, y: 0, w: 320, h: 240 });
+        assert_eq!(all, PixelRect { x: 0, y: 0, w: 320, h: 240 });
     }
 }

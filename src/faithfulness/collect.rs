@@ -13,23 +13,23 @@ use std::sync::Arc;
 use crate::core::evidence::TrackId;
 use crate::core::frame::{Frame, Image};
 use crate::core::time::{Epoch, Pts, Span, Tick};
-use crate::stages::explain::Mode;
-use crate::stages::explain::scale::ScaleRule;
+use crate::models::explain::Mode;
+use crate::models::explain::ScaleRule;
+use crate::models::speaker_model::{InferenceError, ModelShape, SpeakerModel};
 use crate::stages::score::audio_encoder::{AudioEmbedding, AudioEncoder};
 use crate::stages::score::face_stream::FaceStream;
 use crate::stages::score::head_runner::{HeadRunner, Window};
-use crate::stages::score::model::{InferenceError, ModelShape, SpeakerModel};
 use crate::stages::score::stage::ScoreInput;
 use crate::stages::source::AudioBlock;
 use crate::stages::sync::grid::Grid;
 use crate::stages::track::{TrackedFaces, TrackedFrame};
 
 /// Crops kept of one recording: ten minutes of one face, 188 MB.
-pub const MOST_CROPS: usize = 15_000;
+pub const MAX_CROPS: usize = 15_000;
 /// Crops through the face encoder at once.
-const CHUNK: usize = 50;
+const CHUNK_TICKS: usize = 50;
 /// Audio read beyond the last crop: more than any encoder looks ahead.
-const AUDIO_BEYOND: Span = Span::from_ms(2_000);
+const AUDIO_MARGIN: Span = Span::from_ms(2_000);
 
 /// One face, followed through the recording.
 #[derive(Debug)]
@@ -47,32 +47,32 @@ pub struct FaceTrack {
 }
 
 /// Gathers one recording.
-pub struct Gatherer {
+pub struct TrackCollector {
     shape: ModelShape,
     audio_encoder: AudioEncoder,
     grid: Grid,
     epoch: Epoch,
     previous: Option<(Arc<dyn Image>, TrackedFaces)>,
-    lanes: BTreeMap<TrackId, FaceStream>,
+    face_streams: BTreeMap<TrackId, FaceStream>,
     /// Crops that may still be cut.
-    room: usize,
+    crops_left: usize,
     /// Where the room ended.
     full_at: Option<Pts>,
     audio_until: Pts,
     audio_ended: bool,
 }
 
-impl Gatherer {
-    /// A gatherer for a recording with the ear `audio_encoder`, which keeps `room` crops at most.
-    pub fn new(shape: ModelShape, audio_encoder: AudioEncoder, room: usize) -> Self {
+impl TrackCollector {
+    /// A gatherer for a recording with the ear `audio_encoder`, which keeps `crops_left` crops at most.
+    pub fn new(shape: ModelShape, audio_encoder: AudioEncoder, crops_left: usize) -> Self {
         Self {
             shape,
             audio_encoder,
             grid: Grid::default(),
             epoch: Epoch::default(),
             previous: None,
-            lanes: BTreeMap::new(),
-            room,
+            face_streams: BTreeMap::new(),
+            crops_left,
             full_at: None,
             audio_until: Pts::ZERO,
             audio_ended: false,
@@ -80,16 +80,18 @@ impl Gatherer {
     }
 
     /// Takes the next input; says whether more is wanted.
-    pub fn take(&mut self, input: ScoreInput) -> ControlFlow<()> {
+    pub fn push(&mut self, input: ScoreInput) -> ControlFlow<()> {
         match input {
-            ScoreInput::Frame(looked) if self.full_at.is_none() => self.frame(&looked.0, &looked.1),
+            ScoreInput::Frame(tracked) if self.full_at.is_none() => {
+                self.push_frame(&tracked.0, &tracked.1)
+            }
             ScoreInput::Frame(_) => {}
             ScoreInput::FramesEnd => self.end_epoch(),
-            ScoreInput::Audio(block) => self.audio(&block),
+            ScoreInput::Audio(block) => self.push_audio(&block),
             ScoreInput::AudioEnd => self.audio_ended = true,
         }
         match self.full_at {
-            Some(at) if self.audio_ended || self.audio_until >= at + AUDIO_BEYOND => {
+            Some(at) if self.audio_ended || self.audio_until >= at + AUDIO_MARGIN => {
                 ControlFlow::Break(())
             }
             _ => ControlFlow::Continue(()),
@@ -101,48 +103,48 @@ impl Gatherer {
         self.full_at
     }
 
-    fn audio(&mut self, block: &AudioBlock) {
+    fn push_audio(&mut self, block: &AudioBlock) {
         let length = i64::try_from(block.samples.len()).unwrap_or(0) * 62_500;
         self.audio_until = block.pts.unwrap_or(self.audio_until) + Span::from_ns(length);
         self.audio_encoder.push(block.pts, &block.samples);
     }
 
-    fn frame(&mut self, frame: &Frame, tracked: &TrackedFrame) {
+    fn push_frame(&mut self, frame: &Frame, tracked: &TrackedFrame) {
         if frame.id.epoch != self.epoch {
             self.end_epoch();
             self.epoch = frame.id.epoch;
         }
         if let Some(ticks) = self.grid.push(frame.id.pts) {
-            self.stand_for(ticks);
+            self.push_ticks(ticks);
         }
         for track in &tracked.ended {
-            self.lanes.get_mut(track).into_iter().for_each(FaceStream::end);
+            self.face_streams.get_mut(track).into_iter().for_each(FaceStream::end);
         }
         self.previous = Some((Arc::clone(&frame.image), tracked.faces.clone()));
-        if self.room == 0 {
+        if self.crops_left == 0 {
             self.full_at = Some(frame.id.pts);
         }
     }
 
     fn end_epoch(&mut self) {
         if let Some(ticks) = self.grid.finish(Tick::SPAN) {
-            self.stand_for(ticks);
+            self.push_ticks(ticks);
         }
         self.grid = Grid::default();
         self.previous = None;
-        self.lanes.values_mut().for_each(FaceStream::end);
+        self.face_streams.values_mut().for_each(FaceStream::end);
     }
 
     /// The previous frame stands for `ticks`.
-    fn stand_for(&mut self, ticks: std::ops::Range<i64>) {
+    fn push_ticks(&mut self, ticks: std::ops::Range<i64>) {
         let Some((image, faces)) = &self.previous else { return };
         for tick in ticks.map(Tick) {
             for face in faces {
-                let fresh = || FaceStream::new(face.track, tick, &self.shape);
-                let face_stream = self.lanes.entry(face.track).or_insert_with(fresh);
-                while face_stream.next() <= tick && self.room > 0 {
+                let new_stream = || FaceStream::new(face.track, tick, &self.shape);
+                let face_stream = self.face_streams.entry(face.track).or_insert_with(new_stream);
+                while face_stream.next() <= tick && self.crops_left > 0 {
                     face_stream.push(face.rect, Arc::clone(image));
-                    self.room -= 1;
+                    self.crops_left -= 1;
                 }
             }
         }
@@ -160,11 +162,14 @@ impl Gatherer {
         self.end_epoch();
         self.audio_encoder.end();
         self.audio_encoder.advance(model)?;
-        let lanes = std::mem::take(&mut self.lanes);
-        lanes.into_values().map(|face_stream| self.track(face_stream, model, window)).collect()
+        let face_streams = std::mem::take(&mut self.face_streams);
+        face_streams
+            .into_values()
+            .map(|face_stream| self.score_track(face_stream, model, window))
+            .collect()
     }
 
-    fn track(
+    fn score_track(
         &self,
         mut face_stream: FaceStream,
         model: &mut dyn SpeakerModel,
@@ -174,7 +179,7 @@ impl Gatherer {
         let (track, first) = (face_stream.track, face_stream.first);
         let ticks = usize::try_from(face_stream.next().0 - first.0).unwrap_or(0);
         let mut crops = Vec::new();
-        while let Some(job) = face_stream.take_job(CHUNK, Mode::None) {
+        while let Some(job) = face_stream.take_job(CHUNK_TICKS, Mode::None) {
             crops.extend_from_slice(&job.crops);
             if let Some(features) = model.encode_faces(vec![job])?.pop() {
                 face_stream.push_features(features, &self.shape, Mode::None);
@@ -204,5 +209,5 @@ impl Gatherer {
 }
 
 #[cfg(test)]
-#[path = "gather_tests.rs"]
+#[path = "collect_tests.rs"]
 mod tests;

@@ -8,14 +8,14 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::account::thread_cpu_seconds;
+use super::resource_usage::thread_cpu_seconds;
 use crate::models::Package;
 use crate::models::manifest::InputSize;
+use crate::models::speaker_model::{FaceJob, FaceState, HeadJob};
 use crate::onnx::session::{Provider, SessionError, SessionOptions, open};
 use crate::onnx::speaker::SpeakerGraphs;
 use crate::run::RunError;
 use crate::stages::score::budget::Stride;
-use crate::stages::score::model::{FaceJob, FaceState, HeadJob};
 
 /// Ticks of audio in one call, without their context.
 const AUDIO_CHUNK: usize = 10;
@@ -27,11 +27,11 @@ const LONG_SIDE_PX: u32 = 320;
 const WARM_UP: usize = 3;
 const CALLS: usize = 45;
 /// Seconds that they take at least: a light graph's calls are over before a slow moment is.
-const LEAST_SECONDS: f64 = 0.5;
+const MIN_SECONDS: f64 = 0.5;
 
 /// Milliseconds of one thread.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct Bare {
+pub struct GraphTimes {
     /// A search for faces at a long side of 320.
     pub detection_ms: f64,
     /// A face-frame through the face encoder.
@@ -42,7 +42,7 @@ pub struct Bare {
     pub head_ms: f64,
 }
 
-impl Bare {
+impl GraphTimes {
     /// Runs the graphs of both packages.
     ///
     /// # Errors
@@ -50,11 +50,11 @@ impl Bare {
     pub fn measure(
         speaker: &Package,
         detector: &Package,
-        image: (u32, u32),
+        frame_size: (u32, u32),
         options: &SessionOptions,
     ) -> Result<Self, RunError> {
         let mut graphs = SpeakerGraphs::open(speaker, options).map_err(engine)?;
-        let detection_ms = detection(detector, image, options).map_err(engine)?;
+        let detection_ms = detection(detector, frame_size, options).map_err(engine)?;
         Ok(Self {
             detection_ms,
             face_ms: face(&mut graphs)?,
@@ -85,7 +85,7 @@ fn timed<E>(provider: Provider, mut call: impl FnMut() -> Result<(), E>) -> Resu
         call()?;
     }
     let (clock, cpu, mut calls) = (Instant::now(), thread_cpu_seconds(), 0);
-    while calls < CALLS || clock.elapsed().as_secs_f64() < LEAST_SECONDS {
+    while calls < CALLS || clock.elapsed().as_secs_f64() < MIN_SECONDS {
         call()?;
         calls += 1;
     }

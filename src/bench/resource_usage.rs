@@ -4,7 +4,7 @@ use std::time::Instant;
 
 /// What a piece of work cost.
 #[derive(Clone, Copy, Debug)]
-pub struct Account {
+pub struct ResourceUsage {
     /// User and system time of all threads, in seconds.
     pub cpu_seconds: f64,
     /// Time on the clock, in seconds.
@@ -14,17 +14,17 @@ pub struct Account {
 }
 
 /// Does `work` and says what it cost.
-pub fn measured<T>(work: impl FnOnce() -> T) -> (T, Account) {
+pub fn measure<T>(work: impl FnOnce() -> T) -> (T, ResourceUsage) {
     // Where the kernel does not let the mark be set back, the peak is that of all before, too.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
     let (cpu, clock) = (cpu_seconds(), Instant::now());
     let done = work();
-    let account = Account {
+    let usage = ResourceUsage {
         cpu_seconds: cpu_seconds() - cpu,
         wall_seconds: clock.elapsed().as_secs_f64(),
         peak_bytes: peak_bytes(),
     };
-    (done, account)
+    (done, usage)
 }
 
 fn cpu_seconds() -> f64 {
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn work_is_seen_in_the_account() {
-        let (sum, account) = measured(|| {
+        let (sum, usage) = measure(|| {
             let big = vec![1_u8; 64 << 20];
             let began = Instant::now();
             let mut sum = 0_u64;
@@ -59,7 +59,7 @@ mod tests {
             }
             sum
         });
-        assert!(sum > 0 && account.cpu_seconds > 0.0 && account.wall_seconds >= 0.06);
-        assert!(account.peak_bytes > 64 << 20, "{account:?}");
+        assert!(sum > 0 && usage.cpu_seconds > 0.0 && usage.wall_seconds >= 0.06);
+        assert!(usage.peak_bytes > 64 << 20, "{usage:?}");
     }
 }

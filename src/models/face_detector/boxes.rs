@@ -15,9 +15,9 @@ use crate::core::geometry::{FaceBox, Point, Rect};
 pub const STRIDES_PX: [u32; 3] = [8, 16, 32];
 
 /// Candidates that survive into the removal of overlaps: bounds its time on garbage.
-const MOST_CANDIDATES: usize = 2000;
+const MAX_CANDIDATES: usize = 2000;
 /// Cells that usually pass: some ten for each face.
-const USUAL_CANDIDATES: usize = 64;
+const TYPICAL_CANDIDATES: usize = 64;
 
 /// YuNet's tensors for one grid of cells, row by row.
 #[derive(Clone, Copy, Debug)]
@@ -55,12 +55,12 @@ impl<'a> StrideOutputs<'a> {
         Ok(Self { stride, cols, cls, obj, bbox, kps })
     }
 
-    /// Appends the cells that pass `least_confidence`, in pixels of the tensor's frame.
-    fn candidates(&self, least_confidence: f32, found: &mut Vec<FaceBox>) {
+    /// Appends the cells that pass `min_confidence`, in pixels of the tensor's frame.
+    fn candidates(&self, min_confidence: f32, found: &mut Vec<FaceBox>) {
         let unit = |p: f32| if p.is_nan() { 0.0 } else { p.clamp(0.0, 1.0) };
         for (cell, (cls, obj)) in self.cls.iter().zip(self.obj).enumerate() {
             let confidence = (unit(*cls) * unit(*obj)).sqrt();
-            if confidence >= least_confidence {
+            if confidence >= min_confidence {
                 found.extend(self.face(cell, confidence));
             }
         }
@@ -107,13 +107,13 @@ impl Default for Thresholds {
 /// The faces in `outputs`, strongest first. `scale` is the tensor's frame over the source
 /// frame ([`super::input::DetectorInput::scale`]): boxes are divided by it.
 pub fn decode(outputs: &[StrideOutputs<'_>], scale: f32, thresholds: Thresholds) -> Vec<FaceBox> {
-    let mut candidates = Vec::with_capacity(USUAL_CANDIDATES);
+    let mut candidates = Vec::with_capacity(TYPICAL_CANDIDATES);
     for grid in outputs {
         grid.candidates(thresholds.confidence, &mut candidates);
     }
     // Stable: equal confidences keep the tensors' order, so that a frame always gives one answer.
     candidates.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
-    candidates.truncate(MOST_CANDIDATES);
+    candidates.truncate(MAX_CANDIDATES);
     let mut faces: Vec<FaceBox> = Vec::new();
     for candidate in candidates {
         if faces.iter().all(|face| face.rect.iou(candidate.rect) <= thresholds.overlap) {
@@ -227,7 +227,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_the_tensors_hold_boxes_are_audio(
+        fn boxes_are_valid_whatever_the_tensors_hold(
             values in prop::collection::vec(any::<f32>(), 4 * 4 * 16),
         ) {
             let (cls, rest) = values.split_at(16);

@@ -1,12 +1,12 @@
-//! Random numbers that are the same for the same seed, on every machine.
+//! Random numbers: the same for the same seed on every machine.
 
-/// Seeded random numbers (SplitMix64, Steele et al. 2014), for controls and draws by lot that must be
-/// the same everywhere. Not for secrets.
+/// A seeded random number generator (SplitMix64, Steele et al. 2014) for controls and samples that
+/// must be reproducible. Not for secrets.
 #[derive(Clone, Debug)]
-pub struct Seeded(u64);
+pub struct SeededRng(u64);
 
-impl Seeded {
-    /// The sequence of `seed`.
+impl SeededRng {
+    /// A generator that starts with `seed`.
     pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -21,20 +21,20 @@ impl Seeded {
     }
 
     /// The next number within 0..1.
-    pub fn next_unit(&mut self) -> f32 {
+    pub fn next_f32(&mut self) -> f32 {
         (self.next_u64() >> 40) as f32 / (1u64 << 24) as f32
     }
 
     /// The next number within 0..`count`, which must not be 0 (the bias of the modulus is below
     /// 2⁻⁴⁰ here).
-    pub const fn below(&mut self, count: usize) -> usize {
+    pub const fn next_below(&mut self, count: usize) -> usize {
         (self.next_u64() % count as u64) as usize
     }
 
     /// `values` in a random order (Fisher–Yates).
     pub fn shuffle<T>(&mut self, values: &mut [T]) {
         for i in (1..values.len()).rev() {
-            values.swap(i, self.below(i + 1));
+            values.swap(i, self.next_below(i + 1));
         }
     }
 }
@@ -46,11 +46,11 @@ mod tests {
     #[test]
     fn the_sequence_is_the_published_one() {
         // First outputs of SplitMix64 for the seed 1234567.
-        let mut seeded = Seeded::new(1_234_567);
-        assert_eq!(seeded.next_u64(), 6_457_827_717_110_365_317);
-        assert_eq!(seeded.next_u64(), 3_203_168_211_198_807_973);
+        let mut rng = SeededRng::new(1_234_567);
+        assert_eq!(rng.next_u64(), 6_457_827_717_110_365_317);
+        assert_eq!(rng.next_u64(), 3_203_168_211_198_807_973);
         let mut values: Vec<u32> = (0..50).collect();
-        seeded.shuffle(&mut values);
+        rng.shuffle(&mut values);
         assert_ne!(values, (0..50).collect::<Vec<_>>());
         values.sort_unstable();
         assert_eq!(values, (0..50).collect::<Vec<_>>());

@@ -3,10 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::core::frame::Part;
+use crate::core::frame::Region;
 
 /// A frame with one chroma plane pair, stored both ways.
-struct Painted {
+struct TestImage {
     width: usize,
     height: usize,
     luma: Vec<u8>,
@@ -15,7 +15,7 @@ struct Painted {
     uv: Vec<u8>,
 }
 
-impl Painted {
+impl TestImage {
     fn new(width: usize, height: usize, paint: impl Fn(usize, usize) -> [u8; 3]) -> Self {
         let half = width.div_ceil(2);
         let luma = (0..width * height).map(|i| paint(i % width, i / width)[0]).collect();
@@ -54,23 +54,23 @@ fn pixel(input: &DetectorInput<'_>, x: usize, y: usize) -> [i32; 3] {
 #[test]
 fn colours_are_those_of_the_matrix_and_the_range() {
     // BT.601 limited red, as BGR; the same numbers read as BT.709 and as full range.
-    let red = Painted::new(64, 32, |_, _| [81, 90, 240]);
+    let red = TestImage::new(64, 32, |_, _| [81, 90, 240]);
     let mut view = red.view(false);
-    let mut maker = InputMaker::new();
-    assert_eq!(pixel(&maker.prepare(&view, 320), 10, 10), [0, 0, 253]);
+    let mut builder = InputBuilder::new();
+    assert_eq!(pixel(&builder.prepare(&view, 320), 10, 10), [0, 0, 253]);
     view.bt709 = true;
-    assert_eq!(pixel(&maker.prepare(&view, 320), 10, 10), [0, 23, 255]);
+    assert_eq!(pixel(&builder.prepare(&view, 320), 10, 10), [0, 23, 255]);
     view.range = LumaRange::Full;
     view.bt709 = false;
-    assert_eq!(pixel(&maker.prepare(&view, 320), 10, 10), [13, 14, 238]);
+    assert_eq!(pixel(&builder.prepare(&view, 320), 10, 10), [13, 14, 238]);
 }
 
 #[test]
 fn the_frame_lies_at_the_top_left_of_zeros() {
-    let white = Painted::new(100, 50, |_, _| [235, 128, 128]);
+    let white = TestImage::new(100, 50, |_, _| [235, 128, 128]);
     let view = white.view(false);
-    let mut maker = InputMaker::new();
-    let input = maker.prepare(&view, 50);
+    let mut builder = InputBuilder::new();
+    let input = builder.prepare(&view, 50);
     assert_eq!((input.width, input.height, input.scale), (64, 32, 0.5));
     assert_eq!(pixel(&input, 49, 24), [255; 3]);
     assert_eq!(pixel(&input, 50, 0), [0; 3]);
@@ -79,10 +79,10 @@ fn the_frame_lies_at_the_top_left_of_zeros() {
 
 #[test]
 fn small_frames_are_not_enlarged() {
-    let small = Painted::new(33, 21, |x, y| [(3 * x + y) as u8, 128, 128]);
+    let small = TestImage::new(33, 21, |x, y| [(3 * x + y) as u8, 128, 128]);
     let view = small.view(false);
-    let mut maker = InputMaker::new();
-    let input = maker.prepare(&view, 320);
+    let mut builder = InputBuilder::new();
+    let input = builder.prepare(&view, 320);
     assert_eq!((input.width, input.height, input.scale), (64, 32, 1.0));
     let expected = ((3.0 * 20.0 + 11.0 - 16.0) * 255.0 / 219.0f32).round() as i32;
     assert_eq!(pixel(&input, 20, 11), [expected; 3]);
@@ -92,10 +92,10 @@ fn small_frames_are_not_enlarged() {
 fn a_point_stands_where_the_scale_says() {
     // A white block from 600 to 660 and from 300 to 330 of 1000 pixels, at scale 0.32.
     let block = |x: usize, y: usize| (600..660).contains(&x) && (300..330).contains(&y);
-    let image = Painted::new(1000, 563, |x, y| [if block(x, y) { 235 } else { 16 }, 128, 128]);
+    let image = TestImage::new(1000, 563, |x, y| [if block(x, y) { 235 } else { 16 }, 128, 128]);
     let view = image.view(true);
-    let mut maker = InputMaker::new();
-    let input = maker.prepare(&view, 320);
+    let mut builder = InputBuilder::new();
+    let input = builder.prepare(&view, 320);
     let (mut sum, mut at_x, mut at_y) = (0.0, 0.0, 0.0);
     for (i, value) in input.data[..input.width * input.height].iter().enumerate() {
         sum += value;
@@ -108,8 +108,8 @@ fn a_point_stands_where_the_scale_says() {
 
 #[test]
 fn both_layouts_of_colour_give_the_same_tensor() {
-    let image = Painted::new(131, 77, |x, y| [(x + y) as u8, (2 * x) as u8, (3 * y) as u8]);
-    let (mut one, mut other) = (InputMaker::new(), InputMaker::new());
+    let image = TestImage::new(131, 77, |x, y| [(x + y) as u8, (2 * x) as u8, (3 * y) as u8]);
+    let (mut one, mut other) = (InputBuilder::new(), InputBuilder::new());
     let (planar, interleaved) = (image.view(false), image.view(true));
     assert_eq!(one.prepare(&planar, 96).data, other.prepare(&interleaved, 96).data);
 }
@@ -117,39 +117,39 @@ fn both_layouts_of_colour_give_the_same_tensor() {
 #[test]
 fn a_part_of_a_frame_is_what_was_cut_out_of_it() {
     let paint = |x: usize, y: usize| [(7 * x + y) as u8, (2 * x) as u8, (3 * y) as u8];
-    let whole = Painted::new(131, 77, paint);
+    let whole = TestImage::new(131, 77, paint);
     // To the right edge, which is odd, and from the middle.
     for (x, y, width, height) in [(60, 20, 71, 57), (18, 6, 64, 32)] {
-        let cut = Painted::new(width, height, |i, j| paint(x + i, y + j));
+        let cut = TestImage::new(width, height, |i, j| paint(x + i, y + j));
         for interleaved in [false, true] {
-            let part = whole.view(interleaved).part(Part { x, y, width, height });
-            let (mut one, mut other) = (InputMaker::new(), InputMaker::new());
+            let region = whole.view(interleaved).crop(Region { x, y, width, height });
+            let (mut one, mut other) = (InputBuilder::new(), InputBuilder::new());
             let cut = cut.view(interleaved);
-            assert_eq!(one.prepare(&part, 48).data, other.prepare(&cut, 48).data);
+            assert_eq!(one.prepare(&region, 48).data, other.prepare(&cut, 48).data);
         }
     }
 }
 
 #[test]
 fn a_change_of_shape_leaves_nothing_behind() {
-    let large = Painted::new(90, 90, |_, _| [235, 128, 128]);
-    let small = Painted::new(40, 20, |_, _| [235, 128, 128]);
-    let mut maker = InputMaker::new();
-    maker.prepare(&large.view(false), 320);
+    let large = TestImage::new(90, 90, |_, _| [235, 128, 128]);
+    let small = TestImage::new(40, 20, |_, _| [235, 128, 128]);
+    let mut builder = InputBuilder::new();
+    builder.prepare(&large.view(false), 320);
     let view = small.view(false);
-    let mut fresh = InputMaker::new();
-    assert_eq!(maker.prepare(&view, 320).data, fresh.prepare(&view, 320).data);
+    let mut fresh = InputBuilder::new();
+    assert_eq!(builder.prepare(&view, 320).data, fresh.prepare(&view, 320).data);
 }
 
 proptest! {
     #[test]
-    fn any_frame_makes_a_audio_tensor(
+    fn any_frame_makes_a_valid_tensor(
         width in 1usize..300, height in 1usize..300, long_side in 1u32..400,
     ) {
-        let image = Painted::new(width, height, |x, y| [(x ^ y) as u8, x as u8, y as u8]);
-        let mut maker = InputMaker::new();
+        let image = TestImage::new(width, height, |x, y| [(x ^ y) as u8, x as u8, y as u8]);
+        let mut builder = InputBuilder::new();
         let view = image.view(width % 2 == 0);
-        let input = maker.prepare(&view, long_side);
+        let input = builder.prepare(&view, long_side);
         prop_assert_eq!((input.width % 32, input.height % 32), (0, 0));
         prop_assert!(input.scale > 0.0 && input.scale <= 1.0);
         prop_assert!(width as f32 * input.scale <= input.width as f32 + 0.5);

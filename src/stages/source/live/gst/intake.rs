@@ -12,14 +12,15 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
 
-use super::bus::BusListener;
-use super::elements::{ElementError, broken, chain, make};
-use super::image::{self, GstImage};
-use super::live_source::{Head, head};
-use super::running_time;
-use crate::config::camera::Source;
+use super::element::{Head, head};
 use crate::core::queue::{ByteSize, Capacity, Overflow, bounded};
 use crate::core::time::{Pts, Span};
+use crate::gst::bus::BusListener;
+use crate::gst::decoded::{join_frames, join_when_decoded};
+use crate::gst::elements::{ElementError, broken, chain, link, make, start};
+use crate::gst::image::{self, GstImage};
+use crate::gst::running_time;
+use crate::stages::source::live::settings::SourceSettings;
 use crate::stages::source::{AudioBlock, RawFrame};
 
 /// Buffers that wait between two threads of a branch.
@@ -138,7 +139,7 @@ struct Builder {
 ///
 /// # Errors
 /// Where an element is missing.
-pub fn build(source: &Source, taps: Taps) -> Result<LiveGraph, ElementError> {
+pub fn build(source: &SourceSettings, taps: Taps) -> Result<LiveGraph, ElementError> {
     let pipeline = gst::Pipeline::with_name("camera");
     pipeline.use_clock(Some(&gst::SystemClock::obtain()));
     let shown = Arc::new(Mutex::new(Shown::default()));
@@ -219,9 +220,9 @@ impl Builder {
         let sink: &gst::Element = outlet.upcast_ref();
         chain(pipeline, &[&decode])?;
         chain(pipeline, &[&convert, &fixed, sink])?;
-        super::intake::join_frames(&decode, &convert);
-        super::intake::start(&[sink, &fixed, &convert, &decode])?;
-        super::intake::link(pad, &decode)
+        join_frames(&decode, &convert);
+        start(&[sink, &fixed, &convert, &decode])?;
+        link(pad, &decode)
     }
 
     fn audio(&self, pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), ElementError> {
@@ -251,11 +252,11 @@ impl Builder {
             let sink: &gst::Element = outlet.upcast_ref();
             chain(pipeline, &[&queue, &convert, &resample, &fixed, sink])?;
             tee.link(&queue).map_err(|e| broken("tee", e))?;
-            super::intake::start(&[sink, &fixed, &resample, &convert, &queue])?;
+            start(&[sink, &fixed, &resample, &convert, &queue])?;
         }
-        super::intake::join_when_decoded(&decode, &tee);
-        super::intake::start(&[&tee, &decode])?;
-        super::intake::link(pad, &decode)
+        join_when_decoded(&decode, &tee);
+        start(&[&tee, &decode])?;
+        link(pad, &decode)
     }
 
     /// An outlet that hands every sample to `take` as it comes.
@@ -327,18 +328,18 @@ fn drain(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), ElementError> {
     sink.set_property("sync", false);
     sink.set_property("async", false);
     chain(pipeline, &[&sink])?;
-    super::intake::start(&[&sink])?;
-    super::intake::link(pad, &sink)
+    start(&[&sink])?;
+    link(pad, &sink)
 }
 
 fn raw_frame(sample: &gst::SampleRef) -> Option<RawFrame> {
     let (buffer, caps) = (sample.buffer_owned()?, sample.caps()?);
     let info = gst_video::VideoInfo::from_caps(caps).ok()?;
     let pts = running_time(sample);
-    let span = buffer.duration().map(|d| Span::from_ns(d.nseconds().try_into().unwrap_or(0)));
+    let duration = buffer.duration().map(|d| Span::from_ns(d.nseconds().try_into().unwrap_or(0)));
     let damaged = buffer.flags().contains(gst::BufferFlags::CORRUPTED);
     let image = Arc::new(GstImage::map(buffer, &info)?);
-    Some(RawFrame { pts, span, image, damaged })
+    Some(RawFrame { pts, duration, image, damaged })
 }
 
 fn audio_block(sample: &gst::SampleRef) -> Option<AudioBlock> {

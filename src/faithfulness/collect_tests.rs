@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::core::frame::Grey;
+use crate::core::frame::GreyImage;
 use crate::core::geometry::{Landmarks, Rect};
 use crate::core::time::FrameRef;
+use crate::models::speaker_model::{FaceFeatures, FaceJob, FaceState, HeadJob, HeadResult};
 use crate::stages::features::audio_features::{AudioFeatures, Spectrum};
 use crate::stages::features::mfcc::Mfcc;
-use crate::stages::score::model::{FaceFeatures, FaceJob, FaceState, HeadJob, HeadResult};
 use crate::stages::track::TrackedFace;
 
 /// Says speaking where the crop's middle is bright; its face encoder lags two ticks.
@@ -64,7 +64,7 @@ fn frame(seq: u64, tracks: &[u32], ended: &[u32]) -> ScoreInput {
         pts: Pts::from_ns(i64::try_from(seq).expect("small") * 40_000_000),
     };
     let level = u8::try_from(60 + seq).expect("few frames");
-    let image = Arc::new(Grey::new(200, level));
+    let image = Arc::new(GreyImage::new(200, level));
     let face = |id: &u32| TrackedFace {
         track: TrackId(*id),
         rect: Rect::new(60.0, 60.0, 140.0, 140.0),
@@ -76,7 +76,7 @@ fn frame(seq: u64, tracks: &[u32], ended: &[u32]) -> ScoreInput {
         faces: tracks.iter().map(face).collect(),
         ended: ended.iter().map(|id| TrackId(*id)).collect(),
     };
-    ScoreInput::Frame((Frame { id, span: None, image }, tracked))
+    ScoreInput::Frame((Frame { id, duration: None, image }, tracked))
 }
 
 /// A tenth of a second of audio.
@@ -85,9 +85,13 @@ fn audio(tenth: i64) -> ScoreInput {
     ScoreInput::Audio(AudioBlock { pts: Some(Pts::from_ns(tenth * 100_000_000)), samples })
 }
 
-fn gatherer(room: usize) -> Gatherer {
-    let line = AudioFeatures::new(Spectrum::Mfcc(Box::new(Mfcc::new())), Tick(0));
-    Gatherer::new(Bright::new().0, AudioEncoder::new(Some(line), Tick(0)), room)
+fn collector(max_crops: usize) -> TrackCollector {
+    let audio_features = AudioFeatures::new(Spectrum::Mfcc(Box::new(Mfcc::new())), Tick(0));
+    TrackCollector::new(
+        Bright::new().0,
+        AudioEncoder::new(Some(audio_features), Tick(0)),
+        max_crops,
+    )
 }
 
 const WINDOW: Window = Window { hop: 25, lookahead: 10 };
@@ -102,31 +106,31 @@ fn frames() -> Vec<ScoreInput> {
     (0..60).map(with).chain([ScoreInput::FramesEnd]).collect()
 }
 
-fn audios() -> Vec<ScoreInput> {
+fn audio_blocks() -> Vec<ScoreInput> {
     (0..60).map(audio).chain([ScoreInput::AudioEnd]).collect()
 }
 
 /// What is kept when `inputs` come in this order, and how many of them were wanted.
-fn kept(inputs: Vec<ScoreInput>, room: usize) -> (Vec<FaceTrack>, Option<Pts>, usize) {
-    let mut gatherer = gatherer(room);
+fn kept(inputs: Vec<ScoreInput>, max_crops: usize) -> (Vec<FaceTrack>, Option<Pts>, usize) {
+    let mut collector = collector(max_crops);
     let mut wanted = 0;
     for input in inputs {
         wanted += 1;
-        if gatherer.take(input).is_break() {
+        if collector.push(input).is_break() {
             break;
         }
     }
-    let full_at = gatherer.full_at();
-    let tracks = gatherer.finish(&mut Bright::new(), WINDOW).expect("no fault");
+    let full_at = collector.full_at();
+    let tracks = collector.finish(&mut Bright::new(), WINDOW).expect("no fault");
     (tracks, full_at, wanted)
 }
 
 #[test]
 fn every_tick_of_a_face_has_its_crop_its_audio_and_its_score() {
-    let (tracks, full_at, _) = kept(frames().into_iter().chain(audios()).collect(), 1_000);
+    let (tracks, full_at, _) = kept(frames().into_iter().chain(audio_blocks()).collect(), 1_000);
     assert_eq!(full_at, None);
-    let told: Vec<_> = tracks.iter().map(|t| (t.track.0, t.first.0, t.scores.len())).collect();
-    assert_eq!(told, [(1, 0, 60), (2, 0, 20)]);
+    let summary: Vec<_> = tracks.iter().map(|t| (t.track.0, t.first.0, t.scores.len())).collect();
+    assert_eq!(summary, [(1, 0, 60), (2, 0, 20)]);
     for track in &tracks {
         assert_eq!(track.crops.len(), track.scores.len() * 112 * 112);
         assert!(track.audio.iter().all(Option::is_some), "there is audio throughout");
@@ -142,8 +146,8 @@ fn every_tick_of_a_face_has_its_crop_its_audio_and_its_score() {
 
 #[test]
 fn the_order_in_which_frames_and_audio_come_changes_nothing() {
-    let one: Vec<_> = frames().into_iter().chain(audios()).collect();
-    let other: Vec<_> = audios().into_iter().chain(frames()).collect();
+    let one: Vec<_> = frames().into_iter().chain(audio_blocks()).collect();
+    let other: Vec<_> = audio_blocks().into_iter().chain(frames()).collect();
     let (one, other) = (kept(one, 1_000).0, kept(other, 1_000).0);
     for (a, b) in one.iter().zip(&other) {
         assert_eq!((a.track, &a.crops, &a.audio), (b.track, &b.crops, &b.audio));
@@ -152,8 +156,8 @@ fn the_order_in_which_frames_and_audio_come_changes_nothing() {
 }
 
 #[test]
-fn where_the_room_ends_no_more_is_wanted_and_the_audio_is_read_on() {
-    let together = frames().into_iter().zip(audios()).flat_map(|(a, b)| [a, b]).collect();
+fn at_the_crop_limit_frames_stop_and_audio_is_read_on() {
+    let together = frames().into_iter().zip(audio_blocks()).flat_map(|(a, b)| [a, b]).collect();
     let (tracks, full_at, wanted) = kept(together, 30);
     let ticks: Vec<_> = tracks.iter().map(|t| t.scores.len()).collect();
     assert_eq!(ticks.iter().sum::<usize>(), 30, "{ticks:?}");

@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::config::camera::Login;
-use crate::gst::live_intake::{LiveGraph, Taps, build};
+use crate::core::credentials::Login;
+use crate::stages::source::live::gst::intake::{LiveGraph, Taps, build};
 
 const SENDS: &str = "videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=25/1 ! \
                      x264enc tune=zerolatency key-int-max=25 speed-preset=ultrafast ! h264parse ! ";
@@ -44,7 +44,7 @@ fn free_port() -> u16 {
 
 /// Reads until a second of frames is there, or it fails: then why.
 fn read(uri: &str, passphrase: Option<&str>) -> Result<(), String> {
-    let mut source = Source::with_defaults(uri.parse().expect("an address"));
+    let mut source = SourceSettings::with_defaults(uri.parse().expect("an address"));
     source.login = passphrase.map(|p| Login { user: "x".into(), password: p.to_owned().into() });
     let (taps, frames) = Taps::counting();
     let graph: LiveGraph = build(&source, taps).expect("elements");
@@ -52,7 +52,11 @@ fn read(uri: &str, passphrase: Option<&str>) -> Result<(), String> {
     let begun = Instant::now();
     let end = loop {
         if let Some(fault) = graph.bus.spoken().error {
-            break Err(fault.of_source(&source));
+            break Err(fault.of_source(
+                &source.uri,
+                source.login.is_some(),
+                source.tls_ca_file.as_deref(),
+            ));
         }
         if frames.load(Ordering::Relaxed) > 25 {
             break Ok(());

@@ -14,15 +14,15 @@ use std::ops::Range;
 use multiversion::multiversion;
 
 use crate::core::frame::{Chroma, ImageView, LumaRange, Plane};
-use crate::stages::image_resize::Axis;
+use crate::core::image_resize::Axis;
 
 /// What the sides of the tensor are multiples of: the detector's coarsest stride.
 const SIDE_MULTIPLE_PX: usize = 32;
 
 /// A tensor's memory is not kept for one that is so many times smaller.
-const MOST_SPARE: usize = 4;
+const MAX_CAPACITY_RATIO: usize = 4;
 
-/// A detector's input tensor, borrowed from the [`InputMaker`] that made it.
+/// A detector's input tensor, borrowed from the [`InputBuilder`] that made it.
 #[derive(Clone, Copy, Debug)]
 pub struct DetectorInput<'a> {
     /// `[3, height, width]`: blue, green, red, 0..255.
@@ -37,7 +37,7 @@ pub struct DetectorInput<'a> {
 
 /// Makes input tensors; one for each stream, so that its tables fit.
 #[derive(Default)]
-pub struct InputMaker {
+pub struct InputBuilder {
     shape: Shape,
     luma: [Axis; 2],
     chroma: [Axis; 2],
@@ -70,14 +70,14 @@ impl Shape {
     }
 }
 
-impl InputMaker {
+impl InputBuilder {
     /// A maker that has made nothing yet.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Whether its tables are for such a frame, so that the next tensor costs none.
-    pub fn suits(&self, image: &ImageView<'_>, long_side_px: u32) -> bool {
+    pub fn matches(&self, image: &ImageView<'_>, long_side_px: u32) -> bool {
         self.shape == Shape::new(image.width, image.height, long_side_px)
     }
 
@@ -96,13 +96,13 @@ impl InputMaker {
         DetectorInput { data: &self.tensor, width, height, scale: shape.scale }
     }
 
-    /// Lends the tensor that was made last; [`Self::take_back`] spares making it anew.
-    pub fn lend(&mut self) -> Vec<f32> {
+    /// Lends the tensor that was made last; [`Self::return_tensor`] spares making it anew.
+    pub fn take_tensor(&mut self) -> Vec<f32> {
         std::mem::take(&mut self.tensor)
     }
 
     /// Takes a tensor back that was lent and not changed.
-    pub fn take_back(&mut self, tensor: Vec<f32>) {
+    pub fn return_tensor(&mut self, tensor: Vec<f32>) {
         if tensor.len() == 3 * self.shape.tensor.0 * self.shape.tensor.1 {
             self.tensor = tensor;
         }
@@ -120,7 +120,7 @@ impl InputMaker {
             row.resize(content.0, 0.0);
         }
         let values = 3 * shape.tensor.0 * shape.tensor.1;
-        if self.tensor.capacity() > MOST_SPARE * values {
+        if self.tensor.capacity() > MAX_CAPACITY_RATIO * values {
             self.tensor = Vec::new();
         }
         self.tensor.clear();
@@ -132,19 +132,19 @@ impl InputMaker {
     fn reduce(&mut self, image: &ImageView<'_>, row: usize) {
         let [y, cb, cr] = &mut self.reduced;
         let sums = &mut self.row;
-        add_up(image.luma, 1, &self.luma, row, sums);
-        gather(sums, Component::ONLY, &self.luma[0], y);
+        sum_rows(image.luma, 1, &self.luma, row, sums);
+        sum_columns(sums, Component::ONLY, &self.luma[0], y);
         match image.chroma {
             Chroma::Planar { u, v } => {
                 for (plane, out) in [(u, cb), (v, cr)] {
-                    add_up(plane, 1, &self.chroma, row, sums);
-                    gather(sums, Component::ONLY, &self.chroma[0], out);
+                    sum_rows(plane, 1, &self.chroma, row, sums);
+                    sum_columns(sums, Component::ONLY, &self.chroma[0], out);
                 }
             }
             Chroma::Interleaved(uv) => {
-                add_up(uv, 2, &self.chroma, row, sums);
-                gather(sums, Component::FIRST, &self.chroma[0], cb);
-                gather(sums, Component::SECOND, &self.chroma[0], cr);
+                sum_rows(uv, 2, &self.chroma, row, sums);
+                sum_columns(sums, Component::FIRST, &self.chroma[0], cb);
+                sum_columns(sums, Component::SECOND, &self.chroma[0], cr);
             }
         }
     }
@@ -178,7 +178,7 @@ impl Component {
 }
 
 /// Sums up the rows of `plane` that make up `row` of the reduced frame, `step` bytes a sample.
-fn add_up(
+fn sum_rows(
     plane: Plane<'_>,
     step: usize,
     [across, down]: &[Axis; 2],
@@ -195,20 +195,20 @@ fn add_up(
 }
 
 /// Sums up one component of a row's samples for each output.
-fn gather(row: &[f32], component: Component, across: &Axis, out: &mut [f32]) {
+fn sum_columns(row: &[f32], component: Component, across: &Axis, out: &mut [f32]) {
     // Loops of a known length, where it is a usual one.
     match across.taps() {
-        1 => gather_known::<1>(row, component, across, out),
-        2 => gather_known::<2>(row, component, across, out),
-        3 => gather_known::<3>(row, component, across, out),
-        4 => gather_known::<4>(row, component, across, out),
-        6 => gather_known::<6>(row, component, across, out),
-        _ => gather_known::<0>(row, component, across, out),
+        1 => sum_columns_of::<1>(row, component, across, out),
+        2 => sum_columns_of::<2>(row, component, across, out),
+        3 => sum_columns_of::<3>(row, component, across, out),
+        4 => sum_columns_of::<4>(row, component, across, out),
+        6 => sum_columns_of::<6>(row, component, across, out),
+        _ => sum_columns_of::<0>(row, component, across, out),
     }
 }
 
 /// The same; `TAPS` for each, where it is not 0.
-fn gather_known<const TAPS: usize>(
+fn sum_columns_of<const TAPS: usize>(
     row: &[f32],
     component: Component,
     across: &Axis,
@@ -262,12 +262,12 @@ impl Conversion {
     }
 
     fn bgr(&self, y: f32, cb: f32, cr: f32) -> [f32; 3] {
-        let y = whole((y - self.black) * self.luma);
+        let y = fast_floor((y - self.black) * self.luma);
         let (cb, cr) = (cb - 128.0, cr - 128.0);
         [
-            (y + whole(self.blue_cb * cb)).clamp(0.0, 255.0),
-            (y + whole(self.green_cb * cb) + whole(self.green_cr * cr)).clamp(0.0, 255.0),
-            (y + whole(self.red_cr * cr)).clamp(0.0, 255.0),
+            (y + fast_floor(self.blue_cb * cb)).clamp(0.0, 255.0),
+            (y + fast_floor(self.green_cb * cb) + fast_floor(self.green_cr * cr)).clamp(0.0, 255.0),
+            (y + fast_floor(self.red_cr * cr)).clamp(0.0, 255.0),
         ]
     }
 }
@@ -276,7 +276,7 @@ impl Conversion {
 ///
 /// By adding and taking away a number whose neighbours are 1 apart: unlike `floor`, that is one
 /// instruction for several pixels on every processor.
-fn whole(value: f32) -> f32 {
+fn fast_floor(value: f32) -> f32 {
     const ONE_APART: f32 = 12_582_912.0;
     (value + (1.0 / 32_768.0 - 0.5) + ONE_APART) - ONE_APART
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::rate::{Pace, Rate};
+use super::rate::{MeasurementLength, Rate};
 use crate::models::Package;
 use crate::models::manifest::{AudioRecipe, FileName, SpeakerManifest, State};
 use crate::onnx::bound::{BoundGraph, Plan, Port, StatePort};
@@ -13,7 +13,7 @@ use crate::run::RunError;
 const WARM_UP: usize = 2;
 
 /// Face encoder, head and audio encoder for a number of faces.
-pub struct Bare {
+pub struct BoundGraphs {
     graphs: [BoundGraph; 3],
     face_frames: usize,
 }
@@ -26,8 +26,8 @@ fn port(name: &str, dims: &[usize]) -> Port {
     Port { name: name.to_owned(), dims: dims.to_vec() }
 }
 
-impl Bare {
-    /// Binds the graphs of `package` for calls with `frames` frames of each of `faces` faces on
+impl BoundGraphs {
+    /// Binds the graphs of `package` for calls with `frames_per_call` frames of each of `faces` faces on
     /// `streams` streams.
     ///
     /// # Errors
@@ -36,7 +36,7 @@ impl Bare {
         package: &Package,
         options: &SessionOptions,
         (faces, streams): (usize, usize),
-        frames: usize,
+        frames_per_call: usize,
     ) -> Result<Self, RunError> {
         let manifest = package.speaker()?;
         let bind = |file: &FileName, plan: &Plan| -> Result<BoundGraph, RunError> {
@@ -47,11 +47,11 @@ impl Bare {
             Ok(graph)
         };
         let graphs = [
-            bind(&manifest.face.file, &face(manifest, faces, frames))?,
-            bind(&manifest.head.file, &head(manifest, faces, frames))?,
-            bind(&manifest.audio.file, &audio(manifest, streams, frames))?,
+            bind(&manifest.face.file, &face(manifest, faces, frames_per_call))?,
+            bind(&manifest.head.file, &head(manifest, faces, frames_per_call))?,
+            bind(&manifest.audio.file, &audio(manifest, streams, frames_per_call))?,
         ];
-        Ok(Self { graphs, face_frames: faces * frames })
+        Ok(Self { graphs, face_frames: faces * frames_per_call })
     }
 
     /// Whether the GPU replays all calls.
@@ -68,12 +68,12 @@ impl Bare {
     ///
     /// # Errors
     /// Where the runtime fails.
-    pub fn rate(&mut self, pace: Pace) -> Result<Rate, RunError> {
+    pub fn rate(&mut self, length: MeasurementLength) -> Result<Rate, RunError> {
         for _ in 0..WARM_UP {
             self.call()?;
         }
         let (began, mut calls) = (Instant::now(), Vec::new());
-        while !pace.is_over(began, calls.len()) {
+        while !length.is_reached(began, calls.len()) {
             let one = Instant::now();
             self.call()?;
             calls.push(one.elapsed());
@@ -87,10 +87,10 @@ impl Bare {
     }
 }
 
-fn face(manifest: &SpeakerManifest, faces: usize, frames: usize) -> Plan {
+fn face(manifest: &SpeakerManifest, faces: usize, frames_per_call: usize) -> Plan {
     let (face, side) = (&manifest.face, manifest.features.crop.size_px());
     let map = &face.map;
-    let of = |name: &str, rest: &[usize]| port(name, &[&[faces, frames], rest].concat());
+    let of = |name: &str, rest: &[usize]| port(name, &[&[faces, frames_per_call], rest].concat());
     let mut outputs = vec![
         of(face.embedding.name.as_str(), &[face.embedding.width]),
         of(map.name.as_str(), &[map.channels, map.height, map.width]),
@@ -109,9 +109,9 @@ fn face(manifest: &SpeakerManifest, faces: usize, frames: usize) -> Plan {
 }
 
 /// One window for every face: what a live stream gives the head for so many new ticks.
-fn head(manifest: &SpeakerManifest, faces: usize, frames: usize) -> Plan {
+fn head(manifest: &SpeakerManifest, faces: usize, frames_per_call: usize) -> Plan {
     let head = &manifest.head;
-    let ticks = head.past_ticks + frames + manifest.lookahead_ticks.live;
+    let ticks = head.past_ticks + frames_per_call + manifest.lookahead_ticks.live;
     let embedding = manifest.face.embedding.width;
     let state = head.forward_state.width;
     let mut outputs = vec![port(head.score.as_str(), &[faces, ticks, 2])];
@@ -131,9 +131,9 @@ fn head(manifest: &SpeakerManifest, faces: usize, frames: usize) -> Plan {
     }
 }
 
-fn audio(manifest: &SpeakerManifest, streams: usize, frames: usize) -> Plan {
+fn audio(manifest: &SpeakerManifest, streams: usize, frames_per_call: usize) -> Plan {
     let audio = &manifest.audio;
-    let ticks = frames + 2 * audio.reach_ticks;
+    let ticks = frames_per_call + 2 * audio.reach_ticks;
     let (rows, width) = (ticks * AudioRecipe::ROWS_PER_TICK, manifest.features.audio.row_width());
     Plan {
         inputs: vec![port(audio.rows.as_str(), &[streams, rows, width])],

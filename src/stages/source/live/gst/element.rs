@@ -8,9 +8,10 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use secrecy::ExposeSecret;
 
-use super::elements::{ElementError, broken, is_installed, make};
-use super::tls;
-use crate::config::camera::{Source, Transport};
+use crate::gst::elements::{ElementError, broken, is_installed, make};
+use crate::gst::tls;
+use crate::stages::source::live::settings::SourceSettings;
+use crate::stages::source::live::settings::Transport;
 
 /// A connection that says nothing for so long is given up.
 const QUIET_SECONDS: u64 = 5;
@@ -29,7 +30,7 @@ pub struct Head {
 ///
 /// # Errors
 /// Where one is not installed, or the scheme is none that this program reads.
-pub fn head(source: &Source) -> Result<Head, ElementError> {
+pub fn head(source: &SourceSettings) -> Result<Head, ElementError> {
     let uri = source.uri.as_str();
     let (row, paced) = match source.uri.scheme() {
         "rtsp" | "rtsps" => (vec![rtsp(source)?], false),
@@ -64,7 +65,7 @@ pub fn head(source: &Source) -> Result<Head, ElementError> {
             let path = source.uri.to_file_path().unwrap_or_default();
             let element = make("filesrc")?;
             element.set_property("location", path.to_string_lossy().as_ref());
-            super::edit_list::guard(&element);
+            crate::gst::edit_list::guard(&element);
             (vec![element, make("parsebin")?], true)
         }
         "fd" => {
@@ -85,7 +86,7 @@ pub fn head(source: &Source) -> Result<Head, ElementError> {
     Ok(Head { row, audio, paced })
 }
 
-fn rtsp(source: &Source) -> Result<gst::Element, ElementError> {
+fn rtsp(source: &SourceSettings) -> Result<gst::Element, ElementError> {
     let element = make("rtspsrc")?;
     element.set_property("location", source.uri.as_str());
     let protocols = match source.transport {
@@ -110,7 +111,7 @@ fn rtsp(source: &Source) -> Result<gst::Element, ElementError> {
     Ok(element)
 }
 
-fn http(source: &Source) -> Result<gst::Element, ElementError> {
+fn http(source: &SourceSettings) -> Result<gst::Element, ElementError> {
     let element = make("souphttpsrc")?;
     element.set_property("location", source.uri.as_str());
     element.set_property("timeout", u32::try_from(QUIET_SECONDS).unwrap_or(5));
@@ -147,4 +148,5 @@ fn test_audio() -> Result<gst::Element, ElementError> {
 }
 
 #[cfg(test)]
+#[path = "element_tests.rs"]
 mod tests;
