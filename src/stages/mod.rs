@@ -1,4 +1,4 @@
-//! The way of a frame, one folder a stage:
+//! The stages of the pipeline, one folder each:
 //! source → sync → detect → track → features → score → explain → overlay → sink.
 
 pub mod detect;

@@ -17,7 +17,7 @@ def parser() -> argparse.ArgumentParser:
     on_run = {}
     for name, text in (("skew", "estimate the A/V offset of every track"),
                        ("calibrate", "move the logits so that p is calibrated on held-out tracks"),
-                       ("compete", "train the competition between faces, base frozen"),
+                       ("cross_face", "train the competition between faces, base frozen"),
                        ("evaluate", "average precision on held-out tracks or on labelled videos"),
                        ("truth", "does the SE vector say what moved the decision"),
                        ("facts", "choose threshold and smoothing, note the maps' strength"),
@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
         p.add_argument("--run", type=Path, required=True, help="folder of a training run")
         p.add_argument("--data", type=Path)
         p.add_argument("--out", type=Path)
-    on_run["compete"].add_argument("--minutes", type=float, default=4.0)
+    on_run["cross_face"].add_argument("--minutes", type=float, default=4.0)
     p = on_run["truth"]
     p.add_argument("--limit", type=int, default=0, help="tracks at most")
     p.add_argument("--still", action="store_true", help="remove movement, not detail alone")
@@ -43,13 +43,13 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     a = parser().parse_args()
-    from . import (compete, config, cost, evaluate, export, facts, prepare, skew, train,
+    from . import (cross_face, config, cost, evaluate, export, facts, prepare, skew, train,
                    truth)
     {"prepare": lambda: prepare.prepare(a.tracks, a.out, a.held_share),
      "train": lambda: train.train(config.load(a.config, a.set)),
      "skew": lambda: skew.estimate(a.run, a.data, a.out),
      "calibrate": lambda: facts.calibrate(a.run, a.data),
-     "compete": lambda: compete.train_compete(a.run, a.data, a.minutes),
+     "cross_face": lambda: cross_face.train_cross_face(a.run, a.data, a.minutes),
      "evaluate": lambda: evaluate.command(a.run, a.data, a.videos, a.ahead, a.out, a.crops),
      "truth": lambda: truth.report(a.run, a.data, a.out, a.limit, a.still, a.brief),
      "facts": lambda: facts.write(a.run, a.data, a.truth),

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from . import crops, geometry as g
-from .compete import load_compete
+from .cross_face import load_cross_face
 from .data import Tracks
 from .face import DELAY_TICKS
 from .facts import smoothed
@@ -136,15 +136,15 @@ def command(run: Path, data: Path | None, videos: Path | None, ahead: list[int],
     decision = rule.get("threshold", 0.5), rule.get("smoothing_ticks", 1)
     print(f"average precision / accuracy at p > {decision[0]}, mean of {decision[1]} ticks")
     faces, encoded = crops.load(videos, cache or run / "crops"), {}
-    compete = load_compete(run)
+    cross_face = load_cross_face(run)
     for look in ahead:
         live = look <= 25
         results = on_videos(model, faces, max(0, look - ENCODER_AHEAD) if live else look,
                             1 if live else 25, encoded)
         variants = {"alone": results}
-        if compete is not None:
+        if cross_face is not None:
             rivals = rival_of(results)
-            variants["rivals"] = [{**r, "z": compete.apply(r["z"], rivals[r["entity"]])}
+            variants["rivals"] = [{**r, "z": cross_face.apply(r["z"], rivals[r["entity"]])}
                                   for r in results]
         for name, chosen in variants.items():
             figures = group_figures(chosen, *decision)

@@ -3,7 +3,7 @@
 The graphs are those of a streaming package: `face.onnx` (a call costs its new pictures only: the
 last four lip pictures travel as state, outputs come two ticks late), `audio.onnx` (stateless,
 reads two ticks either side), `head.onnx` (a window of embeddings -> two logits, of which the first
-is 0), `compete.onnx` (optional). Every graph is run on real or random input, streamed one tick at
+is 0), `cross_face.onnx` (optional). Every graph is run on real or random input, streamed one tick at
 a time where it streams, and refused if it differs from PyTorch by more than PARITY.
 """
 
@@ -19,7 +19,7 @@ from torch import nn
 
 from . import geometry as g
 from . import manifest
-from .compete import load_compete
+from .cross_face import load_cross_face
 from .model import load_run
 
 PARITY = 1e-4
@@ -67,7 +67,7 @@ def write_sizes(path: Path, inputs: dict, axes: dict) -> None:
     onnx.save(graph, path)
 
 
-def write_all(model, compete, out: Path) -> None:
+def write_all(model, cross_face, out: Path) -> None:
     d, gru = model.cfg.embedding, model.cfg.gru
     nt = {0: "n", 1: "t"}
     write(model.face,
@@ -86,9 +86,9 @@ def write_all(model, compete, out: Path) -> None:
           ["score", "forward_states", "gate"], out / "head.onnx",
           {k: nt for k in ("audio", "face", "score", "forward_states", "gate")}
           | {"forward_state": {0: "n"}})
-    if compete is not None:
-        write(compete, {k: torch.randn(1, 90) for k in ("score", "rival", "present")},
-              ["score_out"], out / "compete.onnx",
+    if cross_face is not None:
+        write(cross_face, {k: torch.randn(1, 90) for k in ("score", "rival", "present")},
+              ["score_out"], out / "cross_face.onnx",
               {k: nt for k in ("score", "rival", "present", "score_out")})
 
 
@@ -97,7 +97,7 @@ def difference(a, b) -> float:
 
 
 @torch.no_grad()
-def prove(model, compete, out: Path) -> dict[str, float]:
+def prove(model, cross_face, out: Path) -> dict[str, float]:
     """Largest difference of each graph against PyTorch, at sizes other than those exported."""
     rng, found = torch.Generator().manual_seed(0), {}
     frames = torch.randint(0, 256, (2, 30, g.MODEL_PX, g.MODEL_PX), generator=rng).float()
@@ -126,13 +126,13 @@ def prove(model, compete, out: Path) -> dict[str, float]:
         session(out / "head.onnx").run(
             None, {"audio": a.numpy(), "face": f.numpy(), "forward_state": s.numpy()}),
         HeadGraph(model.head)(a, f, s))
-    if compete is not None:
+    if cross_face is not None:
         z, r = (torch.randn(3, 70, generator=rng) * 4 for _ in range(2))
         p = (torch.rand(3, 70, generator=rng) > 0.3).float()
-        found["compete"] = difference(
-            session(out / "compete.onnx").run(
+        found["cross_face"] = difference(
+            session(out / "cross_face.onnx").run(
                 None, {"score": z.numpy(), "rival": r.numpy(), "present": p.numpy()}),
-            [compete(z, r, p)])
+            [cross_face(z, r, p)])
     return found
 
 
@@ -163,28 +163,28 @@ def multiply_adds(model, hop: int = 5, past: int = 75, ahead: int = 9) -> dict[s
             f"head, {past} past, hop {hop}": head / 1e6 * window / hop}
 
 
-def write_weights(model, compete, step: int, out: Path) -> None:
+def write_weights(model, cross_face, step: int, out: Path) -> None:
     """What fine-tuning starts from: `run.init` of the config takes it."""
     shape = {k: list(v) if isinstance(v, tuple) else v
              for k, v in dataclasses.asdict(model.cfg).items()}
     torch.save({"model": model.state_dict(), "config": {"model": shape}, "step": step,
-                "compete": compete.state_dict() if compete else None}, out / "weights.pt")
+                "compete": cross_face.state_dict() if cross_face else None}, out / "weights.pt")
 
 
 def export(run: Path, out: Path) -> None:
     torch.set_num_threads(1)
     model, saved = load_run(run)
-    compete = load_compete(run)
+    cross_face = load_cross_face(run)
     out.mkdir(parents=True, exist_ok=True)
-    write_all(model, compete, out)
-    found = prove(model, compete, out)
+    write_all(model, cross_face, out)
+    found = prove(model, cross_face, out)
     for name, value in found.items():
         print(f"{name}: differs from PyTorch by {value:.1e}")
     if max(found.values()) > PARITY:
         raise SystemExit(f"refused: a graph differs by more than {PARITY}")
-    write_weights(model, compete, saved["step"], out)
+    write_weights(model, cross_face, saved["step"], out)
     facts = json.loads(p.read_text()) if (p := run / "facts.json").is_file() else PROVISIONAL
-    manifest.write(model, compete is not None, facts, out)
+    manifest.write(model, cross_face is not None, facts, out)
     if (card := run / "card.md").is_file():
         (out / "README.md").write_text(card.read_text())
     size = sum(p.stat().st_size for p in out.iterdir())

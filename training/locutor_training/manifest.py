@@ -11,7 +11,7 @@ from pathlib import Path
 
 from . import geometry as g
 from .audio import REACH_TICKS
-from .compete import PAST_TICKS as COMPETE_PAST
+from .cross_face import PAST_TICKS as CROSS_FACE_PAST
 from .face import CELLS, DELAY_TICKS
 from .model import Locutor
 
@@ -51,9 +51,9 @@ def _face(model: Locutor) -> list[str]:
     return lines
 
 
-def write(model: Locutor, competes: bool, facts: dict, out: Path) -> None:
+def write(model: Locutor, has_cross_face: bool, facts: dict, out: Path) -> None:
     c = model.cfg
-    files = ["face.onnx", "audio.onnx", "head.onnx"] + ["compete.onnx"] * competes
+    files = ["face.onnx", "audio.onnx", "head.onnx"] + ["cross_face.onnx"] * has_cross_face
     sums = {f: hashlib.sha256((out / f).read_bytes()).hexdigest() for f in files}
     lines = ['kind = "speaker-streaming"']
     lines += table("package", {"name": facts["name"], "licence": LICENCE, "origin": ORIGIN,
@@ -71,10 +71,10 @@ def write(model: Locutor, competes: bool, facts: dict, out: Path) -> None:
         "forward_state": {"name": "forward_state", "width": c.gru},
         "forward_states": "forward_states", "score": "score",
         "gate": {"name": "gate", "channels": 2 * plain, "layout": "audio-face"}})
-    if competes:
-        lines += table("compete", {
-            "file": "compete.onnx", "score": "score", "rival": "rival", "present": "present",
-            "out": "score_out", "past_ticks": COMPETE_PAST})
+    if has_cross_face:
+        lines += table("cross_face", {
+            "file": "cross_face.onnx", "score": "score", "rival": "rival", "present": "present",
+            "out": "score_out", "past_ticks": CROSS_FACE_PAST})
     lines += table("decision", facts["decision"])
     explain = facts["explain"]
     lines += table("explain", {"default_mode": "gate-activation", "why": explain["why"]})

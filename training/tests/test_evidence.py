@@ -6,7 +6,7 @@ import torch
 
 from locutor_training import config, losses, masking, places, rule, truth
 from locutor_training import geometry as g
-from locutor_training.compete import PAST_TICKS, Compete
+from locutor_training.cross_face import PAST_TICKS, CrossFace
 from locutor_training.model import Locutor
 
 
@@ -107,7 +107,7 @@ def test_a_masked_face_is_believed_by_what_is_left_of_the_map():
 
 def test_competition_sees_the_past_only_and_leaves_the_lonely_alone():
     torch.manual_seed(0)
-    net, z, rival = Compete().eval(), torch.randn(1, 120), torch.randn(1, 120)
+    net, z, rival = CrossFace().eval(), torch.randn(1, 120), torch.randn(1, 120)
     here = torch.ones(1, 120)
     with torch.no_grad():
         whole = net(z, rival, here)

@@ -200,7 +200,10 @@ const SECRET_POSITIONS: &[&str] = &[
 
 proptest! {
     #[test]
-    fn no_error_repeats_a_password(place in 0..SECRET_POSITIONS.len(), secret in "hunter2[ -~]{0,12}") {
+    fn no_error_repeats_a_password(
+        place in 0..SECRET_POSITIONS.len(),
+        secret in "hunter2[ -~]{0,12}",
+    ) {
         // As somebody would write it who knows TOML, and as somebody who does not.
         for written in [toml_escaped(&secret), secret.clone()] {
             let text = SECRET_POSITIONS[place].replace("SECRET", &written);

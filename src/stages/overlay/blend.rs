@@ -1,10 +1,10 @@
-//! Blends sprites into a frame's own planes: only the samples under a sprite are touched, and
+//! Blends sprites into a frame's planes in place. Only the samples under a sprite are touched, and
 //! each is read and written once.
 //!
-//! Takes sprites and planes; changes the planes. A sprite is turned into the frame's colour once
-//! ([`YuvSprite`]) and kept by whoever shows it again. Luma is blended sample by sample, chroma with the
-//! mean of the up to four pixels that it stands for. Everything fits 16 bits, so that the loops run on
-//! several samples at once, and they are built for each processor's widest registers.
+//! A sprite is converted to the frame's colorimetry once ([`YuvSprite`]); the caller may cache the
+//! result. Luma is blended sample by sample, chroma with the mean of the up to four pixels that it
+//! covers. All arithmetic fits 16 bits, so that the loops vectorise, and they are compiled for each
+//! processor's widest registers.
 
 use std::ops::Range;
 
@@ -13,16 +13,16 @@ use multiversion::multiversion;
 use super::{PixelRect, Sprite, SpriteContent};
 use crate::core::frame::{LumaRange, Plane};
 
-/// How a frame's samples say colour.
+/// A frame's colorimetry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Colorimetry {
-    /// What black and white are.
+    /// The range from black to white.
     pub range: LumaRange,
-    /// Whether the matrix is BT.709 (else BT.601).
+    /// Whether the matrix is BT.709 (otherwise BT.601).
     pub bt709: bool,
 }
 
-/// A plane's samples, to be changed.
+/// A plane's samples, mutable.
 pub struct PlaneMut<'a> {
     /// Row by row; row `y` starts at `y * stride`.
     pub data: &'a mut [u8],
@@ -30,15 +30,15 @@ pub struct PlaneMut<'a> {
     pub stride: usize,
 }
 
-/// The colour planes to blend into.
+/// The chroma planes to blend into.
 pub enum Chroma<'a> {
     /// Cb and Cr, a plane each (I420).
     Planar(PlaneMut<'a>, PlaneMut<'a>),
-    /// Cb and Cr by turns (NV12).
+    /// Cb and Cr interleaved (NV12).
     Interleaved(PlaneMut<'a>),
 }
 
-/// A sprite in a frame's colour: premultiplied samples, all at full resolution.
+/// A sprite in a frame's colorimetry: premultiplied samples, all at full resolution.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct YuvSprite {
     width: usize,
@@ -48,24 +48,24 @@ pub struct YuvSprite {
 }
 
 impl YuvSprite {
-    /// `sprite` as frames of `colour` have it.
-    pub fn new(sprite: &Sprite, colour: Colorimetry) -> Self {
+    /// Converts `sprite` to `colorimetry`.
+    pub fn new(sprite: &Sprite, colorimetry: Colorimetry) -> Self {
         let mut yuv = Self::default();
-        yuv.fill(sprite, colour);
+        yuv.fill(sprite, colorimetry);
         yuv
     }
 
-    /// Becomes `sprite` as frames of `colour` have it; takes no memory where it had as much before.
-    pub fn fill(&mut self, sprite: &Sprite, colour: Colorimetry) {
+    /// Converts `sprite` to `colorimetry` into this buffer; allocates only if it has to grow.
+    pub fn fill(&mut self, sprite: &Sprite, colorimetry: Colorimetry) {
         (self.width, self.height) = (sprite.rect.w as usize, sprite.rect.h as usize);
-        let converter = ColourConverter::new(colour);
+        let converter = ColourConverter::new(colorimetry);
         let pixels = self.width * self.height;
         self.samples.clear();
         self.samples.resize(4 * pixels, 0);
         match &sprite.content {
             SpriteContent::Pixels(pixels) => {
-                let seen = pixels.as_chunks().0.iter().map(|pixel| converter.convert(*pixel));
-                self.set_samples(seen);
+                let samples = pixels.as_chunks().0.iter().map(|pixel| converter.convert(*pixel));
+                self.set_samples(samples);
             }
             SpriteContent::Strip(strip) => {
                 let width = self.width;
@@ -86,12 +86,12 @@ impl YuvSprite {
         }
     }
 
-    /// Becomes these pixels: Y, Cb, Cr, A each.
+    /// Stores these pixels: Y, Cb, Cr, A each.
     fn set_samples(&mut self, pixels: impl Iterator<Item = [u8; 4]>) {
         let [luma, blue, red, alpha] = self.planes_mut();
         let to = luma.iter_mut().zip(blue).zip(red).zip(alpha);
-        for ((((y, u), v), a), seen) in to.zip(pixels) {
-            [*y, *u, *v, *a] = seen;
+        for ((((y, u), v), a), pixel) in to.zip(pixels) {
+            [*y, *u, *v, *a] = pixel;
         }
     }
 
@@ -114,7 +114,7 @@ impl YuvSprite {
     }
 }
 
-/// From premultiplied B, G, R, A to premultiplied Y, Cb, Cr, A; sixteen bits behind the point.
+/// Converts premultiplied B, G, R, A to premultiplied Y, Cb, Cr, A; 16-bit fixed point.
 struct ColourConverter {
     luma: [i32; 3],
     blue: [i32; 3],
@@ -124,10 +124,10 @@ struct ColourConverter {
 }
 
 impl ColourConverter {
-    fn new(colour: Colorimetry) -> Self {
-        let (red, blue) = if colour.bt709 { (0.2126, 0.0722) } else { (0.299, 0.114) };
+    fn new(colorimetry: Colorimetry) -> Self {
+        let (red, blue) = if colorimetry.bt709 { (0.2126, 0.0722) } else { (0.299, 0.114) };
         let green = 1.0 - red - blue;
-        let (black, luma, chroma) = match colour.range {
+        let (black, luma, chroma) = match colorimetry.range {
             LumaRange::Limited => (16.0, 219.0 / 255.0, 224.0 / 255.0),
             LumaRange::Full => (0.0, 1.0, 1.0),
         };
@@ -150,7 +150,7 @@ impl ColourConverter {
 
     fn convert(&self, [b, g, r, a]: [u8; 4]) -> [u8; 4] {
         let [r, g, b, alpha] = [r, g, b, a].map(i32::from);
-        // A half rounds.
+        // Rounds by adding a half.
         let sum = |[wr, wg, wb]: [i32; 3], offset: i32| {
             ((wr * r + wg * g + wb * b + offset * alpha + 32_768) >> 16).clamp(0, 255) as u8
         };
@@ -164,20 +164,19 @@ pub fn blend_luma(plane: &mut PlaneMut<'_>, yuv: &YuvSprite, rect: PixelRect) {
     plane.prefetch(y..y + yuv.height, x..x + yuv.width);
     let rows = plane.data.chunks_mut(plane.stride).skip(y);
     let [samples, _, _, alpha] = yuv.planes().map(|plane| plane.chunks_exact(yuv.width.max(1)));
-    let inks = samples.zip(alpha);
-    for (row, (yuv, alpha)) in rows.zip(inks) {
-        blend_samples(row.get_mut(x..).unwrap_or_default(), yuv, alpha);
+    for (row, (samples, alpha)) in rows.zip(samples.zip(alpha)) {
+        blend_samples(row.get_mut(x..).unwrap_or_default(), samples, alpha);
     }
 }
 
 #[multiversion(targets("x86_64+avx2", "aarch64+neon"))]
-fn blend_samples(under: &mut [u8], yuv: &[u8], alpha: &[u8]) {
-    for (under, (yuv, alpha)) in under.iter_mut().zip(yuv.iter().zip(alpha)) {
-        *under = blend_over(*under, u16::from(*yuv), u16::from(*alpha));
+fn blend_samples(under: &mut [u8], over: &[u8], alpha: &[u8]) {
+    for (under, (over, alpha)) in under.iter_mut().zip(over.iter().zip(alpha)) {
+        *under = blend_over(*under, u16::from(*over), u16::from(*alpha));
     }
 }
 
-/// Sums of what lies over each colour sample of a row.
+/// Sums of the sprite's pixels over each chroma sample of a row.
 #[derive(Debug, Default)]
 pub struct ChromaSums {
     blue: Vec<u16>,
@@ -185,7 +184,8 @@ pub struct ChromaSums {
     alpha: Vec<u16>,
 }
 
-/// The same for the colour of a frame of `size` luma samples, with half of them both ways.
+/// Blends `yuv` into the chroma planes of a frame of `size` luma samples, subsampled by two in both
+/// directions.
 pub fn blend_chroma(
     planes: &mut Chroma<'_>,
     yuv: &YuvSprite,
@@ -200,7 +200,7 @@ pub fn blend_chroma(
     }
     let [_, blues, reds, alphas] = yuv.planes();
     let columns = x / 2..end_x.div_ceil(2);
-    // The last column of a frame with an odd width stands for itself alone.
+    // The last column of a frame with an odd width has no partner.
     let pairs =
         PixelPairs { starts_odd: x % 2 == 1, ends_unpaired: end_x == size.0 && size.0 % 2 == 1 };
     let rows = y / 2..end_y.div_ceil(2);
@@ -235,18 +235,18 @@ pub fn blend_chroma(
     }
 }
 
-/// Blends the means of sums over up to four pixels.
+/// Blends means, from sums over up to four pixels.
 #[multiversion(targets("x86_64+avx2", "aarch64+neon"))]
-fn blend_means(under: &mut [u8], yuv: &[u16], alpha: &[u16]) {
-    for (under, (yuv, alpha)) in under.iter_mut().zip(yuv.iter().zip(alpha)) {
-        *under = blend_over(*under, (yuv + 2) >> 2, (alpha + 2) >> 2);
+fn blend_means(under: &mut [u8], over: &[u16], alpha: &[u16]) {
+    for (under, (over, alpha)) in under.iter_mut().zip(over.iter().zip(alpha)) {
+        *under = blend_over(*under, (over + 2) >> 2, (alpha + 2) >> 2);
     }
 }
 
 #[multiversion(targets("x86_64+avx2", "aarch64+neon"))]
 fn blend_interleaved_means(under: &mut [u8], sums: &ChromaSums) {
-    let inks = sums.blue.iter().zip(&sums.red).zip(&sums.alpha);
-    for (under, ((blue, red), alpha)) in under.as_chunks_mut::<2>().0.iter_mut().zip(inks) {
+    let means = sums.blue.iter().zip(&sums.red).zip(&sums.alpha);
+    for (under, ((blue, red), alpha)) in under.as_chunks_mut::<2>().0.iter_mut().zip(means) {
         let [u, v] = *under;
         let alpha = (alpha + 2) >> 2;
         *under = [blend_over(u, (blue + 2) >> 2, alpha), blend_over(v, (red + 2) >> 2, alpha)];
@@ -254,12 +254,12 @@ fn blend_interleaved_means(under: &mut [u8], sums: &ChromaSums) {
 }
 
 impl PlaneMut<'_> {
-    /// Has the machine fetch what will be blended.
+    /// Prefetches the samples to blend into.
     fn prefetch(&self, rows: Range<usize>, bytes: Range<usize>) {
         Plane { data: self.data, stride: self.stride }.prefetch(rows, bytes);
     }
 
-    /// Row `row` from byte `column` on.
+    /// Row `row`, starting at byte `column`.
     fn row_from(&mut self, row: usize, column: usize) -> &mut [u8] {
         self.data.get_mut(row * self.stride + column..).unwrap_or_default()
     }
@@ -274,7 +274,7 @@ impl ChromaSums {
     }
 }
 
-/// How pixels of a row fall into pairs.
+/// How a row's pixels are paired for chroma subsampling.
 #[derive(Clone, Copy)]
 struct PixelPairs {
     starts_odd: bool,
@@ -302,13 +302,13 @@ fn add_pairs(pairs: &[[u8; 2]], sums: &mut [u16]) {
     }
 }
 
-/// Premultiplied `yuv` of `alpha` (0..=255) over a sample.
+/// Premultiplied `over` with `alpha` (0..=255) over a sample.
 #[inline(always)]
-fn blend_over(under: u8, yuv: u16, alpha: u16) -> u8 {
-    let seen = u16::from(under) * (255 - alpha) + 128;
-    // Exactly seen / 255, rounded.
-    let seen = (seen + (seen >> 8)) >> 8;
-    (yuv + seen).min(255) as u8
+fn blend_over(under: u8, over: u16, alpha: u16) -> u8 {
+    let rest = u16::from(under) * (255 - alpha) + 128;
+    // Exactly rest / 255, rounded.
+    let rest = (rest + (rest >> 8)) >> 8;
+    (over + rest).min(255) as u8
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Blending by itself, against the plain arithmetic of one pixel at a time.
+//! Blending compared with plain arithmetic, one pixel at a time.
 
 use std::sync::Arc;
 
@@ -31,13 +31,13 @@ fn colours_are_those_of_the_standards() {
     let full = Colorimetry { range: LumaRange::Full, bt709: true };
     assert_eq!(samples([255, 0, 0, 255], full), [18, 255, 116, 255]);
     assert_eq!(samples([255, 255, 255, 255], full), [255, 128, 128, 255]);
-    // Half-seen white: half of everything, as it is premultiplied.
+    // Half-transparent white: half of everything, as it is premultiplied.
     assert_eq!(samples([128, 128, 128, 128], LIMITED), [118, 64, 64, 128]);
     assert_eq!(samples([0, 0, 0, 0], LIMITED), [0; 4]);
 }
 
 #[test]
-fn a_sprite_covers_its_place_and_nothing_else() {
+fn a_sprite_covers_its_rect_and_nothing_else() {
     let yuv = YuvSprite::new(&plain(3, 2, [255, 255, 255, 255]), LIMITED);
     let mut data = vec![50u8; 8 * 6];
     blend_luma(
@@ -51,7 +51,7 @@ fn a_sprite_covers_its_place_and_nothing_else() {
     }
 }
 
-/// What `blend_chroma` should do, pixel by pixel and in floating point.
+/// The reference for `blend_chroma`, pixel by pixel in floating point.
 fn reference_chroma(
     under: u8,
     yuv: &YuvSprite,
@@ -60,7 +60,7 @@ fn reference_chroma(
     at: (usize, usize),
     size: (usize, usize),
 ) -> f32 {
-    let (mut seen, mut alpha) = (0.0, 0.0);
+    let (mut sum, mut alpha) = (0.0, 0.0);
     for (dx, dy) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
         let x = (2 * at.0 + dx).min(size.0 - 1);
         let y = (2 * at.1 + dy).min(size.1 - 1);
@@ -69,16 +69,16 @@ fn reference_chroma(
             && x < yuv.width
             && y < yuv.height
         {
-            seen += f32::from(channel[y * yuv.width + x]) / 4.0;
+            sum += f32::from(channel[y * yuv.width + x]) / 4.0;
             alpha += f32::from(yuv.planes()[3][y * yuv.width + x]) / 4.0;
         }
     }
-    seen + f32::from(under) * (255.0 - alpha) / 255.0
+    sum + f32::from(under) * (255.0 - alpha) / 255.0
 }
 
 proptest! {
     #[test]
-    fn chroma_is_the_mean_of_what_lies_over_it(
+    fn chroma_is_blended_with_the_mean_of_the_pixels_over_it(
         (width, height) in (4usize..13, 4usize..13),
         (x, y, w, h) in (0i32..4, 0i32..4, 1u32..10, 1u32..10),
         seed in prop::collection::vec(any::<u8>(), 400),
@@ -114,7 +114,7 @@ proptest! {
             let got = f32::from(blended[place_in]);
             prop_assert!((got - wanted).abs() <= 2.0, "{column}, {row}: {got} for {wanted}");
         }
-        // Bytes between rows are nobody's.
+        // Bytes between rows stay as they were.
         for row in 0..rows {
             let gap = row * stride + columns * step..(row + 1) * stride;
             prop_assert_eq!(&blended[gap.clone()], &before[gap]);
@@ -135,7 +135,7 @@ proptest! {
         let pixels = SpriteContent::Pixels(content.bgra().into());
         let colour = Colorimetry { bt709, ..LIMITED };
         let indexed = YuvSprite::new(&Sprite { content, rect }, colour);
-        // A sprite of another size was there before.
+        // The buffer held a sprite of another size.
         let mut yuv = YuvSprite::new(&plain(9, 2, [40; 4]), colour);
         yuv.fill(&Sprite { content: pixels, rect }, colour);
         prop_assert_eq!(indexed, yuv);

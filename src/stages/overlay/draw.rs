@@ -1,11 +1,10 @@
 //! The painter: one frame's evidence in, sprites out.
 //!
-//! Takes [`FrameEvidence`] and the frame's size; gives sprites in blending order: heatmaps, boxes,
-//! labels. Remembers between frames only what keeps the frame calm (where boxes and labels lie, the
-//! size of letters, numbers until they can be read), what spares work (sprites painted before) and
-//! everyone's talk time, for the bar of its share. All three are bounded, and none changes what a
-//! frame says, but that numbers may be a fifth of a second old. A face that is no rectangle of finite
-//! numbers or lies outside the frame is not drawn.
+//! Input: [`FrameEvidence`] and the frame's size. Output: sprites in blending order: heatmaps,
+//! boxes, labels. Between frames it keeps the state of the stabilizers (positions of boxes and
+//! labels, text sizes, numbers), a cache of painted sprites, and everyone's talk time for the bar of
+//! its share. All three are bounded. None changes the values shown, except that numbers may be a
+//! fifth of a second old. A face with a non-finite box or outside the frame is not drawn.
 
 use std::collections::BTreeMap;
 
@@ -33,11 +32,11 @@ pub struct Painter {
     talk: TalkTotals,
     frame_size: (u32, u32),
     frames_drawn: u64,
-    /// Memory for sprites.
+    /// An empty buffer for the next frame's sprites.
     recycled: Vec<Sprite>,
 }
 
-/// A face on its way to its label.
+/// A face inside the frame, waiting for its label.
 struct VisibleFace<'a> {
     face: &'a FaceEvidence,
     state: State,
@@ -46,10 +45,10 @@ struct VisibleFace<'a> {
     numbers: Numbers,
 }
 
-/// As many as usual frames have faces need no memory of their own.
+/// A list per face; no heap memory for the usual number of faces.
 pub(super) type FaceVec<T> = SmallVec<[T; 4]>;
 
-/// Frames after which a person's label is forgotten: some seconds.
+/// Frames after which an absent person's stabilizer is dropped: some seconds.
 const FORGET_AFTER_FRAMES: u64 = 250;
 
 impl Painter {
@@ -68,8 +67,7 @@ impl Painter {
         }
     }
 
-    /// What there is to blend over the next frame, a frame of `width` × `height` pixels, in
-    /// order.
+    /// The sprites to blend over the next frame of `width` × `height` pixels, in order.
     pub fn draw(&mut self, evidence: &FrameEvidence, width: u32, height: u32) -> Vec<Sprite> {
         let frame_size = (width, height);
         if width == 0 || height == 0 {
@@ -104,13 +102,13 @@ impl Painter {
         sprites
     }
 
-    /// Takes drawn sprites back: the next ones come in their memory.
+    /// Takes blended sprites back, to reuse their buffer.
     pub fn recycle(&mut self, mut sprites: Vec<Sprite>) {
         sprites.clear();
         self.recycled = sprites;
     }
 
-    /// Turns the page: forgets who is gone, and everything that hangs on another frame size.
+    /// Drops the state of people who are gone, and everything that depends on an old frame size.
     fn begin_frame(&mut self, evidence: &FrameEvidence, frame_size: (u32, u32)) {
         self.frames_drawn += 1;
         if self.frame_size != frame_size {
@@ -132,7 +130,7 @@ impl Painter {
         sprites: &mut Vec<Sprite>,
     ) {
         for face in &evidence.faces {
-            // Without a score there is nothing to explain.
+            // A face without a score has no explanation.
             if let (Some(heat), Some(p)) = (&face.heat, face.verdict.p()) {
                 let opacity = self.style.opacity;
                 sprites.extend(self.heat.sprite(face.track, heat, p, opacity, frame_size));
@@ -227,14 +225,14 @@ fn sprite(pixels: Pixels, rect: PixelRect) -> Sprite {
     Sprite { content: SpriteContent::Pixels(pixels.bgra), rect }
 }
 
-/// Everyone's talk time, so that a share is of all talk and not only of those now in the frame.
+/// Everyone's talk time: a share is of all talk, not only of the people now in the frame.
 #[derive(Default)]
 struct TalkTotals {
     seconds: BTreeMap<TrackId, f64>,
     forgotten_seconds: f64,
 }
 
-/// People whose talk time is kept apart; the oldest beyond that are only summed.
+/// People whose talk time is kept separately; older ones are only summed.
 const MAX_PEOPLE: usize = 512;
 
 impl TalkTotals {
@@ -247,7 +245,7 @@ impl TalkTotals {
         }
     }
 
-    /// 0..=1; 0 while nobody has talked.
+    /// 0..=1; 0 before any talk.
     fn share(&self, track: TrackId) -> f64 {
         let all = self.forgotten_seconds + self.seconds.values().sum::<f64>();
         let own = self.seconds.get(&track).copied().unwrap_or(0.0);

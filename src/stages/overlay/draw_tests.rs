@@ -1,5 +1,5 @@
-//! The painter as a whole: whatever the evidence, sprites lie in the frame; and frames to look
-//! at, written where `LOCUTOR_TEST_FRAMES` says.
+//! The painter as a whole: for any evidence, sprites lie inside the frame. Also writes example
+//! frames to the folder that `LOCUTOR_TEST_FRAMES` names.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ fn face(id: u32, rect: Rect, p: Option<f32>) -> FaceEvidence {
     }
 }
 
-/// The crop the face encoders see: 1.4 half-sizes wide, from 0.3 above the centre.
+/// The face encoder's crop: 1.4 half-sizes wide, from 0.3 above the centre.
 fn crop_of(rect: Rect) -> Rect {
     let (c, s) = (rect.center(), rect.width().max(rect.height()) / 2.0);
     Rect::new(c.x - 0.7 * s, c.y - 0.3 * s, c.x + 0.7 * s, c.y + 1.1 * s)
@@ -65,7 +65,7 @@ fn compose(background: &mut [u8], (width, _): (u32, u32), sprites: &[Sprite]) {
     }
 }
 
-/// A ground with dark, bright, busy and skin-coloured parts, where faces are ovals.
+/// A test image with dark, bright, busy and skin-coloured parts; faces are ovals.
 fn background((width, height): (u32, u32), evidence: &FrameEvidence) -> Vec<u8> {
     let mut rgb = Vec::with_capacity((width * height * 3) as usize);
     for y in 0..height {
@@ -86,7 +86,7 @@ fn background((width, height): (u32, u32), evidence: &FrameEvidence) -> Vec<u8> 
 }
 
 fn write_png(path: &Path, (width, height): (u32, u32), rgb: &[u8]) {
-    let file = std::fs::File::create(path).expect("LOCUTOR_TEST_PICTURES names a folder");
+    let file = std::fs::File::create(path).expect("LOCUTOR_TEST_FRAMES names a folder");
     let mut encoder = png::Encoder::new(std::io::BufWriter::new(file), width, height);
     encoder.set_color(png::ColorType::Rgb);
     encoder.write_header().expect("header").write_image_data(rgb).expect("pixels");
@@ -158,7 +158,7 @@ fn inside(sprites: &[Sprite], (width, height): (u32, u32)) -> bool {
 
 #[test]
 fn every_scene_is_drawn_inside_the_frame() {
-    let folder = std::env::var_os("LOCUTOR_TEST_PICTURES");
+    let folder = std::env::var_os("LOCUTOR_TEST_FRAMES");
     for frame_size in SIZES {
         for (name, evidence) in scenes(frame_size) {
             let sprites =
@@ -188,12 +188,12 @@ fn blending_touches_little_of_the_frame() {
     });
     let touched = pixels.collect::<std::collections::BTreeSet<_>>().len() as u32;
     assert!(touched < width * height / 25, "{touched} pixels");
-    // Parts lie over their label's ground: a little is blended twice.
+    // Parts lie over their label's background: some pixels are blended twice.
     assert!(blended < touched + touched / 5, "{blended} for {touched} pixels");
 }
 
 #[test]
-fn switches_switch() {
+fn heat_boxes_and_labels_can_be_turned_off() {
     let evidence = crowd(2, (640, 360), 0.5);
     let count = |heat, boxes, labels| {
         let style = Style { heat, boxes, labels, ..Style::default() };
@@ -201,15 +201,15 @@ fn switches_switch() {
     };
     // The second face's score is too low for a heatmap.
     assert_eq!(count(true, false, false), 1);
-    // Four edges, and of the silent one four corners of two strips each.
+    // Four edges, and for the silent face four corners of two strips each.
     assert_eq!(count(false, true, false), 4 + 8);
-    // A label's ground, score, talk time, and the fillings of both bars.
+    // A label's background, score, talk time, and the fills of both bars.
     assert_eq!(count(false, false, true), 10);
     assert_eq!(count(false, false, false), 0);
 }
 
 #[test]
-fn the_same_frame_again_is_the_same_memory() {
+fn the_same_frame_reuses_the_same_pixels() {
     let mut painter = Painter::new(Style::default());
     let evidence = crowd(12, (640, 360), 0.5);
     let first = painter.draw(&evidence, 640, 360);
@@ -229,7 +229,7 @@ fn labels_stand_still_while_faces_sway() {
             face.rect = face.rect.lerp(Rect::new(0.0, 0.0, 640.0, 360.0), sway * 0.004);
         }
         let now = painter.draw(&evidence, 640, 360);
-        // The first sways may show that a place is too tight; then every label has found its own.
+        // The first sways may show that a placement is too tight; then every label stays.
         for (a, b) in last.iter().zip(&now).filter(|_| i > 10) {
             assert_eq!((a.rect.w, a.rect.h), (b.rect.w, b.rect.h), "frame {i}");
             let moved = a.rect.x.abs_diff(b.rect.x).max(a.rect.y.abs_diff(b.rect.y));
@@ -259,7 +259,7 @@ fn any_coordinate() -> impl Strategy<Value = f32> {
 
 proptest! {
     #[test]
-    fn whatever_the_evidence_sprites_lie_in_the_frame(
+    fn sprites_lie_in_the_frame_for_any_evidence(
         rects in prop::collection::vec(
             (any_coordinate(), any_coordinate(), any_coordinate(), any_coordinate()), 0..6),
         p in prop::option::of(0.0f32..=1.0),

@@ -1,4 +1,4 @@
-//! Sprites blended into GStreamer's frames.
+//! Blends sprites into GStreamer's frames.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::core::evidence::FrameEvidence;
 use crate::core::frame::Frame;
 use crate::gst::image::{GstImage, range};
 
-/// Bytes of sprites kept ready; labels and boxes repeat from frame to frame.
+/// Maximum size of the cache of converted sprites; labels repeat from frame to frame.
 const MAX_CACHE_BYTES: usize = 8 << 20;
 
 /// A frame could not be drawn on.
@@ -29,25 +29,23 @@ pub struct BlendError {
 /// Draws evidence on frames.
 pub struct Blender {
     painter: Painter,
-    /// Sprites in the frame's colour, by the address of their pixels, which are kept alive beside
-    /// them.
+    /// Sprites in the frame's colorimetry, by the address of their pixels, which the entry keeps
+    /// alive.
     cache: HashMap<usize, (Arc<[u8]>, YuvSprite)>,
     cache_bytes: usize,
     colorimetry: Option<Colorimetry>,
-    /// The sprite that is another one in the next frame, and the colour samples that are blended
-    /// right now.
+    /// Buffers for a sprite that changes with every frame, and for the chroma being blended.
     scratch: YuvSprite,
     sums: ChromaSums,
     counts: BlendCounts,
 }
 
-/// What became of the frames.
+/// How frames were handled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BlendCounts {
-    /// Frames that went through.
+    /// Frames that passed through.
     pub frames: u64,
-    /// Those that had to be copied whole before they could be drawn on, as a decoder still reads
-    /// them.
+    /// Frames copied whole before drawing, as a decoder still reads them.
     pub copied: u64,
 }
 
@@ -65,7 +63,7 @@ impl Blender {
         }
     }
 
-    /// What became of the frames so far.
+    /// How frames were handled so far.
     pub const fn counts(&self) -> BlendCounts {
         self.counts
     }
@@ -73,7 +71,7 @@ impl Blender {
     /// The frame's buffer with `evidence` drawn on it.
     ///
     /// # Errors
-    /// Where the frame is not one of GStreamer's, or its memory cannot be written.
+    /// If the frame is not one of GStreamer's, or its memory cannot be written.
     pub fn draw(
         &mut self,
         frame: Frame,
@@ -82,7 +80,7 @@ impl Blender {
         let seq = frame.id.seq;
         let fail = |reason| BlendError { seq, reason };
         let image = frame.image.into_any().downcast::<GstImage>();
-        let image = image.map_err(|_| fail("it is no GStreamer frame"))?;
+        let image = image.map_err(|_| fail("it is not a GStreamer frame"))?;
         let info = image.info();
         let mut buffer = match Arc::try_unwrap(image) {
             Ok(own) => own.into_buffer(),
@@ -98,7 +96,7 @@ impl Blender {
     /// A black frame of `info`'s size with `sprites` on it.
     ///
     /// # Errors
-    /// Where there is no memory for it.
+    /// If there is no memory for it.
     pub fn draw_on_black(
         &mut self,
         info: &gst_video::VideoInfo,
@@ -117,7 +115,7 @@ impl Blender {
             }
         }
         self.blend(&mut buffer, info, sprites).map_err(fail)?;
-        // A slate's sprite is large and says something else every second: not worth keeping.
+        // A slate's sprite is large and changes every second: not worth caching.
         self.clear_cache();
         Ok(buffer)
     }
@@ -195,7 +193,7 @@ impl Blender {
     }
 }
 
-/// Where in memory the frame begins.
+/// The address of the frame's first plane.
 fn frame_address(buffer: &gst::BufferRef, info: &gst_video::VideoInfo) -> Option<usize> {
     let frame = gst_video::VideoFrameRef::from_buffer_ref_readable(buffer, info).ok()?;
     frame.plane_data(0).ok().map(address)
@@ -248,7 +246,7 @@ mod tests {
         let read = grey(&info);
         let copy = blender.draw(frame(read.clone(), &info), &evidence(1)).expect("drawn");
         assert_eq!(blender.counts(), BlendCounts { frames: 2, copied: 1 });
-        // Nothing is drawn: nothing is copied.
+        // No faces: nothing is drawn or copied.
         blender.draw(frame(read.clone(), &info), &evidence(0)).expect("passed on");
         assert_eq!(blender.counts(), BlendCounts { frames: 3, copied: 1 });
         let bytes = |buffer: &gst::Buffer| buffer.map_readable().expect("memory").to_vec();

@@ -108,8 +108,8 @@ impl HeatPainter {
         self.bicubic.evidence_u8(map.values(), &mut values);
         let colours = self.colours.entry(strength).or_insert_with(|| Arc::new(colours(strength)));
         let highest = values.iter().copied().max()?;
-        let seen = colours[usize::from(highest)][3] >= MIN_VISIBLE_ALPHA;
-        seen.then(|| SpriteContent::Indexed {
+        let is_visible = colours[usize::from(highest)][3] >= MIN_VISIBLE_ALPHA;
+        is_visible.then(|| SpriteContent::Indexed {
             values: Arc::new(values),
             colours: Arc::clone(colours),
         })

@@ -1,14 +1,15 @@
-//! The label beside a face: who, how sure, how long they have talked, and on what grounds.
+//! The label beside a face: the person, the score, the talk time, and the shares of audio and face.
 //!
-//! Takes the facts to show and an em in pixels; gives a size (without painting) and the pixels.
-//! Three amounts of detail: *full* has `Person 3  0.87`, the talk time with a bar of its share of
-//! all talk, and how much of the decision came from the audio (♪) and from the face (a smile); *short*
-//! has `P3 0.87` and the talk bar; *tiny* the number alone. Speaking is dark on a filled ground;
-//! silent is light on dark within a thin border; unknown has a dashed border and `?` for a score.
-//! Who holds the floor has a microphone. Widths do not depend on the score, so labels stand still.
+//! Input: the values to show and an em in pixels. Output: a size (without painting) and the pixels.
+//! There are three levels of detail. *Full* has `Person 3  0.87`, the talk time with a bar of its
+//! share of all talk, and the shares of the decision that came from the audio (♪) and from the face
+//! (a smile). *Short* has `P3 0.87` and the talk bar. *Tiny* has the number alone. Speaking is dark
+//! text on a filled background; silent is light on dark with a thin border; unknown has a dashed
+//! border and `?` for a score. The person who holds the floor has a microphone. Widths do not depend
+//! on the score, so labels do not move.
 //!
-//! A label is laid in [`LabelPart`]s, since its score and its bars change with every frame or second while
-//! all else stays for good: each part is painted once and kept.
+//! A label consists of [`LabelPart`]s. Its score and bars change with every frame or second, the
+//! rest does not. Each part is painted once and cached.
 
 use tiny_skia::{Paint, Pixmap, Stroke, StrokeDash, Transform};
 
@@ -19,7 +20,7 @@ use super::palette::{DARK, LIGHT, Rgb};
 use super::style::State;
 use super::text::TextRenderer;
 
-/// How much a label says.
+/// A label's level of detail.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) enum Detail {
     Full,
@@ -31,24 +32,24 @@ impl Detail {
     pub(super) const ALL: [Self; 3] = [Self::Full, Self::Short, Self::Tiny];
 }
 
-/// Steps of a bar; finer ones could not be seen and would defeat the cache.
+/// Steps of a bar; finer ones would be invisible and defeat the cache.
 pub(super) const BAR_STEPS: u8 = 50;
 
-/// What a label says.
+/// A label's content.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Label {
-    /// All but what changes from frame to frame or by the second.
+    /// The parts that do not change from frame to frame or every second.
     pub(super) background: Background,
     /// P(speaking) in hundredths.
     pub(super) score: Option<u8>,
-    /// The audio's share of the decision, of [`BAR_STEPS`].
+    /// The audio's share of the decision, in [`BAR_STEPS`].
     pub(super) audio_share: Option<u8>,
     pub(super) talk_seconds: u32,
-    /// Share of all talk, of [`BAR_STEPS`].
+    /// Share of all talk, in [`BAR_STEPS`].
     pub(super) talk_share: u8,
 }
 
-/// A label without its score, its talk time and the filling of its bars.
+/// A label without its score, its talk time and the fill of its bars.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Background {
     pub(super) detail: Detail,
@@ -56,13 +57,13 @@ pub(super) struct Background {
     pub(super) id: u32,
     pub(super) state: State,
     pub(super) floor: bool,
-    /// Characters of the talk time.
+    /// Number of characters of the talk time.
     pub(super) talk_chars: usize,
-    /// Whether there is a bar of its grounds.
+    /// Whether there is a bar of the audio's and the face's shares.
     pub(super) shares: bool,
 }
 
-/// Lengths in whole pixels that follow from the em.
+/// Lengths in whole pixels, derived from the em.
 pub(super) struct LabelMetrics {
     pub(super) advance: f32,
     pub(super) cap: f32,
@@ -88,8 +89,7 @@ impl LabelMetrics {
 }
 
 impl Label {
-    /// The parts in the order in which they are laid, each with its left and top edge in the label;
-    /// all lie inside it.
+    /// The parts in drawing order, each with its left and top edge in the label; all lie inside it.
     pub(super) fn parts(
         self,
         text: &TextRenderer,
@@ -131,7 +131,7 @@ impl Label {
     }
 }
 
-/// Where the bar of the grounds lies in its label, in pixels, its border included.
+/// The bar of the shares: its position in the label and its size in pixels, with its border.
 struct AudioBar {
     left: i32,
     top: i32,
@@ -140,7 +140,7 @@ struct AudioBar {
 }
 
 impl Background {
-    /// The words before the score.
+    /// The text before the score.
     fn title(&self) -> String {
         match self.detail {
             Detail::Full => format!("Person {}", self.id),
@@ -149,7 +149,7 @@ impl Background {
         }
     }
 
-    /// Characters of the title, the score and the blanks before it included.
+    /// Number of characters of the title, with the score and the blanks before it.
     fn title_chars(&self) -> usize {
         let digit_count = digit_count(self.id);
         match self.detail {
@@ -175,20 +175,20 @@ impl Background {
         ((width + 2.0 * m.pad) as u32, (height + 2.0 * m.pad) as u32)
     }
 
-    /// The baseline of its last line of words.
+    /// The baseline of its last line of text.
     fn baseline(&self, m: &LabelMetrics) -> f32 {
         let first = m.pad + m.cap;
         if self.detail == Detail::Full { first + m.leading + m.cap } else { first }
     }
 
-    /// Left, top, right and bottom of the bar of talk.
+    /// Left, top, right and bottom of the talk bar.
     fn talk_bar(&self, text: &TextRenderer, m: &LabelMetrics) -> Option<[f32; 4]> {
         let top = self.baseline(m) + m.leading;
         let right = self.size(text).0 as f32 - m.pad;
         (self.detail != Detail::Tiny).then_some([m.pad, top, right, top + m.bar])
     }
 
-    /// The label painted, but for its other parts.
+    /// Paints the label without its other parts.
     pub(super) fn paint(&self, text: &mut TextRenderer) -> Option<Pixels> {
         let (width, height) = self.size(text);
         let m = LabelMetrics::new(text, self.em_px);
@@ -212,13 +212,13 @@ impl Background {
         Some(Pixels::from(&map))
     }
 
-    /// Where the note and the smile stand, left and right of the bar of the grounds.
+    /// Left edges of the note and the smile, left and right of the bar of the shares.
     fn icons(&self, width: u32, m: &LabelMetrics) -> [f32; 2] {
         let left = m.pad + m.advance * (self.talk_chars.max(4) as f32 + 1.0);
         [left, width as f32 - m.pad - m.advance]
     }
 
-    /// `None` where there are no grounds to show, or no room for them.
+    /// `None` if there are no shares to show, or no room for them.
     fn audio_bar(&self, text: &TextRenderer, m: &LabelMetrics) -> Option<AudioBar> {
         let [left, right] = self.icons(self.size(text).0, m);
         let (from, to) = ((left + m.advance * 1.2).round(), (right - m.advance * 0.2).round());
@@ -238,7 +238,7 @@ impl Background {
         if self.state == State::Speaking { DARK } else { LIGHT }
     }
 
-    /// Filled for speaking; dark within a border, whole or dashed, otherwise.
+    /// Filled for speaking; otherwise dark with a solid or dashed border.
     fn fill_background(&self, map: &mut Pixmap) {
         let (width, height) = (map.width() as f32, map.height() as f32);
         let line = (self.em_px as f32 / 11.0).round().max(1.0);
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_says_who_and_how_sure_and_how_long() {
+    fn a_label_has_person_score_and_talk_time() {
         let full = background(Detail::Full, 12, State::Silent);
         assert_eq!(full.title(), "Person 3");
         assert_eq!([83, 3_723].map(format_talk_time), ["1:23", "1:02:03"]);

@@ -1,6 +1,6 @@
-//! The parts that a label is laid in, each painted once and kept.
+//! The parts of a label, each painted once and cached.
 //!
-//! Takes everything that a part's pixels depend on; gives the pixels.
+//! Input: all parameters of a part's pixels. Output: the pixels.
 
 use tiny_skia::Pixmap;
 
@@ -10,7 +10,7 @@ use super::label::{BAR_STEPS, Background, LabelMetrics};
 use super::palette::{AUDIO, DARK, LIGHT, Rgb};
 use super::text::TextRenderer;
 
-/// A part of a label: everything that its pixels depend on.
+/// A part of a label: all parameters of its pixels.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum LabelPart {
     Background(Background),
@@ -26,12 +26,12 @@ pub(super) enum LabelPart {
         colour: Rgb,
         seconds: u32,
     },
-    /// A bar in one colour of so many pixels.
+    /// A bar of one colour; its size in pixels.
     BarFill {
         size: (u32, u32),
         colour: Rgb,
     },
-    /// A bar of so many pixels, its border included, filled from the left to a share of it.
+    /// A bar filled from the left to `share`; its size in pixels, with its border.
     Audio {
         size: (u32, u32),
         line: u32,
@@ -39,13 +39,13 @@ pub(super) enum LabelPart {
     },
 }
 
-/// Characters that a score takes.
+/// Number of characters of a score.
 pub(super) const SCORE_CHARS: usize = 4;
-/// Pixels that letters may reach beyond their place.
+/// Pixels by which glyphs may reach beyond their box.
 pub(super) const LETTER_MARGIN_PX: f32 = 1.0;
 
 impl LabelPart {
-    /// The part painted.
+    /// Paints the part.
     pub(super) fn paint(self, text: &mut TextRenderer) -> Option<Pixels> {
         match self {
             Self::Background(background) => background.paint(text),
@@ -74,7 +74,7 @@ impl LabelPart {
     }
 }
 
-/// Words alone, with a margin around their place.
+/// Text alone, with a margin around its box.
 fn draw_words(
     text: &mut TextRenderer,
     words: &str,
@@ -97,7 +97,7 @@ pub(super) fn format_talk_time(talk_seconds: u32) -> String {
     }
 }
 
-/// Characters of [`format_talk_time`].
+/// Number of characters of [`format_talk_time`].
 pub(super) fn talk_chars(talk_seconds: u32) -> usize {
     match talk_seconds / 3_600 {
         0 => digit_count(talk_seconds / 60) + ":00".len(),
@@ -105,7 +105,7 @@ pub(super) fn talk_chars(talk_seconds: u32) -> usize {
     }
 }
 
-/// Decimal digits of a number.
+/// Number of decimal digits of `n`.
 pub(super) fn digit_count(n: u32) -> usize {
     n.checked_ilog10().map_or(1, |tens| tens as usize + 1)
 }

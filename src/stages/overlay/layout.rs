@@ -3,7 +3,7 @@
 //! Input: the boxes of a frame's faces, the sizes of their labels at each level of detail, and each
 //! label's last placement. Output: one rectangle per label, inside the frame. The same input gives
 //! the same output. A label stays where it was until another placement is better by a margin, so
-//! that labels do not jump while faces sway. Candidates lie above, below, beside and inside the box.
+//! that labels do not jump while faces sway. Candidates lie above, below, beside or inside the box.
 //! The cost prefers, in this order: covering no label and no face, more detail, standing above.
 //! Labels are placed greedily in the order of the faces. This is not optimal, but needs no
 //! iteration.

@@ -1,19 +1,19 @@
-//! What is drawn, how strongly, and how large: the few knobs of the overlay.
+//! The overlay's settings: what is drawn, how opaque, and how large.
 //!
-//! Takes the frame's size and a face's; gives sizes in whole pixels. Lines and letters grow with
-//! the frame's geometric mean side, so that a portrait video and a landscape one look alike, and
-//! shrink with a small face as far as they stay legible.
+//! Input: the sizes of the frame and of a face. Output: sizes in whole pixels. Lines and text grow
+//! with the frame's geometric mean side, so that portrait and landscape videos look alike. They
+//! shrink with a small face as long as they stay legible.
 
 use super::palette::{self, Rgb};
 use crate::core::evidence::Verdict;
 
-/// How opaque the strongest evidence is drawn: 0..=1.
+/// Opacity of the strongest evidence, 0..=1.
 #[derive(Clone, Copy, PartialEq, PartialOrd, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(try_from = "f32", into = "f32")]
 pub struct Opacity(f32);
 
 impl Opacity {
-    /// `share`, or `None` where it is not within 0..=1.
+    /// `share`, or `None` if it is not within 0..=1.
     pub fn new(share: f32) -> Option<Self> {
         (0.0..=1.0).contains(&share).then_some(Self(share))
     }
@@ -25,7 +25,7 @@ impl Opacity {
 }
 
 impl Default for Opacity {
-    /// The face stays visible under its strongest evidence.
+    /// The face stays visible under the strongest evidence.
     fn default() -> Self {
         Self(0.65)
     }
@@ -54,7 +54,7 @@ pub struct Style {
     pub boxes: bool,
     /// Labels beside faces.
     pub labels: bool,
-    /// How opaque the strongest evidence is.
+    /// Opacity of the strongest evidence.
     pub opacity: Opacity,
 }
 
@@ -64,7 +64,7 @@ impl Default for Style {
     }
 }
 
-/// What a viewer must see at a glance.
+/// The state that a viewer must recognise at a glance.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum State {
     Speaking,
@@ -90,13 +90,13 @@ impl State {
     }
 }
 
-/// Smallest em at which the font's digits are told apart.
+/// Smallest em at which the font's digits are distinct.
 const MIN_EM_PX: f32 = 11.0;
 /// Em and line width as shares of √(width × height).
 const EM_SHARE: f32 = 0.0165;
 const LINE_SHARE: f32 = 0.0021;
 
-/// Sizes for one frame size.
+/// Text and line sizes for one frame size.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Sizes {
     em: f32,

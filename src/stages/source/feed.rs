@@ -1,4 +1,4 @@
-//! Frames from the source onto both lanes.
+//! Sends frames from the source to the fast and the slow path.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,36 +11,36 @@ use crate::core::time::{Pts, Span};
 use crate::stages::sink::stage::Progress;
 use crate::stages::sync::timeline::{Timeline, TimelineCounts};
 
-/// What the source gave.
+/// What the source delivered.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SourceCounts {
-    /// Frames handed on.
+    /// Frames sent.
     pub frames: u64,
-    /// Frames that the decoder called damaged.
+    /// Frames that the decoder marked as damaged.
     pub damaged: u64,
-    /// What had to be done to their times.
+    /// Corrections to their times.
     pub timeline: TimelineCounts,
     /// The time of the last frame.
     pub last_pts: Option<Pts>,
-    /// Whether it ended because it was told to.
+    /// Whether it ended on request.
     pub stopped: bool,
 }
 
-/// How much may be on the fast lane: so many frames, or so much media time where that is more.
+/// How much may be in flight on the fast path: a number of frames, or a media time if that is more.
 pub struct InFlightLimit<'a> {
     /// Frames.
     pub frames: usize,
     /// Media time.
     pub duration: Span,
-    /// What has left the lane.
+    /// Frames that have left the fast path.
     pub progress: &'a Progress,
 }
 
-/// How often a full lane is looked at.
+/// How often a full path is checked.
 const POLL_INTERVAL: Duration = Duration::from_millis(8);
 
 impl InFlightLimit<'_> {
-    /// Waits until the frame at `pts`, before which `source_counts` frames went, has room.
+    /// Waits until there is room for the frame at `pts`, after `sent_frames` frames.
     fn wait(&self, sent_frames: u64, pts: Pts, stop: &AtomicBool) {
         let full = || {
             let finished_frames = self.progress.frames.load(Ordering::Relaxed);
@@ -56,8 +56,8 @@ impl InFlightLimit<'_> {
     }
 }
 
-/// Gives every frame its place and sends it down the fast lane (where there is one), then the
-/// slow lane. Ends with the source, on `stop`, or when a lane has ended.
+/// Gives every frame its timeline position and sends it to the fast path (if any), then to the slow
+/// path. Ends with the source, on `stop`, or when the receiver of a path has ended.
 pub fn feed_frames(
     frames: impl Iterator<Item = RawFrame>,
     mut timeline: Timeline,

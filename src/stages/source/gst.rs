@@ -1,4 +1,4 @@
-//! A recording opened by GStreamer: checks the file, prerolls, and hands out its readers.
+//! A recording in GStreamer: checks the file, prerolls it, and gives its readers.
 
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
@@ -17,9 +17,9 @@ use crate::gst::image::GstImage;
 use crate::gst::intake::{Found, Graph, build};
 use crate::gst::running_time;
 
-/// How long a file may take to show its first frame.
+/// Timeout for a file's first frame.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
-/// How often a waiting reader looks whether the pipeline has failed.
+/// How often a waiting reader checks whether the pipeline has failed.
 const POLL_INTERVAL: gst::ClockTime = gst::ClockTime::from_mseconds(100);
 
 /// An opened recording. Dropping it stops the pipeline.
@@ -33,11 +33,11 @@ impl Recording {
     /// Opens the file at `path` and waits for its first frame.
     ///
     /// # Errors
-    /// A [`SourceError`] that names the file and what to do.
+    /// A [`SourceError`] that names the file and the remedy.
     pub fn open(path: &Path, audio_track: u32) -> Result<Self, SourceError> {
         check_file(path)?;
         crate::gst::start().map_err(|e| SourceError::Library(e.to_string()))?;
-        // GStreamer takes file names as UTF-8 only.
+        // GStreamer accepts file names in UTF-8 only.
         let location = path.to_str().ok_or_else(|| SourceError::Unreadable {
             path: path.to_owned(),
             reason: "its name is not UTF-8".into(),
@@ -49,14 +49,14 @@ impl Recording {
         match opened {
             Ok(shape) => Ok(Self { graph, bus, shape }),
             Err(e) => {
-                // A pipeline that is dropped while running complains loudly.
+                // GStreamer warns when a running pipeline is dropped.
                 let _ = graph.pipeline.set_state(gst::State::Null);
                 Err(e)
             }
         }
     }
 
-    /// What the file holds.
+    /// The format of the file's streams.
     pub const fn shape(&self) -> &SourceShape {
         &self.shape
     }
@@ -66,14 +66,14 @@ impl Recording {
         self.graph.outlets.frames.static_pad("sink").and_then(|p| p.current_caps())
     }
 
-    /// The caps of the stored audio, for the muxer; `None` where there is no audio.
+    /// The caps of the encoded audio, for the muxer; `None` without audio.
     pub fn packet_caps(&self) -> Option<gst::Caps> {
         self.shape.audio.as_ref()?;
         self.graph.outlets.packets.static_pad("sink").and_then(|p| p.current_caps())
     }
 
-    /// Elements between the decoder and the reader of frames that touch every pixel; none where
-    /// the decoder gives what is wanted.
+    /// Number of elements between the decoder and the frame reader that convert every pixel; 0 if
+    /// the decoder's format fits.
     pub fn conversions(&self) -> usize {
         conversions(&self.graph.pipeline)
     }
@@ -83,19 +83,19 @@ impl Recording {
         FrameReader { puller: SamplePuller::new(&self.graph.outlets.frames, &self.bus) }
     }
 
-    /// The reader of audio for the model; `None` where there is no audio.
+    /// The reader of audio for the model; `None` without audio.
     pub fn audio(&self) -> Option<AudioReader> {
         self.shape.audio.as_ref()?;
         Some(AudioReader { puller: SamplePuller::new(&self.graph.outlets.audio, &self.bus) })
     }
 
-    /// The reader of audio as it was stored; `None` where there is no audio.
+    /// The reader of encoded audio; `None` without audio.
     pub fn packets(&self) -> Option<PacketReader> {
         self.shape.audio.as_ref()?;
         Some(PacketReader { puller: SamplePuller::new(&self.graph.outlets.packets, &self.bus) })
     }
 
-    /// Lets the readers flow. Without it they hold the first buffers only.
+    /// Starts the pipeline. Before that, the readers have their first buffers only.
     ///
     /// # Errors
     /// Where the pipeline cannot be started.
@@ -112,7 +112,7 @@ impl Recording {
         let _ = self.graph.pipeline.set_state(gst::State::Null);
     }
 
-    /// What went wrong on the way, in words for the report.
+    /// Errors and warnings of the pipeline, as readable messages for the report.
     pub fn damage(&self) -> Vec<String> {
         let spoken = self.bus.spoken();
         let mut notes: Vec<String> =
@@ -166,8 +166,8 @@ fn preroll(
         if bus.failed() {
             return Err(open_error(path, bus, &found));
         }
-        // While the demuxer still looks, the pipeline has no sinks and counts as ready, so each
-        // outlet is asked itself.
+        // Until the demuxer has found its streams, the pipeline has no sinks and counts as ready.
+        // So each app sink is checked itself.
         let ready = state.is_ok_and(|s| s != gst::StateChangeSuccess::Async);
         if ready && outputs_ready(graph, &found, audio_track) {
             return match found.frames {
@@ -187,10 +187,10 @@ fn preroll(
     }
 }
 
-/// Whether every outlet that the file feeds has its first buffer, or its end.
+/// Whether every app sink with a stream has its first buffer or has ended.
 fn outputs_ready(graph: &Graph, found: &Found, audio_track: u32) -> bool {
     let has_data = |sink: &gst_app::AppSink| {
-        // A sink that has not started yet calls itself ended.
+        // A sink that has not started reports EOS.
         let ended = sink.current_state() >= gst::State::Paused && sink.is_eos();
         ended || sink.static_pad("sink").is_some_and(|p| p.has_current_caps())
     };
@@ -293,7 +293,7 @@ impl SamplePuller {
             if let Some(sample) = self.sink.try_pull_sample(POLL_INTERVAL) {
                 return Some(sample);
             }
-            // What was decoded before a failure has been drained by the pull above.
+            // The pull above has drained everything decoded before a failure.
             let stopped = self.sink.current_state() == gst::State::Null;
             if self.sink.is_eos() || self.bus.failed() || stopped {
                 return None;
@@ -302,7 +302,7 @@ impl SamplePuller {
     }
 }
 
-/// Frames, one at a time. Blocks; ends with the stream.
+/// Reads decoded frames. Blocks; ends with the stream.
 pub struct FrameReader {
     puller: SamplePuller,
 }
@@ -319,7 +319,7 @@ impl Iterator for FrameReader {
             let duration = buffer.duration().map(to_span);
             let damaged = buffer.flags().contains(gst::BufferFlags::CORRUPTED);
             drop(sample);
-            // A buffer that cannot be mapped is one lost frame, not the end of the film.
+            // A buffer that cannot be mapped is one lost frame, not the end of the stream.
             if let Some(image) = GstImage::map(buffer, &info) {
                 return Some(RawFrame { pts, duration, image: Arc::new(image), damaged });
             }
@@ -327,7 +327,7 @@ impl Iterator for FrameReader {
     }
 }
 
-/// Audio for the model, block by block. Blocks; ends with the stream.
+/// Reads audio for the model in blocks. Blocks the thread; ends with the stream.
 pub struct AudioReader {
     puller: SamplePuller,
 }
@@ -344,7 +344,7 @@ impl Iterator for AudioReader {
     }
 }
 
-/// Audio as it was stored, packet by packet, with caps and times. Blocks; ends with the stream.
+/// Reads encoded audio packets with caps and times. Blocks; ends with the stream.
 pub struct PacketReader {
     puller: SamplePuller,
 }

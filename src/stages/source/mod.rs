@@ -1,11 +1,11 @@
 //! Source: a recording or a camera in, decoded frames and audio out.
 //!
-//! Takes a path; gives three readers that are drained by a thread each: frames as they are
-//! (I420 or NV12, upright), audio as the model wants it (16 kHz, one channel), and the audio as it
-//! was stored, for the sink. Nothing is dropped: each reader holds a few buffers, and a slow
-//! consumer slows the demuxer. All times are running times of one clock.
+//! Takes a path and gives three readers, each read by its own thread: decoded frames (I420 or NV12,
+//! upright), audio for the model (16 kHz, mono), and the encoded audio for the sink. Nothing is
+//! dropped: each reader buffers a few items, and a slow consumer slows the demuxer. All times are
+//! running times of one clock.
 //!
-//! Not promised: that times are monotonic or present; the sync stage sees to that.
+//! Times may be missing or not monotonic; the sync stage corrects them.
 
 pub mod feed;
 #[cfg(feature = "gst")]
@@ -20,57 +20,57 @@ use crate::core::frame::Image;
 use crate::core::queue::ByteSize;
 use crate::core::time::{Pts, Rate, Span};
 
-/// What a source turned out to hold.
+/// The format of a source's streams.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourceShape {
-    /// Its frames.
+    /// The video.
     pub video: VideoShape,
-    /// Its audio, where it has any.
+    /// The audio, if any.
     pub audio: Option<AudioShape>,
-    /// How long it says it is.
+    /// The duration that the container states.
     pub duration: Option<Span>,
 }
 
-/// What a source's frames are like, after turning upright.
+/// The format of a source's frames, after rotation to upright.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct VideoShape {
-    /// Pixels across.
+    /// Width in pixels.
     pub width: u32,
-    /// Pixels down.
+    /// Height in pixels.
     pub height: u32,
-    /// Frames a second; `None` where the rate varies or is not known.
+    /// Frames per second; `None` where the rate varies or is unknown.
     pub rate: Option<Rate>,
     /// Bytes of one decoded frame.
     pub frame_bytes: usize,
 }
 
-/// What a source's chosen audio track is like.
+/// The format of the selected audio track.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AudioShape {
-    /// The stored form in the library's words, e.g. `audio/mpeg`.
+    /// The codec as GStreamer names it, e.g. `audio/mpeg`.
     pub codec: String,
-    /// Which track it is, counted from 1.
+    /// The track's number, from 1.
     pub track: u32,
-    /// How many tracks the source has.
+    /// Number of audio tracks in the source.
     pub tracks: u32,
 }
 
-/// A decoded frame as the source gives it: nothing about its time is checked yet.
+/// A decoded frame from the source; its time is not checked yet.
 pub struct RawFrame {
-    /// Running time; `None` where the source does not say.
+    /// Running time, if the source states it.
     pub pts: Option<Pts>,
-    /// How long it is shown, where the source says so.
+    /// Display duration, if the source states it.
     pub duration: Option<Span>,
     /// The frame.
     pub image: Arc<dyn Image>,
-    /// Whether the decoder says that parts of it are damaged.
+    /// Whether the decoder marked it as damaged.
     pub damaged: bool,
 }
 
-/// A stretch of audio for the model: 16 kHz, one channel.
+/// A block of audio for the model: 16 kHz, mono.
 #[derive(Clone, Debug)]
 pub struct AudioBlock {
-    /// When its first sample is heard; `None` where the source does not say.
+    /// Time of its first sample, if the source states it.
     pub pts: Option<Pts>,
     /// The samples.
     pub samples: Vec<i16>,
@@ -82,34 +82,34 @@ impl ByteSize for AudioBlock {
     }
 }
 
-/// What went wrong with a source, each with its own exit code.
+/// Errors of a source, each with its exit code.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SourceError {
-    /// There is no such file.
+    /// The file does not exist.
     #[error("{}: no such file; check the path", path.display())]
     NotFound {
         /// The file.
         path: PathBuf,
     },
-    /// The file may not be read.
+    /// No permission to read the file.
     #[error("{}: no permission to read it; check its owner and mode with: ls -l", path.display())]
     NoPermission {
         /// The file.
         path: PathBuf,
     },
-    /// The path names something else than a file.
+    /// The path is not a file.
     #[error("{}: not a file", path.display())]
     NotAFile {
         /// The path.
         path: PathBuf,
     },
-    /// The file has no bytes.
+    /// The file is empty.
     #[error("{}: the file is empty (0 bytes)", path.display())]
     Empty {
         /// The file.
         path: PathBuf,
     },
-    /// The file cannot be read for another reason.
+    /// The file cannot be read, for another reason.
     #[error("{}: cannot be read: {reason}", path.display())]
     Unreadable {
         /// The file.
@@ -117,7 +117,7 @@ pub enum SourceError {
         /// The system's reason.
         reason: String,
     },
-    /// The content is no known container.
+    /// The content is not a known container.
     #[error("{}: not a media file that GStreamer knows ({reason})", path.display())]
     NotMedia {
         /// The file.
@@ -125,9 +125,9 @@ pub enum SourceError {
         /// The library's reason.
         reason: String,
     },
-    /// The container is known but broken before the first frame.
+    /// The container is known, but damaged before the first frame.
     #[error(
-        "{}: the file is damaged or cut short, nothing in it can be read ({reason})",
+        "{}: the file is damaged or truncated, nothing in it can be read ({reason})",
         path.display()
     )]
     Broken {
@@ -136,23 +136,23 @@ pub enum SourceError {
         /// The library's reason.
         reason: String,
     },
-    /// The file has audio but no frame.
-    #[error("{}: has audio but no frame; a face cannot be found in it", path.display())]
+    /// The file has audio but no video.
+    #[error("{}: has audio but no video, so no face can be found in it", path.display())]
     NoFrame {
         /// The file.
         path: PathBuf,
     },
-    /// No audio track has the number that was asked for.
+    /// The requested audio track does not exist.
     #[error("{}: has {tracks} audio track(s), so --audio-track {requested} does not exist", path.display())]
     NoSuchTrack {
         /// The file.
         path: PathBuf,
-        /// The number asked for, from 1.
+        /// The requested number, from 1.
         requested: u32,
-        /// How many there are.
+        /// Number of audio tracks.
         tracks: u32,
     },
-    /// A plugin that the file needs is not installed.
+    /// A required plugin is not installed.
     #[error(
         "{}: GStreamer lacks a plugin for: {what}; most are in: apt-get install \
          gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav",
@@ -161,10 +161,10 @@ pub enum SourceError {
     MissingPlugin {
         /// The file.
         path: PathBuf,
-        /// What is missing, in the library's words.
+        /// What is missing, as GStreamer names it.
         what: String,
     },
-    /// The library itself cannot be used.
+    /// GStreamer itself failed.
     #[error("{0}")]
     Library(String),
 }

@@ -1,44 +1,43 @@
-//! Audio for people, without a hole: what a live output plays while its source comes and goes.
+//! Gapless audio for a live output whose source comes and goes.
 //!
-//! Takes stretches of 48 kHz audio of two channels, each with its time on the stream's clock, as
-//! they come; gives one line of samples in which every sample stands where the clock says, to within
-//! [`RESYNC_TOLERANCE`]. A missing stretch is silence *here* (players stop at a hole); what the model hears
-//! is another line, where a hole stays a hole. A source whose clock runs a little fast or slow is
-//! stretched by fractions of a sample, not cut.
+//! Takes segments of 48 kHz stereo audio, each with its time on the stream's clock; gives
+//! continuous audio in which every sample is at its clock time to within [`RESYNC_TOLERANCE`]. Here a gap is
+//! filled with silence, as players stop at gaps; the model's audio is separate and keeps its gaps.
+//! When the source's clock drifts, the audio is stretched by fractions of a sample, not cut.
 
 use crate::core::time::{Pts, SECOND_NS, Span};
 
-/// Samples a second, of each channel.
+/// Samples per second and channel.
 pub const RATE_HZ: i64 = 48_000;
-/// Channels, by turns.
+/// Channels, interleaved.
 pub const CHANNELS: usize = 2;
-/// Audio this far off its time is put right at once: a gap or a jump.
+/// Audio further off its time than this is a gap or a jump, and is corrected at once.
 pub const RESYNC_TOLERANCE: Span = Span::from_ms(60);
-/// Audio this far off its time is stretched towards it.
+/// Audio further off its time than this is stretched towards it.
 const DRIFT_TOLERANCE: Span = Span::from_ms(4);
-/// The most that is stretched: half a percent, which nobody hears.
+/// The largest stretch: half a percent, which is inaudible.
 const MAX_STRETCH_RATIO: f64 = 0.005;
-/// The most silence given at once.
+/// A quarter of the most silence returned at once.
 const MAX_SILENCE_SAMPLES: i64 = RATE_HZ / 2;
 
 /// See the module.
 #[derive(Debug, Default)]
 pub struct GaplessAudio {
-    /// The next sample to give, counted from the stream's zero.
+    /// Index of the next sample to return, from the stream's zero.
     next: Option<i64>,
 }
 
-/// A stretch to play.
+/// A segment to play.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AudioSegment {
-    /// When it is heard first.
+    /// Time of its first sample.
     pub at: Pts,
-    /// Samples, two channels by turns.
+    /// Samples, two channels interleaved.
     pub samples: Vec<i16>,
 }
 
 impl GaplessAudio {
-    /// Takes audio that is first heard at `at`; gives what to play, in order.
+    /// Takes audio that starts at `at`; returns the segments to play, in order.
     pub fn push(&mut self, at: Pts, samples: &[i16]) -> Vec<AudioSegment> {
         let start = sample_at(at);
         let next = *self.next.get_or_insert(start);
@@ -49,7 +48,7 @@ impl GaplessAudio {
             out.extend(self.fill_silence_until(at));
             out.extend(self.emit(samples.to_vec()));
         } else if offset < -tolerance {
-            // Heard already: the rest of it fits.
+            // Drop the part that was played already; the rest fits.
             let overlap = usize::try_from(-offset).unwrap_or(usize::MAX).saturating_mul(CHANNELS);
             out.extend(self.emit(samples.get(overlap..).unwrap_or_default().to_vec()));
         } else if offset.abs() > sample_at(Pts::ZERO + DRIFT_TOLERANCE) {
@@ -60,7 +59,7 @@ impl GaplessAudio {
         out
     }
 
-    /// Fills up with silence to `at`, where nothing came.
+    /// Returns silence up to `at`, where audio is missing.
     pub fn fill_silence_until(&mut self, at: Pts) -> Option<AudioSegment> {
         let end = sample_at(at);
         let next = *self.next.get_or_insert(end);
@@ -68,12 +67,12 @@ impl GaplessAudio {
         if missing <= 0 {
             return None;
         }
-        // After a long pause of the caller's own only the last part is worth filling.
+        // After a long pause of the caller only the last part is filled.
         self.next = Some(end - missing);
         self.emit(vec![0; usize::try_from(missing).unwrap_or(0) * CHANNELS])
     }
 
-    /// Where the line ends by now.
+    /// Where the audio returned so far ends.
     pub fn end(&self) -> Option<Pts> {
         self.next.map(pts_at)
     }
@@ -88,7 +87,7 @@ impl GaplessAudio {
     }
 }
 
-/// The nearest sample, so that a sample's own time leads back to it.
+/// Index of the nearest sample, so that the time of a sample maps back to it.
 fn sample_at(at: Pts) -> i64 {
     let wide = i128::from(at.ns()) * i128::from(RATE_HZ) + i128::from(SECOND_NS / 2);
     i64::try_from(wide.div_euclid(i128::from(SECOND_NS))).unwrap_or(0)
@@ -99,7 +98,8 @@ fn pts_at(sample: i64) -> Pts {
     Pts::from_ns(i64::try_from(wide.div_euclid(i128::from(RATE_HZ))).unwrap_or(0))
 }
 
-/// `samples` longer (`offset` > 0) or shorter by what half a percent allows, by linear interpolation.
+/// `samples` stretched (`offset` > 0) or shortened towards `offset` samples, by at most half a
+/// percent, with linear interpolation.
 fn time_stretched(samples: &[i16], offset: i64) -> Vec<i16> {
     let frames = samples.len() / CHANNELS;
     if frames < 2 {
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hole_is_filled_and_audio_that_comes_twice_is_left_out() {
+    fn gaps_are_filled_and_duplicate_audio_is_dropped() {
         let mut gapless = GaplessAudio::default();
         assert_eq!(gapless.push(ms(100), &tone(20))[0].at, ms(100));
         let after = gapless.push(ms(500), &tone(20));
@@ -149,23 +149,23 @@ mod tests {
     }
 
     #[test]
-    fn silence_goes_on_while_nothing_comes() {
+    fn silence_continues_while_no_audio_arrives() {
         let mut gapless = GaplessAudio::default();
         assert_eq!(
             gapless.fill_silence_until(ms(40)),
             None,
-            "the line begins where it is first asked"
+            "the audio begins at the first call"
         );
         assert_eq!(gapless.fill_silence_until(ms(80)).map(|s| s.samples.len()), Some(40 * 48 * 2));
         assert_eq!(gapless.fill_silence_until(ms(60)), None);
     }
 
     #[test]
-    fn a_clock_that_drifts_by_500_ppm_is_followed_without_a_cut() {
+    fn a_clock_drift_of_500_ppm_is_followed_without_a_cut() {
         let mut gapless = GaplessAudio::default();
         let mut worst = 0;
         for i in 0..60_000_i64 {
-            // 20 ms of samples that the stream's clock says last 20.01 ms.
+            // 20 ms of samples that last 20.01 ms on the stream's clock.
             let at = Pts::from_ns(i * 20_010_000);
             let emitted = gapless.push(at, &tone(20));
             assert_eq!(emitted.len(), 1, "no silence, no cut, at {i}");
@@ -176,7 +176,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_line_has_no_hole_and_nothing_twice(
+        fn audio_has_no_gap_and_no_overlap(
             starts in prop::collection::vec((0_i64..400, 1_usize..60), 1..60)
         ) {
             let (mut gapless, mut end) = (GaplessAudio::default(), None);
@@ -188,7 +188,7 @@ mod tests {
                         prop_assert_eq!(segment.at, end);
                     }
                     end = Some(pts_at(sample_at(segment.at) + (segment.samples.len() / 2) as i64));
-                    // What follows is counted in samples, so it must come out as the line says.
+                    // The next segment is counted in samples and must begin at `end`.
                     prop_assert!((end.unwrap() - gapless.end().unwrap()).abs().ns() < 2_000_000_000);
                 }
                 end = gapless.end();

@@ -1,15 +1,15 @@
-//! Which source frame stands for which tick of the model's grid: the nearest by time, as ffmpeg's
-//! `fps=25` filter does it, for any rate, constant or not.
+//! Assigns source frames to ticks of the model's grid: each tick gets the frame nearest in time, as
+//! in ffmpeg's `fps=25` filter, for constant and variable rates.
 //!
-//! A frame's ticks are known once the next frame's time is known, so the answer comes one frame
-//! late. A fast source leaves frames without a tick; a slow one lends a frame to several.
+//! A frame's ticks depend on the next frame's time, so the result comes one frame late. With a fast
+//! source some frames have no tick; with a slow one a frame has several.
 
 use std::ops::Range;
 
 use crate::core::time::{Pts, Span, Tick};
 
-/// The longest time that one frame may stand for: beyond it the ticks stay empty, as nobody
-/// knows what happened there.
+/// The longest time that one frame covers. Ticks beyond it stay empty, as the content there is
+/// unknown.
 const MAX_FRAME_DURATION: Span = Span::from_ms(1_000);
 
 /// Assigns ticks to the frames of one epoch, in order.
@@ -19,8 +19,8 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// Takes the next frame's time and returns the ticks that the frame *before* it stands for.
-    /// The first call returns `None`: there is no frame before.
+    /// Takes the next frame's time and returns the ticks of the frame *before* it. The first call
+    /// returns `None`: there is no frame before.
     pub fn push(&mut self, pts: Pts) -> Option<Range<i64>> {
         let first = self.first_tick(pts);
         let (previous, from) = self.last.replace((pts, first))?;
@@ -28,19 +28,19 @@ impl Grid {
         Some(from.0..until)
     }
 
-    /// The ticks of the last frame, at the end of the epoch: those its own `span` covers.
+    /// The ticks of the epoch's last frame: those that its `span` covers.
     pub fn finish(&mut self, span: Span) -> Option<Range<i64>> {
         let (previous, from) = self.last.take()?;
         let until = Tick::nearest(previous + span).0.max(from.0 + 1);
         Some(from.0..until.min(Tick::nearest(previous + MAX_FRAME_DURATION).0.max(from.0 + 1)))
     }
 
-    /// The first tick that lies nearer to `pts` than to the frame before it.
+    /// The first tick that is nearer to `pts` than to the frame before it.
     fn first_tick(&self, pts: Pts) -> Tick {
         let Some((previous, from)) = self.last else {
             return Tick::nearest(pts);
         };
-        // Midway between both, rounded up to a tick: a tick halfway belongs to the later frame.
+        // The midpoint, rounded up to a tick: a tick exactly halfway belongs to the later frame.
         let middle = previous.ns() + (pts - previous).ns() / 2;
         let span = Tick::SPAN.ns();
         Tick((middle + span - 1).div_euclid(span)).max(from)
@@ -74,11 +74,11 @@ mod tests {
     }
 
     #[test]
-    fn slow_sources_lend_a_frame_to_several_ticks_but_not_across_a_hole() {
+    fn slow_sources_repeat_a_frame_but_not_across_a_gap() {
         assert_eq!(assign(&[0.0, 80.0]), [(0, 0), (1, 1), (1, 2)]);
         let pairs = assign(&[0.0, 1_900.0]);
         let first = pairs.iter().filter(|(frame, _)| *frame == 0).count();
-        assert_eq!(first, 24, "up to the middle of the hole, at most a second");
+        assert_eq!(first, 24, "up to the middle of the gap, at most a second");
     }
 
     proptest! {

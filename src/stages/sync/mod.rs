@@ -1,8 +1,8 @@
 //! Sync: one clock for frames and audio.
 //!
-//! [`timeline`] gives every source frame a place in an epoch, whatever its timestamps are worth;
-//! [`grid`] tells which source frame stands for which tick of the model's 25 fps grid. The output
-//! keeps every source frame; only the model sees the grid.
+//! [`timeline`] gives every source frame a position in an epoch, however good its timestamps are.
+//! [`grid`] assigns source frames to ticks of the model's 25 fps grid. The output keeps every
+//! source frame; only the model uses the grid. [`gapless_audio`] fills gaps in a live output's audio.
 
 pub mod gapless_audio;
 pub mod grid;

@@ -1,9 +1,9 @@
-//! The only maker of [`FrameRef`]s: turns what a source says about time into what the rest of the
-//! program may rely on.
+//! Creates all [`FrameRef`]s: corrects a source's timestamps, so that the rest of the program can
+//! rely on them.
 //!
-//! Promises: inside an epoch times strictly increase; a missing time is the previous one plus a
-//! frame; small steps back are straightened out; a jump beyond the policy opens a new epoch.
-//! Does not promise: that frames are evenly spaced; real cameras and variable rates are not.
+//! Guarantees: within an epoch times strictly increase; a missing time is the previous one plus one
+//! frame; small steps back are corrected; a jump beyond the policy opens a new epoch.
+//! Not guaranteed: even spacing; cameras and variable frame rates do not have it.
 
 use crate::core::time::{Epoch, FrameRef, Pts, Rate, Span};
 
@@ -12,22 +12,22 @@ use crate::core::time::{Epoch, FrameRef, Pts, Rate, Span};
 pub struct JumpPolicy {
     /// A step forward longer than this opens a new epoch.
     pub forward: Span,
-    /// A step back longer than this opens a new epoch; a shorter one is straightened out.
+    /// A step back longer than this opens a new epoch; a shorter one is corrected.
     pub back: Span,
 }
 
 impl Default for JumpPolicy {
-    /// Two seconds forward: longer holes than that would have the tracker join what it cannot
-    /// know. Half a second back: more than any reordering.
+    /// Two seconds forward: the tracker cannot follow faces across a longer gap. Half a second
+    /// back: more than any reordering.
     fn default() -> Self {
         Self { forward: Span::from_ms(2_000), back: Span::from_ms(500) }
     }
 }
 
-/// What happened to the times of the source so far.
+/// Corrections to the source's times so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TimelineCounts {
-    /// Frames whose time was missing.
+    /// Frames without a time.
     pub missing: u64,
     /// Frames whose time did not advance.
     pub corrected: u64,
@@ -35,7 +35,7 @@ pub struct TimelineCounts {
     pub jumps: u64,
 }
 
-/// Gives frames their places.
+/// Gives frames their epoch, number and time.
 #[derive(Debug)]
 pub struct Timeline {
     policy: JumpPolicy,
@@ -46,13 +46,13 @@ pub struct Timeline {
     counts: TimelineCounts,
 }
 
-/// The frame time used where a source states neither times nor a rate.
+/// The frame duration where a source states neither times nor a rate.
 const FALLBACK_SPAN: Span = Span::from_ms(40);
-/// The least step that keeps times strictly increasing: one tick of a 90 kHz clock, rounded up.
+/// The smallest step between two times: one tick of a 90 kHz clock, rounded up.
 const MIN_STEP: Span = Span::from_ns(11_112);
 
 impl Timeline {
-    /// A timeline for a source of about this `rate`.
+    /// A timeline for a source with this nominal `rate`.
     pub fn new(policy: JumpPolicy, rate: Option<Rate>) -> Self {
         Self {
             policy,
@@ -64,7 +64,7 @@ impl Timeline {
         }
     }
 
-    /// The same, going on after another source: with frame `next_seq` of `epoch`.
+    /// The same, continued after another source with frame `next_seq` of `epoch`.
     #[must_use]
     pub const fn resumed_at(mut self, epoch: Epoch, next_seq: u64) -> Self {
         self.epoch = epoch;
@@ -72,14 +72,14 @@ impl Timeline {
         self
     }
 
-    /// The next frame begins an epoch, though nothing in the times says so: the source was opened
-    /// anew, or its frames changed.
+    /// Begins an epoch with the next frame without a jump in its times: the source was reopened, or
+    /// its format changed.
     pub const fn begin_epoch(&mut self) {
         self.epoch = self.epoch.next();
         self.counts.jumps += 1;
     }
 
-    /// The place of the next frame, which says it is shown at `stated`.
+    /// The position of the next frame, for which the source states the time `stated`.
     pub fn advance_to(&mut self, stated: Option<Pts>) -> FrameRef {
         let pts = match (stated, self.last) {
             (Some(pts), None) => pts,
@@ -113,7 +113,7 @@ impl Timeline {
         last + MIN_STEP
     }
 
-    /// What happened so far.
+    /// The counts so far.
     pub const fn counts(&self) -> TimelineCounts {
         self.counts
     }
@@ -138,11 +138,11 @@ mod tests {
     }
 
     #[test]
-    fn a_jump_opens_an_epoch_and_a_stumble_does_not() {
+    fn a_jump_opens_an_epoch_and_a_small_step_back_does_not() {
         let mut timeline = Timeline::new(JumpPolicy::default(), Rate::new(25, 1));
         timeline.advance_to(Some(ms(0)));
-        let stumble = timeline.advance_to(Some(ms(-10)));
-        assert_eq!((stumble.epoch, stumble.pts > ms(0)), (Epoch(0), true));
+        let step_back = timeline.advance_to(Some(ms(-10)));
+        assert_eq!((step_back.epoch, step_back.pts > ms(0)), (Epoch(0), true));
         assert_eq!(timeline.advance_to(Some(ms(5_000))).epoch, Epoch(1));
         assert_eq!(timeline.advance_to(Some(ms(40))).epoch, Epoch(2));
         assert_eq!(timeline.counts().jumps, 2);

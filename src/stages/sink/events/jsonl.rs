@@ -68,7 +68,7 @@ impl Jsonl {
         if self.left_out > 0 {
             let why = self.failed.as_ref().map(|(why, _)| why.as_str());
             let why = why.unwrap_or("the sink was behind").to_owned();
-            let event = Event::LeftOut { sink: self.sink.clone(), lines: self.left_out, why };
+            let event = Event::Dropped { sink: self.sink.clone(), lines: self.left_out, why };
             let line = event_line(&self.stream, &event, Timestamp::now(), LineKind::Event);
             self.append(&format!("{}\n", line.json))?;
             self.left_out = 0;

@@ -77,7 +77,7 @@ fn frames_turns_and_changes_of_status_are_in_the_file_in_order() {
     ];
     assert_eq!(kinds, want);
     assert_eq!(lines[0]["utc"], "2026-11-24T16:35:29.120Z");
-    assert_eq!(lines[4]["away_seconds"], 1.5);
+    assert_eq!(lines[4]["lost_seconds"], 1.5);
 }
 
 #[test]

@@ -30,12 +30,12 @@ impl StatusWatch {
             SourceState::Lost { since, why, next_try } if self.away.is_none() => {
                 self.away = Some(since);
                 let since = wall(since, utc);
-                events.push(Event::SourceAway { since, why, next_try: wall(next_try, utc) });
+                events.push(Event::SourceLost { since, why, next_try: wall(next_try, utc) });
             }
             SourceState::Live { since } => {
                 if let Some(away) = self.away.take() {
-                    let away_seconds = seconds(since.saturating_duration_since(away));
-                    events.push(Event::SourceBack { away_seconds });
+                    let lost_seconds = seconds(since.saturating_duration_since(away));
+                    events.push(Event::SourceRestored { lost_seconds });
                 }
             }
             _ => {}
@@ -49,8 +49,8 @@ impl StatusWatch {
         self.sink_errors.retain(|sink, (since, _)| {
             let still = now.contains_key(sink);
             if !still {
-                let trouble_seconds = seconds(since.elapsed());
-                events.push(Event::SinkWell { sink: sink.clone(), trouble_seconds });
+                let failed_seconds = seconds(since.elapsed());
+                events.push(Event::SinkRecovered { sink: sink.clone(), failed_seconds });
             }
             still
         });
@@ -61,7 +61,7 @@ impl StatusWatch {
             }
             let since = before.map_or_else(Instant::now, |(since, _)| *since);
             self.sink_errors.insert(sink.clone(), (since, why.clone()));
-            events.push(Event::SinkTrouble { sink, why });
+            events.push(Event::SinkFailed { sink, why });
         }
     }
 }

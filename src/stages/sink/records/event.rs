@@ -51,7 +51,7 @@ pub enum Event {
         what: String,
     },
     /// The source gives no frames any more.
-    SourceAway {
+    SourceLost {
         /// Since when (RFC 3339, UTC).
         since: String,
         /// Why, in words, without secrets.
@@ -60,23 +60,23 @@ pub enum Event {
         next_try: String,
     },
     /// The source gives frames again.
-    SourceBack {
+    SourceRestored {
         /// How long it did not.
-        away_seconds: f64,
+        lost_seconds: f64,
     },
     /// A sink cannot do its work; the others go on.
-    SinkTrouble {
+    SinkFailed {
         /// Which.
         sink: String,
         /// Why, in words, without secrets.
         why: String,
     },
     /// A sink works again.
-    SinkWell {
+    SinkRecovered {
         /// Which.
         sink: String,
         /// How long it did not.
-        trouble_seconds: f64,
+        failed_seconds: f64,
     },
     /// There is more to do than can be done in time: something is done less often now.
     OverloadBegin {
@@ -109,7 +109,7 @@ pub enum Event {
         what: String,
     },
     /// A sink has left out lines; said in that sink as soon as it can.
-    LeftOut {
+    Dropped {
         /// Which.
         sink: String,
         /// How many.

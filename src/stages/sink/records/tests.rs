@@ -110,15 +110,15 @@ fn every_json_line_fits_the_published_schema() {
 fn live_events() -> [Event; 9] {
     let text = || "hall".to_owned();
     [
-        Event::SourceAway { since: text(), why: text(), next_try: text() },
-        Event::SourceBack { away_seconds: 37.4 },
-        Event::SinkTrouble { sink: text(), why: text() },
-        Event::SinkWell { sink: text(), trouble_seconds: 0.0 },
+        Event::SourceLost { since: text(), why: text(), next_try: text() },
+        Event::SourceRestored { lost_seconds: 37.4 },
+        Event::SinkFailed { sink: text(), why: text() },
+        Event::SinkRecovered { sink: text(), failed_seconds: 0.0 },
         Event::OverloadBegin { level: 1, reason: text() },
         Event::OverloadEnd { level: 0, reason: text() },
         Event::Encoder { element: text(), instead_of: Some(text()), why: None },
         Event::Reload { accepted: false, what: text() },
-        Event::LeftOut { sink: text(), lines: 3, why: text() },
+        Event::Dropped { sink: text(), lines: 3, why: text() },
     ]
 }
 

@@ -1,7 +1,7 @@
-//! A live source: what it takes to come back whenever it goes away.
+//! A live source, which reconnects whenever it is lost.
 //!
-//! [`crate::core::backoff`] says how long to wait before the next try; [`anchor`] puts whatever clock a source
-//! has on the stream's own, which never jumps; the frames and audio tracks themselves come from
+//! [`crate::core::backoff`] gives the wait before the next try. [`clock_mapper`] maps the source's
+//! clock to the stream's clock, which never jumps. Frames and audio come from
 //! `crate::stages::source::live::gst::intake`.
 
 pub mod clock_mapper;
@@ -9,27 +9,27 @@ pub mod clock_mapper;
 pub mod gst;
 pub mod settings;
 
-/// Why a source was lost: a word for metrics, and words for people.
+/// Why a source was lost: a reason for metrics and a readable message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceLoss {
-    /// One of the words below.
+    /// The reason.
     pub reason: LossReason,
-    /// In words, without secrets.
+    /// A readable message without secrets.
     pub why: String,
 }
 
-/// Why, as metrics count it.
+/// The reasons that metrics count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LossReason {
     /// It cannot be reached.
     Unreachable,
-    /// It does not believe who asks.
+    /// It refused the credentials.
     Refused,
-    /// It said nothing for too long.
+    /// It sent no data until the timeout.
     Stalled,
     /// It ended.
     Ended,
-    /// What it sends cannot be read.
+    /// Its data cannot be decoded.
     Unreadable,
     /// Its streams changed.
     Changed,
@@ -38,7 +38,7 @@ pub enum LossReason {
 }
 
 impl LossReason {
-    /// The word that metrics and events use.
+    /// The identifier in metrics and events.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Unreachable => "unreachable",

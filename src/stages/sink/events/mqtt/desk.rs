@@ -211,7 +211,7 @@ impl MqttSession {
         if self.left_out > 0 && self.is_connected() {
             let why = "more had happened than the sink could keep".to_owned();
             let sink = self.trouble.sink().to_owned();
-            let event = Happened::LeftOut { sink, lines: self.left_out, why };
+            let event = Happened::Dropped { sink, lines: self.left_out, why };
             let line = event_line(&self.stream, &event, Timestamp::now(), LineKind::Event);
             self.spool.push(line.json.as_bytes());
             self.left_out = 0;

@@ -1,4 +1,4 @@
-"""Faces compete: what the other faces on screen score counts for or against this one.
+"""Cross-face rescoring: what the other faces on screen score counts for or against this one.
 
 A small function of this face's logits and of the best rival's, both also averaged over the last
 half second and the last two seconds (over the ticks that are there), so that it streams; trained
@@ -26,7 +26,7 @@ LIVE_AHEAD, LIVE_HOP = 9, 8
 ABSENT = -6.0  # what a rival counts as at ticks where there is none
 
 
-class Compete(nn.Module):
+class CrossFace(nn.Module):
     def __init__(self, hidden: int = 16):
         super().__init__()
         self.net = nn.Sequential(nn.Linear(2 * len(SPANS), hidden), nn.Tanh(),
@@ -52,16 +52,16 @@ class Compete(nn.Module):
                     present)[0].numpy()
 
 
-def load_compete(run: Path) -> Compete | None:
-    """That of a run (`compete.pt`) or of a package (`weights.pt`), if it has one."""
+def load_cross_face(run: Path) -> CrossFace | None:
+    """That of a run (`cross_face.pt`) or of a package (`weights.pt`), if it has one."""
     state = None
-    if (run / "compete.pt").is_file():
-        state = torch.load(run / "compete.pt", weights_only=True)
+    if (run / "cross_face.pt").is_file():
+        state = torch.load(run / "cross_face.pt", weights_only=True)
     elif (run / "weights.pt").is_file():
         state = torch.load(run / "weights.pt", weights_only=True).get("compete")
     if state is None:
         return None
-    net = Compete()
+    net = CrossFace()
     net.load_state_dict(state)
     return net.eval()
 
@@ -88,7 +88,7 @@ def shared_logits(model, sampler: Sampler, rng, live: bool) -> tuple[torch.Tenso
     return tuple(x.unflatten(0, (-1, 2)) for x in (z, b.target[shared], b.weight[shared]))
 
 
-def train_compete(run: Path, data: Path, minutes: float) -> None:
+def train_cross_face(run: Path, data: Path, minutes: float) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     model, saved = load_run(run)
@@ -100,7 +100,7 @@ def train_compete(run: Path, data: Path, minutes: float) -> None:
         drawn.append(shared_logits(model, sampler, rng, live=len(drawn) % 2 == 1))
     z, y, w = (torch.cat(x) for x in zip(*drawn))
     cut = int(0.85 * len(z))
-    net = Compete()
+    net = CrossFace()
     optimiser = torch.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=1e-2)
     ones = torch.ones_like(z[:1, 0])
     moved = saved.get("calibrated", 0.0)  # what `calibrate` did is not to be undone here
@@ -123,4 +123,4 @@ def train_compete(run: Path, data: Path, minutes: float) -> None:
     with torch.no_grad():
         before = sum(losses.verdict(z[rest, i] - moved, y[rest, i], w[rest, i]) for i in (0, 1)) / 2
         print(f"{len(z)} windows; loss on the rest {float(before):.4f} -> {float(loss_of(rest)):.4f}")
-    torch.save(net.state_dict(), run / "compete.pt")
+    torch.save(net.state_dict(), run / "cross_face.pt")
