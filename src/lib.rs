@@ -14,12 +14,9 @@ pub mod live;
 pub mod models;
 #[cfg(feature = "onnx")]
 pub mod onnx;
-#[cfg(all(feature = "gst", feature = "onnx"))]
-pub mod passes;
+pub mod pipeline;
 #[cfg(all(feature = "gst", feature = "onnx"))]
 pub mod run;
 pub mod stages;
 #[cfg(all(feature = "gst", feature = "onnx"))]
 pub mod telemetry;
-#[cfg(all(feature = "gst", feature = "onnx"))]
-pub mod wiring;

@@ -11,8 +11,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use locutor::config::{FileSinkOptions, LookaheadChoice, Pipeline, RecordPaths, parse_floor};
+use locutor::config::{FileSinkOptions, Pipeline, RecordPaths, parse_floor};
 use locutor::models::device::Device;
+use locutor::pipeline::settings::LookaheadChoice;
 use locutor::run::run;
 use locutor::stages::overlay::Style;
 use locutor::stages::sink::stage::Progress;

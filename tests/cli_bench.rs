@@ -88,7 +88,7 @@ fn what_cannot_be_measured_is_a_usage_error() {
     assert!(error.contains("give a recording, or --throughput"), "{error}");
     let (code, error) = refused(&["--device", "cpu+half", "--throughput"]);
     assert_eq!(code, Some(2), "{error}");
-    assert!(error.contains("half is to be had with tensorrt alone"), "{error}");
+    assert!(error.contains("only tensorrt supports half"), "{error}");
     for batches in ["0", "513", "1,x"] {
         let (code, error) = refused(&["--device", "cpu", "--batches", batches]);
         assert_eq!(code, Some(2), "{error}");

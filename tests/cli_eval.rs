@@ -189,7 +189,7 @@ fn a_video_without_predictions_is_told() {
 const BAD: &[(&str, &str)] = &[
     (
         "one,0.0,0.1,0.1,0.3,0.4,X,one:1,0.5\none,zero,0.1,0.1,0.3,0.4,X,one:1,0.5\n",
-        "p.csv, line 2, column 2 (frame_timestamp): `zero` is no number; write seconds",
+        "p.csv, line 2, column 2 (frame_timestamp): `zero` is not a number; write seconds",
     ),
     (
         "one,0.0,0.1,0.1,0.3,0.4,X,one:1\n",
@@ -197,12 +197,12 @@ const BAD: &[(&str, &str)] = &[
     ),
     (
         "one,0.0,0.1,0.1,0.3,0.4,X,one:1,3.2\n",
-        "line 1, column 9 (score): 3.2 is no probability; write P(speaking) between 0 and 1",
+        "line 1, column 9 (score): 3.2 is not a probability; write P(speaking) between 0 and 1",
     ),
-    ("one,0.0,0.1,0.1,0.3,0.4,X,one:1,NaN\n", "column 9 (score): `NaN` is no number"),
+    ("one,0.0,0.1,0.1,0.3,0.4,X,one:1,NaN\n", "column 9 (score): `NaN` is not a number"),
     (
         "one,0.0,64,0.1,0.3,0.4,X,one:1,0.5\n",
-        "column 3 (entity_box_x1): 64 is no fraction of the frame; divide pixels",
+        "column 3 (entity_box_x1): 64 is not a fraction of the frame; divide pixels",
     ),
     ("one,0.0,0.3,0.1,0.1,0.4,X,one:1,0.5\n", "column 5 (entity_box_x2): 0.1 lies before 0.3"),
     (
@@ -212,9 +212,9 @@ const BAD: &[(&str, &str)] = &[
     (
         "score,video_id,frame_timestamp,entity_box_x1,entity_box_y1,entity_box_x2,entity_box_y2\n\
       high,one,0.0,0.1,0.1,0.3,0.4\n",
-        "line 2, column 1 (score): `high` is no number",
+        "line 2, column 1 (score): `high` is not a number",
     ),
-    ("", "p.csv: holds no row; write one line for each face and frame"),
+    ("", "p.csv: has no rows; write one line for each face and frame"),
 ];
 
 #[test]
@@ -231,7 +231,8 @@ fn a_bad_row_is_told_with_its_file_line_and_column() {
     std::fs::write(&path, "one,0.0,0.1,0.1,0.3,0.4,SPEAKS,one:1\n").unwrap();
     let said = eval(folder.path(), &["--labels", "p.csv", "--predictions", "one.csv"]);
     assert_eq!(said.code, Some(65), "{said:?}");
-    let words = "p.csv, line 1, column 7 (label): `SPEAKS` is no label; write one of SPEAKING_AUD";
+    let words =
+        "p.csv, line 1, column 7 (label): `SPEAKS` is not a label; write one of SPEAKING_AUD";
     assert!(said.err.contains(words), "{}", said.err);
 }
 

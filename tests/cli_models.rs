@@ -141,7 +141,7 @@ fn what_cannot_be_imported_is_refused_with_its_own_code() {
     let Some(yunet) = upstream("face/yunet_n_dynamic.onnx") else { return };
     for (into, words) in [
         ("file/package", "error: cannot write file/"),
-        ("photos", "error: photos exists and is no model package, so it is not replaced;"),
+        ("photos", "error: photos exists and is not a model package, so it is not replaced;"),
     ] {
         let said = user.run(&["import", "yunet", &yunet, "--into", into]);
         assert_eq!(said.code, Some(73), "{said:?}");
@@ -275,11 +275,7 @@ fn a_graph_that_differs_from_its_manifest_is_told_with_both_sides() {
     let wanted = "model.toml says input `valid_state` float32[N,5], the graph itself says input \
                   `valid_state` float32[free,4]";
     assert!(said.err.contains(wanted), "{}", said.err);
-    assert!(
-        said.out.starts_with("ok squares: 1 checksum correct, 1 graph"),
-        "{}",
-        said.out
-    );
+    assert!(said.out.starts_with("ok squares: 1 checksum correct, 1 graph"), "{}", said.out);
 }
 
 #[test]
@@ -304,5 +300,5 @@ fn a_name_that_is_not_there_and_a_folder_that_is_no_package_are_told_apart() {
     assert!(said.err.starts_with("error: there is no model package `wavlm` (looked in "));
     let said = user.run(&["verify", "./"]);
     assert_eq!(said.code, Some(65), "{said:?}");
-    assert!(said.err.contains("is no model package: it has no model.toml"), "{}", said.err);
+    assert!(said.err.contains("is not a model package: it has no model.toml"), "{}", said.err);
 }

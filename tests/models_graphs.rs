@@ -190,7 +190,7 @@ const MISMATCHES: [(&str, &str, &str, &str); 4] = [
 #[test]
 fn a_graph_that_differs_from_its_manifest_is_refused_with_both_sides() {
     let (_folder, package) = tiny_speaker(TinyNetwork::LightAsd);
-    let path = package.place().path("model.toml");
+    let path = package.location().path("model.toml");
     let good = std::fs::read_to_string(&path).expect("the manifest");
     for (from, to, ours, theirs) in MISMATCHES {
         let text = good.replacen(from, to, 1);
@@ -202,7 +202,7 @@ fn a_graph_that_differs_from_its_manifest_is_refused_with_both_sides() {
             text
         };
         std::fs::write(&path, text).expect("written");
-        let changed = Package::open_at(package.place()).expect("the manifest alone is good");
+        let changed = Package::open_at(package.location()).expect("the manifest alone is good");
         let face = &changed.speaker().expect("a speaker").face.file;
         let error = session::open(&changed, face, &CPU).expect_err("refused");
         assert!(matches!(&error, SessionError::Model(ModelError::Contract { .. })), "{error}");

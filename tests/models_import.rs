@@ -200,7 +200,7 @@ fn a_package_replaces_a_package_and_nothing_else() {
     assert_eq!(
         error,
         format!(
-            "{} exists and is no model package, so it is not replaced; \
+            "{} exists and is not a model package, so it is not replaced; \
              choose another directory or remove it",
             other.display()
         )

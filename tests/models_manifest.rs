@@ -5,7 +5,7 @@ use std::path::Path;
 use locutor::models::explain::Mode;
 use locutor::models::manifest::{Manifest, Model};
 use locutor::models::tiny::{self, TinyNetwork};
-use locutor::models::{ModelError, Package, Place};
+use locutor::models::{ModelError, Package, PackageLocation};
 
 fn speaker_text(network: TinyNetwork) -> String {
     let folder = tempfile::tempdir().expect("a folder");
@@ -166,7 +166,7 @@ fn a_map_area_must_lie_within_the_crop_and_a_sum_must_be_told_apart() {
             (
                 "rival = \"rival\"",
                 "rival = \"\"",
-                "p/model.toml: `compete.rival` is empty; write something there",
+                "p/model.toml: `cross_face.rival` is empty; write something there",
             ),
         ],
     );
@@ -214,8 +214,8 @@ fn a_wrong_detector_manifest_is_refused_with_file_key_and_advice() {
             ),
             (
                 "nms_iou = 0.3",
-                "nms_iou = 0.3\nwidest_px = 100",
-                "p/model.toml: `detector.widest_px` is 100; it must be a whole number from 320 to \
+                "nms_iou = 0.3\nmax_long_side_px = 100",
+                "p/model.toml: `detector.max_long_side_px` is 100; it must be a whole number from 320 to \
                  1048576",
             ),
             (
@@ -228,7 +228,7 @@ fn a_wrong_detector_manifest_is_refused_with_file_key_and_advice() {
                 "nms_iou = 0.3\nlandmarks = 5",
                 "p/model.toml line 19: unknown field `landmarks`, expected one of `family`, \
                  `file`, `input`, `input_size_px`, `strides`, `score_threshold`, `nms_iou`, \
-                 `certain_face_px`, `widest_px`; correct it, or import the package again",
+                 `reliable_face_px`, `max_long_side_px`; correct it, or import the package again",
             ),
         ],
     );
@@ -271,7 +271,7 @@ fn a_package_is_opened_only_if_its_files_are_the_ones_described() {
     assert_eq!(
         Package::open(&dir).expect_err("an empty folder").to_string(),
         format!(
-            "{} is no model package: it has no model.toml; \
+            "{} is not a model package: it has no model.toml; \
              make one with `locutor models import`",
             dir.display()
         )
@@ -293,7 +293,8 @@ fn a_package_is_opened_only_if_its_files_are_the_ones_described() {
     let error = Package::open(&dir).expect_err("one bit differs").to_string();
     assert!(error.starts_with(&format!("{} has sha256 ", file.display())), "{error}");
     assert!(error.ends_with("it was changed or damaged: import the package again"), "{error}");
-    Package::open_unverified(&Place::Dir(dir.clone())).expect("the manifest itself is good");
+    Package::open_unverified(&PackageLocation::Dir(dir.clone()))
+        .expect("the manifest itself is good");
     std::fs::remove_file(&file).expect("removed");
     let error = Package::open(&dir).expect_err("a file is missing").to_string();
     assert!(error.starts_with(&format!("cannot read {}: ", file.display())), "{error}");

@@ -8,12 +8,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use locutor::config::{LookaheadChoice, Pipeline, RecordPaths, parse_floor};
+use locutor::config::{Pipeline, RecordPaths, parse_floor};
 use locutor::models::device::Device;
 use locutor::models::import::{ImportKind, import};
 use locutor::models::{ModelError, Package};
 use locutor::onnx::engine::Engine;
 use locutor::onnx::session::SessionOptions;
+use locutor::pipeline::recording::run_pass;
+use locutor::pipeline::settings::LookaheadChoice;
 use locutor::run::settings;
 use locutor::stages::overlay::Style;
 use locutor::stages::score::head_runner::Window;
@@ -22,7 +24,6 @@ use locutor::stages::sink::records::turns::TurnRules;
 use locutor::stages::sink::records::{Ending, FrameSize, RecordContext};
 use locutor::stages::sink::stage::{Progress, Records};
 use locutor::stages::source::gst::Recording;
-use locutor::wiring::run_pass;
 
 /// Turn taking, both mouths moving, and one talker: where the future matters and where not.
 const CLIPS: [&str; 3] =

@@ -1,8 +1,8 @@
-//! The floor's second part: what the graphs cost by themselves, on ready tensors and one thread.
+//! The floor's second part: the cost of the graphs alone, on prepared tensors and one thread.
 //!
-//! On a CPU by the clock of the thread that runs them, as the whole path is measured in CPU seconds
-//! too, and as a mean: the least of several would be the machine's best moment beside an average of
-//! all that the whole path went through.
+//! On a CPU it is the CPU time of the thread that runs them, as the whole path is measured in CPU
+//! seconds too. It is a mean, as the whole path's cost is: a minimum would show the machine's best
+//! moment.
 
 use std::time::Instant;
 
@@ -12,33 +12,34 @@ use super::resource_usage::thread_cpu_seconds;
 use crate::models::Package;
 use crate::models::manifest::InputSize;
 use crate::models::speaker_model::{FaceJob, FaceState, HeadJob};
+use crate::onnx::engine::EngineError;
 use crate::onnx::session::{Provider, SessionError, SessionOptions, open};
 use crate::onnx::speaker::SpeakerGraphs;
 use crate::run::RunError;
 use crate::stages::score::budget::Stride;
 
-/// Ticks of audio in one call, without their context.
+/// Ticks of audio per call, without context.
 const AUDIO_CHUNK: usize = 10;
-/// Ticks that the head gives in one call.
+/// Ticks that the head gives per call.
 pub const HEAD_HOP: usize = 5;
-/// The long side of a search for faces, in pixels.
+/// The long side of the detector's input, in pixels.
 const LONG_SIDE_PX: u32 = 320;
-/// Calls before the clock runs, and while it runs.
+/// Number of calls before the measurement, and the minimum number during it.
 const WARM_UP: usize = 3;
 const CALLS: usize = 45;
-/// Seconds that they take at least: a light graph's calls are over before a slow moment is.
+/// Minimum duration: the calls of a small graph may otherwise all fall into one slow moment.
 const MIN_SECONDS: f64 = 0.5;
 
-/// Milliseconds of one thread.
+/// Times in milliseconds, on one thread.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct GraphTimes {
-    /// A search for faces at a long side of 320.
+    /// A detection at a long side of 320.
     pub detection_ms: f64,
     /// A face-frame through the face encoder.
     pub face_ms: f64,
     /// A tick of audio through the audio encoder.
     pub audio_ms: f64,
-    /// A call of the head that gives 5 ticks of one face.
+    /// A call of the head for 5 ticks of one face.
     pub head_ms: f64,
 }
 
@@ -46,7 +47,7 @@ impl GraphTimes {
     /// Runs the graphs of both packages.
     ///
     /// # Errors
-    /// Where a graph cannot be opened or run.
+    /// If a graph cannot be opened or run.
     pub fn measure(
         speaker: &Package,
         detector: &Package,
@@ -63,7 +64,7 @@ impl GraphTimes {
         })
     }
 
-    /// Half-way between two measurements.
+    /// The mean of two measurements.
     #[must_use]
     pub fn mean(self, other: Self) -> Self {
         Self {
@@ -76,10 +77,10 @@ impl GraphTimes {
 }
 
 fn engine(error: SessionError) -> RunError {
-    RunError::Engine(error.into())
+    EngineError::from(error).into()
 }
 
-/// The mean time of a call, in ms: the thread's own on a CPU, by the clock elsewhere.
+/// The mean time of a call in ms: CPU time of the thread on a CPU, wall time on other devices.
 fn timed<E>(provider: Provider, mut call: impl FnMut() -> Result<(), E>) -> Result<f64, E> {
     for _ in 0..WARM_UP {
         call()?;
@@ -116,7 +117,7 @@ fn detection(
     })
 }
 
-/// A frame, with as many in a call as in files.
+/// The time per face-frame, with the chunk size for files.
 fn face(graphs: &mut SpeakerGraphs) -> Result<f64, RunError> {
     let shape = graphs.shape().clone();
     let ticks = Stride::FILE.limited_for(&shape.face_states).face_chunk_ticks;
@@ -141,7 +142,7 @@ fn audio(graphs: &mut SpeakerGraphs) -> Result<f64, RunError> {
     let ticks = AUDIO_CHUNK + 2 * shape.audio_reach_ticks;
     let rows = vec![1.0; ticks * shape.rows_per_tick * shape.row_width];
     timed(graphs.provider(), || {
-        graphs.others.encode_audio(&rows, ticks).map(drop).map_err(RunError::from)
+        graphs.audio_head.encode_audio(&rows, ticks).map(drop).map_err(RunError::from)
     })
 }
 
@@ -158,6 +159,6 @@ fn head(graphs: &mut SpeakerGraphs, speaker: &Package) -> Result<f64, RunError> 
             face: values.clone(),
             forward: shape.fresh_forward_state(),
         };
-        graphs.others.run_heads(vec![job]).map(drop).map_err(RunError::from)
+        graphs.audio_head.run_heads(vec![job]).map(drop).map_err(RunError::from)
     })
 }

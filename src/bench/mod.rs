@@ -1,17 +1,17 @@
-//! How near the program comes to the least that its work can cost.
+//! Measures the program's overhead over the minimum cost of its work.
 //!
-//! Takes a recording and speaker packages; gives, for each package, what the whole path costs
-//! (decode, detect, score, explain, draw, encode, audio) beside *the floor in the same run*: (a) the
-//! same decoder, encoder and muxer with nothing in between, and (b) the bare graphs on ready tensors:
-//! one detection for every 5 source frames at a long side of 320, every face-frame through the face
-//! encoder once, every tick of audio once, the head once for every 5 ticks of a face. The floor
-//! counts what the clip needs, whatever the program itself does.
+//! Input: a recording and speaker packages. Output, for each package: the cost of the whole path
+//! (decode, detect, score, explain, draw, encode, audio) beside *the floor in the same run*. The
+//! floor is (a) the same decoder, encoder and muxer with nothing in between, and (b) the bare
+//! graphs on prepared tensors: one detection per 5 source frames at a long side of 320, every
+//! face-frame through the face encoder once, every tick of audio once, and the head once per 5
+//! ticks of a face. The floor depends on the clip, not on what the program does.
 //!
-//! CPU seconds are the process's own, user and system, of all threads. Machines are noisy, so what
-//! counts is a ratio within one run, and its median over several. A floor is no bound: where the
-//! program finds a cheaper way than the floor's recipe the ratio falls below 1.
+//! CPU seconds are the process's own, user and system, of all threads. Machines are noisy, so the
+//! result is a ratio within one run, and its median over several. The floor is not a bound: if the
+//! program is cheaper than the floor's recipe, the ratio is below 1.
 //!
-//! [`throughput`] measures inference alone: how many faces a device can follow.
+//! [`throughput`] measures inference alone: how many faces a device can process.
 
 pub mod graph_times;
 pub mod report;
@@ -29,28 +29,29 @@ use report::{ClipCounts, PackageReport, Report, Sample, median};
 use resource_usage::{ResourceUsage, measure, thread_cpu_seconds};
 use threads::{CpuByThread, SAMPLER_THREAD, StageSeconds};
 
-use crate::config::{FileSinkOptions, LookaheadChoice, Pipeline, RecordPaths, parse_floor};
+use crate::config::{FileSinkOptions, Pipeline, RecordPaths, parse_floor};
 use crate::core::time::Tick;
 use crate::models::device::Device;
 use crate::models::explain::Mode;
 use crate::models::registry::{Role, find};
 use crate::onnx::session::SessionOptions;
+use crate::pipeline::settings::LookaheadChoice;
 use crate::run::{self, RunError};
 use crate::stages::overlay::Style;
 use crate::stages::score::budget::DEFAULT_BUDGET_MIB;
 use crate::stages::sink::stage::Progress;
 use crate::stages::source::gst::Recording;
 
-/// What is to be measured.
+/// The settings of a measurement.
 #[derive(Clone, Debug)]
 pub struct BenchOptions {
-    /// Speaker packages by name or directory; the default one where none is named.
+    /// Speaker packages by name or directory; empty for the default one.
     pub packages: Vec<String>,
-    /// The detector package; the best one here by default.
+    /// The detector package; by default the best one installed.
     pub detector: Option<String>,
-    /// Where inference runs.
+    /// The device for inference.
     pub device: Device,
-    /// How often everything is measured.
+    /// Number of repeats.
     pub repeats: usize,
 }
 
@@ -78,7 +79,7 @@ pub fn bench(clip: &Path, bench_options: &BenchOptions) -> Result<Report, RunErr
         for (i, name) in names.iter().enumerate() {
             let mut pipeline = self::pipeline(clip, &output, name.clone(), bench_options)?;
             let speaker = find(Role::Speaker, name.as_deref())?;
-            // Before and after: a machine's speed drifts.
+            // Before and after, as a machine's speed drifts.
             let time_graphs = || GraphTimes::measure(&speaker, &detector, size, &options);
             let bare = time_graphs()?;
             let MeasuredRun { report: run, usage, stages } = measure_run(&pipeline)?;
@@ -114,21 +115,21 @@ pub fn bench(clip: &Path, bench_options: &BenchOptions) -> Result<Report, RunErr
     })
 }
 
-/// Pixels across and down.
+/// The frame's width and height.
 fn frame_size(clip: &Path) -> Result<(u32, u32), RunError> {
     let recording = Recording::open(clip, 1)?;
     let video = recording.shape().video;
     Ok((video.width, video.height))
 }
 
-/// A run with its accounts.
+/// A run with its resource usage.
 struct MeasuredRun {
     report: run::Report,
     usage: ResourceUsage,
     stages: Vec<StageSeconds>,
 }
 
-/// How often threads' accounts are read.
+/// How often CPU times of threads are sampled.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(50);
 
 fn measure_run(pipeline: &Pipeline) -> Result<MeasuredRun, RunError> {
@@ -147,13 +148,13 @@ fn measure_run(pipeline: &Pipeline) -> Result<MeasuredRun, RunError> {
             measure(|| run::run(pipeline, &Progress::default(), |_| {}, &AtomicBool::new(false)));
         stop.store(true, Ordering::Relaxed);
         reader.thread().unpark();
-        // Reading accounts is no part of the work.
+        // Sampling is not part of the work.
         usage.cpu_seconds -= reader.join().unwrap_or_default();
         Ok(MeasuredRun { report: report?, usage, stages: cpu.stages() })
     })
 }
 
-/// The whole path as a user runs it, everything on.
+/// The configuration of the whole path as a user runs it, with all outputs.
 fn pipeline(
     clip: &Path,
     output: &Path,

@@ -1,4 +1,4 @@
-//! What was measured, as values and as text.
+//! The measurements, as values and as text.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,28 +8,28 @@ use serde::Serialize;
 use super::graph_times::{GraphTimes, HEAD_HOP};
 use super::resource_usage::ResourceUsage;
 use super::threads::StageSeconds;
-use crate::onnx::tally::{Count, Graph};
+use crate::onnx::stats::{GraphKind, GraphStats};
 
-/// Source frames for each search for faces in the floor's recipe.
+/// Source frames per detection in the floor's recipe.
 const FRAMES_PER_DETECTION: f64 = 5.0;
 
-/// What the clip holds.
+/// The contents of the clip.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct ClipCounts {
-    /// Source frames.
+    /// Number of source frames.
     pub frames: u64,
-    /// Ticks of 40 ms.
+    /// Number of ticks of 40 ms.
     pub ticks: u64,
-    /// Faces on source frames, all together.
+    /// Number of faces, summed over source frames.
     pub face_frames: u64,
-    /// Faces on ticks, all together.
+    /// Number of faces, summed over ticks.
     pub face_ticks: u64,
     /// Length in seconds.
     pub media_seconds: f64,
 }
 
 impl ClipCounts {
-    /// CPU seconds of the bare graphs that the clip needs.
+    /// CPU seconds of the bare graphs for the clip.
     pub fn bare_cpu_seconds(&self, bare: &GraphTimes) -> f64 {
         let ms = self.frames as f64 / FRAMES_PER_DETECTION * bare.detection_ms
             + self.face_ticks as f64 * (bare.face_ms + bare.head_ms / HEAD_HOP as f64)
@@ -43,54 +43,54 @@ impl ClipCounts {
 pub struct Sample {
     /// The whole path.
     pub run: ResourceUsage,
-    /// Its graphs alone.
+    /// The graphs alone.
     pub bare: GraphTimes,
-    /// The whole path by its own clock.
+    /// Wall time of the whole path, as it reports it.
     pub wall_seconds: f64,
     /// CPU seconds of the whole path without heatmaps.
     pub without_heat: f64,
     /// The whole path's CPU seconds by stage.
     pub stages: Vec<StageSeconds>,
-    /// What inference did.
-    pub inference: BTreeMap<Graph, Count>,
+    /// Counts of inference calls.
+    pub inference: BTreeMap<GraphKind, GraphStats>,
 }
 
-/// A package's figures: medians over the repeats, ratios taken within each.
+/// A package's figures: medians over the repeats; ratios are taken within a repeat.
 #[derive(Clone, Debug, Serialize)]
 pub struct PackageReport {
-    /// Which.
+    /// The package.
     pub package: String,
-    /// What the clip holds, as this run saw it.
+    /// The contents of the clip, as this run counted them.
     pub counts: ClipCounts,
     /// CPU seconds of the whole path.
     pub cpu_seconds: f64,
-    /// Time on the clock.
+    /// Wall time in seconds.
     pub wall_seconds: f64,
-    /// Media seconds a second.
+    /// Media seconds per second.
     pub times_real_time: f64,
-    /// The most memory that was resident, in MB, with what the runs before it in this process left:
-    /// `locutor annotate --stats` tells that of one run.
+    /// Peak resident memory in MB, including what earlier runs in this process left behind:
+    /// `locutor annotate --stats` reports it for one run.
     pub peak_mb: f64,
     /// CPU seconds of the bare graphs.
     pub bare_cpu_seconds: f64,
-    /// Whole path over floor, both in CPU seconds.
+    /// The whole path's CPU seconds over the floor's.
     pub overhead: f64,
-    /// Time on the clock over CPU seconds a core: 1 where all cores work all the time.
+    /// Wall time over CPU seconds per core; 1 if all cores are busy all the time.
     pub wall_over_cores: f64,
-    /// CPU seconds with heatmaps over those without.
+    /// CPU seconds with heatmaps over CPU seconds without.
     pub heat_over_none: f64,
     /// CPU seconds by stage, of the last repeat.
     pub stages: Vec<StageSeconds>,
-    /// What inference did, of the last repeat.
-    pub inference: BTreeMap<Graph, Count>,
-    /// One face-frame through face encoder, head and its part of the audio, in ms of one thread.
+    /// Counts of inference calls, of the last repeat.
+    pub inference: BTreeMap<GraphKind, GraphStats>,
+    /// One face-frame through face encoder and head, in ms on one thread.
     pub face_frame_ms: f64,
-    /// The bare graphs, call by call, of the last repeat.
+    /// Times of the bare graphs, of the last repeat.
     pub bare: Option<GraphTimes>,
 }
 
 impl PackageReport {
-    /// From the samples of all repeats and the transcodes beside them.
+    /// From the samples of all repeats and their transcodes.
     pub fn new(
         package: String,
         counts: ClipCounts,
@@ -132,18 +132,18 @@ impl PackageReport {
 pub struct Report {
     /// The recording.
     pub clip: String,
-    /// How often each figure was taken.
+    /// Number of repeats.
     pub repeats: usize,
     /// The detector package.
     pub detector: String,
     /// CPU seconds of decode → encode → mux with nothing in between.
     pub transcode_cpu_seconds: f64,
-    /// By package, in the order they were named.
+    /// The packages, in the order given.
     pub packages: Vec<PackageReport>,
 }
 
 impl Report {
-    /// The figures as a person reads them.
+    /// The figures as text.
     pub fn to_text(&self) -> String {
         let mut text = format!(
             "{}, median of {}\n{:8.2}  CPU s to decode, encode and mux alone\n",
@@ -167,7 +167,7 @@ impl Report {
                 (p.wall_over_cores, "× the time that all cores need together".to_owned()),
                 (p.heat_over_none, "× the CPU s without heatmaps".to_owned()),
                 (p.times_real_time, format!("× real time ({:.2} s)", p.wall_seconds)),
-                (p.peak_mb, "MB at most resident, what earlier runs left included".to_owned()),
+                (p.peak_mb, "MB peak resident, including earlier runs".to_owned()),
             ];
             for (value, what) in rows {
                 let _ = writeln!(text, "{value:8.2}  {what}");
@@ -185,13 +185,13 @@ impl Report {
 }
 
 impl PackageReport {
-    /// Stages and graphs, of the last repeat.
+    /// Adds stages and graphs of the last repeat to `text`.
     fn details(&self, text: &mut String) {
         if let Some(bare) = &self.bare {
             let _ = writeln!(
                 text,
-                "          detection {:.2} ms, face {:.3} ms, audio {:.3} ms a tick, head {:.3} ms a \
-                 call",
+                "          detection {:.2} ms, face {:.3} ms, audio {:.3} ms a tick, head {:.3} ms \
+                 a call",
                 bare.detection_ms, bare.face_ms, bare.audio_ms, bare.head_ms
             );
         }
@@ -199,12 +199,12 @@ impl PackageReport {
             let _ = writeln!(text, "{:8.2}  CPU s, {}", s.cpu_seconds, s.stage);
         }
         for (graph, count) in self.inference.iter().filter(|(_, count)| count.calls > 0) {
-            let _ = writeln!(text, "{}", count.words(*graph));
+            let _ = writeln!(text, "{}", count.summary(*graph));
         }
     }
 }
 
-/// The middle value; NaN where there is none.
+/// The median; NaN without values.
 pub fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut sorted: Vec<f64> = values.collect();
     sorted.sort_by(f64::total_cmp);
@@ -236,8 +236,8 @@ mod tests {
             media_seconds: 16.0,
         };
         // 100 detections, 800 faces, 160 heads, 400 ticks of audio.
-        let wanted = 0.2 + 0.8 + 0.8 + 0.2;
-        assert!((counts.bare_cpu_seconds(&GRAPH_TIMES) - wanted).abs() < 1e-9);
+        let expected = 0.2 + 0.8 + 0.8 + 0.2;
+        assert!((counts.bare_cpu_seconds(&GRAPH_TIMES) - expected).abs() < 1e-9);
         let sample = |cpu| Sample {
             run: usage(cpu),
             bare: GRAPH_TIMES,

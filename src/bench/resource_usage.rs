@@ -1,21 +1,21 @@
-//! The process's own account of time and memory, read from the kernel.
+//! The process's CPU time and memory, read from the kernel.
 
 use std::time::Instant;
 
-/// What a piece of work cost.
+/// The resources that a piece of work used.
 #[derive(Clone, Copy, Debug)]
 pub struct ResourceUsage {
     /// User and system time of all threads, in seconds.
     pub cpu_seconds: f64,
-    /// Time on the clock, in seconds.
+    /// Wall time, in seconds.
     pub wall_seconds: f64,
-    /// The most memory that was resident while it went on, in bytes; 0 where it is not known.
+    /// Peak resident memory during the work, in bytes; 0 if unknown.
     pub peak_bytes: u64,
 }
 
-/// Does `work` and says what it cost.
+/// Runs `work` and measures the resources that it uses.
 pub fn measure<T>(work: impl FnOnce() -> T) -> (T, ResourceUsage) {
-    // Where the kernel does not let the mark be set back, the peak is that of all before, too.
+    // Resets the peak. If the kernel does not allow it, the peak includes everything before.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
     let (cpu, clock) = (cpu_seconds(), Instant::now());
     let done = work();
@@ -32,13 +32,13 @@ fn cpu_seconds() -> f64 {
     stat.map_or(0.0, |s| (s.utime + s.stime) as f64 / procfs::ticks_per_second() as f64)
 }
 
-/// User and system time of the thread that asks, in seconds.
+/// User and system time of the calling thread, in seconds.
 pub fn thread_cpu_seconds() -> f64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
 }
 
-/// The most memory that was ever resident, in bytes; 0 where the system does not say.
+/// Peak resident memory of the process, in bytes; 0 if unknown.
 pub fn peak_bytes() -> u64 {
     let status = procfs::process::Process::myself().and_then(|p| p.status());
     status.ok().and_then(|s| s.vmhwm).unwrap_or(0) * 1_024
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn work_is_seen_in_the_account() {
+    fn work_shows_in_the_usage() {
         let (sum, usage) = measure(|| {
             let big = vec![1_u8; 64 << 20];
             let began = Instant::now();

@@ -1,34 +1,34 @@
-//! CPU seconds by stage, read from the kernel's accounts of each thread.
+//! CPU seconds by stage, from the kernel's CPU times of each thread.
 //!
-//! Threads are named after their stages; those that a library starts inherit the name of the
-//! thread that started them, so decoder and encoder show up under their streaming threads. Sampled
-//! while the work goes on, as a thread's account is gone with the thread: what one did after the
-//! last sample is not seen.
+//! Threads are named after their stages. A library's threads inherit the name of the thread that
+//! started them, so decoder and encoder show up under their streaming threads. Times are sampled
+//! during the work, as the kernel drops a thread's time when it ends. Work after the last sample is
+//! not counted.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
-/// The name of a thread that does nothing but read accounts; its own time is no stage's.
+/// The name of the sampling thread; its own time belongs to no stage.
 pub const SAMPLER_THREAD: &str = "cpu-sampler";
 
-/// What a stage took.
+/// The CPU time of a stage.
 #[derive(Clone, Debug, Serialize)]
 pub struct StageSeconds {
-    /// The stage, in words.
+    /// A description of the stage.
     pub stage: String,
     /// User and system time of its threads, in seconds.
     pub cpu_seconds: f64,
 }
 
-/// The latest account of every thread seen, less what it had when this was made.
+/// The CPU time of every thread since this was created.
 pub struct CpuByThread {
     before: BTreeMap<i32, f64>,
-    seen: Mutex<BTreeMap<i32, (String, f64)>>,
+    cpu_times: Mutex<BTreeMap<i32, (String, f64)>>,
 }
 
-/// Which stage a thread works for, by the start of its name.
+/// The stage of a thread, by the prefix of its name.
 const STAGES: [(&str, &str); 14] = [
     ("source", "source (frames on both paths)"),
     ("multiqueue", "decode (frames and audio)"),
@@ -49,25 +49,25 @@ const STAGES: [(&str, &str); 14] = [
 impl Default for CpuByThread {
     fn default() -> Self {
         let before = thread_times().into_iter().map(|(thread, _, seconds)| (thread, seconds));
-        Self { before: before.collect(), seen: Mutex::default() }
+        Self { before: before.collect(), cpu_times: Mutex::default() }
     }
 }
 
 impl CpuByThread {
-    /// Reads every thread's account.
+    /// Samples the CPU time of every thread.
     pub fn sample(&self) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cpu_times = self.cpu_times.lock().unwrap_or_else(PoisonError::into_inner);
         for (thread, name, seconds) in thread_times() {
             let before = self.before.get(&thread).copied().unwrap_or(0.0);
-            seen.insert(thread, (name, seconds - before));
+            cpu_times.insert(thread, (name, seconds - before));
         }
     }
 
-    /// By stage, dearest first; what cannot be seen is left out.
+    /// CPU time by stage, highest first; stages below 5 ms are omitted.
     pub fn stages(&self) -> Vec<StageSeconds> {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let cpu_times = self.cpu_times.lock().unwrap_or_else(PoisonError::into_inner);
         let mut by_stage: BTreeMap<&str, f64> = BTreeMap::new();
-        for (name, seconds) in seen.values().filter(|(name, _)| name != SAMPLER_THREAD) {
+        for (name, seconds) in cpu_times.values().filter(|(name, _)| name != SAMPLER_THREAD) {
             let stage = STAGES.iter().find(|(start, _)| name.starts_with(start));
             *by_stage.entry(stage.map_or(name.as_str(), |(_, s)| s)).or_default() += seconds;
         }
@@ -81,7 +81,7 @@ impl CpuByThread {
     }
 }
 
-/// Every thread's number, name, and seconds so far.
+/// The id, the name and the CPU seconds so far of every thread.
 fn thread_times() -> Vec<(i32, String, f64)> {
     let tasks = procfs::process::Process::myself().and_then(|process| process.tasks());
     let ticks = procfs::ticks_per_second() as f64;
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn work_shows_under_its_threads_name() {
+    fn work_shows_under_the_name_of_its_thread() {
         let cpu = CpuByThread::default();
         let work = || {
             let began = std::time::Instant::now();
@@ -113,7 +113,7 @@ mod tests {
                 .expect("a thread");
         });
         let stages = cpu.stages();
-        let overlay = stages.iter().find(|s| s.stage == "overlay and records").expect("seen");
+        let overlay = stages.iter().find(|s| s.stage == "overlay and records").expect("is listed");
         assert!((0.05..1.0).contains(&overlay.cpu_seconds), "{stages:?}");
     }
 }

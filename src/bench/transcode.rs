@@ -1,18 +1,18 @@
-//! The floor's first part: the recording decoded and encoded again, with nothing in between.
+//! The floor's first part: decodes and encodes the recording with nothing in between.
 
 use std::sync::atomic::AtomicBool;
 
 use crate::config::Pipeline;
 use crate::core::evidence::FrameEvidence;
 use crate::models::registry::{Role, find};
-use crate::passes::draw;
+use crate::pipeline::two_passes::draw;
 use crate::run::outputs::Outputs;
 use crate::run::{RunError, settings};
 use crate::stages::sink::records::Ending;
 use crate::stages::sink::stage::Progress;
 use crate::stages::source::gst::Recording;
 
-/// Writes `pipeline`'s film without looking at it: the same elements and settings, the same hands.
+/// Writes `pipeline`'s output without analysis, with the same elements, settings and code.
 ///
 /// # Errors
 /// As a run.
@@ -21,7 +21,7 @@ pub fn transcode(pipeline: &Pipeline) -> Result<(), RunError> {
     let speaker = find(Role::Speaker, pipeline.package.as_deref())?;
     let detector = find(Role::Detector, pipeline.detector.as_deref())?;
     let settings = settings(pipeline, (&speaker, &detector), &recording.shape().video)?;
-    let outputs = Outputs::create(pipeline, &settings, &recording)?;
+    let outputs = Outputs::create(pipeline, &recording)?;
     if let Some(named) = &outputs.output {
         let nothing = |frame| Ok(Some(FrameEvidence { frame, faces: Vec::new(), floor: None }));
         let how = (&Progress::default(), &AtomicBool::new(false));

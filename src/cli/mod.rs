@@ -25,9 +25,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::LookaheadChoice;
 use crate::core::exit::Exit;
 use crate::models::explain::Mode;
+use crate::pipeline::settings::LookaheadChoice;
 use crate::stages::score::budget::DEFAULT_BUDGET_MIB;
 
 /// Who is speaking in this video, and what the model looked at.

@@ -15,7 +15,7 @@ mod verify;
 use super::ModelsCommand;
 use crate::core::exit::Exit;
 use crate::models::registry::{self, RegistryError, Role};
-use crate::models::{ModelError, Package, Place};
+use crate::models::{ModelError, Package, PackageLocation};
 
 /// Runs `locutor models`.
 pub fn models(command: &ModelsCommand) -> Exit {
@@ -48,13 +48,13 @@ pub fn exit_of_model_error(error: &ModelError) -> Exit {
 /// The exit code of a registry error: a missing model is unavailable, a broken one is bad data.
 pub fn exit_of_registry_error(error: &RegistryError) -> Exit {
     match error {
-        RegistryError::NoSuch { .. } | RegistryError::None { .. } => Exit::Unavailable,
+        RegistryError::NotFound { .. } | RegistryError::NoneInstalled { .. } => Exit::Unavailable,
         RegistryError::Broken(error) => exit_of_model_error(error),
     }
 }
 
 /// All installed packages, broken ones too.
-pub(super) fn installed() -> Vec<Place> {
+pub(super) fn installed() -> Vec<PackageLocation> {
     registry::list(&registry::directories())
 }
 

@@ -17,7 +17,7 @@ pub fn table(cpu: &CpuByThread, report: &Report) -> String {
     }
     let _ = writeln!(text, "graph calls");
     for (graph, count) in report.inference.iter().filter(|(_, count)| count.calls > 0) {
-        let _ = writeln!(text, "{}", count.words(*graph));
+        let _ = writeln!(text, "{}", count.summary(*graph));
     }
     if report.pixels.frames > 0 {
         let _ = writeln!(

@@ -11,13 +11,11 @@ mod renamed;
 pub use any::{AnyPipeline, read_any};
 
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use crate::models::device::Device;
 use crate::models::explain::Mode;
-use crate::models::manifest::Lookahead;
+use crate::pipeline::settings::LookaheadChoice;
 use crate::stages::overlay::Style;
-use crate::stages::score::budget::Stride;
 use crate::stages::score::floor::FloorRules;
 
 /// A run over one recording.
@@ -49,56 +47,6 @@ pub struct Pipeline {
     pub frame_budget_bytes: usize,
     /// Whether existing outputs are replaced.
     pub overwrite: bool,
-}
-
-/// How far ahead of the frame that it scores the head may look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LookaheadChoice {
-    /// As far as the package gains from it.
-    #[default]
-    File,
-    /// The package's lookahead for live streams, a few ticks at once.
-    Live,
-    /// This many ticks of 40 ms beyond the encoders' own reach, a few ticks at once.
-    Ticks(usize),
-}
-
-impl LookaheadChoice {
-    /// The maximum number of ticks: 10 s.
-    pub const MAX_TICKS: usize = 250;
-
-    /// The number of ticks, given the package's own lookaheads.
-    pub const fn ticks(self, package: Lookahead) -> usize {
-        match self {
-            Self::File => package.file,
-            Self::Live => package.live,
-            Self::Ticks(ticks) => ticks,
-        }
-    }
-
-    /// How much is scored at once.
-    pub const fn stride(self) -> Stride {
-        match self {
-            Self::File => Stride::FILE,
-            Self::Live | Self::Ticks(_) => Stride::LIVE,
-        }
-    }
-}
-
-impl FromStr for LookaheadChoice {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match (text, text.parse()) {
-            ("file", _) => Ok(Self::File),
-            ("live", _) => Ok(Self::Live),
-            (_, Ok(ticks)) if ticks <= Self::MAX_TICKS => Ok(Self::Ticks(ticks)),
-            _ => Err(format!(
-                "`{text}` is not `file`, `live` or a number of ticks of 40 ms from 0 to {}",
-                Self::MAX_TICKS
-            )),
-        }
-    }
 }
 
 /// The annotated video.
@@ -229,19 +177,6 @@ pub fn parse_floor(text: &str) -> Result<FloorRules, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lookahead_is_a_word_or_ticks() {
-        let package = Lookahead { file: 50, live: 9 };
-        for (text, ticks, hop) in [("file", 50, 25), ("live", 9, 5), ("22", 22, 5), ("0", 0, 5)] {
-            let choice: LookaheadChoice = text.parse().expect(text);
-            assert_eq!((choice.ticks(package), choice.stride().hop), (ticks, hop), "{text}");
-        }
-        for text in ["", "far", "-1", "251", "1.5"] {
-            let said = text.parse::<LookaheadChoice>().expect_err(text);
-            assert!(said.starts_with(&format!("`{text}` is not `file`, `live` or ")), "{said}");
-        }
-    }
 
     #[test]
     fn floor_timing_is_three_numbers() {

@@ -46,7 +46,7 @@ impl Probability {
 pub enum Unknown {
     /// The source has no audio.
     NoAudio,
-    /// The audio has a hole here.
+    /// The audio has a gap here.
     AudioGap,
     /// The model had too little context, or did not run in time.
     NotScored,

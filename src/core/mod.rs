@@ -6,6 +6,7 @@ pub mod backoff;
 pub mod credentials;
 pub mod evidence;
 pub mod exit;
+pub mod fault_point;
 pub mod frame;
 pub mod geometry;
 pub mod image_resize;

@@ -1,12 +1,12 @@
-//! Tables of labelled or predicted faces, in AVA-ActiveSpeaker form.
+//! Tables of labelled or predicted faces in the AVA-ActiveSpeaker format.
 //!
-//! Takes CSV, with or without a header: video_id, frame_timestamp (seconds), entity_box_x1, _y1,
+//! Input: CSV, with or without a header: video_id, frame_timestamp (seconds), entity_box_x1, _y1,
 //! _x2, _y2 (fractions of the frame), label, entity_id, and in predictions score. With a header
-//! the columns may stand in any order and others may be among them; without one they stand in that
-//! order. A header that comes again (files joined by `cat`) is passed over.
+//! the columns may have any order, and other columns are ignored; without one they have this
+//! order. A repeated header (files joined by `cat`) is skipped.
 //!
-//! Promises: every row is read or the reading fails with the file, line and column of the first
-//! bad value and what to write instead.
+//! Either every row is read, or reading fails with the file, line and column of the first bad value
+//! and with what to write instead.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -64,22 +64,22 @@ impl FractionBox {
     }
 }
 
-/// What a labelled face does.
+/// The label of a face.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Label {
-    /// Speaks, and is heard: the positive.
+    /// Speaks audibly: the positive class.
     Audible,
-    /// The lips speak, but another voice is heard, or none.
+    /// The lips speak, but another voice or none is heard.
     NotAudible,
     /// Does not speak.
     Silent,
 }
 
 impl Label {
-    /// All labels, in the order in which they are told.
+    /// All labels, in the order in which they are reported.
     pub const ALL: [Self; 3] = [Self::Audible, Self::NotAudible, Self::Silent];
 
-    /// AVA's word for it.
+    /// The label's name in AVA.
     pub const fn ava_name(self) -> &'static str {
         match self {
             Self::Audible => "SPEAKING_AUDIBLE",
@@ -115,7 +115,7 @@ pub struct PredictedFace {
     pub score: f64,
 }
 
-/// A table that cannot be used.
+/// An error in a table.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
     /// The file cannot be read.
@@ -123,23 +123,23 @@ pub enum TableError {
     Read {
         /// The file.
         path: PathBuf,
-        /// The system's reason.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// A line is not what it should be.
+    /// A line is invalid.
     #[error("{}, line {line}, {column}: {problem}", path.display())]
     Line {
         /// The file.
         path: PathBuf,
-        /// Which line, counted from 1.
+        /// The line, counted from 1.
         line: u64,
-        /// Which column.
+        /// The column.
         column: Column,
-        /// What is wrong and what to write.
+        /// The problem, and what to write instead.
         problem: String,
     },
-    /// The file has no row.
-    #[error("{}: holds no row; write one line for each face and frame", path.display())]
+    /// The file has no rows.
+    #[error("{}: has no rows; write one line for each face and frame", path.display())]
     Empty {
         /// The file.
         path: PathBuf,
@@ -147,7 +147,7 @@ pub enum TableError {
 }
 
 impl TableError {
-    /// The exit code this error ends the program with.
+    /// The program's exit code for this error.
     pub fn exit(&self) -> Exit {
         match self {
             Self::Read { source, .. } if source.kind() == std::io::ErrorKind::IsADirectory => {
@@ -162,7 +162,7 @@ impl TableError {
 /// A column of a line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Column {
-    /// Which, counted from 1; `None` where it is not there.
+    /// Its number, counted from 1; `None` if it is missing.
     pub number: Option<usize>,
     /// Its name.
     pub name: &'static str,
@@ -180,7 +180,7 @@ impl fmt::Display for Column {
 /// The labelled faces of `path`.
 ///
 /// # Errors
-/// Where the file cannot be read, holds no row, or a row is not what it should be.
+/// If the file cannot be read, has no rows, or has an invalid row.
 pub fn read_labels(path: &Path) -> Result<Vec<LabelledFace>, TableError> {
     let mut faces = Vec::new();
     Table::open(path, false)?.for_each_row(|row| {
@@ -194,8 +194,8 @@ pub fn read_labels(path: &Path) -> Result<Vec<LabelledFace>, TableError> {
 /// The predicted faces of `path`.
 ///
 /// # Errors
-/// Where the file cannot be read, holds no row, or a row is not what it should be. A header alone
-/// is no error: nobody was found.
+/// If the file cannot be read, has no rows, or has an invalid row. A header alone is valid: no face
+/// was detected.
 pub fn read_predictions(path: &Path) -> Result<Vec<PredictedFace>, TableError> {
     let mut faces = Vec::new();
     Table::open(path, true)?.for_each_row(|row| {
@@ -206,15 +206,15 @@ pub fn read_predictions(path: &Path) -> Result<Vec<PredictedFace>, TableError> {
     Ok(faces)
 }
 
-/// A file on its way through the CSV reader.
+/// A file being read.
 struct Table<'a> {
     path: &'a Path,
     rows: csv::Reader<File>,
-    /// Whether it has to have a score.
+    /// Whether the score column is required.
     needs_score: bool,
-    /// Where each of [`COLUMNS`] stands.
+    /// The index of each of [`COLUMNS`] in the file.
     column_index: [Option<usize>; COLUMNS.len()],
-    /// Video ids seen, so that each is kept once.
+    /// The video ids so far, so that each is stored once.
     videos: HashSet<Arc<str>>,
 }
 
@@ -245,7 +245,7 @@ impl<'a> Table<'a> {
                 let number = err.field() + 1;
                 let name = COLUMNS.get(err.field()).copied().unwrap_or("another");
                 let column = Column { number: Some(number), name };
-                self.error(line, column, "is no UTF-8 text; save the table as UTF-8")
+                self.error(line, column, "is not UTF-8 text; save the table as UTF-8")
             }
             other => TableError::Read {
                 path: self.path.to_path_buf(),
@@ -254,7 +254,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Hands every row to `take`.
+    /// Calls `take` with every row.
     fn for_each_row(
         mut self,
         mut take: impl FnMut(&mut Row<'_, 'a>) -> Result<(), TableError>,
@@ -271,7 +271,7 @@ impl<'a> Table<'a> {
             rows += 1;
             take(&mut Row { table: &mut self, record: &record, line })?;
         }
-        // A run that found nobody leaves a header alone.
+        // A run without faces writes a header alone.
         if rows == 0 && !(has_header && self.needs_score) {
             return Err(TableError::Empty { path: self.path.to_path_buf() });
         }
@@ -321,10 +321,11 @@ impl Row<'_, '_> {
     fn number(&self, column: usize, meaning: &str) -> Result<f64, TableError> {
         let cell = self.cell(column)?;
         let number = cell.parse::<f64>().ok().filter(|v| v.is_finite());
-        number.ok_or_else(|| self.error(column, format!("`{cell}` is no number; write {meaning}")))
+        number
+            .ok_or_else(|| self.error(column, format!("`{cell}` is not a number; write {meaning}")))
     }
 
-    /// Video, time and place.
+    /// Video, time and box.
     fn face(&mut self) -> Result<(Arc<str>, f64, FractionBox), TableError> {
         let seconds = self.number(TIME, "seconds, e.g. 12.04")?;
         let mut sides = [0.0; 4];
@@ -332,7 +333,7 @@ impl Row<'_, '_> {
             *side = self.number(BOX + i, "a fraction of the frame, e.g. 0.25")?;
             if !(-1.0..=2.0).contains(side) {
                 let problem = format!(
-                    "{side} is no fraction of the frame; divide pixels by the frame's width \
+                    "{side} is not a fraction of the frame; divide pixels by the frame's width \
                      or height, so that 0 is one edge and 1 the other"
                 );
                 return Err(self.error(BOX + i, problem));
@@ -364,7 +365,7 @@ impl Row<'_, '_> {
         let cell = self.cell(LABEL)?;
         Label::ALL.into_iter().find(|label| label.ava_name() == cell).ok_or_else(|| {
             let words = Label::ALL.map(Label::ava_name).join(", ");
-            self.error(LABEL, format!("`{cell}` is no label; write one of {words}"))
+            self.error(LABEL, format!("`{cell}` is not a label; write one of {words}"))
         })
     }
 
@@ -372,8 +373,8 @@ impl Row<'_, '_> {
         let score = self.number(SCORE, "P(speaking) between 0 and 1")?;
         if !(0.0..=1.0).contains(&score) {
             let problem = format!(
-                "{score} is no probability; write P(speaking) between 0 and 1, of a logit its \
-                 sigmoid"
+                "{score} is not a probability; write P(speaking) between 0 and 1; apply a sigmoid \
+                 to logits"
             );
             return Err(self.error(SCORE, problem));
         }

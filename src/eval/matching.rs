@@ -1,45 +1,45 @@
-//! Which predicted face is a labelled one.
+//! Matches predicted faces to labelled ones.
 //!
-//! Takes the faces of any number of videos in any order; gives one [`ScoredFace`] for every labelled
-//! face, in the labels' order. A labelled face is that predicted face of the same video, in the
-//! nearest predicted frame, which overlaps it most. One that has no match gets the score 0: a
-//! missed face is a missed speaker.
+//! Input: the faces of any number of videos in any order. Output: one [`ScoredFace`] for each
+//! labelled face, in the labels' order. A labelled face matches the predicted face of the same
+//! video, in the nearest predicted frame, that overlaps it most. A face without a match gets the
+//! score 0, so an undetected face is a missed speaker.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::labels::{FractionBox, Label, LabelledFace, PredictedFace};
 
-/// When two faces are the same.
+/// The conditions for a match.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct MatchRules {
-    /// Intersection over union, at least, 0..=1.
+    /// Minimum intersection over union, 0..=1.
     pub min_iou: f64,
-    /// Seconds between label and prediction, at most.
+    /// Maximum seconds between label and prediction.
     pub max_seconds: f64,
 }
 
 impl Default for MatchRules {
-    /// Half of the union, and half a frame at 25 frames a second.
+    /// An IoU of 0.5, and half a frame at 25 frames a second.
     fn default() -> Self {
         Self { min_iou: 0.5, max_seconds: 0.021 }
     }
 }
 
-/// A labelled face and what was predicted of it.
+/// A labelled face with its predicted score.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ScoredFace {
-    /// Which video.
+    /// The video.
     pub video: Arc<str>,
-    /// The truth.
+    /// The label.
     pub label: Label,
-    /// P(speaking), 0..=1; 0 where no face matched.
+    /// P(speaking), 0..=1; 0 if no face matched.
     pub score: f64,
     /// Whether a predicted face matched.
     pub matched: bool,
 }
 
-/// A video's predictions: frames in order of time, each with its faces in the order given.
+/// A video's predictions: frames sorted by time, each with its faces in input order.
 type Frames = Vec<(f64, Vec<(FractionBox, f64)>)>;
 
 /// Finds the predicted face of every labelled one.
@@ -73,7 +73,7 @@ fn by_frame(predictions: &[PredictedFace]) -> HashMap<&str, Frames> {
     }
     let mut frames: HashMap<&str, Frames> = HashMap::new();
     for (video, mut faces) in sorted {
-        // Stable, so that faces of one frame keep their order.
+        // The sort is stable: faces of one frame keep their order.
         faces.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
         let frames = frames.entry(video).or_default();
         for face in faces {
@@ -87,7 +87,7 @@ fn by_frame(predictions: &[PredictedFace]) -> HashMap<&str, Frames> {
     frames
 }
 
-/// The faces of the frame nearest to `seconds`, the earlier one of two that are equally near.
+/// The faces of the frame nearest to `seconds`; of two equally near ones, the earlier.
 fn nearest(
     frames: &[(f64, Vec<(FractionBox, f64)>)],
     seconds: f64,
@@ -101,7 +101,7 @@ fn nearest(
     Some(faces)
 }
 
-/// The face that overlaps `bbox` most, the first one of several: its overlap and its score.
+/// The overlap and the score of the face that overlaps `bbox` most; the first one on a tie.
 fn most_overlapping(faces: &[(FractionBox, f64)], bbox: FractionBox) -> Option<(f64, f64)> {
     let overlaps = faces.iter().map(|(other, score)| (other.iou(bbox), *score));
     overlaps.reduce(|best, next| if next.0 > best.0 { next } else { best })

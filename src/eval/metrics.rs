@@ -1,56 +1,56 @@
-//! What a set of scored faces comes to: average precision, ROC AUC, accuracy.
+//! The metrics of a set of scored faces: average precision, ROC AUC, accuracy.
 //!
-//! Each row counts a whole number of times ([`RankedFaces::metrics`] takes the weights), so that a
-//! bootstrap's draws need no copy of the rows and no second sorting. Positive is
-//! [`Label::Audible`]; everything else is negative, as in AVA.
+//! Each row counts an integer number of times ([`RankedFaces::metrics`] takes the weights), so that
+//! a bootstrap's draws need no copy of the rows and no second sort. [`Label::Audible`] is positive;
+//! every other label is negative, as in AVA.
 
 use serde::Serialize;
 
 use super::labels::Label;
 use super::matching::ScoredFace;
 
-/// The figures of one group of videos. `None` stands where a figure means nothing: no positive, or
-/// no negative.
+/// The metrics of one group of videos. A metric is `None` if it is undefined: without positives, or
+/// without negatives.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct EvalMetrics {
-    /// Labelled faces.
+    /// Number of labelled faces.
     pub frames: u64,
-    /// Share of them that a predicted face matched.
+    /// Share of labelled faces that a predicted face matched.
     pub matched: f64,
-    /// Share of them that speak and are heard.
+    /// Share of labelled faces that speak audibly.
     pub positives: f64,
-    /// Average precision as AVA's evaluation has it: precision made monotonic from the right and
-    /// summed over the steps of recall; equal scores share a step.
+    /// Average precision as in AVA's evaluation: precision made monotonic from the right and summed
+    /// over the steps of recall; equal scores share a step.
     pub ap: Option<f64>,
     /// Area under the ROC curve; equal scores count half.
     pub auc: Option<f64>,
     /// Share of faces on the right side of the threshold.
     pub accuracy: f64,
-    /// Share called speaking, by label.
+    /// Share predicted as speaking, by label.
     pub called_speaking: CalledSpeaking,
 }
 
-/// Share of faces with a score above the threshold, by label; `None` where no face has it.
+/// Share of faces with a score above the threshold, by label; `None` if no face has the label.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub struct CalledSpeaking {
-    /// Of those that speak and are heard.
+    /// Of faces that speak audibly.
     #[serde(rename = "SPEAKING_AUDIBLE")]
     pub audible: Option<f64>,
-    /// Of those whose lips speak while another voice is heard.
+    /// Of faces whose lips speak while another voice is heard.
     #[serde(rename = "SPEAKING_NOT_AUDIBLE")]
     pub not_audible: Option<f64>,
-    /// Of those that do not speak.
+    /// Of faces that do not speak.
     #[serde(rename = "NOT_SPEAKING")]
     pub silent: Option<f64>,
 }
 
-/// Scored faces in the order of their scores, highest first.
+/// Scored faces sorted by score, highest first.
 #[derive(Clone, Debug)]
 pub struct RankedFaces<'a> {
     faces: Vec<&'a ScoredFace>,
 }
 
-/// Counts of one stretch of faces.
+/// Counts of positives and negatives in a run of faces.
 #[derive(Clone, Copy, Default)]
 struct LabelCounts {
     positives: u64,
@@ -70,8 +70,8 @@ impl<'a> RankedFaces<'a> {
         &self.faces
     }
 
-    /// The figures at `threshold`, where the face at place i counts `weight(i)` times; `None` where
-    /// no face counts.
+    /// The metrics at `threshold`, where the face at index i counts `weight(i)` times; `None` if no
+    /// face counts.
     pub fn metrics(&self, threshold: f64, weight: impl Fn(usize) -> u64) -> Option<EvalMetrics> {
         let mut steps: Vec<LabelCounts> = Vec::new();
         let (mut all, mut matched, mut correct) = (LabelCounts::default(), 0, 0);
@@ -119,7 +119,7 @@ fn average_precision(steps: &[LabelCounts], all: LabelCounts) -> Option<f64> {
     for step in steps {
         true_positives += step.positives;
         called += step.positives + step.negatives;
-        // A step that a draw left empty before any other.
+        // A draw may leave the first steps empty.
         let precision = share(true_positives, called).unwrap_or(0.0);
         points.push((step.positives as f64 / all.positives as f64, precision));
     }

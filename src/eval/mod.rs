@@ -1,11 +1,11 @@
-//! Predictions against labels: how often a model is right about who speaks.
+//! Evaluation: compares predictions with labels.
 //!
-//! Takes labelled and predicted faces ([`labels`]), finds which predicted face is which labelled
-//! one ([`matching`]), and gives figures ([`metrics`]) for each group of videos, with an interval
-//! over videos ([`bootstrap`]) where one is asked for. Pure: nothing here needs media or inference.
+//! Reads labelled and predicted faces ([`labels`]), matches them ([`matching`]), and computes
+//! metrics ([`metrics`]) for each group of videos, with a bootstrap interval over videos
+//! ([`bootstrap`]) if requested. Nothing here needs media or inference.
 //!
-//! Groups follow the names of composites, `KIND__PERSON` or `KIND__PERSON__PERSON`; the group
-//! `all` holds every video, whatever its name.
+//! Groups follow the names of composites, `KIND__PERSON` or `KIND__PERSON__PERSON`. The group
+//! `all` holds every video.
 
 pub mod bootstrap;
 pub mod labels;
@@ -22,7 +22,7 @@ use labels::{LabelledFace, PredictedFace};
 use matching::{MatchRules, ScoredFace, match_faces};
 use metrics::{EvalMetrics, RankedFaces};
 
-/// The groups: a name, and the kinds of composites in it; no kinds stand for every video.
+/// The groups: a name, and the kinds of composites in it. An empty list means every video.
 const GROUPS: [(&str, &[&str]); 7] = [
     ("turn", &["sbsturn"]),
     ("both", &["sbsboth"]),
@@ -33,34 +33,34 @@ const GROUPS: [(&str, &[&str]); 7] = [
     ("all", &[]),
 ];
 
-/// How predictions are judged.
+/// The evaluation's settings.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct EvalRules {
-    /// When two faces are the same.
+    /// The conditions for a match.
     pub matching: MatchRules,
-    /// A score above it is called speaking.
+    /// A score above it is predicted as speaking.
     pub threshold: f64,
-    /// Draws of the bootstrap; 0 for no intervals.
+    /// Number of bootstrap draws; 0 for no intervals.
     pub draws: usize,
-    /// Its seed.
+    /// The bootstrap's seed.
     pub seed: u64,
 }
 
-/// A group's figures.
+/// A group's metrics.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct GroupMetrics {
-    /// The figures.
+    /// The metrics.
     #[serde(flatten)]
     pub metrics: EvalMetrics,
-    /// How far the luck of the draw could move them.
+    /// Their bootstrap intervals.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interval_90: Option<Intervals>,
 }
 
-/// 90 % bootstrap intervals over videos; `None` where a figure means nothing.
+/// 90 % bootstrap intervals over videos; `None` if a metric is undefined.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Intervals {
-    /// Videos that were drawn from; those that differ in kind only (`own__A`, `dub__A`) are drawn
+    /// Number of videos drawn from; videos that differ in kind only (`own__A`, `dub__A`) are drawn
     /// together.
     pub videos: usize,
     /// Of the average precision.
@@ -71,10 +71,10 @@ pub struct Intervals {
     pub accuracy: Option<Interval>,
 }
 
-/// The figures of all groups that have a labelled face, in a fixed order; serialises as a map.
+/// The metrics of all groups that have a labelled face, in a fixed order; serialises as a map.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Evaluation {
-    /// Name and figures.
+    /// Name and metrics.
     pub groups: Vec<(&'static str, GroupMetrics)>,
     /// Labelled videos without a single prediction.
     pub unpredicted: Vec<String>,
@@ -88,7 +88,7 @@ impl Serialize for Evaluation {
     }
 }
 
-/// Judges `predictions` by `labels`.
+/// Evaluates `predictions` against `labels`.
 pub fn evaluate(
     labels: &[LabelledFace],
     predictions: &[PredictedFace],
@@ -104,17 +104,17 @@ pub fn evaluate(
         predictions.iter().map(|face| &*face.video).collect();
     let labelled: std::collections::BTreeSet<&str> =
         labels.iter().map(|face| &*face.video).collect();
-    let silent = labelled.into_iter().filter(|video| !predicted.contains(video));
-    Evaluation { groups, unpredicted: silent.map(str::to_owned).collect() }
+    let unpredicted = labelled.into_iter().filter(|video| !predicted.contains(video));
+    Evaluation { groups, unpredicted: unpredicted.map(str::to_owned).collect() }
 }
 
-/// What a composite is: its name's first part.
+/// The kind of a composite: the first part of its name.
 fn kind(video: &str) -> &str {
     video.split("__").next().unwrap_or(video)
 }
 
-/// Whom a composite shows: its name without the kind. Composites of the same people are not
-/// independent of each other, so a bootstrap draws them together.
+/// The people in a composite: its name without the kind. Composites of the same people are not
+/// independent, so a bootstrap draws them together.
 fn people(video: &str) -> &str {
     match video.split_once("__") {
         Some((kind, people)) if GROUPS.iter().any(|(_, kinds)| kinds.contains(&kind)) => people,
@@ -137,7 +137,7 @@ fn intervals(ranked: &RankedFaces<'_>, rules: EvalRules) -> Intervals {
     let unit_of: Vec<usize> = ranked.faces().iter().map(|f| numbers[people(&f.video)]).collect();
     let (mut ap, mut auc, mut accuracy) = (Vec::new(), Vec::new(), Vec::new());
     for times in draws(numbers.len(), rules.draws, rules.seed) {
-        // A draw may hold no positive: it says nothing of the figures that need one.
+        // A draw without positives has no AP and no AUC.
         if let Some(drawn) = ranked.metrics(rules.threshold, |i| times[unit_of[i]]) {
             ap.extend(drawn.ap);
             auc.extend(drawn.auc);

@@ -1,4 +1,4 @@
-//! The figures against plain, slow re-implementations, and known answers.
+//! The metrics compared with plain, slow implementations and with known results.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ fn scored() -> impl Strategy<Value = Vec<ScoredFace>> {
     prop::collection::vec(one, 1..60)
 }
 
-/// Precision and recall at every threshold, and the best precision at that recall or more.
+/// Precision and recall at every threshold, then the best precision at that recall or a higher one.
 fn slow_ap(faces: &[(f64, bool)]) -> Option<f64> {
     let positives = faces.iter().filter(|f| f.1).count() as f64;
     let at = |threshold: f64| {
@@ -77,7 +77,7 @@ fn slow_auc(faces: &[(f64, bool)]) -> Option<f64> {
     (!pairs.is_empty()).then(|| pairs.iter().sum::<f64>() / pairs.len() as f64)
 }
 
-/// Every prediction looked at for every label.
+/// Compares every prediction with every label.
 fn slow_match(label: &LabelledFace, all: &[PredictedFace], rules: MatchRules) -> Option<f64> {
     let own: Vec<_> = all.iter().filter(|p| p.video == label.video).collect();
     let apart = |p: &PredictedFace| (p.seconds - label.seconds).abs();
@@ -113,7 +113,7 @@ proptest! {
     }
 
     #[test]
-    fn a_weight_is_so_many_copies(faces in scored(), weights in prop::collection::vec(0_u64..4, 60)) {
+    fn a_weight_equals_copies(faces in scored(), weights in prop::collection::vec(0_u64..4, 60)) {
         let ranked = RankedFaces::new(&faces);
         let weighed = ranked.metrics(0.4, |i| weights[i]);
         let copies = ranked.faces().iter().zip(&weights).flat_map(|(f, n)| vec![*f; *n as usize]);
@@ -196,7 +196,7 @@ fn intervals_come_from_whole_videos() {
         for tick in 0..40 {
             let (id, at) = (format!("v{video}"), f64::from(tick) * 0.04);
             let speaks = tick % 2 == 0;
-            // In three of the twelve videos the model has it the wrong way round.
+            // In three of the twelve videos the prediction is inverted.
             let score = if speaks == (video % 4 != 0) { 0.9 } else { 0.1 };
             labels.push(labelled(
                 &id,
@@ -213,7 +213,7 @@ fn intervals_come_from_whole_videos() {
     let intervals = found.groups[0].1.interval_90.clone().expect("asked for");
     assert_eq!(intervals.videos, 12);
     let [low, high] = intervals.accuracy.expect("always there");
-    // The standard error of 3 in 12 is .125, and accuracy goes in twelfths.
+    // The standard error of 3 in 12 is .125, and the accuracy is a multiple of 1/12.
     assert!((0.50..=0.585).contains(&low) && (0.9..=0.92).contains(&high), "{low} {high}");
 }
 

@@ -1,8 +1,8 @@
-//! Recordings in, a report out: the measuring, run on real media.
+//! Measures recordings and gives a report.
 //!
-//! Each recording goes through the same stages as in a run, up to the tracker ([`crate::wiring`]);
-//! then its tracks are scored, the clearest windows are chosen and measured, and everything is let
-//! go before the next recording is opened.
+//! Each recording passes through the same stages as in a run, up to the tracker
+//! ([`detect_and_track`]). Then its tracks are scored, and the clearest windows are selected and
+//! measured. All of it is freed before the next recording is opened.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use super::maps::MapKind;
 use super::measure::{FaceWindow, Protocol, WindowResult, measure_window};
 use super::report::{ClipReport, Conditions, Report, WindowReport, gaps, report};
 use super::speech_window::{SpeechWindow, TrackSpeech, find_speech_window};
-use crate::config::{LookaheadChoice, Pipeline, RecordPaths};
+use crate::config::{Pipeline, RecordPaths};
 use crate::core::queue::Receiver;
 use crate::core::time::{Pts, Tick};
 use crate::models::device::Device;
@@ -21,43 +21,44 @@ use crate::models::registry::{Role, find};
 use crate::models::speaker_model::SpeakerModel;
 use crate::onnx::engine::Engine;
 use crate::onnx::session::SessionOptions;
-use crate::run::{RunError, Settings, settings};
+use crate::pipeline::build;
+use crate::pipeline::recording::detect_and_track;
+use crate::pipeline::settings::LookaheadChoice;
+use crate::pipeline::settings::Settings;
+use crate::run::{RunError, settings};
 use crate::stages::explain::faithfulness::{AREAS, Substrate};
-use crate::stages::features::audio_features::AudioFeatures;
 use crate::stages::overlay::Style;
-use crate::stages::score::audio_encoder::AudioEncoder;
 use crate::stages::score::floor::FloorRules;
 use crate::stages::score::stage::ScoreInput;
 use crate::stages::source::feed::SourceCounts;
 use crate::stages::source::gst::Recording;
-use crate::wiring::detect_and_track;
 
-/// What is to be measured, and how.
+/// The settings of a measurement.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// The recordings.
     pub clips: Vec<PathBuf>,
-    /// Which audio track is listened to, from 1.
+    /// The audio track, counted from 1.
     pub audio_track: u32,
-    /// The speaker package's name or directory; the best one here by default.
+    /// The speaker package's name or directory; by default the best one installed.
     pub package: Option<String>,
     /// The detector package's name or directory.
     pub detector: Option<String>,
-    /// Where inference runs.
+    /// The device for inference.
     pub device: Device,
     /// The explain modes.
     pub modes: Vec<Mode>,
     /// Ticks of a window, 25 a second.
     pub window_ticks: usize,
-    /// Windows of a recording at most, each of another track.
+    /// Maximum number of windows per recording, one per track.
     pub windows_per_clip: usize,
-    /// What takes the place of masked parts.
+    /// The replacement for masked parts.
     pub substrate: Substrate,
-    /// What chance starts from.
+    /// The random seed.
     pub seed: u64,
 }
 
-/// Measures all recordings; `on_clip` hears of each when it is done.
+/// Measures all recordings; calls `on_clip` after each.
 ///
 /// # Errors
 /// A [`RunError`] that names the recording, the package or the device.
@@ -106,7 +107,7 @@ pub fn measure_clips(
     Ok(report(conditions, clips, &measured, &MapKind::all(&request.modes)))
 }
 
-/// A run over `clip` that writes nothing.
+/// The configuration of a run over `clip` without outputs.
 fn pipeline(request: &Request, clip: &Path) -> Pipeline {
     Pipeline {
         input: clip.to_owned(),
@@ -125,23 +126,22 @@ fn pipeline(request: &Request, clip: &Path) -> Pipeline {
     }
 }
 
-/// The recording's tracks, scored, and what was not looked at.
+/// The recording's tracks with their scores, and a note about what was not processed.
 fn score_tracks(
     settings: &Settings,
     recording: &Recording,
     engine: &Engine,
 ) -> Result<(Vec<FaceTrack>, Option<String>), RunError> {
     if recording.shape().audio.is_none() {
-        return Ok((Vec::new(), Some("it has no audio, so nothing can be scored".into())));
+        return Ok((Vec::new(), Some("it has no audio, so no face can be scored".into())));
     }
-    let audio_features = AudioFeatures::new(settings.spectrum(), Tick::default());
-    let audio_encoder = AudioEncoder::new(Some(audio_features), Tick::default());
+    let audio_encoder = build::audio_encoder(settings, true, Tick::default());
     let mut model = engine.speaker();
     let collector = TrackCollector::new(model.shape().clone(), audio_encoder, MAX_CROPS);
     let (collector, source_counts) =
         detect_and_track(settings, recording, engine, |found| collect_tracks(collector, &found))?;
     let notes = match collector.full_at() {
-        // What was not read cannot be known to be damaged.
+        // Damage after this point is unknown: it was not read.
         Some(full_at) => vec![truncation_note(full_at)],
         None => damage(recording, &source_counts),
     };
@@ -167,10 +167,13 @@ fn collect_tracks(mut collector: TrackCollector, found: &Receiver<ScoreInput>) -
 }
 
 fn truncation_note(full_at: Pts) -> String {
-    format!("what comes after {:.0} s was not looked at: there are faces enough", full_at.seconds())
+    format!(
+        "the part after {:.0} s was skipped: the limit of face crops is reached",
+        full_at.seconds()
+    )
 }
 
-/// What the recording's tracks are good for, and the windows that are measured.
+/// A summary of the recording's tracks, and the windows to measure.
 fn select_windows<'a>(
     clip: &Path,
     tracks: &'a [FaceTrack],
@@ -186,7 +189,7 @@ fn select_windows<'a>(
             TrackSpeech::TooShort => report.too_short += 1,
         }
     }
-    // Stable: of equally clear ones the earlier track.
+    // The sort is stable: on a tie the earlier track comes first.
     speaking.sort_by(|a, b| SpeechWindow::clearest_first(&a.1, &b.1));
     report.skipped = speaking.len().saturating_sub(request.windows_per_clip);
     speaking.truncate(request.windows_per_clip);

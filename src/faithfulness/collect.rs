@@ -1,10 +1,9 @@
-//! A recording's faces with their audio and the package's own scores, kept until all of it is here.
+//! Collects a recording's faces with their audio and the package's own scores.
 //!
-//! Takes what the stages before scoring give (tracked frames and audio); gives every track's crops,
-//! audio embeddings and scores, cut and scored by the same code as in a run. Crops are kept, and
-//! there are only so many of them: where that is reached, the rest of the recording is not looked
-//! at. The models run when everything has been read, so that nothing hangs on which of two threads
-//! was faster.
+//! Input: tracked frames and audio from the stages before scoring. Output: each track's crops,
+//! audio embeddings and scores, computed by the same code as in a run. Crops are kept in memory up
+//! to a limit; the rest of the recording is skipped. The models run after everything has been read,
+//! so that the result does not depend on thread timing.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -24,29 +23,29 @@ use crate::stages::source::AudioBlock;
 use crate::stages::sync::grid::Grid;
 use crate::stages::track::{TrackedFaces, TrackedFrame};
 
-/// Crops kept of one recording: ten minutes of one face, 188 MB.
+/// Maximum number of crops per recording: ten minutes of one face, 188 MB.
 pub const MAX_CROPS: usize = 15_000;
-/// Crops through the face encoder at once.
+/// Crops per call of the face encoder.
 const CHUNK_TICKS: usize = 50;
-/// Audio read beyond the last crop: more than any encoder looks ahead.
+/// Audio read beyond the last crop; longer than any encoder's lookahead.
 const AUDIO_MARGIN: Span = Span::from_ms(2_000);
 
-/// One face, followed through the recording.
+/// One face, tracked through the recording.
 #[derive(Debug)]
 pub struct FaceTrack {
-    /// Whose.
+    /// The track.
     pub track: TrackId,
-    /// Its first tick.
+    /// The first tick.
     pub first: Tick,
     /// T grey crops.
     pub crops: Vec<u8>,
-    /// T audio embeddings; `None` where there is no audio.
+    /// T audio embeddings; `None` for ticks without audio.
     pub audio: Vec<Option<Vec<f32>>>,
-    /// T scores p, before competition between faces; `None` where the package gives none.
+    /// T scores p, before cross-face rescoring; `None` for ticks without a score.
     pub scores: Vec<Option<f32>>,
 }
 
-/// Gathers one recording.
+/// Collects the tracks of one recording.
 pub struct TrackCollector {
     shape: ModelShape,
     audio_encoder: AudioEncoder,
@@ -54,16 +53,16 @@ pub struct TrackCollector {
     epoch: Epoch,
     previous: Option<(Arc<dyn Image>, TrackedFaces)>,
     face_streams: BTreeMap<TrackId, FaceStream>,
-    /// Crops that may still be cut.
+    /// Number of crops left until the limit.
     crops_left: usize,
-    /// Where the room ended.
+    /// Time at which the limit was reached.
     full_at: Option<Pts>,
     audio_until: Pts,
     audio_ended: bool,
 }
 
 impl TrackCollector {
-    /// A gatherer for a recording with the ear `audio_encoder`, which keeps `crops_left` crops at most.
+    /// A collector for a recording; keeps at most `crops_left` crops.
     pub fn new(shape: ModelShape, audio_encoder: AudioEncoder, crops_left: usize) -> Self {
         Self {
             shape,
@@ -79,7 +78,7 @@ impl TrackCollector {
         }
     }
 
-    /// Takes the next input; says whether more is wanted.
+    /// Adds the next input; gives `Break` if no more is needed.
     pub fn push(&mut self, input: ScoreInput) -> ControlFlow<()> {
         match input {
             ScoreInput::Frame(tracked) if self.full_at.is_none() => {
@@ -98,7 +97,7 @@ impl TrackCollector {
         }
     }
 
-    /// Where the room for crops ended, if it did.
+    /// Time at which the crop limit was reached, if it was.
     pub const fn full_at(&self) -> Option<Pts> {
         self.full_at
     }
@@ -135,7 +134,7 @@ impl TrackCollector {
         self.face_streams.values_mut().for_each(FaceStream::end);
     }
 
-    /// The previous frame stands for `ticks`.
+    /// Adds a crop of the previous frame's faces for each of `ticks`.
     fn push_ticks(&mut self, ticks: std::ops::Range<i64>) {
         let Some((image, faces)) = &self.previous else { return };
         for tick in ticks.map(Tick) {
@@ -150,10 +149,10 @@ impl TrackCollector {
         }
     }
 
-    /// Scores every track in windows of `window`, now that all is here.
+    /// Scores every track in windows of `window`; call it after the last input.
     ///
     /// # Errors
-    /// Where the model fails.
+    /// If the model fails.
     pub fn finish(
         mut self,
         model: &mut dyn SpeakerModel,
@@ -185,7 +184,7 @@ impl TrackCollector {
                 face_stream.push_features(features, &self.shape, Mode::None);
             }
         }
-        // Behind them lies what flushed the encoder.
+        // The crops that flushed the encoder come last.
         crops.truncate(ticks * self.shape.crop_len());
         let mut head_runner = HeadRunner::new(&self.shape, first, ScaleRule::default());
         let mut verdicts = Vec::new();

@@ -1,4 +1,4 @@
-//! What is kept of a recording, whichever of its two threads is faster.
+//! Collection of a recording, in any order of frames and audio.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::stages::features::audio_features::{AudioFeatures, Spectrum};
 use crate::stages::features::mfcc::Mfcc;
 use crate::stages::track::TrackedFace;
 
-/// Says speaking where the crop's middle is bright; its face encoder lags two ticks.
+/// A model that predicts speaking if the crop's middle is bright; its face encoder lags two ticks.
 struct Bright(ModelShape);
 
 impl Bright {
@@ -33,11 +33,11 @@ impl SpeakerModel for Bright {
     fn encode_faces(&mut self, jobs: Vec<FaceJob>) -> Result<Vec<FaceFeatures>, InferenceError> {
         let encode = |job: FaceJob| {
             let middle = job.crops.chunks_exact(112 * 112).map(|c| f32::from(c[56 * 112 + 56]));
-            let seen: Vec<f32> = job.state.0[0].iter().copied().chain(middle).collect();
+            let samples: Vec<f32> = job.state.0[0].iter().copied().chain(middle).collect();
             let ticks = job.valid.len();
             FaceFeatures {
-                state: FaceState(vec![seen[ticks..].to_vec()]),
-                embeddings: seen[..ticks].to_vec(),
+                state: FaceState(vec![samples[ticks..].to_vec()]),
+                embeddings: samples[..ticks].to_vec(),
                 maps: vec![0.0; ticks],
                 gates: None,
                 contributions: None,
@@ -56,7 +56,7 @@ impl SpeakerModel for Bright {
     }
 }
 
-/// Frame `seq` at 25 a second, brighter by one each, with faces of these tracks.
+/// Frame `seq` at 25 a second, each brighter by one, with faces of these tracks.
 fn frame(seq: u64, tracks: &[u32], ended: &[u32]) -> ScoreInput {
     let id = FrameRef {
         epoch: Epoch::default(),
@@ -110,19 +110,19 @@ fn audio_blocks() -> Vec<ScoreInput> {
     (0..60).map(audio).chain([ScoreInput::AudioEnd]).collect()
 }
 
-/// What is kept when `inputs` come in this order, and how many of them were wanted.
+/// The tracks collected from `inputs` in this order, and how many inputs were taken.
 fn kept(inputs: Vec<ScoreInput>, max_crops: usize) -> (Vec<FaceTrack>, Option<Pts>, usize) {
     let mut collector = collector(max_crops);
-    let mut wanted = 0;
+    let mut taken = 0;
     for input in inputs {
-        wanted += 1;
+        taken += 1;
         if collector.push(input).is_break() {
             break;
         }
     }
     let full_at = collector.full_at();
     let tracks = collector.finish(&mut Bright::new(), WINDOW).expect("no fault");
-    (tracks, full_at, wanted)
+    (tracks, full_at, taken)
 }
 
 #[test]
@@ -138,14 +138,14 @@ fn every_tick_of_a_face_has_its_crop_its_audio_and_its_score() {
         {
             let level = f32::from(crop[56 * 112 + 56]);
             assert!((level - (60 + tick) as f32).abs() <= 1.0, "crop {tick} is the tick's own");
-            let wanted = 1.0 / (1.0 + (10.0 - level / 10.0).exp());
-            assert!((p.expect("a score") - wanted).abs() < 1e-5, "score {tick}");
+            let expected = 1.0 / (1.0 + (10.0 - level / 10.0).exp());
+            assert!((p.expect("a score") - expected).abs() < 1e-5, "score {tick}");
         }
     }
 }
 
 #[test]
-fn the_order_in_which_frames_and_audio_come_changes_nothing() {
+fn the_order_of_frames_and_audio_changes_nothing() {
     let one: Vec<_> = frames().into_iter().chain(audio_blocks()).collect();
     let other: Vec<_> = audio_blocks().into_iter().chain(frames()).collect();
     let (one, other) = (kept(one, 1_000).0, kept(other, 1_000).0);
@@ -158,11 +158,11 @@ fn the_order_in_which_frames_and_audio_come_changes_nothing() {
 #[test]
 fn at_the_crop_limit_frames_stop_and_audio_is_read_on() {
     let together = frames().into_iter().zip(audio_blocks()).flat_map(|(a, b)| [a, b]).collect();
-    let (tracks, full_at, wanted) = kept(together, 30);
+    let (tracks, full_at, taken) = kept(together, 30);
     let ticks: Vec<_> = tracks.iter().map(|t| t.scores.len()).collect();
     assert_eq!(ticks.iter().sum::<usize>(), 30, "{ticks:?}");
     let full_at = full_at.expect("30 crops are soon cut").seconds();
     assert!((0.5..1.0).contains(&full_at), "{full_at}");
-    assert!(wanted < 80, "{wanted} of 122 inputs were wanted");
+    assert!(taken < 80, "{taken} of 122 inputs were taken");
     assert!(tracks.iter().flat_map(|t| &t.scores).all(Option::is_some), "all have their audio");
 }

@@ -1,7 +1,7 @@
-//! The maps that are compared: the explain modes, and controls that know less.
+//! The maps that are compared: the explain modes, and controls with less information.
 //!
-//! Takes what the model says of a window's channels; gives one map for the whole window, enlarged
-//! to the crop. A mode that keeps no channel anywhere has no map.
+//! Input: the model's channel values in a window. Output: one map for the whole window, enlarged to
+//! the crop. A mode that keeps no channel anywhere has no map.
 
 use crate::core::rng::SeededRng;
 use crate::models::explain::Mode;
@@ -11,23 +11,23 @@ use crate::stages::explain::{FeatureMap, gate_activity, raw_map, raw_map_permute
 
 use super::rank::spearman;
 
-/// A map that is measured.
+/// A kind of map to measure.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum MapKind {
     /// An explain mode's.
     Mode(Mode),
-    /// Control: the same mode with what it goes by dealt out to other channels, one lot a window.
+    /// Control: the same mode with its channel weights permuted, one permutation per window.
     Permuted(Mode),
-    /// Control: the mean of all channels, no weights at all.
+    /// Control: the mean of all channels, without weights.
     MeanOfAll,
-    /// Control: a box where frontal faces have the mouth.
+    /// Control: a box at the mouth of frontal faces.
     MouthBox,
     /// Control: smooth noise.
     RandomBlob,
 }
 
 impl MapKind {
-    /// The modes asked for, a control by lot for each, and the controls that need no mode.
+    /// The requested modes, a permuted control for each, and the controls without a mode.
     pub fn all(modes: &[Mode]) -> Vec<Self> {
         let own = modes.iter().copied().map(Self::Mode);
         let permuted = modes.iter().copied().map(Self::Permuted);
@@ -48,13 +48,13 @@ impl MapKind {
         }
     }
 
-    /// Whether it is there only to be compared with.
+    /// Whether it is a control.
     pub const fn is_control(self) -> bool {
         !matches!(self, Self::Mode(_))
     }
 }
 
-/// What a model says of the face's channels in a window of T ticks.
+/// A model's values for the face's channels in a window of T ticks.
 pub struct Channels<'a> {
     /// The model's sizes.
     pub shape: &'a ModelShape,
@@ -67,8 +67,8 @@ pub struct Channels<'a> {
 }
 
 impl Channels<'_> {
-    /// Every tick's feature map, gate and effects; ticks whose sizes do not fit are left out, which
-    /// the session's check rules out.
+    /// Every tick's feature map, gate and effects. Skips ticks with wrong sizes, which the
+    /// session's check rules out.
     fn ticks(&self) -> impl Iterator<Item = (FeatureMap<'_>, &[f32], &[f32])> {
         let shape = self.shape;
         let channels = shape.map_channels;
@@ -100,8 +100,8 @@ impl Channels<'_> {
         self.ticks().filter_map(one).collect()
     }
 
-    /// One map for the window, 112 × 112, ≥ 0; `None` where it is 0 everywhere. `seed` seeds the
-    /// controls' chance.
+    /// One map for the window, 112 × 112, ≥ 0; `None` if it is 0 everywhere. `seed` is for the
+    /// random controls.
     pub fn map(&self, kind: MapKind, seed: u64) -> Option<Vec<f32>> {
         match kind {
             MapKind::MouthBox => return Some(mouth_box()),
@@ -116,7 +116,7 @@ impl Channels<'_> {
         map.iter().any(|v| *v > 0.0).then_some(map)
     }
 
-    /// The 99th percentile of a mode's raw cells: how strong its maps are.
+    /// The 99th percentile of a mode's raw cells: the strength of its maps.
     pub fn strength(&self, mode: Mode) -> Option<f32> {
         let mut cells: Vec<f32> = self.raw(MapKind::Mode(mode), &[]).concat();
         cells.sort_by(f32::total_cmp);
@@ -127,7 +127,7 @@ impl Channels<'_> {
     }
 
     /// Spearman's correlation, over channels, of gate × pooled activation with the effect of
-    /// removing the channel: the mean over ticks, without those where one of them is constant.
+    /// removing the channel. The mean over ticks, without ticks where one of them is constant.
     pub fn correlation(&self) -> Option<f64> {
         let of = |(map, gate, effects): (FeatureMap<'_>, &[f32], &[f32])| {
             let effects: Vec<f64> = effects.iter().map(|e| f64::from(*e)).collect();

@@ -1,9 +1,9 @@
-//! One window of one face, measured.
+//! Measures one window of one face.
 //!
-//! Takes the window's crops and the audio that belongs to them; gives z with the whole frame, z
-//! with all of it masked, and insertion and deletion for every map. The window is encoded alone,
-//! from a fresh state, whole and masked alike, so that nothing outside it speaks; the audio is
-//! always as it was. Scores are the head's own: other faces do not compete here.
+//! Input: the window's crops and their audio. Output: z with the whole frame, z with all of it
+//! masked, and insertion and deletion for each map. The window is encoded alone from a fresh state,
+//! whole or masked, so that nothing outside it has an effect. The audio is never changed. Scores
+//! are the head's own, without cross-face rescoring.
 
 use crate::models::explain::Mode;
 use crate::models::speaker_model::{FaceFeatures, FaceJob, HeadJob, HeadResult, SpeakerModel};
@@ -14,7 +14,7 @@ use crate::stages::score::head_runner::face_gate;
 
 use super::maps::{Channels, MapKind};
 
-/// A stretch of one face, as the model is given it.
+/// A window of one face: the model's inputs.
 #[derive(Clone, Debug)]
 pub struct FaceWindow {
     /// T grey crops of 112 × 112, values 0..=255.
@@ -23,35 +23,35 @@ pub struct FaceWindow {
     pub audio: Vec<f32>,
 }
 
-/// How a window is measured.
+/// The settings for measuring a window.
 #[derive(Clone, Debug)]
 pub struct Protocol {
     /// The explain modes.
     pub modes: Vec<Mode>,
-    /// What takes the place of masked parts.
+    /// The replacement for masked parts.
     pub substrate: Substrate,
 }
 
-/// What was found in one window.
+/// The results of one window.
 #[derive(Clone, Debug)]
 pub struct WindowResult {
     /// Mean z = z1 − z0 with the whole frame.
     pub z_full: f32,
     /// Mean z with all of it masked.
     pub z_masked: f32,
-    /// Every map's insertion and deletion; `None` for a map that is 0 everywhere.
+    /// Insertion and deletion of every map; `None` for a map that is 0 everywhere.
     pub maps: Vec<(MapKind, Option<Faithfulness>)>,
-    /// By mode the 99th percentile of the raw cells.
+    /// The 99th percentile of the raw cells, by mode.
     pub strength: Vec<(Mode, f32)>,
     /// Spearman's correlation of gate × activation with the effect of removing the channel, mean
-    /// over ticks; `None` where nothing varies.
+    /// over ticks; `None` if nothing varies.
     pub correlation: Option<f64>,
 }
 
-/// Measures `window`; `seed` seeds the controls' chance. `None` where the window holds no crop.
+/// Measures `window`; `seed` is for the random controls. `None` if the window has no crops.
 ///
 /// # Errors
-/// Where the model fails.
+/// If the model fails.
 pub fn measure_window(
     model: &mut dyn SpeakerModel,
     window: &FaceWindow,
@@ -101,14 +101,14 @@ pub fn measure_window(
     }))
 }
 
-/// The mean over ticks of z.
+/// The mean of z over ticks.
 fn mean_z(result: &HeadResult) -> f32 {
     let ticks = result.logits.len() / 2;
     let sum: f32 = (0..ticks).map(|t| result.z(0, t, ticks)).sum();
     sum / ticks.max(1) as f32
 }
 
-/// Encodes crops alone, to their end; what comes out belongs to the crops tick by tick.
+/// Encodes crops from a fresh state to their end; gives the features of each crop's tick.
 fn encode(
     model: &mut dyn SpeakerModel,
     mut crops: Vec<u8>,
@@ -125,7 +125,7 @@ fn encode(
     Ok(features)
 }
 
-/// What lies before the first crop is padding.
+/// Drops the padding before the first crop.
 fn drop_delay(features: &mut FaceFeatures, shape: &ModelShape) {
     let delay = shape.face_delay_ticks;
     let cut = |values: &mut Vec<f32>, values_per_tick: usize| {
@@ -151,5 +151,5 @@ fn run_head(
 }
 
 fn no_output(graph: &'static str) -> InferenceError {
-    InferenceError { package: "the package".into(), graph, reason: "it gave no answer".into() }
+    InferenceError { package: "the package".into(), graph, reason: "it gave no output".into() }
 }

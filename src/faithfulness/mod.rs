@@ -1,14 +1,13 @@
-//! Whether a package's heatmaps are true, measured on anyone's recordings.
+//! Measures the faithfulness of a package's heatmaps on any recordings.
 //!
-//! Takes recordings; finds and follows the faces in them as a run does, lets the package score
-//! them, and cuts windows in which the package itself says *speaking* ([`collect`], [`speech_window`]). For
-//! each window every explain mode's map, and controls beside them ([`maps`]), is tested by
-//! insertion and deletion ([`measure`]; the protocol is in
-//! [`crate::stages::explain::faithfulness`]). Gives means over windows with bootstrap intervals
-//! ([`report`]).
+//! Detects and tracks the faces in recordings as a run does, scores them with the package, and
+//! selects windows in which the package itself predicts speaking ([`collect`], [`speech_window`]).
+//! In each window, the map of each explain mode and the controls ([`maps`]) are tested by insertion
+//! and deletion ([`measure`]; the protocol is in [`crate::stages::explain::faithfulness`]). The
+//! report has means over windows with bootstrap intervals ([`report`]).
 //!
-//! Promises: the same figures for the same recordings, package, device and seed. What is measured
-//! is truth to the score: where a model is wrong, a true map shows why.
+//! The same recordings, package, device and seed give the same figures. Faithfulness refers to the
+//! score: if a model is wrong, a faithful map shows why.
 
 #[cfg(all(feature = "gst", feature = "onnx"))]
 pub mod clips;

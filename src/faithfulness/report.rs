@@ -1,8 +1,8 @@
-//! What all windows together say.
+//! The report over all windows.
 //!
-//! Takes what was found in each window; gives, for every map, means over windows, the gap between
-//! insertion and deletion with its 90 % bootstrap interval, and how often a mode's gap is higher
-//! than that of the same mode by lot and of the mouth box. Windows count alike.
+//! For each map it has means over windows, the gap between insertion and deletion with its 90 %
+//! bootstrap interval, and how often a mode's gap is higher than the gaps of the permuted mode and
+//! of the mouth box. All windows have the same weight.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,12 +15,12 @@ use crate::stages::explain::faithfulness::{AREAS, Faithfulness, Substrate};
 use super::maps::MapKind;
 use super::measure::WindowResult;
 
-/// Draws of the bootstrap.
+/// Number of bootstrap draws.
 const BOOTSTRAP_DRAWS: usize = 2_000;
-/// The area, of [`AREAS`], whose deletion is told as a share of all there is.
+/// The index in [`AREAS`] for [`MapReport::removed_by_20`].
 const AREA_20_PERCENT: usize = 1;
 
-/// Masking everything takes at least so much from z, or there is little that a map could point at.
+/// Minimum drop of z when everything is masked; below it a map has little to point at.
 const MIN_SCORE_DROP: f64 = 1.0;
 
 /// A mean over windows.
@@ -39,14 +39,14 @@ impl Mean {
     }
 }
 
-/// How often a map's gap is higher than another's in the same window.
+/// How often one map's gap is higher than another's in the same window.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub struct Comparison {
-    /// Windows in which it is higher.
+    /// Number of windows in which it is higher.
     pub above: usize,
-    /// Windows in which both maps could be measured.
+    /// Number of windows in which both maps could be measured.
     pub of: usize,
-    /// Two-sided sign test: the chance of so uneven a split, either way, were both equally good.
+    /// Two-sided sign test: the probability of such an uneven split if both were equally good.
     pub p: f64,
 }
 
@@ -59,51 +59,51 @@ impl Comparison {
     }
 }
 
-/// What a map came to.
+/// The results of one map.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct MapReport {
     /// Its name.
     pub map: &'static str,
-    /// Whether it is there only to be compared with.
+    /// Whether it is a control.
     pub control: bool,
-    /// Windows in which it could be measured.
+    /// Number of windows in which it could be measured.
     pub windows: usize,
-    /// Windows in which it was 0 everywhere.
+    /// Number of windows in which it was 0 everywhere.
     pub empty: usize,
-    /// Mean z with the map's best 10, 20 and 40 % of the crop deleted.
+    /// Mean z with the map's top 10, 20 and 40 % of the crop deleted.
     pub deletion: Option<[f64; 3]>,
-    /// Mean z with only they inserted.
+    /// Mean z with only these parts inserted.
     pub insertion: Option<[f64; 3]>,
-    /// Mean insertion minus mean deletion: the higher, the truer.
+    /// Mean insertion minus mean deletion; higher is more faithful.
     pub gap: Option<Mean>,
-    /// Share of what masking everything takes from z that deleting the best 20 % takes; `None`
-    /// where even that takes little ([`Report::survives_masking`]).
+    /// The drop of z from deleting the top 20 %, as a share of the drop from masking everything;
+    /// `None` if that drop is small ([`Report::survives_masking`]).
     pub removed_by_20: Option<f64>,
-    /// Of a mode: against the same mode by lot.
+    /// For a mode: compared with the permuted mode.
     pub above_permuted: Option<Comparison>,
-    /// Of a mode: against the mouth box.
+    /// For a mode: compared with the mouth box.
     pub above_mouth_box: Option<Comparison>,
-    /// Of a mode: the median over windows of the 99th percentile of the raw cells; a manifest's
+    /// For a mode: the median over windows of the 99th percentile of the raw cells; a manifest's
     /// `explain.typical`.
     pub typical: Option<f64>,
 }
 
-/// What a recording gave.
+/// The results of one recording.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct ClipReport {
     /// The recording.
     pub clip: PathBuf,
-    /// Faces followed.
+    /// Number of face tracks.
     pub tracks: usize,
-    /// Windows measured, of as many tracks.
+    /// Number of windows measured, one per track.
     pub windows: usize,
-    /// Tracks with clear speech beyond those that were measured.
+    /// Tracks with clear speech beyond the maximum number of windows.
     pub skipped: usize,
-    /// Tracks in which the package nowhere says speaking for a whole window.
+    /// Tracks in which the package predicts speaking in no whole window.
     pub silent: usize,
-    /// Tracks without a window that has a score at every tick: too short, or without audio.
+    /// Tracks without a window with a score at every tick: too short, or without audio.
     pub too_short: usize,
-    /// What else is to be known.
+    /// A note for the user.
     pub note: Option<String>,
 }
 
@@ -114,9 +114,9 @@ pub struct WindowReport {
     pub clip: PathBuf,
     /// The track's number.
     pub track: u32,
-    /// Where the window starts in the recording, in seconds.
+    /// The window's start in the recording, in seconds.
     pub start_seconds: f64,
-    /// The package's mean score in it, 0..=1, as in a run but before faces compete.
+    /// The package's mean score in it, 0..=1, as in a run but before cross-face rescoring.
     pub mean_p: f32,
     /// Mean z of the window alone.
     pub z_full: f32,
@@ -128,32 +128,32 @@ pub struct WindowReport {
     pub gaps: BTreeMap<&'static str, f32>,
 }
 
-/// How the measuring was done.
+/// The conditions of a measurement.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Conditions {
     /// The speaker package.
     pub package: String,
     /// The face detector.
     pub detector: String,
-    /// What inference ran on.
+    /// The provider that ran inference.
     pub provider: String,
     /// Length of a window in seconds.
     pub window_seconds: f64,
-    /// What takes the place of masked parts.
+    /// The replacement for masked parts.
     pub substrate: Substrate,
-    /// Shares of the crop's area that are deleted or inserted.
+    /// The shares of the crop's area that are deleted or inserted.
     pub areas: [f32; 3],
-    /// What chance started from.
+    /// The random seed.
     pub seed: u64,
 }
 
-/// All of it.
+/// The whole report.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// How it was done.
+    /// The conditions.
     #[serde(flatten)]
     pub conditions: Conditions,
-    /// What each recording gave.
+    /// Every recording.
     pub clips: Vec<ClipReport>,
     /// Mean z with the whole frame.
     pub z_full: Option<Mean>,
@@ -168,15 +168,15 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether the model says much the same with all of the frame masked: the substrate leaves it
-    /// what it goes by, and no map can be told from another.
+    /// Whether the score hardly drops with all of the frame masked: the substrate still has the
+    /// evidence, and maps cannot be distinguished.
     pub fn survives_masking(&self) -> bool {
         let fall = self.z_full.zip(self.z_masked).map(|(full, masked)| full.mean - masked.mean);
         fall.is_some_and(|fall| fall <= MIN_SCORE_DROP)
     }
 }
 
-/// The report on windows that were found and measured, in order.
+/// The report on measured windows, in order.
 pub fn report(
     conditions: Conditions,
     clips: Vec<ClipReport>,
@@ -200,12 +200,12 @@ pub fn report(
 
 /// The gaps of every map that is not empty, by name.
 pub fn gaps(result: &WindowResult) -> BTreeMap<&'static str, f32> {
-    let known = result.maps.iter().filter_map(|(kind, f)| Some((kind.name(), f.as_ref()?.gap())));
-    known.collect()
+    let gaps = result.maps.iter().filter_map(|(kind, f)| Some((kind.name(), f.as_ref()?.gap())));
+    gaps.collect()
 }
 
 fn faithfulness_of(result: &WindowResult, kind: MapKind) -> Option<&Faithfulness> {
-    result.maps.iter().find(|(known, _)| *known == kind)?.1.as_ref()
+    result.maps.iter().find(|(other, _)| *other == kind)?.1.as_ref()
 }
 
 fn map_report(kind: MapKind, measured: &[(WindowReport, WindowResult)], seed: u64) -> MapReport {
@@ -249,8 +249,8 @@ fn by_area(values: impl ExactSizeIterator<Item = [f32; AREAS.len()]>) -> Option<
     (count > 0.0).then(|| sums.map(|sum| sum / count))
 }
 
-/// Share of the fall from the whole frame to none of it that deleting the best fifth makes;
-/// `None` where there is hardly a fall.
+/// The drop from deleting the top fifth, as a share of the drop from masking the whole frame;
+/// `None` if that drop is small.
 fn removed(here: &[(&WindowResult, &Faithfulness)]) -> Option<f64> {
     let sum = |of: &dyn Fn(&WindowResult, &Faithfulness) -> f32| -> f64 {
         here.iter().map(|(w, f)| f64::from(of(w, f))).sum()
@@ -266,10 +266,10 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
     Some((values[last / 2] + values[last.div_ceil(2)]) / 2.0)
 }
 
-/// The chance of so uneven a split, either way, were both equally likely.
+/// The two-sided probability of such an uneven split if both were equally likely.
 fn sign_test(wins: usize, losses: usize) -> f64 {
     let (n, fewer) = (wins + losses, wins.min(losses));
-    // (n choose k) / 2ⁿ, one after the other; in logarithms, as 2ⁿ overflows.
+    // (n choose k) / 2ⁿ for each k; in logarithms, as 2ⁿ overflows.
     let mut log = -(n as f64) * std::f64::consts::LN_2;
     let mut sum = 0.0;
     for k in 0..=fewer {
@@ -338,7 +338,7 @@ mod tests {
         assert_eq!((mode.deletion, mode.insertion), (Some([-2.0; 3]), Some([0.0; 3])));
         let gap = mode.gap.expect("two windows");
         assert_eq!((gap.mean, gap.interval_90), (2.0, [1.0, 3.0]));
-        // Half of the fall from 4 to −4 is to 0; deletion goes to −2.
+        // The full drop is from 4 to −4; deletion goes to −2.
         assert_eq!(mode.removed_by_20, Some(0.75));
         let above = mode.above_permuted.expect("both measured twice");
         assert_eq!((above.above, above.of, above.p), (1, 2, 1.0));

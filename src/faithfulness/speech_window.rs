@@ -1,32 +1,32 @@
-//! Which stretch of a face's track is measured.
+//! Selects the window of a face's track to measure.
 //!
-//! Takes the package's own scores, a tick each; gives the stretch in which it says *speaking* most,
-//! or why there is none. Evidence for speaking can only be looked for where the score says so.
+//! Input: the package's own scores, one per tick. Output: the window with the most clear speech, or
+//! the reason why there is none. Evidence for speaking exists only where the score is high.
 
-/// A score above it is clear speech.
+/// A score above this is clear speech.
 pub const CLEAR_SPEECH_P: f32 = 0.8;
-/// Of a window's ticks so many tenths are clear speech, at least.
+/// Minimum tenths of a window's ticks with clear speech.
 const MIN_CLEAR_TENTHS: usize = 9;
 
-/// What a track is good for.
+/// The result of the search in one track.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum TrackSpeech {
     /// A window of clear speech.
     Speaking(SpeechWindow),
-    /// Windows, but none of clear speech.
+    /// Windows exist, but none has clear speech.
     Silent,
-    /// No window with a score at every tick: too short, or its audio has gaps.
+    /// No window has a score at every tick: the track is too short, or its audio has gaps.
     TooShort,
 }
 
 /// A window of clear speech.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct SpeechWindow {
-    /// Its first tick, counted from the track's start.
+    /// The first tick, counted from the track's start.
     pub start: usize,
-    /// Ticks of it with clear speech.
+    /// Number of ticks with clear speech.
     pub clear_ticks: usize,
-    /// The mean score in it.
+    /// The mean score.
     pub mean_p: f32,
 }
 
@@ -37,14 +37,14 @@ impl SpeechWindow {
     }
 }
 
-/// The window of `ticks` ticks with the most clear speech, the first of several.
+/// The window of `ticks` ticks with the most clear speech; the first one on a tie.
 pub fn find_speech_window(scores: &[Option<f32>], ticks: usize) -> TrackSpeech {
     let mut best: Option<SpeechWindow> = None;
     for (start, window) in scores.windows(ticks.max(1)).enumerate() {
         let Some(scores) = window.iter().copied().collect::<Option<Vec<f32>>>() else { continue };
         let clear_ticks = scores.iter().filter(|p| **p > CLEAR_SPEECH_P).count();
         let mean_p = scores.iter().sum::<f32>() / scores.len() as f32;
-        if best.is_none_or(|known| clear_ticks > known.clear_ticks) {
+        if best.is_none_or(|best| clear_ticks > best.clear_ticks) {
             best = Some(SpeechWindow { start, clear_ticks, mean_p });
         }
     }
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn the_clearest_window_is_taken_and_the_first_of_several() {
+    fn the_clearest_window_is_taken_and_the_first_on_a_tie() {
         let scores = scores(&[(30, Some(0.2)), (60, Some(0.9)), (30, Some(0.1))]);
         let TrackSpeech::Speaking(found) = find_speech_window(&scores, 50) else {
             panic!("there is speech")
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn nine_tenths_are_enough_and_less_is_silence() {
+    fn nine_tenths_are_enough_and_less_is_silent() {
         let with = |clear_ticks| {
             find_speech_window(
                 &scores(&[(clear_ticks, Some(0.9)), (50 - clear_ticks, Some(0.5))]),
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_without_a_score_at_every_tick_is_none() {
+    fn a_window_needs_a_score_at_every_tick() {
         assert_eq!(find_speech_window(&[Some(0.9); 49], 50), TrackSpeech::TooShort);
         let gap = scores(&[(49, Some(0.9)), (1, None), (49, Some(0.9))]);
         assert_eq!(find_speech_window(&gap, 50), TrackSpeech::TooShort);

@@ -1,4 +1,4 @@
-//! A planted model: its evidence lies in a known box, so the map of that box must win.
+//! A planted model: its evidence lies in a known box, so the map of this box must win.
 
 use crate::core::geometry::Rect;
 use crate::core::rng::SeededRng;
@@ -16,14 +16,14 @@ use super::measure::{FaceWindow, Protocol, WindowResult, measure_window};
 const CHANNELS: usize = 16;
 const CELLS: usize = 14;
 const CELL_PX: usize = SIDE / CELLS;
-/// The channel that the score rests on.
+/// The channel that determines the score.
 const TRUE: usize = 5;
-/// The channel with the highest gate, which the score does not use.
+/// The channel with the highest gate; the score does not use it.
 const LOUD: usize = 9;
-/// Where the true channel looks: rows and columns of cells, far from the mouth.
+/// The true channel's box: rows and columns of cells, far from the mouth.
 const BOX: (std::ops::Range<usize>, std::ops::Range<usize>) = (1..5, 9..13);
 
-/// Every channel sees the contrast of its own place; z is that of the box less a constant.
+/// Every channel has the contrast of its own cells; z is the contrast of the box minus a constant.
 struct Planted {
     shape: ModelShape,
 }
@@ -51,8 +51,8 @@ impl Planted {
         Self { shape }
     }
 
-    /// The place of a channel: the box for the true one, a diagonal spot for the others.
-    fn sees(channel: usize, row: usize, column: usize) -> bool {
+    /// Whether a cell belongs to a channel: the box for the true one, a diagonal spot for others.
+    fn has_cell(channel: usize, row: usize, column: usize) -> bool {
         if channel == TRUE {
             return BOX.0.contains(&row) && BOX.1.contains(&column);
         }
@@ -74,14 +74,14 @@ impl Planted {
     fn map(crop: &[u8]) -> Vec<f32> {
         let cells = (0..CELLS * CELLS).map(|i| Self::contrast(crop, i / CELLS, i % CELLS));
         let cells: Vec<f32> = cells.collect();
-        let seen = |c: usize, i: usize| Self::sees(c, i / CELLS, i % CELLS);
+        let in_channel = |c: usize, i: usize| Self::has_cell(c, i / CELLS, i % CELLS);
         (0..CHANNELS)
             .flat_map(|c| (0..CELLS * CELLS).map(move |i| (c, i)))
-            .map(|(c, i)| if seen(c, i) { cells[i] } else { 0.0 })
+            .map(|(c, i)| if in_channel(c, i) { cells[i] } else { 0.0 })
             .collect()
     }
 
-    /// What each channel sees in all.
+    /// The sum of each channel.
     fn pooled(map: &[f32]) -> Vec<f32> {
         map.chunks_exact(CELLS * CELLS).map(|m| m.iter().sum::<f32>() / 16.0).collect()
     }
@@ -130,7 +130,7 @@ impl SpeakerModel for Planted {
     }
 
     fn encode_audio(&mut self, _: Vec<f32>, _: usize) -> Result<Vec<f32>, InferenceError> {
-        unreachable!("the audio is given encoded")
+        unreachable!("the audio is already encoded")
     }
 
     fn run_head(&mut self, job: HeadJob) -> Result<HeadResult, InferenceError> {
@@ -145,7 +145,7 @@ impl SpeakerModel for Planted {
     }
 }
 
-/// Noise all over the crop, another in each: nothing but the model says where to look.
+/// Different noise in each crop, so that only the model determines where the evidence is.
 fn window(ticks: usize, width: usize) -> FaceWindow {
     let mut seeded = SeededRng::new(11);
     let crops = (0..ticks * PIXELS).map(|_| (seeded.next_u64() >> 56) as u8).collect();
@@ -161,7 +161,7 @@ fn measured(contributions: bool, delay: usize, substrate: Substrate) -> WindowRe
 }
 
 fn gap(result: &WindowResult, kind: MapKind) -> f32 {
-    let found = result.maps.iter().find(|(known, _)| *known == kind).expect("is measured");
+    let found = result.maps.iter().find(|(other, _)| *other == kind).expect("is measured");
     found.1.map_or(f32::NAN, |f| f.gap())
 }
 

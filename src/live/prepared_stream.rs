@@ -7,8 +7,6 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
-use super::compute_time::compute_time;
-use super::settings::{plan, settings};
 use crate::config::camera::Camera;
 use crate::config::{AnyPipeline, ConfigError, read_any};
 use crate::core::time::Span;
@@ -16,7 +14,9 @@ use crate::models::Package;
 use crate::models::registry::{Role, find};
 use crate::onnx::engine::Engine;
 use crate::onnx::session::SessionOptions;
-use crate::run::{RunError, Settings};
+use crate::pipeline::live::compute_time::compute_time;
+use crate::pipeline::settings::{Options, RunMode, Settings, SettingsError, plan};
+use crate::run::RunError;
 use crate::stages::score::head_runner::Window;
 use crate::stages::sink::live::gst::encoder::{Chosen, choose};
 use crate::stages::sink::settings::SinkSettings;
@@ -50,7 +50,7 @@ impl EngineCache {
         pair: (&Package, &Package),
     ) -> Result<(Arc<Engine>, Span), RunError> {
         let (speaker, detector) = pair;
-        let key = format!("{:?} {:?} {:?}", speaker.place(), detector.place(), camera.device);
+        let key = format!("{:?} {:?} {:?}", speaker.location(), detector.location(), camera.device);
         if let Some((engine, compute_time)) = self.0.get(&key)
             && let Some(engine) = engine.upgrade()
         {
@@ -67,6 +67,26 @@ impl EngineCache {
         self.0.insert(key, (Arc::downgrade(&engine), compute_time));
         Ok((engine, compute_time))
     }
+}
+
+/// What the stages of `camera` are built from with these packages, on a machine that takes
+/// `compute_time`.
+///
+/// # Errors
+/// Where a package asks for something impossible.
+pub fn live_settings(
+    camera: &Camera,
+    packages: (&Package, &Package),
+    compute_time: Span,
+) -> Result<Settings, SettingsError> {
+    let options = Options {
+        lookahead: camera.lookahead,
+        explain: camera.explain,
+        floor: camera.floor,
+        style: camera.style,
+    };
+    let mode = RunMode::Live { hop_ticks: camera.hop_ticks, compute_time };
+    Settings::new(&options, packages, mode)
 }
 
 /// Reads the camera in the file at `path`.
@@ -90,13 +110,13 @@ impl PreparedStream {
     /// Where the file, a model or the encoder is not what is needed.
     pub fn new(path: &Path, engines: &mut EngineCache) -> Result<Self, RunError> {
         let camera = read_camera(path)?;
-        crate::gst::start().map_err(|e| RunError::Settings(e.to_string()))?;
+        crate::gst::start()?;
         let speaker = find(Role::Speaker, camera.package.as_deref())?;
         let detector = find(Role::Detector, camera.detector.as_deref())?;
         let (engine, compute_time) = engines.get(&camera, (&speaker, &detector))?;
-        let settings = settings(&camera, &speaker, &detector, compute_time)?;
+        let settings = live_settings(&camera, (&speaker, &detector), compute_time)?;
         let encoder = if camera.sinks.iter().any(SinkSettings::takes_video) {
-            choose(camera.encoder.element.as_deref()).map_err(RunError::Element)?
+            choose(camera.encoder.element.as_deref())?
         } else {
             Chosen { element: "none", passed_over: Vec::new() }
         };

@@ -69,10 +69,10 @@ struct ProbeState {
 /// # Errors
 /// Where an element or a model is missing.
 pub fn probe(source: &SourceSettings, span: Duration) -> Result<Findings, RunError> {
-    crate::gst::start().map_err(|e| RunError::Settings(e.to_string()))?;
+    crate::gst::start()?;
     let begun = Instant::now();
     let state: Arc<Mutex<ProbeState>> = Arc::default();
-    let graph = build(source, taps(&state)).map_err(RunError::Element)?;
+    let graph = build(source, taps(&state))?;
     let refused = graph.play().err();
     let spoken = || {
         graph.bus.spoken().error.map(|f| {

@@ -6,7 +6,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::prepared_stream::PreparedStream;
-use super::stream::{StreamParts, run};
+use crate::pipeline::live::context::{Output, StreamSettings};
+use crate::pipeline::live::stream::{StreamParts, run};
 use crate::run::RunError;
 use crate::stages::sink::events::hub::EventHub;
 use crate::stages::sink::events::{self, EventContext, EventSinkHandle};
@@ -79,17 +80,26 @@ impl RunningStream {
         announce(&prepared, &hub);
         let stop = Arc::new(AtomicBool::new(false));
         let parts = StreamParts {
+            name: camera.name,
+            stream: StreamSettings {
+                source: camera.source,
+                output_policy: camera.output_policy,
+                encoder: camera.encoder,
+                style: camera.style,
+                has_video_sinks: camera.sinks.iter().any(SinkSettings::takes_video),
+            },
             settings: prepared.settings.clone(),
             engine: Arc::clone(&prepared.engine),
             metrics: metrics.clone(),
             status: status.clone(),
             clock: StreamClock::start(),
-            fan_out: fan_out.clone(),
-            encoder: prepared.encoder.element,
-            keyframe_requested,
+            output: Output {
+                fan_out: fan_out.clone(),
+                encoder: prepared.encoder.element,
+                keyframe_requested,
+            },
             hub: hub.clone(),
             stop: Arc::clone(&stop),
-            camera,
         };
         let late = latencies.clone();
         let thread =

@@ -1,12 +1,12 @@
-//! The packages that the program carries within itself, so that it runs with nothing imported.
+//! Built-in packages, so that the program runs with nothing imported.
 //!
-//! Their files lie in the repository's `models/` and become part of the binary when it is built. A
-//! directory of the same name on the shelf goes before them.
+//! Their files are in the repository's `models/` and are compiled into the binary. A package
+//! directory of the same name takes precedence.
 
-/// A package within the program.
+/// A built-in package.
 #[derive(Debug)]
 pub struct BuiltIn {
-    /// Its name, as `--package` and `--detector` take it.
+    /// Its name, for `--package` and `--detector`.
     pub name: &'static str,
     /// The text of its `model.toml`.
     pub manifest: &'static str,
@@ -48,12 +48,13 @@ pub static BUILT_IN: &[BuiltIn] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::package::{Package, Place};
+    use crate::models::package::{Package, PackageLocation};
 
     #[test]
     fn every_built_in_package_is_whole() {
         for built_in in BUILT_IN {
-            let package = Package::open_at(&Place::BuiltIn(built_in)).expect(built_in.name);
+            let location = PackageLocation::BuiltIn(built_in);
+            let package = Package::open_at(&location).expect(built_in.name);
             assert_eq!(package.manifest().common.name, built_in.name);
         }
     }

@@ -1,8 +1,8 @@
-//! What a graph must look like from outside, and the comparison with what it does look like.
+//! The inputs and outputs that a manifest requires of a graph, compared with the graph's own.
 //!
-//! A manifest gives [`GraphContract`]s; a session's own metadata gives [`Signature`]s; [`prove`]
-//! finds the first place where they differ and names both sides. Pure, so that it is tested
-//! without a runtime. Promises names, element types, ranks and sizes; not what a graph computes.
+//! A manifest gives [`GraphContract`]s, a session's metadata gives [`Signature`]s. [`verify`] reports
+//! the first difference with both sides. It needs no runtime and is tested without one. It checks
+//! names, element types, ranks and sizes; not what a graph computes.
 
 use std::fmt;
 
@@ -10,14 +10,14 @@ use thiserror::Error;
 
 use super::manifest::FileName;
 
-/// One dimension of a tensor, as a contract wants it.
+/// One dimension of a tensor in a contract.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Dim {
     /// Exactly this size.
     Fixed(usize),
-    /// Free: chosen anew with every run.
+    /// Dynamic: may change with every run.
     Free(&'static str),
-    /// Whatever the graph likes.
+    /// Fixed or dynamic, of any size.
     Any,
 }
 
@@ -31,7 +31,7 @@ impl fmt::Display for Dim {
     }
 }
 
-/// A float tensor that a graph must take or give.
+/// A float input or output that a graph must have.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TensorContract {
     /// The tensor's name in the graph.
@@ -40,35 +40,35 @@ pub struct TensorContract {
     pub dims: Vec<Dim>,
 }
 
-/// All tensors that a graph must take and give.
+/// All inputs and outputs that a graph must have.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct GraphContract {
     /// The graph's file within its package.
     pub file: FileName,
-    /// Every input: a graph with a further one is refused, as nobody would feed it.
+    /// All inputs: a graph with another one is rejected, as it would get no value.
     pub inputs: Vec<TensorContract>,
-    /// The outputs that are used; a graph may have others.
+    /// The used outputs; a graph may have others.
     pub outputs: Vec<TensorContract>,
 }
 
 /// A tensor as a session or a graph file describes it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct TensorFound {
+pub struct TensorInfo {
     /// Its name.
     pub name: String,
-    /// Its element type, `float32` for the only one that contracts ask for.
+    /// Its element type; contracts require `float32`.
     pub element: String,
-    /// Its dimensions; `None` where the size is free.
+    /// Its dimensions; `None` for a dynamic one.
     pub dims: Vec<Option<usize>>,
 }
 
-/// A graph's inputs and outputs as found.
+/// A graph's inputs and outputs.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Signature {
-    /// What it takes.
-    pub inputs: Vec<TensorFound>,
-    /// What it gives.
-    pub outputs: Vec<TensorFound>,
+    /// The inputs.
+    pub inputs: Vec<TensorInfo>,
+    /// The outputs.
+    pub outputs: Vec<TensorInfo>,
 }
 
 /// The first difference between a manifest and a graph.
@@ -84,16 +84,17 @@ pub struct Mismatch {
     pub found: String,
 }
 
-/// Compares a contract with what was found.
+/// Compares a contract with a graph.
 ///
 /// # Errors
 /// The first difference, with both sides.
-pub fn prove(contract: &GraphContract, found: &Signature) -> Result<(), Mismatch> {
+pub fn verify(contract: &GraphContract, found: &Signature) -> Result<(), Mismatch> {
     check_side("input", &contract.inputs, &found.inputs)?;
     check_side("output", &contract.outputs, &found.outputs)?;
-    let stranger =
-        found.inputs.iter().find(|f| contract.inputs.iter().all(|wanted| wanted.name != f.name));
-    match stranger {
+    let is_extra =
+        |input: &&TensorInfo| contract.inputs.iter().all(|tensor| tensor.name != input.name);
+    let extra = found.inputs.iter().find(is_extra);
+    match extra {
         None => Ok(()),
         Some(f) => Err(Mismatch {
             expected: format!("inputs {}", names(contract.inputs.iter().map(|t| &t.name))),
@@ -104,10 +105,10 @@ pub fn prove(contract: &GraphContract, found: &Signature) -> Result<(), Mismatch
 
 fn check_side(
     side: &str,
-    wanted: &[TensorContract],
-    found: &[TensorFound],
+    required: &[TensorContract],
+    found: &[TensorInfo],
 ) -> Result<(), Mismatch> {
-    for tensor in wanted {
+    for tensor in required {
         let expected = || {
             let dims: Vec<_> = tensor.dims.iter().map(Dim::to_string).collect();
             format!("{side} `{}` float32[{}]", tensor.name, dims.join(","))
@@ -131,7 +132,7 @@ fn check_side(
     Ok(())
 }
 
-fn describe(tensor: &TensorFound) -> String {
+fn describe(tensor: &TensorInfo) -> String {
     let dims: Vec<_> =
         tensor.dims.iter().map(|d| d.map_or("free".to_owned(), |n| n.to_string())).collect();
     format!("`{}` {}[{}]", tensor.name, tensor.element, dims.join(","))

@@ -1,19 +1,19 @@
-//! Where a model runs: `auto`, `cpu`, `cuda[:N]` or `tensorrt[:N]`, the last two on request with
-//! less precision: `cuda[:N]+tf32`, `tensorrt[:N]+half`.
+//! The device of a model: `auto`, `cpu`, `cuda[:N]` or `tensorrt[:N]`, the last two optionally with
+//! reduced precision: `cuda[:N]+tf32`, `tensorrt[:N]+half`.
 //!
-//! A device that was asked for by name and cannot be had is an error, never a silent fallback to
-//! another one; only `auto` may choose, and what it chose is reported. Precision is given up on
-//! request alone, as scores then differ from the published ones.
+//! A requested device that is unavailable is an error, without fallback. Only `auto` chooses, and
+//! its choice is reported. Precision is reduced only on request, as scores then differ from the
+//! published ones.
 
 use std::fmt;
 use std::str::FromStr;
 
 use thiserror::Error;
 
-/// The device that models are asked to run on.
+/// The requested device of a model.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Device {
-    /// The best that is there: CUDA where the runtime has it and a GPU answers, else the CPU.
+    /// CUDA if the runtime supports it and a GPU is available, else the CPU.
     #[default]
     Auto,
     /// The CPU.
@@ -22,66 +22,66 @@ pub enum Device {
     Cuda {
         /// Its number.
         gpu: u16,
-        /// Products of 32-bit numbers on tensor cores, with 10 bits of mantissa.
+        /// TF32: 32-bit products on tensor cores, with 10 bits of mantissa.
         tf32: bool,
     },
     /// An NVIDIA GPU, through TensorRT.
     TensorRt {
         /// Its number.
         gpu: u16,
-        /// 16-bit numbers wherever TensorRT finds them faster.
+        /// FP16 wherever TensorRT finds it faster.
         half: bool,
     },
 }
 
-/// A text that names no device.
+/// Not the name of a device.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
-pub enum NoDevice {
-    /// Nothing that is known.
+pub enum DeviceParseError {
+    /// An unknown name.
     #[error(
-        "`{0}` is no device; use auto, cpu, cuda, cuda:N, tensorrt or tensorrt:N (N = GPU number), \
-         and for less precision cuda+tf32 or tensorrt+half"
+        "`{0}` is not a device; use auto, cpu, cuda, cuda:N, tensorrt or tensorrt:N (N = GPU number), \
+         and for reduced precision cuda+tf32 or tensorrt+half"
     )]
     Unknown(String),
-    /// A precision that the device does not have.
+    /// A precision that the device does not support.
     #[error(
-        "`{text}`: {wish} is to be had with {with} alone; use {with}+{wish} or {with}:N+{wish}"
+        "`{text}`: only {with} supports {precision}; use {with}+{precision} or {with}:N+{precision}"
     )]
     Precision {
-        /// What was given.
+        /// The text.
         text: String,
         /// The precision.
-        wish: &'static str,
-        /// The device that has it.
+        precision: &'static str,
+        /// The device that supports it.
         with: &'static str,
     },
 }
 
 impl FromStr for Device {
-    type Err = NoDevice;
+    type Err = DeviceParseError;
 
-    fn from_str(text: &str) -> Result<Self, NoDevice> {
-        let unknown = || NoDevice::Unknown(text.to_owned());
-        let (place, wish) = match text.split_once('+') {
-            Some((place, wish)) => (place, Some(wish)),
+    fn from_str(text: &str) -> Result<Self, DeviceParseError> {
+        let unknown = || DeviceParseError::Unknown(text.to_owned());
+        let (location, precision) = match text.split_once('+') {
+            Some((location, precision)) => (location, Some(precision)),
             None => (text, None),
         };
-        let (name, number) = match place.split_once(':') {
+        let (name, number) = match location.split_once(':') {
             Some((name, number)) => (name, Some(number.parse::<u16>().map_err(|_| unknown())?)),
-            None => (place, None),
+            None => (location, None),
         };
         let gpu = number.unwrap_or(0);
-        match (name, number, wish) {
+        match (name, number, precision) {
             ("auto", None, None) => Ok(Self::Auto),
             ("cpu", None, None) => Ok(Self::Cpu),
             ("cuda", _, None) => Ok(Self::Cuda { gpu, tf32: false }),
             ("cuda", _, Some("tf32")) => Ok(Self::Cuda { gpu, tf32: true }),
             ("tensorrt", _, None) => Ok(Self::TensorRt { gpu, half: false }),
             ("tensorrt", _, Some("half")) => Ok(Self::TensorRt { gpu, half: true }),
-            ("auto" | "cpu" | "cuda" | "tensorrt", _, Some(wish @ ("tf32" | "half"))) => {
-                let tf32 = wish == "tf32";
-                let (wish, with) = if tf32 { ("tf32", "cuda") } else { ("half", "tensorrt") };
-                Err(NoDevice::Precision { text: text.to_owned(), wish, with })
+            ("auto" | "cpu" | "cuda" | "tensorrt", _, Some(precision @ ("tf32" | "half"))) => {
+                let tf32 = precision == "tf32";
+                let (precision, with) = if tf32 { ("tf32", "cuda") } else { ("half", "tensorrt") };
+                Err(DeviceParseError::Precision { text: text.to_owned(), precision, with })
             }
             _ => Err(unknown()),
         }
@@ -90,12 +90,12 @@ impl FromStr for Device {
 
 impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let less = |less: bool, wish: &'static str| if less { wish } else { "" };
+        let suffix = |reduced: bool, text: &'static str| if reduced { text } else { "" };
         match self {
             Self::Auto => f.write_str("auto"),
             Self::Cpu => f.write_str("cpu"),
-            Self::Cuda { gpu, tf32 } => write!(f, "cuda:{gpu}{}", less(*tf32, "+tf32")),
-            Self::TensorRt { gpu, half } => write!(f, "tensorrt:{gpu}{}", less(*half, "+half")),
+            Self::Cuda { gpu, tf32 } => write!(f, "cuda:{gpu}{}", suffix(*tf32, "+tf32")),
+            Self::TensorRt { gpu, half } => write!(f, "tensorrt:{gpu}{}", suffix(*half, "+half")),
         }
     }
 }
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_device_reads_back_as_it_was_written() {
+    fn a_device_parses_back_from_its_text() {
         for (text, device) in [
             ("auto", Device::Auto),
             ("cpu", Device::Cpu),
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_device_is_refused() {
+    fn an_unknown_device_is_rejected() {
         for text in [
             "",
             "gpu",
@@ -135,12 +135,12 @@ mod tests {
             "cuda+",
         ] {
             let error = text.parse::<Device>().expect_err(text);
-            assert!(error.to_string().starts_with(&format!("`{text}` is no device; use auto,")));
+            assert!(error.to_string().starts_with(&format!("`{text}` is not a device; use auto,")));
         }
     }
 
     #[test]
-    fn a_precision_is_refused_where_it_means_nothing() {
+    fn an_unsupported_precision_is_rejected() {
         for (text, with) in [
             ("cpu+half", "tensorrt+half"),
             ("auto+half", "tensorrt+half"),

@@ -1,31 +1,31 @@
-//! What can be wrong with a model, told so that the reader can mend it.
+//! Errors of model packages, with what to do about them.
 
 use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// Why a model package cannot be read, written, imported or used.
+/// A model package cannot be read, written, imported or used.
 #[derive(Debug, Error)]
 pub enum ModelError {
     /// A file or directory could not be read.
     #[error("cannot read {path}: {source}", path = .path.display())]
     Read {
-        /// What was to be read.
+        /// The file or directory.
         path: PathBuf,
-        /// The system's word on it.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A file or directory could not be written.
     #[error("cannot write {path}: {source}", path = .path.display())]
     Write {
-        /// What was to be written.
+        /// The file or directory.
         path: PathBuf,
-        /// The system's word on it.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A directory without a manifest.
     #[error(
-        "{dir} is no model package: it has no model.toml; \
+        "{dir} is not a model package: it has no model.toml; \
          make one with `locutor models import`",
         dir = .dir.display()
     )]
@@ -33,7 +33,7 @@ pub enum ModelError {
         /// The directory.
         dir: PathBuf,
     },
-    /// The manifest is no TOML, or has a key too many or too few.
+    /// The manifest is not valid TOML, or has an unknown or missing key.
     #[error(
         "{file} line {line}: {problem}; correct it, or import the package again",
         file = .file.display()
@@ -46,17 +46,17 @@ pub enum ModelError {
         /// What is wrong there.
         problem: String,
     },
-    /// A key holds a value that it cannot have.
+    /// A key has an invalid value.
     #[error("{file}: `{key}` {problem}", file = .file.display())]
     Key {
         /// The manifest.
         file: PathBuf,
         /// The key, with its tables.
         key: String,
-        /// What is wrong with it and what it must be.
+        /// What is wrong and what it must be.
         problem: String,
     },
-    /// A file of the package is not the one that the manifest was written for.
+    /// A file's checksum differs from the manifest.
     #[error(
         "{file} has sha256 {found}, but model.toml says {expected}; \
          it was changed or damaged: import the package again",
@@ -70,17 +70,17 @@ pub enum ModelError {
         /// The file's own sum.
         found: String,
     },
-    /// A package of another kind than the one that is needed here.
-    #[error("{package} is a `{found}` package, but a `{wanted}` package is needed here")]
+    /// A package of the wrong kind.
+    #[error("{package} is a `{found}` package, but a `{expected}` package is needed here")]
     WrongKind {
         /// The package.
         package: String,
-        /// The kind that is needed.
-        wanted: &'static str,
-        /// The kind that it is.
+        /// The required kind.
+        expected: &'static str,
+        /// The package's kind.
         found: &'static str,
     },
-    /// A graph's inputs or outputs are not what the manifest says.
+    /// A graph's inputs or outputs differ from the manifest.
     #[error("{file}: {mismatch}", file = .file.display())]
     Contract {
         /// The graph.
@@ -88,7 +88,7 @@ pub enum ModelError {
         /// Both sides.
         mismatch: crate::models::contract::Mismatch,
     },
-    /// A file is no PyTorch checkpoint that can be read.
+    /// A file is not a readable PyTorch checkpoint.
     #[error("{file} is not a checkpoint that can be read: {problem}", file = .file.display())]
     Checkpoint {
         /// The file.
@@ -96,29 +96,29 @@ pub enum ModelError {
         /// What is wrong with it.
         problem: String,
     },
-    /// A checkpoint or graph of another network than the one asked for.
-    #[error("{file} is not {wanted}: {problem}", file = .file.display())]
+    /// A checkpoint or graph of another network.
+    #[error("{file} is not {expected}: {problem}", file = .file.display())]
     WrongNetwork {
         /// The file.
         file: PathBuf,
-        /// The network that was asked for, with its article.
-        wanted: &'static str,
-        /// What does not fit.
+        /// The expected network, with its article.
+        expected: &'static str,
+        /// The mismatch.
         problem: String,
     },
-    /// The number of files given to the importer is wrong.
-    #[error("importing {kind} takes one file ({wanted}), but {given} were given")]
+    /// The wrong number of files for the importer.
+    #[error("importing {kind} takes one file ({expected}), but {given} were given")]
     FileCount {
         /// The kind of import.
         kind: &'static str,
-        /// The file that it takes.
-        wanted: &'static str,
-        /// How many were given.
+        /// The expected file.
+        expected: &'static str,
+        /// The number of files given.
         given: usize,
     },
     /// The output directory holds something that is not a model package.
     #[error(
-        "{dir} exists and is no model package, so it is not replaced; \
+        "{dir} exists and is not a model package, so it is not replaced; \
          choose another directory or remove it",
         dir = .dir.display()
     )]

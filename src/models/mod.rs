@@ -1,15 +1,15 @@
-//! Model packages: what a model is to this program, how it gets here, and how it is proven.
+//! Model packages: what a package is, how it is imported and verified.
 //!
-//! Takes upstream checkpoints and package directories; gives [`package::Package`]s whose manifest
-//! is checked and whose files are what the manifest says (SHA-256). A package is a directory with
-//! `model.toml` beside its ONNX files, so that a new model is data and not code; the program carries
-//! some within itself ([`built_in`]), so that it runs with nothing imported.
+//! Takes upstream checkpoints and package directories; gives [`package::Package`]s with a checked
+//! manifest and files that match its SHA-256 sums. A package is a directory with `model.toml` and
+//! ONNX files, so that a new model is data and not code. Some packages are built in ([`built_in`]):
+//! the program runs with nothing imported.
 //!
-//! Promises: nothing half-written under a final name, no code run from a checkpoint, an error that
-//! names the file and the key and says what to do. Does not promise that a model is any good; and
-//! that a graph is what its manifest says is proven only when a session is opened (`onnx::session`).
+//! Promises: no half-written package, no code run from a checkpoint, errors that name file and key
+//! and say what to do. Does not promise a model's accuracy. Whether a graph matches its manifest is
+//! verified only when a session is opened (`onnx::session`).
 //!
-//! Nothing here names a runtime: importing, listing and verifying work without ONNX Runtime.
+//! This module does not use ONNX Runtime: packages can be imported, listed and verified without it.
 
 pub mod built_in;
 pub mod checkpoint;
@@ -29,4 +29,4 @@ pub mod tiny;
 
 pub use error::ModelError;
 pub use manifest::{DetectorManifest, Manifest, SpeakerManifest};
-pub use package::{Package, Place};
+pub use package::{Package, PackageLocation};

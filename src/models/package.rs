@@ -1,9 +1,9 @@
-//! A model package: opened only if it is whole, written only as a whole.
+//! A model package: opened only if complete, written atomically.
 //!
-//! Takes a directory, or a package within the program; gives the checked manifest and the paths of its files. `open` reads every
-//! file once and compares its SHA-256, so that a damaged download or a half-copied package is
-//! told at start and by name, not as a strange score later. `write` puts everything into a
-//! directory beside the final one and renames: no reader ever sees half a package.
+//! Takes a directory or a built-in package; gives the checked manifest and the paths of its files.
+//! `open` reads every file once and compares its SHA-256, so that a damaged or incomplete package
+//! is an error at start that names the file, and not a wrong score later. `write` fills a directory
+//! beside the final one and renames it: no reader sees a partial package.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -16,17 +16,17 @@ use super::manifest::{
     Sha256, SpeakerManifest,
 };
 
-/// Where a package lies.
+/// The location of a package.
 #[derive(Clone, Debug)]
-pub enum Place {
-    /// In a directory.
+pub enum PackageLocation {
+    /// A directory.
     Dir(PathBuf),
-    /// Within the program.
+    /// The program itself.
     BuiltIn(&'static BuiltIn),
 }
 
-impl Place {
-    /// The name by which `--package` and `--detector` know the package: its directory's.
+impl PackageLocation {
+    /// The package's name for `--package` and `--detector`: its directory's name.
     pub fn name(&self) -> String {
         match self {
             Self::Dir(dir) => dir.file_name().unwrap_or_default().to_string_lossy().into_owned(),
@@ -34,7 +34,7 @@ impl Place {
         }
     }
 
-    /// The directory, where it is one.
+    /// The directory; `None` for a built-in package.
     pub fn dir(&self) -> Option<&Path> {
         match self {
             Self::Dir(dir) => Some(dir),
@@ -42,7 +42,7 @@ impl Place {
         }
     }
 
-    /// Where a file of the package lies; of one within the program, what to call it.
+    /// The path of a file of the package; a descriptive one for a built-in package.
     pub fn path(&self, file: &str) -> PathBuf {
         match self {
             Self::Dir(dir) => dir.join(file),
@@ -73,15 +73,15 @@ impl Place {
             return Err(ModelError::NotAPackage { dir: dir.clone() });
         }
         let length = fs::metadata(&file).map_err(ModelError::read(&file))?.len();
-        if length > MANIFEST_MOST_BYTES {
-            let problem = format!("the file has {length} bytes, which no manifest has");
+        if length > MAX_MANIFEST_BYTES {
+            let problem = format!("the file has {length} bytes, too many for a manifest");
             return Err(ModelError::Syntax { file, line: 1, problem });
         }
         fs::read_to_string(&file).map_err(ModelError::read(&file))
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for PackageLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dir(dir) => dir.display().fmt(f),
@@ -90,33 +90,33 @@ impl fmt::Display for Place {
     }
 }
 
-/// A package whose manifest is checked and whose files are the ones that it was written for.
+/// A package with a checked manifest whose files match it.
 #[derive(Clone, Debug)]
 pub struct Package {
-    place: Place,
+    location: PackageLocation,
     manifest: Manifest,
 }
 
-/// The longest manifest that is read; a real one has about 3 KiB.
-const MANIFEST_MOST_BYTES: u64 = 1 << 20;
+/// The largest manifest that is read; a real one has about 3 KiB.
+const MAX_MANIFEST_BYTES: u64 = 1 << 20;
 
 impl Package {
-    /// Opens the package in `dir` and compares every file's sum.
+    /// Opens the package in `dir` and verifies every file's checksum.
     ///
     /// # Errors
-    /// No manifest, a manifest that is wrong, a file that is missing or was changed.
+    /// A missing or invalid manifest, a missing or changed file.
     pub fn open(dir: impl AsRef<Path>) -> Result<Self, ModelError> {
-        Self::open_at(&Place::Dir(dir.as_ref().into()))
+        Self::open_at(&PackageLocation::Dir(dir.as_ref().into()))
     }
 
-    /// Opens the package that lies at `place` and compares every file's sum.
+    /// Opens the package at `location` and verifies every file's checksum.
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn open_at(place: &Place) -> Result<Self, ModelError> {
-        let package = Self::open_unverified(place)?;
+    pub fn open_at(location: &PackageLocation) -> Result<Self, ModelError> {
+        let package = Self::open_unverified(location)?;
         for (name, expected) in &package.manifest.common.files {
-            let found = Sha256::of(&package.place.read(name.as_str())?);
+            let found = Sha256::of(&package.location.read(name.as_str())?);
             if found != *expected {
                 let file = package.path(name);
                 let (expected, found) = (expected.to_string(), found.to_string());
@@ -126,27 +126,27 @@ impl Package {
         Ok(package)
     }
 
-    /// Reads the manifest only, for listings; the files may be anything.
+    /// Reads the manifest only, for listings; the files are not verified.
     ///
     /// # Errors
-    /// No manifest, or a manifest that is wrong.
-    pub fn open_unverified(place: &Place) -> Result<Self, ModelError> {
-        let text = place.manifest_text()?;
-        let manifest = Manifest::parse(&text, &place.path(MANIFEST_FILE))?;
-        Ok(Self { manifest, place: place.clone() })
+    /// A missing or invalid manifest.
+    pub fn open_unverified(location: &PackageLocation) -> Result<Self, ModelError> {
+        let text = location.manifest_text()?;
+        let manifest = Manifest::parse(&text, &location.path(MANIFEST_FILE))?;
+        Ok(Self { manifest, location: location.clone() })
     }
 
-    /// Where the package lies.
-    pub const fn place(&self) -> &Place {
-        &self.place
+    /// The package's location.
+    pub const fn location(&self) -> &PackageLocation {
+        &self.location
     }
 
     /// The bytes of a file.
     ///
     /// # Errors
-    /// Where it cannot be read.
+    /// A file that cannot be read.
     pub fn read(&self, file: &FileName) -> Result<Cow<'static, [u8]>, ModelError> {
-        self.place.read(file.as_str())
+        self.location.read(file.as_str())
     }
 
     /// The whole manifest.
@@ -154,15 +154,15 @@ impl Package {
         &self.manifest
     }
 
-    /// Where a file of the package lies; of one within the program, what to call it.
+    /// The path of a file of the package; a descriptive one for a built-in package.
     pub fn path(&self, file: &FileName) -> PathBuf {
-        self.place.path(file.as_str())
+        self.location.path(file.as_str())
     }
 
     /// The manifest of a speaker package.
     ///
     /// # Errors
-    /// [`ModelError::WrongKind`] where it is another kind.
+    /// [`ModelError::WrongKind`] for another kind.
     pub fn speaker(&self) -> Result<&SpeakerManifest, ModelError> {
         match &self.manifest.model {
             Model::Speaker(speaker) => Ok(speaker),
@@ -173,7 +173,7 @@ impl Package {
     /// The manifest of a detector package.
     ///
     /// # Errors
-    /// [`ModelError::WrongKind`] where it is another kind.
+    /// [`ModelError::WrongKind`] for another kind.
     pub fn detector(&self) -> Result<&DetectorManifest, ModelError> {
         match &self.manifest.model {
             Model::Detector(detector) => Ok(detector),
@@ -181,17 +181,17 @@ impl Package {
         }
     }
 
-    fn wrong_kind(&self, wanted: &'static str, found: &Model) -> ModelError {
-        let package = self.place.to_string();
-        ModelError::WrongKind { package, wanted, found: found.kind() }
+    fn wrong_kind(&self, expected: &'static str, found: &Model) -> ModelError {
+        let package = self.location.to_string();
+        ModelError::WrongKind { package, expected, found: found.kind() }
     }
 }
 
-/// Writes a package into `dir`: a manifest and its files, beside and then renamed. An older
-/// package of that name is replaced; anything else that stands there is not.
+/// Writes a manifest and its files into a sibling of `dir`, and renames it to `dir`. An older
+/// package there is replaced; other content is not.
 ///
 /// # Errors
-/// Where `dir` holds something else, the manifest would not read back, or the disk refuses.
+/// Other content in `dir`, an invalid manifest, or a failed write.
 pub(crate) fn write(
     dir: &Path,
     manifest: &str,
@@ -202,17 +202,21 @@ pub(crate) fn write(
     if (occupied || dir.is_file()) && !dir.join(MANIFEST_FILE).is_file() {
         return Err(ModelError::NotReplaceable { dir: dir.into() });
     }
-    let partial = beside(dir, "partial");
-    let outcome = fill(&partial, manifest, files).and_then(|()| swap_in(&partial, dir));
+    let partial = sibling(dir, "partial");
+    let outcome = write_files(&partial, manifest, files).and_then(|()| replace_dir(&partial, dir));
     if let Err(error) = outcome {
-        // The first error is the one to tell; a leftover beside the target harms nobody.
+        // Report the first error; a leftover beside the target is harmless.
         let _ = fs::remove_dir_all(&partial);
         return Err(error);
     }
     Package::open(dir)
 }
 
-fn fill(partial: &Path, manifest: &str, files: &[(FileName, Vec<u8>)]) -> Result<(), ModelError> {
+fn write_files(
+    partial: &Path,
+    manifest: &str,
+    files: &[(FileName, Vec<u8>)],
+) -> Result<(), ModelError> {
     if partial.exists() {
         fs::remove_dir_all(partial).map_err(ModelError::write(partial))?;
     }
@@ -228,25 +232,25 @@ fn fill(partial: &Path, manifest: &str, files: &[(FileName, Vec<u8>)]) -> Result
     Ok(())
 }
 
-fn swap_in(partial: &Path, dir: &Path) -> Result<(), ModelError> {
+fn replace_dir(partial: &Path, dir: &Path) -> Result<(), ModelError> {
     if !dir.exists() {
         return fs::rename(partial, dir).map_err(ModelError::write(dir));
     }
-    let old = beside(dir, "old");
+    let old = sibling(dir, "old");
     if old.exists() {
         fs::remove_dir_all(&old).map_err(ModelError::write(&old))?;
     }
     fs::rename(dir, &old).map_err(ModelError::write(dir))?;
     if let Err(source) = fs::rename(partial, dir) {
-        // Put the old package back, so that a failed import changes nothing.
+        // Restore the old package, so that a failed import changes nothing.
         fs::rename(&old, dir).map_err(ModelError::write(dir))?;
         return Err(ModelError::Write { path: dir.into(), source });
     }
     fs::remove_dir_all(&old).map_err(ModelError::write(&old))
 }
 
-/// A hidden neighbour of `dir`, on the same file system, so that a rename is one step.
-fn beside(dir: &Path, word: &str) -> PathBuf {
+/// A hidden sibling of `dir` on the same file system, so that a rename is atomic.
+fn sibling(dir: &Path, word: &str) -> PathBuf {
     let name = dir.file_name().unwrap_or_default().to_string_lossy();
     dir.with_file_name(format!(".{name}.{word}-{}", std::process::id()))
 }

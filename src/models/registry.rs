@@ -1,45 +1,45 @@
-//! Where packages lie, and which one is meant by a name.
+//! Finds packages by name.
 //!
-//! Looked through in this order: `$LOCUTOR_MODELS` (directories like `$PATH`), `models/` under the
-//! current directory, the user's data directory, the system's, the program itself. The first
-//! package of a name wins.
+//! Search order: `$LOCUTOR_MODELS` (directories like `$PATH`), `models/` under the current directory,
+//! the user's data directory, the system's, the built-in packages. The first package of a name wins.
 
 use std::path::{Path, PathBuf};
 
 use super::built_in::BUILT_IN;
 use super::manifest::{MANIFEST_FILE, Model};
-use super::{ModelError, Package, Place};
+use super::{ModelError, Package, PackageLocation};
 
-/// No package is what is needed.
+/// No suitable package.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
     /// No package has the name.
     #[error(
-        "there is no model package `{name}` (looked in {}); list what is here with: locutor models list",
-        places(looked)
+        "there is no model package `{name}` (looked in {}); \
+         list the installed packages with: locutor models list",
+        display_dirs(searched)
     )]
-    NoSuch {
-        /// The name asked for.
+    NotFound {
+        /// The name.
         name: String,
-        /// Where it was looked for.
-        looked: Vec<PathBuf>,
+        /// The searched directories.
+        searched: Vec<PathBuf>,
     },
-    /// No package of the kind is here at all.
-    #[error("no {what} is installed (looked in {}). {how}", places(looked))]
-    None {
-        /// What is needed, in words.
+    /// No package of the kind is installed.
+    #[error("no {what} is installed (looked in {}). {how}", display_dirs(searched))]
+    NoneInstalled {
+        /// The kind, as readable text.
         what: &'static str,
         /// How to get one.
         how: &'static str,
-        /// Where it was looked for.
-        looked: Vec<PathBuf>,
+        /// The searched directories.
+        searched: Vec<PathBuf>,
     },
-    /// The package is there but broken.
+    /// The package is invalid.
     #[error(transparent)]
     Broken(#[from] ModelError),
 }
 
-fn places(dirs: &[PathBuf]) -> String {
+fn display_dirs(dirs: &[PathBuf]) -> String {
     dirs.iter().map(|d| d.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
@@ -53,14 +53,14 @@ pub enum Role {
 }
 
 impl Role {
-    fn fits(self, package: &Package) -> bool {
+    fn matches(self, package: &Package) -> bool {
         matches!(
             (self, &package.manifest().model),
             (Self::Speaker, Model::Speaker(_)) | (Self::Detector, Model::Detector(_))
         )
     }
 
-    /// Names tried first where the user names none, best first.
+    /// Packages preferred by default, best first.
     const fn preferred(self) -> &'static [&'static str] {
         match self {
             Self::Speaker => &["locutor", "light-asd", "lr-asd"],
@@ -68,7 +68,7 @@ impl Role {
         }
     }
 
-    fn none(self, looked: Vec<PathBuf>) -> RegistryError {
+    fn none(self, searched: Vec<PathBuf>) -> RegistryError {
         let (what, how) = match self {
             Self::Speaker => (
                 "speaker model",
@@ -82,11 +82,11 @@ impl Role {
                  yunet yunet_n_dynamic.onnx",
             ),
         };
-        RegistryError::None { what, how, looked }
+        RegistryError::NoneInstalled { what, how, searched }
     }
 }
 
-/// The directories that hold packages, in order.
+/// The searched directories, in order.
 pub fn directories() -> Vec<PathBuf> {
     let mut dirs: Vec<PathBuf> = Vec::new();
     if let Some(named) = std::env::var_os("LOCUTOR_MODELS") {
@@ -105,9 +105,9 @@ pub fn user_directory() -> PathBuf {
     data.map_or_else(home, PathBuf::from).join("locutor/models")
 }
 
-/// Every package in `dirs` and in the program, the first of each name.
-pub fn list(dirs: &[PathBuf]) -> Vec<Place> {
-    let mut found: Vec<Place> = Vec::new();
+/// All packages in `dirs` and built in, the first of each name.
+pub fn list(dirs: &[PathBuf]) -> Vec<PackageLocation> {
+    let mut found: Vec<PackageLocation> = Vec::new();
     for dir in dirs {
         let Ok(entries) = std::fs::read_dir(dir) else { continue };
         let mut here: Vec<PathBuf> = entries
@@ -115,49 +115,49 @@ pub fn list(dirs: &[PathBuf]) -> Vec<Place> {
             .filter(|p| p.join(MANIFEST_FILE).is_file())
             .collect();
         here.sort();
-        add_new(&mut found, here.into_iter().map(Place::Dir));
+        append_new(&mut found, here.into_iter().map(PackageLocation::Dir));
     }
-    add_new(&mut found, BUILT_IN.iter().map(Place::BuiltIn));
+    append_new(&mut found, BUILT_IN.iter().map(PackageLocation::BuiltIn));
     found
 }
 
-fn add_new(found: &mut Vec<Place>, more: impl Iterator<Item = Place>) {
-    for place in more {
-        if found.iter().all(|f| f.name() != place.name()) {
-            found.push(place);
+fn append_new(found: &mut Vec<PackageLocation>, more: impl Iterator<Item = PackageLocation>) {
+    for location in more {
+        if found.iter().all(|f| f.name() != location.name()) {
+            found.push(location);
         }
     }
 }
 
-/// The package that `wanted` means (a name or a directory), or the best one here for `role`.
+/// The package `requested` (a name or a directory), or the preferred one for `role`.
 ///
 /// # Errors
-/// Where there is none, or it is broken.
-pub fn find(role: Role, wanted: Option<&str>) -> Result<Package, RegistryError> {
-    let looked = directories();
-    match wanted {
+/// A missing or invalid package.
+pub fn find(role: Role, requested: Option<&str>) -> Result<Package, RegistryError> {
+    let searched = directories();
+    match requested {
         Some(name) if Path::new(name).join(MANIFEST_FILE).is_file() => Ok(Package::open(name)?),
-        Some(name) => match list(&looked).into_iter().find(|place| place.name() == name) {
-            Some(place) => Ok(Package::open_at(&place)?),
-            None => Err(RegistryError::NoSuch { name: name.to_owned(), looked }),
+        Some(name) => match list(&searched).into_iter().find(|location| location.name() == name) {
+            Some(location) => Ok(Package::open_at(&location)?),
+            None => Err(RegistryError::NotFound { name: name.to_owned(), searched }),
         },
         None => {
-            let mut places = list(&looked);
-            let rank = |place: &Place| {
-                let name = place.name();
+            let mut locations = list(&searched);
+            let rank = |location: &PackageLocation| {
+                let name = location.name();
                 role.preferred().iter().position(|p| *p == name).unwrap_or(usize::MAX)
             };
-            places.sort_by_key(rank);
-            // A broken package of another kind is not this role's trouble.
-            let fits = |place: &&Place| {
-                Package::open_unverified(place).is_ok_and(|package| role.fits(&package))
+            locations.sort_by_key(rank);
+            // An invalid package of another kind does not matter.
+            let matches = |location: &&PackageLocation| {
+                Package::open_unverified(location).is_ok_and(|package| role.matches(&package))
             };
-            match places.iter().find(fits) {
-                Some(place) => Ok(Package::open_at(place)?),
-                // What is built in is missing only where something broken stands before it.
-                None => match places.iter().find_map(|p| Package::open_unverified(p).err()) {
+            match locations.iter().find(matches) {
+                Some(location) => Ok(Package::open_at(location)?),
+                // A built-in package is hidden only by an invalid one of its name.
+                None => match locations.iter().find_map(|p| Package::open_unverified(p).err()) {
                     Some(broken) => Err(broken.into()),
-                    None => Err(role.none(looked)),
+                    None => Err(role.none(searched)),
                 },
             }
         }

@@ -1,4 +1,4 @@
-//! A plain array of numbers with a shape: weights between a checkpoint and a graph.
+//! A float array with a shape, for weights and results.
 
 /// A row-major float array. The number of values is always the product of the dimensions.
 #[derive(Clone, PartialEq, Default)]
@@ -8,14 +8,14 @@ pub struct Tensor {
 }
 
 impl Tensor {
-    /// An array of shape `dims`, or `None` where the number of values is another one.
+    /// An array of shape `dims`, or `None` if the number of values differs.
     pub fn new(dims: &[usize], values: Vec<f32>) -> Option<Self> {
         let count = dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d))?;
         (count == values.len()).then(|| Self { dims: dims.to_vec(), values })
     }
 
-    /// Becomes an array of shape `dims`, in the memory that it has; `false`, and empty, where the
-    /// number of values is another one.
+    /// Replaces shape and values and keeps the memory; `false`, and empty, if the number of values
+    /// does not fit.
     pub fn refill(&mut self, dims: impl Iterator<Item = usize>, values: &[f32]) -> bool {
         self.dims.clear();
         self.values.clear();
@@ -30,13 +30,13 @@ impl Tensor {
         true
     }
 
-    /// An array of shape `dims` whose value at flat position `i` is `value(i)`.
+    /// An array of shape `dims` with the value `value(i)` at flat index `i`.
     pub fn from_fn(dims: &[usize], value: impl FnMut(usize) -> f32) -> Self {
         let count = dims.iter().product();
         Self { dims: dims.to_vec(), values: (0..count).map(value).collect() }
     }
 
-    /// A single row of values.
+    /// A one-dimensional array.
     pub fn vector(values: Vec<f32>) -> Self {
         Self { dims: vec![values.len()], values }
     }
@@ -56,13 +56,12 @@ impl Tensor {
         self.values
     }
 
-    /// The same values under another shape, or `None` where that holds another number of them.
+    /// The same values in another shape, or `None` if their number differs.
     pub fn reshaped(self, dims: &[usize]) -> Option<Self> {
         Self::new(dims, self.values)
     }
 
-    /// The array with rows and columns of its two dimensions exchanged, or `None` where it has
-    /// another number of dimensions.
+    /// The transposed array, or `None` if it does not have two dimensions.
     pub fn transposed(&self) -> Option<Self> {
         let &[rows, columns] = self.dims.as_slice() else {
             return None;
@@ -72,7 +71,7 @@ impl Tensor {
 }
 
 impl std::fmt::Debug for Tensor {
-    // Weights are left out: a tensor in a log is its shape.
+    // Only the shape: values would flood a log.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Tensor{:?}", self.dims)
     }
@@ -83,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shape_that_does_not_fit_is_refused() {
+    fn a_shape_that_does_not_fit_is_rejected() {
         assert!(Tensor::new(&[2, 3], vec![0.0; 5]).is_none());
         assert!(Tensor::new(&[usize::MAX, 2], vec![]).is_none());
         let t = Tensor::from_fn(&[2, 3], |i| i as f32).transposed().expect("two dimensions");

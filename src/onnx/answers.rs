@@ -14,23 +14,23 @@ impl<T> ByteSize for Reply<T> {
 }
 
 /// What the model says to some jobs, or why it fails.
-pub(super) type Said<A> = Result<Vec<A>, InferenceError>;
+pub(super) type BatchResult<A> = Result<Vec<A>, InferenceError>;
 
 /// Jobs of one caller, answered all at once.
-pub(super) struct Asked<J, A> {
+pub(super) struct Request<J, A> {
     pub(super) jobs: Vec<J>,
     pub(super) answers: Answers<A>,
 }
 
 /// Where the answers to some jobs go. Rings when they are there, or never will be.
 pub(super) struct Answers<A> {
-    reply: Option<Sender<Reply<Said<A>>>>,
+    reply: Option<Sender<Reply<BatchResult<A>>>>,
     notify: Option<Notify>,
 }
 
 impl<A> Answers<A> {
     /// Gives the answers. That nobody waits for them any more is no fault.
-    pub(super) fn give(self, said: Said<A>) {
+    pub(super) fn give(self, said: BatchResult<A>) {
         if let Some(reply) = &self.reply {
             let _ = reply.send(Reply(said));
         }
@@ -48,29 +48,29 @@ impl<A> Drop for Answers<A> {
 }
 
 /// Where answers go, and where they come.
-pub(super) fn answers<A>(notify: Option<&Notify>) -> (Answers<A>, Receiver<Reply<Said<A>>>) {
+pub(super) fn answers<A>(notify: Option<&Notify>) -> (Answers<A>, Receiver<Reply<BatchResult<A>>>) {
     let one = Capacity { items: 1, bytes: usize::MAX };
     let (reply, answer) = bounded("engine→stage", one, Overflow::Block);
     (Answers { reply: Some(reply), notify: notify.cloned() }, answer)
 }
 
 /// Face features that a worker of the engine has been asked for.
-pub(super) struct OnItsWay {
-    pub(super) answer: Receiver<Reply<Said<FaceFeatures>>>,
+pub(super) struct PendingReply {
+    pub(super) answer: Receiver<Reply<BatchResult<FaceFeatures>>>,
     /// What is said where the worker is gone.
-    pub(super) gone: InferenceError,
+    pub(super) stopped_error: InferenceError,
 }
 
-impl PendingFeatures for OnItsWay {
+impl PendingFeatures for PendingReply {
     fn poll(&mut self) -> Option<Result<Vec<FaceFeatures>, InferenceError>> {
         match self.answer.try_recv() {
             Ok(Reply(said)) => Some(said),
             Err(NoItem::Empty) => None,
-            Err(NoItem::Ended) => Some(Err(self.gone.clone())),
+            Err(NoItem::Ended) => Some(Err(self.stopped_error.clone())),
         }
     }
 
     fn wait(&mut self) -> Result<Vec<FaceFeatures>, InferenceError> {
-        self.answer.recv().map_or_else(|| Err(self.gone.clone()), |Reply(said)| said)
+        self.answer.recv().map_or_else(|| Err(self.stopped_error.clone()), |Reply(said)| said)
     }
 }

@@ -1,17 +1,17 @@
-//! A graph with inputs and outputs of fixed shapes in memory that is allocated once.
+//! A graph with fixed shapes whose inputs and outputs are bound to memory that is allocated once.
 //!
-//! Takes a package's graph and a [`Plan`] of its shapes; gives a [`BoundGraph`] whose inputs are
-//! written in place, whose outputs are read in place, and whose states stay where they are: what
-//! one call gives as a state is what the next one takes, without a copy.
+//! Takes a package's graph and a [`BindingPlan`] of its shapes. Gives a [`BoundGraph`]: inputs are
+//! written in place, outputs are read in place, and the state output of one call is the state input
+//! of the next, without a copy.
 //!
-//! On a GPU the graph's own tensors lie in the device's memory, at addresses that never change, and
-//! the host writes and reads page-locked memory where the runtime lets it (cargo feature `pinned`),
-//! else ordinary memory. Between the two there is one copy an input before a call, and one an output
-//! after it; states are never copied. Fixed addresses are also what CUDA graphs need: where the
-//! runtime accepts that, the first call is recorded and the others replay it. On the CPU both sides
-//! are the same memory and nothing is copied.
+//! On a GPU the graph's tensors stay at fixed addresses in device memory. The host writes and reads
+//! page-locked memory if the runtime allows it (cargo feature `pinned`), otherwise ordinary memory.
+//! Each input is copied once before a call and each output once after it; states are never copied.
+//! Fixed addresses also allow CUDA graphs: if the runtime accepts the graph, the first call is
+//! captured and later calls replay it. On the CPU host and graph share memory; nothing is copied.
 //!
-//! A recorded graph belongs to the thread that recorded it: run a bound graph where it was opened.
+//! A CUDA graph belongs to the thread that captured it: run a bound graph on the thread that opened
+//! it.
 
 use std::path::PathBuf;
 
@@ -19,24 +19,24 @@ use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, Memory
 use ort::session::{IoBinding, NoSelectedOutputs, RunOptions, Session};
 use ort::value::Tensor;
 
-use super::providers::Calls;
-use super::session::{OpenGraph, Provider, SessionError, SessionOptions, open_for};
+use super::providers::CallShapes;
+use super::session::{OpenGraph, Provider, SessionError, SessionOptions, open_with_shapes};
 use crate::models::Package;
 use crate::models::device::Device;
 use crate::models::manifest::FileName;
 
 /// A tensor's name and its fixed shape.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Port {
+pub struct TensorSpec {
     /// The graph's name for it.
     pub name: String,
     /// All dimensions.
     pub dims: Vec<usize>,
 }
 
-/// A state: the output of one call that is an input of the next.
+/// A state: an output of one call and an input of the next.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct StatePort {
+pub struct StateSpec {
     /// The graph's input.
     pub input: String,
     /// The graph's output.
@@ -47,13 +47,13 @@ pub struct StatePort {
 
 /// The shapes of every call.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Plan {
-    /// What the host writes.
-    pub inputs: Vec<Port>,
-    /// What the host reads; other outputs are not handed out.
-    pub outputs: Vec<Port>,
-    /// What goes from call to call.
-    pub states: Vec<StatePort>,
+pub struct BindingPlan {
+    /// Inputs, written by the host.
+    pub inputs: Vec<TensorSpec>,
+    /// Outputs, read by the host; others are not available.
+    pub outputs: Vec<TensorSpec>,
+    /// States, carried from call to call.
+    pub states: Vec<StateSpec>,
 }
 
 /// A tensor that the host writes or reads.
@@ -61,12 +61,12 @@ pub struct Plan {
 struct Slot {
     name: String,
     host: Tensor<f32>,
-    /// Where the graph has it, if that is somewhere else.
+    /// The graph's copy on the device, if separate.
     device: Option<Tensor<f32>>,
 }
 
 impl Slot {
-    const fn graphs_own(&mut self) -> &mut Tensor<f32> {
+    const fn graph_tensor(&mut self) -> &mut Tensor<f32> {
         match &mut self.device {
             Some(device) => device,
             None => &mut self.host,
@@ -76,8 +76,8 @@ impl Slot {
 
 /// A graph that is open, bound and ready to run.
 pub struct BoundGraph {
-    /// One where nothing is carried; else two that are taken by turns, the one's state outputs being
-    /// the other's state inputs.
+    /// One without states. With states two that alternate: the state outputs of one are the state
+    /// inputs of the other.
     bindings: Vec<Binding>,
     turn: usize,
     inputs: Vec<Slot>,
@@ -87,7 +87,7 @@ pub struct BoundGraph {
     pinned: bool,
     provider: Provider,
     file: PathBuf,
-    // The last to go: memory and bindings are the session's.
+    // Dropped last: memory and bindings belong to the session.
     session: Session,
 }
 
@@ -108,8 +108,8 @@ impl Memory {
             Allocator::new(session, info)
         };
         let device = Some(on(AllocationDevice::CUDA, MemoryType::Default)?);
-        // Before its version 1.23 the runtime says of page-locked memory that the host may use it,
-        // and since then by another call, which `ort` makes with the feature `pinned`.
+        // Runtimes before 1.23 report page-locked memory as host-accessible. Later ones do so in
+        // another call, which `ort` makes with the feature `pinned`.
         let pinned = on(AllocationDevice::CUDA_PINNED, MemoryType::CPUInput).ok();
         let pinned = pinned.filter(|memory| memory.memory_info().is_cpu_accessible());
         Ok(match pinned {
@@ -119,12 +119,12 @@ impl Memory {
     }
 
     /// A tensor of zeros.
-    fn slot(&self, port: &Port) -> ort::Result<Slot> {
-        let mut host = Tensor::<f32>::new(&self.host, port.dims.as_slice())?;
+    fn slot(&self, spec: &TensorSpec) -> ort::Result<Slot> {
+        let mut host = Tensor::<f32>::new(&self.host, spec.dims.as_slice())?;
         host.try_extract_tensor_mut::<f32>()?.1.fill(0.0);
-        let mut slot = Slot { name: port.name.clone(), host, device: None };
+        let mut slot = Slot { name: spec.name.clone(), host, device: None };
         if let Some(memory) = &self.device {
-            let mut device = Tensor::<f32>::new(memory, port.dims.as_slice())?;
+            let mut device = Tensor::<f32>::new(memory, spec.dims.as_slice())?;
             slot.host.copy_into(&mut device)?;
             slot.device = Some(device);
         }
@@ -133,52 +133,54 @@ impl Memory {
 }
 
 impl BoundGraph {
-    /// Opens `file` of `package` and binds it. A GPU replays its calls where the runtime accepts
-    /// that for this graph; what came of it tells [`Self::replayed`].
+    /// Opens `file` of `package` and binds it. A GPU replays calls as a CUDA graph if the runtime
+    /// accepts that for this graph, see [`Self::replayed`].
     ///
     /// # Errors
-    /// Where the graph cannot be opened, or is run with these shapes in vain.
+    /// A graph that cannot be opened, or fails with these shapes.
     pub fn open(
         package: &Package,
         file: &FileName,
         options: &SessionOptions,
-        plan: &Plan,
+        plan: &BindingPlan,
     ) -> Result<Self, SessionError> {
-        // TensorRT keeps one recording, and states take two.
-        let one_only = matches!(options.device, Device::TensorRt { .. });
-        if plan.states.is_empty() || !one_only {
-            let recorded = open_for(package, file, options, Calls::Replayed).and_then(|graph| {
-                let replayed = graph.provider.gpu().is_some();
-                Self::bind(graph, plan, replayed)?.tried()
-            });
-            match recorded {
-                // Not every graph can be recorded: what runs on the CPU in part cannot.
+        // TensorRT keeps one CUDA graph; states need two.
+        let one_capture = matches!(options.device, Device::TensorRt { .. });
+        if plan.states.is_empty() || !one_capture {
+            let captured =
+                open_with_shapes(package, file, options, CallShapes::Fixed).and_then(|graph| {
+                    let replayed = graph.provider.gpu().is_some();
+                    Self::bind(graph, plan, replayed)?.warmed_up()
+                });
+            match captured {
+                // A graph that partly runs on the CPU cannot be captured.
                 Err(
                     error @ (SessionError::Open { .. }
                     | SessionError::Run { .. }
                     | SessionError::Device { .. }),
-                ) => tracing::debug!("not recorded: {error}"),
-                // By `auto` the CPU may have been taken for what a GPU can do without recording.
+                ) => tracing::debug!("not captured as a CUDA graph: {error}"),
+                // `auto` may have chosen the CPU, though a GPU can run the graph without capture.
                 Ok(graph) if graph.provider == Provider::Cpu && options.device == Device::Auto => {}
                 other => return other,
             }
         }
-        Self::bind(open_for(package, file, options, Calls::Free)?, plan, false)?.tried()
+        let graph = open_with_shapes(package, file, options, CallShapes::Dynamic)?;
+        Self::bind(graph, plan, false)?.warmed_up()
     }
 
-    fn bind(graph: OpenGraph, plan: &Plan, replayed: bool) -> Result<Self, SessionError> {
+    fn bind(graph: OpenGraph, plan: &BindingPlan, replayed: bool) -> Result<Self, SessionError> {
         let OpenGraph { session, provider, file, .. } = graph;
         let failed =
             |e: ort::Error| SessionError::Run { file: file.clone(), problem: e.to_string() };
         let memory = Memory::of(&session, provider).map_err(failed)?;
-        let slots = |ports: &[Port]| -> ort::Result<Vec<Slot>> {
-            ports.iter().map(|port| memory.slot(port)).collect()
+        let slots = |specs: &[TensorSpec]| -> ort::Result<Vec<Slot>> {
+            specs.iter().map(|spec| memory.slot(spec)).collect()
         };
         let mut inputs = slots(&plan.inputs).map_err(failed)?;
         let mut outputs = slots(&plan.outputs).map_err(failed)?;
-        let state = |port: &StatePort| {
-            let port = Port { name: port.input.clone(), dims: port.dims.clone() };
-            let tensor = || memory.slot(&port).map(|slot| slot.device.unwrap_or(slot.host));
+        let state = |spec: &StateSpec| {
+            let spec = TensorSpec { name: spec.input.clone(), dims: spec.dims.clone() };
+            let tensor = || memory.slot(&spec).map(|slot| slot.device.unwrap_or(slot.host));
             Ok([tensor()?, tensor()?])
         };
         let states: ort::Result<Vec<[Tensor<f32>; 2]>> = plan.states.iter().map(state).collect();
@@ -204,37 +206,37 @@ impl BoundGraph {
         })
     }
 
-    /// The same after a call for each recording, and with fresh states.
-    fn tried(mut self) -> Result<Self, SessionError> {
+    /// Runs each binding once, which captures it, and resets the states.
+    fn warmed_up(mut self) -> Result<Self, SessionError> {
         for _ in 0..self.bindings.len() {
             self.run()?;
         }
-        self.forget()?;
+        self.reset_states()?;
         Ok(self)
     }
 
-    /// What it runs on.
+    /// The execution provider.
     pub const fn provider(&self) -> Provider {
         self.provider
     }
 
-    /// Whether calls are replayed by the GPU.
+    /// Whether the GPU replays calls as a CUDA graph.
     pub const fn replayed(&self) -> bool {
         self.replayed
     }
 
-    /// Whether the host's side is page-locked memory.
+    /// Whether host memory is page-locked.
     pub const fn pinned(&self) -> bool {
         self.pinned
     }
 
-    /// The values of the plan's input `at`, to be written before a call; they stay for later ones.
+    /// The values of the plan's input `at`, to be written before a call; they are kept afterwards.
     ///
     /// # Errors
-    /// Where the plan has no such input.
+    /// If the plan has no such input.
     pub fn input(&mut self, at: usize) -> Result<&mut [f32], SessionError> {
         let file = &self.file;
-        let slot = self.inputs.get_mut(at).ok_or_else(|| no_port(file, "input", at))?;
+        let slot = self.inputs.get_mut(at).ok_or_else(|| no_such_tensor(file, "input", at))?;
         let values = slot.host.try_extract_tensor_mut::<f32>();
         Ok(values.map_err(|e| run_failed(file, &e))?.1)
     }
@@ -242,13 +244,13 @@ impl BoundGraph {
     /// The values of the plan's output `at` after the last call.
     ///
     /// # Errors
-    /// Where the plan has no such output.
+    /// If the plan has no such output.
     pub fn output(&self, at: usize) -> Result<&[f32], SessionError> {
-        let slot = self.outputs.get(at).ok_or_else(|| no_port(&self.file, "output", at))?;
+        let slot = self.outputs.get(at).ok_or_else(|| no_such_tensor(&self.file, "output", at))?;
         Ok(slot.host.try_extract_tensor::<f32>().map_err(|e| run_failed(&self.file, &e))?.1)
     }
 
-    /// One call: from the inputs and the states to the outputs and the next states.
+    /// One call: computes outputs and next states from inputs and states.
     ///
     /// # Errors
     /// Where the runtime fails.
@@ -274,11 +276,11 @@ impl BoundGraph {
         Ok(())
     }
 
-    /// All states are those of new tracks again: zeros.
+    /// Resets all states to zeros, as for new tracks.
     ///
     /// # Errors
     /// Where the runtime fails.
-    pub fn forget(&mut self) -> Result<(), SessionError> {
+    pub fn reset_states(&mut self) -> Result<(), SessionError> {
         let turn = self.turn;
         let clear = |tensor: &mut Tensor<f32>| {
             let zeros = vec![0.0; tensor.shape().num_elements()];
@@ -289,12 +291,12 @@ impl BoundGraph {
         cleared.map_err(|e| run_failed(&self.file, &e))
     }
 
-    /// A copy of the plan's state `at` as the next call will take it.
+    /// A copy of the plan's state `at`, the input of the next call.
     ///
     /// # Errors
-    /// Where the plan has no such state, or the runtime fails.
+    /// If the plan has no such state, or the runtime fails.
     pub fn state(&self, at: usize) -> Result<Vec<f32>, SessionError> {
-        let pair = self.states.get(at).ok_or_else(|| no_port(&self.file, "state", at))?;
+        let pair = self.states.get(at).ok_or_else(|| no_such_tensor(&self.file, "state", at))?;
         let tensor = pair.get(self.turn).unwrap_or(&pair[0]);
         let copy = || -> ort::Result<Vec<f32>> {
             let host = tensor.to(AllocationDevice::CPU, 0)?;
@@ -304,33 +306,33 @@ impl BoundGraph {
     }
 }
 
-/// A call's own inputs and outputs, and how it is made.
+/// Bound inputs and outputs, and the options of a call.
 type Binding = (IoBinding, RunOptions<NoSelectedOutputs>);
 
-/// Binds everything for the calls of `turn`: states come from its side and go to the other.
+/// Binds all tensors for the calls of `turn`: states are read from its side, written to the other.
 fn binding(
     session: &Session,
     turn: usize,
     (inputs, outputs): (&mut [Slot], &mut [Slot]),
-    (ports, states): (&[StatePort], &mut [[Tensor<f32>; 2]]),
+    (specs, states): (&[StateSpec], &mut [[Tensor<f32>; 2]]),
     replayed: bool,
 ) -> ort::Result<Binding> {
     let mut binding = session.create_binding()?;
     for slot in inputs {
         let name = slot.name.clone();
-        binding.bind_input(name, slot.graphs_own())?;
+        binding.bind_input(name, slot.graph_tensor())?;
     }
     for slot in outputs {
         let name = slot.name.clone();
-        binding.bind_output(name, slot.graphs_own())?;
+        binding.bind_output(name, slot.graph_tensor())?;
     }
-    for (port, pair) in ports.iter().zip(states) {
-        binding.bind_input(port.input.as_str(), &pair[turn])?;
-        binding.bind_output(port.output.as_str(), &mut pair[1 - turn])?;
+    for (spec, pair) in specs.iter().zip(states) {
+        binding.bind_input(spec.input.as_str(), &pair[turn])?;
+        binding.bind_output(spec.output.as_str(), &mut pair[1 - turn])?;
     }
     let mut options = RunOptions::new()?;
     if replayed {
-        // One recording for each turn, as their addresses differ.
+        // Each turn has its own CUDA graph, as addresses differ.
         options.set("gpu_graph_id", (turn + 1).to_string())?;
     }
     Ok((binding, options))
@@ -340,6 +342,6 @@ fn run_failed(file: &std::path::Path, error: &ort::Error) -> SessionError {
     SessionError::Run { file: file.into(), problem: error.to_string() }
 }
 
-fn no_port(file: &std::path::Path, kind: &str, at: usize) -> SessionError {
-    SessionError::Run { file: file.into(), problem: format!("no {kind} {at} was planned") }
+fn no_such_tensor(file: &std::path::Path, kind: &str, at: usize) -> SessionError {
+    SessionError::Run { file: file.into(), problem: format!("the plan has no {kind} {at}") }
 }

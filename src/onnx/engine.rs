@@ -1,23 +1,22 @@
-//! The inference engine: threads that own the sessions of a device, shared by everyone who asks. One
-//! has the detector's, one those of the speaker model, and one or more a face encoder each.
+//! The inference engine: threads that own a device's sessions and serve all callers. One thread has
+//! the detector, one the audio encoder and the head, and one or more have a face encoder each.
 //!
-//! Takes jobs by bounded edges; answers each on an edge of its own. There is no lock around a
-//! model: `Session::run` takes `&mut self`, so the owner is a thread. The handles are cheap to
-//! clone and implement the stages' traits.
+//! Jobs arrive on bounded queues; each is answered on its own queue. A model needs no lock:
+//! `Session::run` takes `&mut self`, and a thread owns the session. The handles are cheap to clone
+//! and implement the models' traits.
 //!
-//! On a GPU the jobs of several tracks and streams that wait at the same time go through a graph in
-//! one run.
+//! On a GPU, jobs of several tracks and streams that wait at the same time run as one batch.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use super::answers::{Asked, OnItsWay, Reply, Said, answers};
+use super::answers::{BatchResult, PendingReply, Reply, Request, answers};
+use super::detector::{DetectJob, DetectorWorker, EngineDetector, output_names};
 use super::face::FaceEncoder;
-use super::find::{EngineDetector, Finder, Search, output_names};
 use super::session::{OpenGraph, Provider, SessionError, SessionOptions, open};
-use super::speaker::{AudioJob, OtherGraphs};
-use super::tally::Tally;
-use super::work::{FaceWork, Faces, Job, Work};
+use super::speaker::{AudioHeadGraphs, AudioJob};
+use super::stats::InferenceStats;
+use super::workers::{FaceRequest, FaceWorker, Job, SpeakerWorker};
 use crate::core::notify::Notify;
 use crate::core::queue::{ByteSize, Capacity, Overflow, Receiver, Sender, bounded};
 use crate::models::device::Device;
@@ -28,42 +27,42 @@ use crate::models::speaker_model::{
 };
 use crate::models::{ModelError, Package};
 
-/// Jobs that may wait; who has one more waits with it. A GPU takes those of all streams at once.
-const JOBS_WAITING: usize = 256;
+/// Capacity of a job queue; senders block when it is full. A GPU takes the jobs of all streams.
+const MAX_QUEUED_JOBS: usize = 256;
 
 /// The engine could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// A package is not what is needed.
+    /// A package has the wrong kind or is invalid.
     #[error(transparent)]
     Model(#[from] ModelError),
     /// A graph cannot be opened.
     #[error(transparent)]
     Session(#[from] SessionError),
-    /// The system gives no thread.
+    /// A thread cannot be started.
     #[error("the inference thread cannot be started: {0}")]
     Thread(#[from] std::io::Error),
 }
 
-/// A running engine. Ends when it and all its handles are dropped.
+/// A running engine. It stops when it and all its handles are dropped.
 pub struct Engine {
-    searches: Sender<Search>,
-    faces: Sender<Faces>,
+    detect_jobs: Sender<DetectJob>,
+    faces: Sender<FaceRequest>,
     jobs: Sender<Job>,
     detector: DetectorManifest,
-    finds_on: Provider,
+    detector_provider: Provider,
     shape: ModelShape,
     speaker_name: String,
     provider: Provider,
-    tally: Arc<Tally>,
+    stats: Arc<InferenceStats>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Engine {
-    /// Opens the graphs of both packages and starts the threads, one of them for faces.
+    /// Opens the graphs of both packages and starts the threads, with one face encoder.
     ///
     /// # Errors
-    /// Where a package, a graph, the device or the runtime is not what is needed.
+    /// An unsuitable package, graph, device or runtime.
     pub fn start(
         detector: &Package,
         speaker: &Package,
@@ -72,8 +71,8 @@ impl Engine {
         Self::with_encoders(detector, speaker, options, 1)
     }
 
-    /// The same with `encoders` threads for faces, each with a session of its own: on a CPU as many
-    /// tracks are encoded at once. On a GPU one is enough.
+    /// Like [`Self::start`], with `encoders` face encoder threads, each with its own session: a CPU
+    /// encodes that many tracks in parallel. A GPU uses one.
     ///
     /// # Errors
     /// As [`Self::start`].
@@ -83,199 +82,199 @@ impl Engine {
         options: &SessionOptions,
         encoders: usize,
     ) -> Result<Self, EngineError> {
-        let tally = Arc::<Tally>::default();
-        let (searches, queue) = job_queue("stages→engine-find");
-        let finder = finder((detector, options), &tally, queue)?;
+        let stats = Arc::<InferenceStats>::default();
+        let (detect_jobs, queue) = job_queue("stages→engine-detect");
+        let detector_worker = spawn_detector((detector, options), &stats, queue)?;
         let (jobs, queue) = job_queue("stages→engine");
-        let worker = worker((speaker, options), &tally, queue)?;
+        let speaker_worker = spawn_speaker((speaker, options), &stats, queue)?;
         let (faces, queue) = job_queue("stages→engine-face");
-        let encoder = |options| encoder((speaker, options), &tally, Arc::clone(&queue));
+        let encoder = |options| spawn_encoder((speaker, options), &stats, Arc::clone(&queue));
         let first = encoder(options)?;
-        let mut threads = vec![finder.thread, worker.thread, first.thread];
-        let finds_on = opened(&finder.opened)?;
-        opened(&worker.opened)?;
-        let (provider, shape) = opened(&first.opened)?;
+        let mut threads = vec![detector_worker.thread, speaker_worker.thread, first.thread];
+        let detector_provider = wait_until_open(&detector_worker.opened)?;
+        wait_until_open(&speaker_worker.opened)?;
+        let (provider, shape) = wait_until_open(&first.opened)?;
         let more = if provider == Provider::Cpu { encoders.saturating_sub(1) } else { 0 };
-        // All on what the first one came to: `auto` might choose anew.
+        // All use the first one's device: `auto` could choose another.
         let options = &SessionOptions { device: Device::Cpu, ..*options };
-        for one in (0..more).map(|_| encoder(options)).collect::<Result<Vec<_>, _>>()? {
-            opened(&one.opened)?;
-            threads.push(one.thread);
+        for worker in (0..more).map(|_| encoder(options)).collect::<Result<Vec<_>, _>>()? {
+            wait_until_open(&worker.opened)?;
+            threads.push(worker.thread);
         }
         Ok(Self {
-            searches,
+            detect_jobs,
             faces,
             jobs,
             detector: detector.detector()?.clone(),
-            finds_on,
+            detector_provider,
             shape,
             speaker_name: speaker.manifest().common.name.clone(),
             provider,
-            tally,
+            stats,
             threads,
         })
     }
 
-    /// What the sessions run on.
+    /// The execution provider of the sessions.
     pub const fn provider(&self) -> Provider {
         self.provider
     }
 
-    /// What it did so far.
-    pub fn tally(&self) -> Arc<Tally> {
-        Arc::clone(&self.tally)
+    /// The statistics so far.
+    pub fn stats(&self) -> Arc<InferenceStats> {
+        Arc::clone(&self.stats)
     }
 
-    /// A face detector that asks this engine.
+    /// A face detector that runs on this engine.
     pub fn detector(&self) -> EngineDetector {
-        EngineDetector::new(self.searches.clone(), self.detector.clone(), self.finds_on)
+        EngineDetector::new(self.detect_jobs.clone(), self.detector.clone(), self.detector_provider)
     }
 
-    /// A speaker model that asks this engine.
+    /// A speaker model that runs on this engine.
     pub fn speaker(&self) -> EngineSpeaker {
         EngineSpeaker {
             faces: self.faces.clone(),
             jobs: self.jobs.clone(),
-            at_once: self.provider != Provider::Cpu,
+            batched: self.provider != Provider::Cpu,
             shape: self.shape.clone(),
             package: self.speaker_name.clone(),
         }
     }
 
-    /// Waits for the threads; call it when all handles are gone.
+    /// Waits for the threads; call it after all handles are dropped.
     pub fn join(mut self) {
         let threads = std::mem::take(&mut self.threads);
         drop(self);
         for thread in threads {
-            // A panic there was reported by the hook; whoever waited for an answer saw the edge end.
+            // The hook reported a panic; callers saw their queue end.
             let _ = thread.join();
         }
     }
 }
 
 /// A thread that owns graphs.
-struct Owner<T> {
+struct Worker<T> {
     thread: JoinHandle<()>,
-    /// What it says once its graphs are open.
+    /// Receives its description once its graphs are open.
     opened: Receiver<Reply<Result<T, SessionError>>>,
 }
 
-/// An edge for jobs, whose receiving end several threads may share.
+/// A queue for jobs; several threads may share its receiver.
 fn job_queue<J>(name: &'static str) -> (Sender<J>, Arc<Receiver<J>>) {
-    let capacity = Capacity { items: JOBS_WAITING, bytes: usize::MAX };
+    let capacity = Capacity { items: MAX_QUEUED_JOBS, bytes: usize::MAX };
     let (jobs, queue) = bounded(name, capacity, Overflow::Block);
     (jobs, Arc::new(queue))
 }
 
-/// Starts the thread `name` that owns what `open` gives, says what `tell` knows of it, and lets
-/// `serve` answer what comes by `queue`.
+/// Starts the thread `name`: it opens its graphs, sends their description, and serves `queue`.
 ///
-/// Sessions are opened where they are used, so that the runtime's own threads take that thread's
-/// name and show up under it; all kinds side by side.
-fn owner<G, J: ByteSize + Send + 'static, T: Send + 'static>(
+/// Each thread opens its own sessions, in parallel with the others; the runtime's threads inherit
+/// its name.
+fn spawn_worker<G, J: ByteSize + Send + 'static, T: Send + 'static>(
     name: &'static str,
     queue: Arc<Receiver<J>>,
     open: impl FnOnce() -> Result<G, SessionError> + Send + 'static,
-    tell: impl FnOnce(&G) -> T + Send + 'static,
+    describe: impl FnOnce(&G) -> T + Send + 'static,
     serve: impl FnOnce(G, &Receiver<J>) + Send + 'static,
-) -> Result<Owner<T>, std::io::Error> {
+) -> Result<Worker<T>, std::io::Error> {
     let one = Capacity { items: 1, bytes: usize::MAX };
     let (ready, opened) = bounded("engine→start", one, Overflow::Block);
     let thread = std::thread::Builder::new().name(name.into()).spawn(move || match open() {
         Ok(graphs) => {
-            if ready.send(Reply(Ok(tell(&graphs)))).is_ok() {
+            if ready.send(Reply(Ok(describe(&graphs)))).is_ok() {
                 serve(graphs, &queue);
             }
         }
-        // Where the starter is gone there is nobody to tell.
+        // The starter may have stopped waiting.
         Err(e) => drop(ready.send(Reply(Err(e)))),
     })?;
-    Ok(Owner { thread, opened })
+    Ok(Worker { thread, opened })
 }
 
-/// What an owner says once its graphs are open.
-fn opened<T>(told: &Receiver<Reply<Result<T, SessionError>>>) -> Result<T, EngineError> {
-    let gone = || std::io::Error::other("it ended while opening the models");
-    Ok(told.recv().ok_or_else(gone)?.0?)
+/// A worker's description, once its graphs are open.
+fn wait_until_open<T>(opened: &Receiver<Reply<Result<T, SessionError>>>) -> Result<T, EngineError> {
+    let stopped = || std::io::Error::other("it ended while opening the models");
+    Ok(opened.recv().ok_or_else(stopped)?.0?)
 }
 
-/// A package whose graphs are run in a certain way.
-type Run<'a> = (&'a Package, &'a SessionOptions);
+/// A package and how to run its graphs.
+type PackageOptions<'a> = (&'a Package, &'a SessionOptions);
 
-fn finder(
-    (package, options): Run<'_>,
-    tally: &Arc<Tally>,
-    queue: Arc<Receiver<Search>>,
-) -> Result<Owner<Provider>, EngineError> {
-    let (package, options, counts) = (package.clone(), *options, Arc::clone(tally));
+fn spawn_detector(
+    (package, options): PackageOptions<'_>,
+    stats: &Arc<InferenceStats>,
+    queue: Arc<Receiver<DetectJob>>,
+) -> Result<Worker<Provider>, EngineError> {
+    let (package, options, counts) = (package.clone(), *options, Arc::clone(stats));
     let manifest = package.detector()?;
     let outputs = output_names(manifest);
     let (file, input) = (manifest.file.clone(), manifest.input.as_str().to_owned());
     let open = move || open(&package, &file, &options);
-    let serve = move |graph, queue: &_| Finder { graph, input, outputs, counts }.serve(queue);
-    Ok(owner("engine-find", queue, open, |graph: &OpenGraph| graph.provider, serve)?)
+    let serve =
+        move |graph, queue: &_| DetectorWorker { graph, input, outputs, counts }.serve(queue);
+    Ok(spawn_worker("engine-detect", queue, open, |graph: &OpenGraph| graph.provider, serve)?)
 }
 
-fn worker(
-    (package, options): Run<'_>,
-    tally: &Arc<Tally>,
+fn spawn_speaker(
+    (package, options): PackageOptions<'_>,
+    stats: &Arc<InferenceStats>,
     queue: Arc<Receiver<Job>>,
-) -> Result<Owner<()>, EngineError> {
-    let (package, options, counts) = (package.clone(), *options, Arc::clone(tally));
-    let open = move || OtherGraphs::open(&package, &options);
-    let serve = move |graphs, queue: &_| Work { graphs, counts }.serve(queue);
-    Ok(owner("engine", queue, open, |_| (), serve)?)
+) -> Result<Worker<()>, EngineError> {
+    let (package, options, counts) = (package.clone(), *options, Arc::clone(stats));
+    let open = move || AudioHeadGraphs::open(&package, &options);
+    let serve = move |graphs, queue: &_| SpeakerWorker { graphs, counts }.serve(queue);
+    Ok(spawn_worker("engine", queue, open, |_| (), serve)?)
 }
 
-fn encoder(
-    (package, options): Run<'_>,
-    tally: &Arc<Tally>,
-    queue: Arc<Receiver<Faces>>,
-) -> Result<Owner<(Provider, ModelShape)>, EngineError> {
-    let (package, options, counts) = (package.clone(), *options, Arc::clone(tally));
+fn spawn_encoder(
+    (package, options): PackageOptions<'_>,
+    stats: &Arc<InferenceStats>,
+    queue: Arc<Receiver<FaceRequest>>,
+) -> Result<Worker<(Provider, ModelShape)>, EngineError> {
+    let (package, options, counts) = (package.clone(), *options, Arc::clone(stats));
     let open = move || FaceEncoder::open(&package, &options);
-    let tell = |encoder: &FaceEncoder| (encoder.provider(), encoder.shape().clone());
-    let serve = move |encoder, queue: &_| FaceWork { encoder, counts }.serve(queue);
-    Ok(owner("engine-face", queue, open, tell, serve)?)
+    let describe = |encoder: &FaceEncoder| (encoder.provider(), encoder.shape().clone());
+    let serve = move |encoder, queue: &_| FaceWorker { encoder, counts }.serve(queue);
+    Ok(spawn_worker("engine-face", queue, open, describe, serve)?)
 }
 
 /// A speaker model run by an [`Engine`].
 #[derive(Clone)]
 pub struct EngineSpeaker {
-    faces: Sender<Faces>,
+    faces: Sender<FaceRequest>,
     jobs: Sender<Job>,
-    /// Whether several tracks go through the face encoder together.
-    at_once: bool,
+    /// Whether the face encoder takes several tracks in one run.
+    batched: bool,
     shape: ModelShape,
     package: String,
 }
 
 impl EngineSpeaker {
-    fn gone(&self, graph: &'static str) -> InferenceError {
+    fn stopped_error(&self, graph: &'static str) -> InferenceError {
         let reason = "the inference thread has stopped".to_owned();
         InferenceError { package: self.package.clone(), graph, reason }
     }
 
-    /// Sends `jobs`, as what `job` makes of them, and waits for the answers.
+    /// Sends `jobs`, wrapped by `job`, and waits for the answers.
     fn ask<J, A>(
         &self,
         graph: &'static str,
         jobs: Vec<J>,
-        job: impl FnOnce(Asked<J, A>) -> Job,
-    ) -> Said<A> {
+        job: impl FnOnce(Request<J, A>) -> Job,
+    ) -> BatchResult<A> {
         let (answers, answer) = answers(None);
-        let sent = self.jobs.send(job(Asked { jobs, answers }));
-        let said = sent.ok().and_then(|()| answer.recv());
-        said.map_or_else(|| Err(self.gone(graph)), |Reply(said)| said)
+        let sent = self.jobs.send(job(Request { jobs, answers }));
+        let reply = sent.ok().and_then(|()| answer.recv());
+        reply.map_or_else(|| Err(self.stopped_error(graph)), |Reply(result)| result)
     }
 
-    /// Sends faces that go through the encoder together where it can do that.
+    /// Sends faces as one batch and does not wait.
     fn start(&self, jobs: Vec<FaceJob>, notify: Option<&Notify>) -> StartedBatch {
         let (answers, answer) = answers(notify);
         let count = jobs.len();
-        // Where the threads are gone the answer's edge ends, and that is found there.
-        drop(self.faces.send(Asked { jobs, answers }));
-        let pending = Box::new(OnItsWay { answer, gone: self.gone("face") });
+        // If the threads have stopped, the reply queue ends.
+        drop(self.faces.send(Request { jobs, answers }));
+        let pending = Box::new(PendingReply { answer, stopped_error: self.stopped_error("face") });
         StartedBatch { jobs: count, pending }
     }
 }
@@ -298,7 +297,7 @@ impl SpeakerModel for EngineSpeaker {
         jobs: Vec<FaceJob>,
         notify: Option<&Notify>,
     ) -> Result<Vec<StartedBatch>, InferenceError> {
-        Ok(if self.at_once {
+        Ok(if self.batched {
             vec![self.start(jobs, notify)]
         } else {
             jobs.into_iter().map(|job| self.start(vec![job], notify)).collect()
@@ -307,11 +306,11 @@ impl SpeakerModel for EngineSpeaker {
 
     fn encode_audio(&mut self, rows: Vec<f32>, ticks: usize) -> Result<Vec<f32>, InferenceError> {
         let jobs = vec![AudioJob { rows, ticks }];
-        only(self.ask("audio", jobs, Job::Audio)?).ok_or_else(|| self.gone("audio"))
+        single(self.ask("audio", jobs, Job::Audio)?).ok_or_else(|| self.stopped_error("audio"))
     }
 
     fn run_head(&mut self, job: HeadJob) -> Result<HeadResult, InferenceError> {
-        only(self.run_heads(vec![job])?).ok_or_else(|| self.gone("head"))
+        single(self.run_heads(vec![job])?).ok_or_else(|| self.stopped_error("head"))
     }
 
     fn run_heads(&mut self, jobs: Vec<HeadJob>) -> Result<Vec<HeadResult>, InferenceError> {
@@ -319,18 +318,18 @@ impl SpeakerModel for EngineSpeaker {
     }
 
     fn run_cross_face(&mut self, job: CrossFaceJob) -> Result<Vec<f32>, InferenceError> {
-        only(self.run_cross_faces(vec![job])?).ok_or_else(|| self.gone("compete"))
+        single(self.run_cross_faces(vec![job])?).ok_or_else(|| self.stopped_error("cross_face"))
     }
 
     fn run_cross_faces(
         &mut self,
         jobs: Vec<CrossFaceJob>,
     ) -> Result<Vec<Vec<f32>>, InferenceError> {
-        self.ask("compete", jobs, Job::Compete)
+        self.ask("cross_face", jobs, Job::CrossFace)
     }
 }
 
 /// The answer to the only job.
-fn only<A>(answers: Vec<A>) -> Option<A> {
+fn single<A>(answers: Vec<A>) -> Option<A> {
     answers.into_iter().next()
 }

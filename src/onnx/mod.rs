@@ -1,17 +1,17 @@
-//! ONNX Runtime: finding the library, and opening graphs that are what their manifest says.
+//! ONNX Runtime: finds the library, and opens graphs after checking them against their manifest.
 //!
-//! Only here, and in files called `onnx.rs`, is the runtime's crate named. Everything behind the
-//! cargo feature `onnx`; the library itself is loaded when the program runs.
+//! The crate `ort` is used only here and in files called `onnx.rs`, behind the cargo feature `onnx`.
+//! The library is loaded at run time.
 
 mod answers;
+mod batching;
 pub mod bound;
+mod detector;
 pub mod engine;
 mod face;
-mod find;
 mod providers;
 pub mod runtime;
 pub mod session;
 pub mod speaker;
-mod stack;
-pub mod tally;
-mod work;
+pub mod stats;
+mod workers;

@@ -1,7 +1,8 @@
-//! What is asked of the runtime for each provider.
+//! The runtime's settings for each execution provider.
 //!
-//! Takes a [`Provider`] and how its session will be run; gives the execution providers with their
-//! settings. Full precision is the default, and is said, as the libraries' own is less.
+//! Takes a [`Provider`] and the session's [`CallShapes`]; gives the runtime's execution providers with
+//! their settings. Full precision is the default and set explicitly, as the libraries default to
+//! less.
 
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
@@ -10,23 +11,23 @@ use ort::ep::{self, ExecutionProviderDispatch};
 
 use super::session::Provider;
 
-/// How a session will be run.
+/// The shapes of a session's calls.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Calls {
-    /// With any shapes.
-    Free,
-    /// With the same shapes in the same memory every time, so that a GPU can replay the first call.
-    Replayed,
+pub(super) enum CallShapes {
+    /// They change from call to call.
+    Dynamic,
+    /// Every call has the same shapes in the same memory: a GPU can replay it as a CUDA graph.
+    Fixed,
 }
 
-/// What a session on `provider` asks the runtime for, best first; none is the CPU.
-pub(super) fn providers(provider: Provider, calls: Calls) -> Vec<ExecutionProviderDispatch> {
-    let replayed = calls == Calls::Replayed;
-    // Said either way, as the library's own default is less precision.
+/// The runtime's providers for `provider`, preferred first; none means the CPU.
+pub(super) fn providers(provider: Provider, shapes: CallShapes) -> Vec<ExecutionProviderDispatch> {
+    let replayed = shapes == CallShapes::Fixed;
+    // Set either way, as the library defaults to less precision.
     let cuda = |gpu: u16, tf32| {
         let cuda = ep::CUDA::default().with_device_id(gpu.into()).with_tf32(tf32);
-        // A convolution's first call at a new shape tries all ways; shapes change with every
-        // number of faces, so that only fixed ones are worth that.
+        // Exhaustive search tries all algorithms at the first call with a new shape. Shapes change
+        // with the number of faces, so it pays off for fixed shapes only.
         let search = if replayed {
             ep::cuda::ConvAlgorithmSearch::Exhaustive
         } else {
@@ -44,7 +45,7 @@ pub(super) fn providers(provider: Provider, calls: Calls) -> Vec<ExecutionProvid
                 .with_device_id(gpu.into())
                 .with_fp16(half)
                 .with_cuda_graph(replayed);
-            // Building an engine takes minutes: once for a machine is enough.
+            // Building an engine takes minutes: cache it.
             if let Some(folder) = engine_cache(&|name| std::env::var_os(name)) {
                 let folder = folder.display();
                 tensorrt = tensorrt
@@ -59,19 +60,21 @@ pub(super) fn providers(provider: Provider, calls: Calls) -> Vec<ExecutionProvid
     }
 }
 
-/// The folder for TensorRT's engines, made where it is missing: under `$CACHE_DIRECTORY` (a
-/// service's own), `$XDG_CACHE_HOME/locutor` or `~/.cache/locutor`. `None` where none can be had.
+/// The folder for TensorRT's engines, created if missing: under `$CACHE_DIRECTORY` (set for a
+/// service), `$XDG_CACHE_HOME/locutor` or `~/.cache/locutor`. `None` if it cannot be created.
 fn engine_cache(var: &dyn Fn(&str) -> Option<std::ffi::OsString>) -> Option<PathBuf> {
     let set = |name: &str| var(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let home = || set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
     let folder = set("CACHE_DIRECTORY").or_else(|| Some(home()?.join("locutor")))?.join("tensorrt");
-    // An engine is code: nobody else may put one there.
+    // An engine is code: no other user may write there.
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
     match made {
         Ok(()) => Some(folder),
         Err(error) => {
             let folder = folder.display();
-            tracing::warn!("TensorRT builds its engines anew at every start: {folder}: {error}");
+            tracing::warn!(
+                "no engine cache, TensorRT rebuilds its engines at every start: {folder}: {error}"
+            );
             None
         }
     }
@@ -82,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn engines_are_kept_in_the_services_or_the_users_own_cache() {
+    fn engines_are_cached_for_the_service_or_the_user() {
         let root = tempfile::tempdir().expect("a folder");
         let at = |name: &str| root.path().join(name).into_os_string();
         let place = |service: bool, cache: bool, home: bool| {
@@ -101,6 +104,6 @@ mod tests {
         assert!(root.path().join("home/.cache/locutor/tensorrt").is_dir());
         std::fs::write(root.path().join("file"), b"").expect("a file");
         let blocked = engine_cache(&|name| (name == "CACHE_DIRECTORY").then(|| at("file")));
-        assert_eq!(blocked, None, "a cache that cannot be made is done without");
+        assert_eq!(blocked, None, "no cache if the folder cannot be created");
     }
 }

@@ -1,13 +1,12 @@
-//! Finding and loading the ONNX Runtime library.
+//! Finds and loads the ONNX Runtime library.
 //!
-//! Takes nothing; gives the path and version of the library that is in use from then on, or an
-//! error that lists where it was looked for and how to get it. Looked for, in this order:
-//! `ORT_DYLIB_PATH` (a file or a folder; nothing else is tried then), `.ort/onnxruntime/capi` (a
-//! wheel unpacked there) under the crate's and the current folder, the folder of the program,
-//! `$XDG_DATA_HOME/locutor/onnxruntime`, and the system's library folders.
+//! Gives the path and version of the loaded library, or an error that lists the searched folders and
+//! how to get it. Search order: `ORT_DYLIB_PATH` (a file or a folder; nothing else is tried then),
+//! `.ort/onnxruntime/capi` (an unpacked wheel) under the crate's and the current folder, the
+//! program's folder, `$XDG_DATA_HOME/locutor/onnxruntime`, the system's library folders.
 //!
-//! The library stays loaded until the program ends. Its own messages go to `tracing`: its warnings
-//! (about graphs, not for users) as debug, as what matters comes back as an error anyway.
+//! The library stays loaded until the program ends. Its messages go to `tracing`: errors as warnings,
+//! warnings (about graphs, not for users) as debug. Failures are also returned as errors.
 
 use std::env;
 use std::fs;
@@ -18,48 +17,48 @@ use ort::environment::Environment;
 use ort::logging::LogLevel;
 use thiserror::Error;
 
-/// The library that is in use.
+/// The loaded library.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RuntimeInfo {
     /// The file that was loaded.
     pub path: PathBuf,
-    /// Its version, as `1.32.0`; `unknown` where the library does not say.
+    /// Its version, as `1.32.0`, or `unknown`.
     pub version: String,
 }
 
-/// The oldest version that will do.
-const OLDEST: &str = if cfg!(feature = "pinned") { "1.23" } else { "1.17" };
+/// The oldest supported version.
+const MIN_VERSION: &str = if cfg!(feature = "pinned") { "1.23" } else { "1.17" };
 
 /// Why there is no ONNX Runtime.
 #[derive(Debug, Error)]
 pub enum RuntimeError {
-    /// No library in any of the places.
+    /// No library in any folder.
     #[error(
         "ONNX Runtime was not found. Get it with `pip download onnxruntime --no-deps` and unpack \
          the wheel into .ort/ here (unzip -d .ort onnxruntime-*.whl), or set ORT_DYLIB_PATH to a \
-         libonnxruntime.so of version {OLDEST} or newer. Looked in: {}",
-        list(.looked_in)
+         libonnxruntime.so of version {MIN_VERSION} or newer. Looked in: {}",
+        list(.searched)
     )]
     NotFound {
-        /// The folders, in the order in which they were tried.
-        looked_in: Vec<PathBuf>,
+        /// The folders, in search order.
+        searched: Vec<PathBuf>,
     },
-    /// `ORT_DYLIB_PATH` points to nothing.
+    /// `ORT_DYLIB_PATH` does not exist.
     #[error("ORT_DYLIB_PATH is {path}, but there is no libonnxruntime.so; correct or unset it", path = .path.display())]
-    WrongPath {
+    InvalidPath {
         /// Its value.
         path: PathBuf,
     },
     /// A library that cannot be loaded.
     #[error(
         "{path} cannot be loaded as ONNX Runtime: {problem}; \
-         get version {OLDEST} or newer for this machine, or set ORT_DYLIB_PATH to another one",
+         get version {MIN_VERSION} or newer for this machine, or set ORT_DYLIB_PATH to another one",
         path = .path.display()
     )]
     Broken {
         /// The file.
         path: PathBuf,
-        /// What the loader says.
+        /// The loader's message.
         problem: String,
     },
 }
@@ -70,7 +69,7 @@ fn list(folders: &[PathBuf]) -> String {
 
 static LOADED: Mutex<Option<(Environment, RuntimeInfo)>> = Mutex::new(None);
 
-/// Loads ONNX Runtime; later calls give what the first one found.
+/// Loads ONNX Runtime; later calls return the first result.
 ///
 /// # Errors
 /// [`RuntimeError`]; a later call tries again.
@@ -78,13 +77,13 @@ pub fn load() -> Result<RuntimeInfo, RuntimeError> {
     environment().map(|(_, info)| info)
 }
 
-/// The runtime's environment, which sessions are made in.
+/// The runtime's environment, needed to create sessions.
 pub(super) fn environment() -> Result<(Environment, RuntimeInfo), RuntimeError> {
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(pair) = &*loaded {
         return Ok(pair.clone());
     }
-    let path = find(&|name| env::var_os(name))?;
+    let path = find_library(&|name| env::var_os(name))?;
     let broken = |problem: String| RuntimeError::Broken { path: path.clone(), problem };
     let builder = ort::init_from(&path).map_err(|error| broken(error.to_string()))?;
     let environment = builder
@@ -98,14 +97,14 @@ pub(super) fn environment() -> Result<(Environment, RuntimeInfo), RuntimeError> 
     Ok(loaded.insert((environment, info)).clone())
 }
 
-fn log(level: LogLevel, _category: &str, _id: &str, place: &str, message: &str) {
+fn log(level: LogLevel, _category: &str, _id: &str, location: &str, message: &str) {
     match level {
-        LogLevel::Error | LogLevel::Fatal => tracing::warn!(place, "ONNX Runtime: {message}"),
-        _ => tracing::debug!(place, "ONNX Runtime: {message}"),
+        LogLevel::Error | LogLevel::Fatal => tracing::warn!(location, "ONNX Runtime: {message}"),
+        _ => tracing::debug!(location, "ONNX Runtime: {message}"),
     }
 }
 
-/// The library's version: from its build information, else from the name of the real file.
+/// The library's version: from the name of the real file, else from its build information.
 fn version(build_info: &str, path: &Path) -> String {
     let from_build = build_info.split("git-branch=rel-").nth(1);
     let from_build = from_build.and_then(|rest| rest.split([',', ' ']).next());
@@ -115,20 +114,20 @@ fn version(build_info: &str, path: &Path) -> String {
     from_name.filter(|v| v.contains('.')).or(from_build).unwrap_or("unknown").to_owned()
 }
 
-/// The first library in the places to look, by the environment variables that `var` gives.
-fn find(var: &dyn Fn(&str) -> Option<std::ffi::OsString>) -> Result<PathBuf, RuntimeError> {
+/// The first library in the search folders; `var` reads an environment variable.
+fn find_library(var: &dyn Fn(&str) -> Option<std::ffi::OsString>) -> Result<PathBuf, RuntimeError> {
     let set = |name: &str| var(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(path) = set("ORT_DYLIB_PATH") {
         let found =
             if path.is_dir() { library_in(&path) } else { path.is_file().then(|| path.clone()) };
-        return found.ok_or(RuntimeError::WrongPath { path });
+        return found.ok_or(RuntimeError::InvalidPath { path });
     }
     let wheel = Path::new(".ort/onnxruntime/capi");
     let mut folders: Vec<PathBuf> = Vec::new();
     folders.extend(set("CARGO_MANIFEST_DIR").map(|root| root.join(wheel)));
     folders.extend(env::current_dir().ok().map(|here| here.join(wheel)));
     if let Some(program) = env::current_exe().ok().as_deref().and_then(Path::parent) {
-        // Beside an installed program, and in the checkout that a program was built in.
+        // Beside an installed program, and in a source checkout.
         folders.extend([program.to_path_buf(), program.join("../lib")]);
         folders.push(program.join("../..").join(wheel));
     }
@@ -147,17 +146,17 @@ fn find(var: &dyn Fn(&str) -> Option<std::ffi::OsString>) -> Result<PathBuf, Run
     folders.dedup();
     match folders.iter().find_map(|folder| library_in(folder)) {
         Some(path) => Ok(path),
-        None => Err(RuntimeError::NotFound { looked_in: folders }),
+        None => Err(RuntimeError::NotFound { searched: folders }),
     }
 }
 
-/// `libonnxruntime.so` in a folder, or else the newest with a version behind its name.
+/// `libonnxruntime.so` in a folder, or else the newest `libonnxruntime.so.VERSION`.
 fn library_in(folder: &Path) -> Option<PathBuf> {
     let plain = format!("{}onnxruntime{}", env::consts::DLL_PREFIX, env::consts::DLL_SUFFIX);
     let version = |name: &str| -> Option<Vec<u32>> {
         let rest = name.strip_prefix(&plain)?;
         if rest.is_empty() {
-            // The plain name is what an installer points to the right version.
+            // Installers link the plain name to the right version.
             return Some(vec![u32::MAX]);
         }
         rest.strip_prefix('.')?.split('.').map(|part| part.parse().ok()).collect()
@@ -178,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_library_of_a_folder_is_taken() {
+    fn the_newest_library_of_a_folder_is_used() {
         let folder = tempfile::tempdir().expect("a folder");
         assert_eq!(library_in(folder.path()), None);
         touch(folder.path(), "libonnxruntime_providers_shared.so");
@@ -193,11 +192,11 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_was_set_is_the_only_one_tried() {
+    fn ort_dylib_path_is_the_only_path_tried() {
         let folder = tempfile::tempdir().expect("a folder");
         let missing = folder.path().join("none.so");
         let set = |name: &str| (name == "ORT_DYLIB_PATH").then(|| missing.clone().into_os_string());
-        let error = find(&set).expect_err("nothing is there").to_string();
+        let error = find_library(&set).expect_err("nothing is there").to_string();
         let wanted = format!(
             "ORT_DYLIB_PATH is {}, but there is no libonnxruntime.so; correct or unset it",
             missing.display()
@@ -205,7 +204,8 @@ mod tests {
         assert_eq!(error, wanted);
         touch(folder.path(), "libonnxruntime.so.1.32.0");
         let set = |name: &str| (name == "ORT_DYLIB_PATH").then(|| folder.path().into());
-        assert_eq!(find(&set).expect("found"), folder.path().join("libonnxruntime.so.1.32.0"));
+        let library = folder.path().join("libonnxruntime.so.1.32.0");
+        assert_eq!(find_library(&set).expect("found"), library);
     }
 
     #[test]
@@ -214,7 +214,7 @@ mod tests {
         let wheel = root.path().join(".ort/onnxruntime/capi");
         touch(&wheel, "libonnxruntime.so.1.32.0");
         let set = |name: &str| (name == "CARGO_MANIFEST_DIR").then(|| root.path().into());
-        assert_eq!(find(&set).expect("found"), wheel.join("libonnxruntime.so.1.32.0"));
+        assert_eq!(find_library(&set).expect("found"), wheel.join("libonnxruntime.so.1.32.0"));
     }
 
     #[test]

@@ -1,11 +1,11 @@
-//! Opening a package's graph on a device, proven against its manifest.
+//! Opens a package's graph on a device and verifies it against its manifest.
 //!
-//! Takes a checked [`Package`], one of its files and [`SessionOptions`]; gives an [`OpenGraph`]
-//! whose inputs and outputs are the ones that the manifest says, and the provider that it runs on.
-//! Threads do not spin: idle cores belong to decoding and encoding. A provider that was asked for
-//! and cannot be had is an error; only `auto` may choose the CPU, and the provider in use is told.
+//! Takes a checked [`Package`], one of its files and [`SessionOptions`]. Gives an [`OpenGraph`] whose
+//! inputs and outputs match the manifest, and its execution provider. Threads do not spin: idle
+//! cores belong to decoding and encoding. A requested provider that is unavailable is an error; only
+//! `auto` falls back to the CPU, and the provider in use is reported.
 //!
-//! A session is run by one owner (`&mut self`); there is no lock here and none is needed.
+//! A session has one owner (`&mut self`) and needs no lock.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,24 +17,24 @@ use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions, Session, Sess
 use ort::value::{Outlet, TensorElementType, TensorRef};
 use thiserror::Error;
 
-use super::providers::{Calls, providers};
+use super::providers::{CallShapes, providers};
 use super::runtime::{self, RuntimeError};
-use crate::models::contract::{self, Signature, TensorFound};
+use crate::models::contract::{self, Signature, TensorInfo};
 use crate::models::device::Device;
 use crate::models::manifest::FileName;
 use crate::models::tensor::Tensor;
-use crate::models::{ModelError, Package, Place};
+use crate::models::{ModelError, Package, PackageLocation};
 
-/// How a graph is to be run.
+/// How a graph is run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SessionOptions {
-    /// Where.
+    /// The device.
     pub device: Device,
-    /// Threads that share one operator on the CPU; 0 is taken as 1.
+    /// Threads for one operator on the CPU; 0 means 1.
     pub intra_threads: usize,
 }
 
-/// What a graph runs on.
+/// An execution provider.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Provider {
     /// ONNX Runtime's own kernels.
@@ -46,7 +46,7 @@ pub enum Provider {
         /// See [`Device::Cuda`].
         tf32: bool,
     },
-    /// TensorRT; CUDA for what TensorRT cannot do.
+    /// TensorRT, and CUDA for operators that TensorRT lacks.
     TensorRt {
         /// The GPU's number.
         gpu: u16,
@@ -81,10 +81,10 @@ pub enum SessionError {
     /// There is no ONNX Runtime.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
-    /// The graph is not what its manifest says.
+    /// The graph does not match its manifest.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// A device that was asked for cannot be had.
+    /// A requested device is unavailable.
     #[error(
         "device {device} cannot be used: {problem}; \
          use --device cpu, or an ONNX Runtime and driver that have it"
@@ -92,15 +92,15 @@ pub enum SessionError {
     Device {
         /// The device.
         device: Device,
-        /// What stands in the way.
+        /// The reason.
         problem: String,
     },
-    /// The runtime refuses the graph.
+    /// The runtime rejects the graph.
     #[error("{file} cannot be opened: {problem}", file = .file.display())]
     Open {
         /// The graph.
         file: PathBuf,
-        /// The runtime's word on it.
+        /// The runtime's message.
         problem: String,
     },
     /// A run failed.
@@ -108,7 +108,7 @@ pub enum SessionError {
     Run {
         /// The graph.
         file: PathBuf,
-        /// The runtime's word on it.
+        /// The runtime's message.
         problem: String,
     },
 }
@@ -116,25 +116,25 @@ pub enum SessionError {
 /// A float input of a run: its name, its shape and its values, last dimension fastest.
 pub type Input<'a> = (&'a str, &'a [usize], &'a [f32]);
 
-/// A graph that is open, proven and ready to run.
+/// A graph that is open, verified and ready to run.
 #[derive(Debug)]
 pub struct OpenGraph {
-    /// The runtime's session, for callers that want to keep values on the device.
+    /// The runtime's session, for callers that keep values on the device.
     pub session: Session,
-    /// What it runs on.
+    /// The execution provider.
     pub provider: Provider,
     pub(super) file: PathBuf,
-    /// What the last run was asked for: the next one mostly is asked the same.
-    wanted: Option<Wanted>,
+    /// The last run's outputs, as the next run mostly wants the same.
+    last_outputs: Option<SelectedOutputs>,
 }
 
-/// Outputs of a run; those that nobody asked for are not computed.
-struct Wanted {
+/// The outputs of a run; others are not computed.
+struct SelectedOutputs {
     names: Vec<String>,
     options: RunOptions<HasSelectedOutputs>,
 }
 
-impl Wanted {
+impl SelectedOutputs {
     fn new(names: &[&str]) -> ort::Result<Self> {
         let selected = names.iter().fold(OutputSelector::no_default(), |all, name| all.with(*name));
         let names = names.iter().map(ToString::to_string).collect();
@@ -142,7 +142,7 @@ impl Wanted {
     }
 }
 
-impl fmt::Debug for Wanted {
+impl fmt::Debug for SelectedOutputs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.names)
     }
@@ -151,49 +151,51 @@ impl fmt::Debug for Wanted {
 /// Opens a graph of a package.
 ///
 /// # Errors
-/// No runtime, a device that cannot be had, a graph that the runtime refuses, or one that differs
-/// from its manifest: that error names both sides.
+/// No runtime, an unavailable device, a graph that the runtime rejects, or one that differs from
+/// its manifest; that error names both.
 pub fn open(
     package: &Package,
     file: &FileName,
     options: &SessionOptions,
 ) -> Result<OpenGraph, SessionError> {
-    open_for(package, file, options, Calls::Free)
+    open_with_shapes(package, file, options, CallShapes::Dynamic)
 }
 
-/// The same for `calls` of a certain kind.
-pub(super) fn open_for(
+/// Like [`open`], for fixed or dynamic shapes.
+pub(super) fn open_with_shapes(
     package: &Package,
     file: &FileName,
     options: &SessionOptions,
-    calls: Calls,
+    shapes: CallShapes,
 ) -> Result<OpenGraph, SessionError> {
     let contract =
         package.manifest().model.contracts().into_iter().find(|contract| contract.file == *file);
     let path = package.path(file);
-    let source = match package.place() {
-        Place::Dir(_) => Source { path: &path, bytes: None },
-        Place::BuiltIn(_) => Source { path: &path, bytes: Some(package.read(file)?) },
+    let source = match package.location() {
+        PackageLocation::Dir(_) => GraphSource { path: &path, bytes: None },
+        PackageLocation::BuiltIn(_) => {
+            GraphSource { path: &path, bytes: Some(package.read(file)?) }
+        }
     };
-    let graph = open_source(&source, options, calls)?;
+    let graph = open_source(&source, options, shapes)?;
     if let Some(contract) = contract {
-        contract::prove(&contract, &signature(&graph.session))
+        contract::verify(&contract, &signature(&graph.session))
             .map_err(|mismatch| ModelError::Contract { file: path, mismatch })?;
     }
     Ok(graph)
 }
 
-/// A graph in a file, or one that the program carries.
-struct Source<'a> {
+/// A graph in a file or built in.
+struct GraphSource<'a> {
     path: &'a Path,
     bytes: Option<Cow<'static, [u8]>>,
 }
 
-/// Opens a graph without a manifest to prove it against.
+/// Opens a graph without verifying it.
 fn open_source(
-    source: &Source<'_>,
+    source: &GraphSource<'_>,
     options: &SessionOptions,
-    calls: Calls,
+    shapes: CallShapes,
 ) -> Result<OpenGraph, SessionError> {
     let (provider, automatic) = match options.device {
         Device::Cpu => (Provider::Cpu, false),
@@ -205,20 +207,20 @@ fn open_source(
             (if cuda { Provider::Cuda { gpu: 0, tf32: false } } else { Provider::Cpu }, cuda)
         }
     };
-    match open_on(source, provider, options, calls) {
+    match open_on(source, provider, options, shapes) {
         Err(SessionError::Device { problem, .. }) if automatic => {
             tracing::warn!("no GPU can be used ({problem}); running on the CPU");
-            open_on(source, Provider::Cpu, options, calls)
+            open_on(source, Provider::Cpu, options, shapes)
         }
         other => other,
     }
 }
 
 fn open_on(
-    source: &Source<'_>,
+    source: &GraphSource<'_>,
     provider: Provider,
     options: &SessionOptions,
-    calls: Calls,
+    shapes: CallShapes,
 ) -> Result<OpenGraph, SessionError> {
     let (environment, _) = runtime::environment()?;
     let file = source.path;
@@ -226,7 +228,7 @@ fn open_on(
     let builder =
         configure(Session::builder(&environment).map_err(|e| refused(e.to_string()))?, options)
             .map_err(|e| refused(e.to_string()))?;
-    let providers = providers(provider, calls);
+    let providers = providers(provider, shapes);
     let unusable = |error: &dyn fmt::Display| SessionError::Device {
         device: options.device,
         problem: error.to_string(),
@@ -237,15 +239,14 @@ fn open_on(
         None => builder.commit_from_file(file),
     };
     let session = opened.map_err(|error| {
-        // A GPU that is missing is found only now. A graph that is at fault itself would not open
-        // on the CPU either.
-        if provider != Provider::Cpu && open_on(source, Provider::Cpu, options, calls).is_ok() {
+        // A missing GPU shows only now. An invalid graph does not open on the CPU either.
+        if provider != Provider::Cpu && open_on(source, Provider::Cpu, options, shapes).is_ok() {
             unusable(&error)
         } else {
             refused(error.to_string())
         }
     })?;
-    Ok(OpenGraph { session, provider, file: file.into(), wanted: None })
+    Ok(OpenGraph { session, provider, file: file.into(), last_outputs: None })
 }
 
 fn configure(builder: SessionBuilder, options: &SessionOptions) -> ort::Result<SessionBuilder> {
@@ -253,14 +254,14 @@ fn configure(builder: SessionBuilder, options: &SessionOptions) -> ort::Result<S
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(options.intra_threads.max(1))?
         .with_inter_threads(1)?
-        // Numbers of tracks and ticks change from run to run: a pattern for each would only keep
-        // memory (50 MB at four tracks), not time.
+        // Numbers of tracks and ticks change from run to run: a memory pattern for each costs
+        // memory (50 MB at four tracks) and saves no time.
         .with_memory_pattern(false)?
         .with_intra_op_spinning(false)?
         .with_inter_op_spinning(false)?)
 }
 
-/// What a session says of its own inputs and outputs.
+/// A session's inputs and outputs.
 fn signature(session: &Session) -> Signature {
     let found = |outlet: &Outlet| {
         let element = match outlet.dtype().tensor_type() {
@@ -272,7 +273,7 @@ fn signature(session: &Session) -> Signature {
             .dtype()
             .tensor_shape()
             .map(|shape| shape.iter().map(|&d| usize::try_from(d).ok()).collect());
-        TensorFound { name: outlet.name().to_owned(), element, dims: dims.unwrap_or_default() }
+        TensorInfo { name: outlet.name().to_owned(), element, dims: dims.unwrap_or_default() }
     };
     Signature {
         inputs: session.inputs().iter().map(found).collect(),
@@ -281,10 +282,10 @@ fn signature(session: &Session) -> Signature {
 }
 
 impl OpenGraph {
-    /// Runs the graph and copies out the outputs of these names, in their order.
+    /// Runs the graph and returns copies of the named outputs, in order.
     ///
     /// # Errors
-    /// [`SessionError::Run`] where a shape does not fit its values or the graph.
+    /// [`SessionError::Run`] if a shape does not fit its values or the graph.
     pub fn run(
         &mut self,
         inputs: &[Input<'_>],
@@ -293,7 +294,7 @@ impl OpenGraph {
         self.run_into(inputs, outputs, Vec::new())
     }
 
-    /// The same into the memory of `spare`, what an earlier run gave.
+    /// Like [`Self::run`], reusing the memory of `spare`, an earlier run's result.
     ///
     /// # Errors
     /// As [`Self::run`].
@@ -311,8 +312,8 @@ impl OpenGraph {
         })
     }
 
-    /// The same with what `take` makes of each output's shape and values, in the runtime's own
-    /// memory; `None` is a fault.
+    /// Like [`Self::run`], converting each output with `take`, which gets its shape and values in
+    /// the runtime's memory; `None` is an error.
     pub(super) fn run_with<T>(
         &mut self,
         inputs: &[Input<'_>],
@@ -327,13 +328,13 @@ impl OpenGraph {
             let value = value.map_err(|e| failed(format!("input `{name}`: {e}")))?;
             values.push((name, value.into()));
         }
-        let chosen = self.wanted.as_ref().filter(|w| w.names.iter().eq(outputs));
+        let chosen = self.last_outputs.as_ref().filter(|w| w.names.iter().eq(outputs));
         if chosen.is_none() {
-            let wanted = Wanted::new(outputs).map_err(|e| failed(e.to_string()))?;
-            self.wanted = Some(wanted);
+            let last_outputs = SelectedOutputs::new(outputs).map_err(|e| failed(e.to_string()))?;
+            self.last_outputs = Some(last_outputs);
         }
-        let results = match &self.wanted {
-            Some(wanted) => self.session.run_with_options(values, &wanted.options),
+        let results = match &self.last_outputs {
+            Some(last_outputs) => self.session.run_with_options(values, &last_outputs.options),
             None => self.session.run(values),
         };
         let results = results.map_err(|e| failed(e.to_string()))?;

@@ -1,8 +1,8 @@
-//! The graphs of a streaming speaker package, run by whoever owns them.
+//! The graphs of a streaming speaker package.
 
+use super::batching::{InlineVec, concatenate, max_batch_size, run_batched, split_rows};
 use super::face::FaceEncoder;
 use super::session::{OpenGraph, Provider, SessionError, SessionOptions, open};
-use super::stack::{Few, jobs_at_once, joined, split, together};
 use crate::core::geometry::Rect;
 use crate::models::Package;
 use crate::models::manifest::{AudioRecipe, SpeakerManifest};
@@ -12,33 +12,33 @@ use crate::models::speaker_model::{
 
 /// Open sessions for all graphs of a package.
 pub struct SpeakerGraphs {
-    /// For faces.
+    /// The face encoder.
     pub faces: FaceEncoder,
-    /// For all else.
-    pub others: OtherGraphs,
+    /// The other graphs.
+    pub audio_head: AudioHeadGraphs,
 }
 
-/// Open sessions for audio and head, and for competition where there is a graph for it.
-pub struct OtherGraphs {
+/// Open sessions for audio encoder and head, and for cross-face rescoring if the package has it.
+pub struct AudioHeadGraphs {
     package: String,
     manifest: SpeakerManifest,
     shape: ModelShape,
     audio: OpenGraph,
     head: OpenGraph,
     cross_face: Option<OpenGraph>,
-    jobs_at_once: usize,
+    max_batch_size: usize,
 }
 
 /// Rows of one stream's audio for the audio encoder.
 #[derive(Debug)]
 pub struct AudioJob {
-    /// `ticks` × rows a tick × row width.
+    /// `ticks` × rows per tick × row width.
     pub rows: Vec<f32>,
-    /// Ticks, those for context included.
+    /// Ticks, including context.
     pub ticks: usize,
 }
 
-/// The sizes that a manifest states.
+/// The sizes in a manifest.
 pub fn shape_of(manifest: &SpeakerManifest) -> ModelShape {
     let gate = match (&manifest.face.gate, &manifest.head.gate) {
         (Some(_), _) => GateSource::Face,
@@ -65,7 +65,7 @@ pub fn shape_of(manifest: &SpeakerManifest) -> ModelShape {
     }
 }
 
-/// The part of the crop that the map covers, as shares of its sides.
+/// The part of the crop that the map covers, as fractions of its sides.
 fn area_of(manifest: &SpeakerManifest) -> Rect {
     let (area, side) = (manifest.face.map.area, manifest.features.crop.size_px() as f32);
     let share = |px: usize| px as f32 / side;
@@ -77,7 +77,11 @@ fn area_of(manifest: &SpeakerManifest) -> Rect {
     )
 }
 
-pub(super) fn fault(package: &str, graph: &'static str, error: &SessionError) -> InferenceError {
+pub(super) fn inference_error(
+    package: &str,
+    graph: &'static str,
+    error: &SessionError,
+) -> InferenceError {
     InferenceError { package: package.to_owned(), graph, reason: error.to_string() }
 }
 
@@ -85,10 +89,10 @@ impl SpeakerGraphs {
     /// Opens the graphs of `package`.
     ///
     /// # Errors
-    /// Where it is no speaker package, or a graph cannot be opened or is not what it should be.
+    /// A package of another kind, or a graph that cannot be opened or violates its manifest.
     pub fn open(package: &Package, options: &SessionOptions) -> Result<Self, SessionError> {
         let faces = FaceEncoder::open(package, options)?;
-        Ok(Self { faces, others: OtherGraphs::open(package, options)? })
+        Ok(Self { faces, audio_head: AudioHeadGraphs::open(package, options)? })
     }
 
     /// The package's sizes.
@@ -96,26 +100,26 @@ impl SpeakerGraphs {
         self.faces.shape()
     }
 
-    /// What the sessions run on.
+    /// The sessions' execution provider.
     pub const fn provider(&self) -> Provider {
         self.faces.provider()
     }
 
-    /// Jobs that go through a graph in one run at most.
-    pub const fn jobs_at_once(&self) -> usize {
-        self.faces.jobs_at_once()
+    /// The largest number of jobs in one run.
+    pub const fn max_batch_size(&self) -> usize {
+        self.faces.max_batch_size()
     }
 
-    /// The same with another number of jobs in one run than the provider's own.
+    /// Overrides the provider's batch size.
     #[must_use]
-    pub fn with_jobs_at_once(mut self, jobs: usize) -> Self {
-        self.others.jobs_at_once = jobs;
-        Self { faces: self.faces.with_jobs_at_once(jobs), ..self }
+    pub fn with_max_batch_size(mut self, jobs: usize) -> Self {
+        self.audio_head.max_batch_size = jobs;
+        Self { faces: self.faces.with_max_batch_size(jobs), ..self }
     }
 }
 
-impl OtherGraphs {
-    /// Opens the graphs of `package`, the face encoder left out.
+impl AudioHeadGraphs {
+    /// Opens the graphs of `package` except the face encoder.
     ///
     /// # Errors
     /// As [`SpeakerGraphs::open`].
@@ -125,7 +129,7 @@ impl OtherGraphs {
         Ok(Self {
             package: package.manifest().common.name.clone(),
             shape: shape_of(&manifest),
-            jobs_at_once: jobs_at_once(audio.provider),
+            max_batch_size: max_batch_size(audio.provider),
             audio,
             head: open(package, &manifest.head.file, options)?,
             cross_face: match &manifest.cross_face {
@@ -141,17 +145,17 @@ impl OtherGraphs {
         &self.shape
     }
 
-    /// What the sessions run on.
+    /// The sessions' execution provider.
     pub const fn provider(&self) -> Provider {
         self.audio.provider
     }
 
-    /// Jobs that go through a graph in one run at most.
-    pub const fn jobs_at_once(&self) -> usize {
-        self.jobs_at_once
+    /// The largest number of jobs in one run.
+    pub const fn max_batch_size(&self) -> usize {
+        self.max_batch_size
     }
 
-    /// Encodes rows of audio: `ticks` × rows a tick × row width to `ticks` × embedding.
+    /// Encodes rows of audio: `ticks` × rows per tick × row width to `ticks` × embedding.
     ///
     /// # Errors
     /// Where the runtime fails.
@@ -159,14 +163,14 @@ impl OtherGraphs {
         Ok(self.encode_rows(rows, 1, ticks)?.pop().unwrap_or_default())
     }
 
-    /// Encodes rows of audio of several streams; those of as many ticks each go together.
+    /// Encodes audio rows of several streams; jobs of equal length run as a batch.
     ///
     /// # Errors
     /// Where the runtime fails.
     pub fn encode_audios(&mut self, jobs: Vec<AudioJob>) -> Result<Vec<Vec<f32>>, InferenceError> {
         let key = |job: &AudioJob| job.ticks;
-        together(jobs, self.jobs_at_once, key, |jobs| {
-            let rows = joined(jobs.iter().map(|job| &job.rows[..]));
+        run_batched(jobs, self.max_batch_size, key, |jobs| {
+            let rows = concatenate(jobs.iter().map(|job| &job.rows[..]));
             self.encode_rows(&rows, jobs.len(), jobs.first().map_or(0, |job| job.ticks))
         })
     }
@@ -176,35 +180,35 @@ impl OtherGraphs {
         rows: &[f32],
         streams: usize,
         ticks: usize,
-    ) -> Result<Few<Vec<f32>>, InferenceError> {
+    ) -> Result<InlineVec<Vec<f32>>, InferenceError> {
         let audio = &self.manifest.audio;
         let dims = [streams, ticks * self.shape.rows_per_tick, self.shape.row_width];
         let (inputs, outputs) =
             ([(audio.rows.as_str(), &dims[..], rows)], [audio.embedding.name.as_str()]);
         let each = vec![1; streams];
-        let results = self.audio.run_with(&inputs, &outputs, |_, values| split(values, &each));
-        let results = results.map_err(|e| fault(&self.package, "audio", &e))?;
+        let results = self.audio.run_with(&inputs, &outputs, |_, values| split_rows(values, &each));
+        let results = results.map_err(|e| inference_error(&self.package, "audio", &e))?;
         Ok(results.into_iter().next().unwrap_or_default())
     }
 
-    /// Runs the head.
+    /// Runs the head; windows of equal length run as a batch.
     ///
     /// # Errors
     /// Where the runtime fails.
     pub fn run_heads(&mut self, jobs: Vec<HeadJob>) -> Result<Vec<HeadResult>, InferenceError> {
-        together(jobs, self.jobs_at_once, |job| job.ticks, |jobs| self.judge_stack(jobs))
+        run_batched(jobs, self.max_batch_size, |job| job.ticks, |jobs| self.run_head_batch(jobs))
     }
 
-    /// One run for windows of as many ticks each.
-    fn judge_stack(&mut self, jobs: &[HeadJob]) -> Result<Vec<HeadResult>, InferenceError> {
+    /// One run for windows of equal length.
+    fn run_head_batch(&mut self, jobs: &[HeadJob]) -> Result<Vec<HeadResult>, InferenceError> {
         let head = &self.manifest.head;
         let rows: Vec<usize> = jobs.iter().map(|job| job.rows).collect();
         let (all, ticks) = (rows.iter().sum(), jobs.first().map_or(0, |job| job.ticks));
         let dims = [all, ticks, self.shape.embedding];
         let state_dims = [all, self.shape.forward_state];
-        let audio = joined(jobs.iter().map(|job| &job.audio[..]));
-        let face = joined(jobs.iter().map(|job| &job.face[..]));
-        let forward = joined(jobs.iter().map(|job| &job.forward[..]));
+        let audio = concatenate(jobs.iter().map(|job| &job.audio[..]));
+        let face = concatenate(jobs.iter().map(|job| &job.face[..]));
+        let forward = concatenate(jobs.iter().map(|job| &job.forward[..]));
         let inputs = [
             (head.audio.as_str(), &dims[..], &audio[..]),
             (head.face.as_str(), &dims[..], &face[..]),
@@ -212,10 +216,10 @@ impl OtherGraphs {
         ];
         let mut outputs = vec![head.score.as_str(), head.forward_states.as_str()];
         outputs.extend(head.gate.iter().map(|g| g.name.as_str()));
-        let results = self.head.run_with(&inputs, &outputs, |_, values| split(values, &rows));
-        let results = results.map_err(|e| fault(&self.package, "head", &e))?;
-        let mut parts = results.into_iter().map(Few::into_iter);
-        let mut next = || parts.next().unwrap_or_else(|| Few::new().into_iter());
+        let results = self.head.run_with(&inputs, &outputs, |_, values| split_rows(values, &rows));
+        let results = results.map_err(|e| inference_error(&self.package, "head", &e))?;
+        let mut parts = results.into_iter().map(InlineVec::into_iter);
+        let mut next = || parts.next().unwrap_or_else(|| InlineVec::new().into_iter());
         let (mut logits, mut forward) = (next(), next());
         let mut gates = parts.next();
         let result = |_| HeadResult {
@@ -226,7 +230,7 @@ impl OtherGraphs {
         Ok((0..jobs.len()).map(result).collect())
     }
 
-    /// Lets faces compete, each with its best rival.
+    /// Rescores each face against the best score of the other faces.
     ///
     /// # Errors
     /// Where the runtime fails.
@@ -237,15 +241,15 @@ impl OtherGraphs {
         let (Some(graph), Some(names)) = (&mut self.cross_face, &self.manifest.cross_face) else {
             return Ok(jobs.into_iter().map(|job| job.score).collect());
         };
-        together(
+        run_batched(
             jobs,
-            self.jobs_at_once,
+            self.max_batch_size,
             |job| job.score.len(),
             |jobs| {
                 let dims = [jobs.len(), jobs.first().map_or(0, |job| job.score.len())];
-                let score = joined(jobs.iter().map(|job| &job.score[..]));
-                let rival = joined(jobs.iter().map(|job| &job.rival[..]));
-                let present = joined(jobs.iter().map(|job| &job.present[..]));
+                let score = concatenate(jobs.iter().map(|job| &job.score[..]));
+                let rival = concatenate(jobs.iter().map(|job| &job.rival[..]));
+                let present = concatenate(jobs.iter().map(|job| &job.present[..]));
                 let inputs = [
                     (names.score.as_str(), &dims[..], &score[..]),
                     (names.rival.as_str(), &dims[..], &rival[..]),
@@ -253,8 +257,9 @@ impl OtherGraphs {
                 ];
                 let each = vec![1; jobs.len()];
                 let out = [names.out.as_str()];
-                let results = graph.run_with(&inputs, &out, |_, values| split(values, &each));
-                let results = results.map_err(|e| fault(&self.package, "compete", &e))?;
+                let results = graph.run_with(&inputs, &out, |_, values| split_rows(values, &each));
+                let results =
+                    results.map_err(|e| inference_error(&self.package, "cross_face", &e))?;
                 Ok(results.into_iter().next().unwrap_or_default())
             },
         )

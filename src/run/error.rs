@@ -2,81 +2,44 @@
 
 use crate::config::ConfigError;
 use crate::core::exit::Exit;
-use crate::models::ModelError;
-use crate::models::face_detector::DetectError;
 use crate::models::registry::RegistryError;
-use crate::models::speaker_model::InferenceError;
-use crate::onnx::engine::EngineError;
-use crate::stages::overlay::gst::BlendError;
-use crate::stages::sink::atomic_file::FileError;
-use crate::stages::sink::gst::FileSinkError;
-use crate::stages::sink::stage::LanesApart;
-use crate::stages::source::SourceError;
+use crate::pipeline::error::PipelineError;
 
 /// A run that could not be done.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The pipeline makes no sense.
+    /// The configuration makes no sense.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The recording cannot be read.
-    #[error(transparent)]
-    Source(#[from] SourceError),
     /// A model is missing.
     #[error(transparent)]
-    ModelRegistry(#[from] RegistryError),
-    /// A model is not what it should be.
+    Registry(#[from] RegistryError),
+    /// The pipeline could not be built, or ended early.
     #[error(transparent)]
-    Model(#[from] ModelError),
-    /// Inference cannot be started.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    /// The face detector failed on the way.
-    #[error(transparent)]
-    Detect(#[from] DetectError),
-    /// The speaker model failed on the way.
-    #[error(transparent)]
-    Score(#[from] InferenceError),
-    /// A frame could not be drawn on.
-    #[error(transparent)]
-    Blend(#[from] BlendError),
-    /// The film could not be written.
-    #[error(transparent)]
-    FileSink(#[from] FileSinkError),
-    /// A file could not be written.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// An element is missing or does not work.
-    #[error(transparent)]
-    Element(crate::gst::elements::ElementError),
+    Pipeline(PipelineError),
     /// A sink can never work as configured.
     #[error("{0}")]
     Sink(String),
     /// What the process serves cannot be served.
     #[error("{0}")]
     Serve(String),
-    /// A package's manifest asks for something impossible.
-    #[error("the model package cannot be used: {0}")]
-    Settings(String),
-    /// A fault of the program.
-    #[error(transparent)]
-    LanesApart(#[from] LanesApart),
-    /// There is no room for what is thrown away again.
+    /// The recording's streams have no format yet.
+    #[error("the recording's {0} have no format")]
+    NoFormat(&'static str),
+    /// There is no room for scratch files.
     #[error("a folder for scratch files cannot be made: {0}; point TMPDIR to one that can")]
     Scratch(std::io::Error),
-    /// The system gives no thread.
-    #[error("a thread cannot be started: {0}")]
-    Thread(#[from] std::io::Error),
-    /// A stage panicked.
-    #[error("the stage `{stage}` panicked; this is a fault of the program")]
-    Panicked {
-        /// Which.
-        stage: &'static str,
-    },
+}
+
+/// All that a pipeline can fail by can end a run.
+impl<E: Into<PipelineError>> From<E> for RunError {
+    fn from(error: E) -> Self {
+        Self::Pipeline(error.into())
+    }
 }
 
 impl RunError {
-    /// The exit code this error ends the program with.
+    /// The exit code that this error ends the program with.
     pub fn exit(&self) -> Exit {
         match self {
             Self::Config(e) => match e {
@@ -85,25 +48,13 @@ impl RunError {
                 ConfigError::Invalid { .. } | ConfigError::NoOutput => Exit::Usage,
                 ConfigError::Exists { .. } => Exit::CannotCreate,
             },
-            Self::Source(e) => e.exit(),
-            Self::ModelRegistry(RegistryError::NoSuch { .. } | RegistryError::None { .. }) => {
-                Exit::Unavailable
-            }
-            Self::ModelRegistry(RegistryError::Broken(_)) | Self::Model(_) | Self::Settings(_) => {
-                Exit::BadData
-            }
-            Self::Engine(EngineError::Model(_)) => Exit::BadData,
-            Self::Engine(_) => Exit::Unavailable,
+            Self::Registry(
+                RegistryError::NotFound { .. } | RegistryError::NoneInstalled { .. },
+            ) => Exit::Unavailable,
+            Self::Registry(RegistryError::Broken(_)) | Self::NoFormat(_) => Exit::BadData,
+            Self::Pipeline(e) => e.exit(),
             Self::Scratch(_) | Self::Sink(_) => Exit::CannotCreate,
-            Self::Element(_) | Self::Serve(_) => Exit::Unavailable,
-            Self::FileSink(e) => e.exit(),
-            Self::File(e) => e.exit(),
-            Self::Detect(_)
-            | Self::Score(_)
-            | Self::Blend(_)
-            | Self::LanesApart(_)
-            | Self::Thread(_)
-            | Self::Panicked { .. } => Exit::Internal,
+            Self::Serve(_) => Exit::Unavailable,
         }
     }
 }

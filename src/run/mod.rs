@@ -16,102 +16,26 @@ use serde::Serialize;
 pub use error::RunError;
 use outputs::Outputs;
 
-use crate::config::{LookaheadChoice, Pipeline};
+use crate::config::Pipeline;
 use crate::core::time::Span;
-use crate::live::settings::{CROP_LAG_TICKS, MAX_SMOOTHING_TICKS, live_policy};
 use crate::models::Package;
-use crate::models::explain::Mode;
-use crate::models::explain::ScaleRule;
-use crate::models::manifest::{AudioRecipe, SpeakerManifest};
 use crate::models::registry::{Role, find};
 use crate::onnx::engine::Engine;
 use crate::onnx::session::SessionOptions;
-use crate::onnx::tally::{Count, Graph};
-use crate::stages::detect::plan::PlanSettings;
-use crate::stages::features::audio_features::Spectrum;
-use crate::stages::features::mfcc::{LogMel, Mfcc};
-use crate::stages::features::smooth::LAG_TICKS;
-use crate::stages::overlay::Style;
+use crate::onnx::stats::{GraphKind, GraphStats};
+use crate::pipeline::recording::{PassCounts, run_pass};
+use crate::pipeline::settings::{Options, RunMode, Settings, SettingsError};
+use crate::pipeline::two_passes::run_two_passes;
 use crate::stages::overlay::gst::BlendCounts;
-use crate::stages::score::audio_encoder::CHUNK_TICKS;
-use crate::stages::score::budget::{ENCODE_AHEAD_TICKS, Schedule, ScheduleRequest};
-use crate::stages::score::decide::DecisionRule;
-use crate::stages::score::floor::FloorRules;
-use crate::stages::score::scorer::ScorerSettings;
 use crate::stages::sink::records::Ending;
 use crate::stages::sink::records::event::{Event, Start};
 use crate::stages::sink::records::summary::Summary;
 use crate::stages::sink::stage::Progress;
 use crate::stages::source::gst::Recording;
 use crate::stages::source::{SourceShape, VideoShape};
-use crate::stages::track::Policy;
-use crate::wiring::{PassCounts, run_pass};
 
 /// Face encoders at most: more tracks than that are seldom on screen.
 const MAX_FACE_ENCODERS: usize = 4;
-
-/// Everything that the stages are built from, once models and recording are known.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// How far it looks ahead, and how many frames it holds.
-    pub schedule: Schedule,
-    /// When a score counts as speaking.
-    pub rule: DecisionRule,
-    /// Who has the floor.
-    pub floor: FloorRules,
-    /// How heatmaps are made.
-    pub mode: Mode,
-    /// How they are scaled.
-    pub scale: ScaleRule,
-    /// How the audio is heard.
-    pub audio_recipe: AudioRecipe,
-    /// Ticks of one face that may wait for the face encoder, see [`ScorerSettings`].
-    pub encode_ahead_ticks: Option<usize>,
-    /// Ticks that a crop follows its box by.
-    pub crop_lag_ticks: usize,
-    /// When faces are looked for.
-    pub plan: PlanSettings,
-    /// How they are followed.
-    pub policy: Policy,
-    /// What is drawn.
-    pub style: Style,
-}
-
-impl Settings {
-    /// A fresh front end for the model's audio.
-    pub fn spectrum(&self) -> Spectrum {
-        match self.audio_recipe {
-            AudioRecipe::Mfcc13 => Spectrum::Mfcc(Box::new(Mfcc::new())),
-            AudioRecipe::LogMel40 => Spectrum::LogMel(Box::new(LogMel::new())),
-        }
-    }
-
-    /// How the scorer works.
-    pub const fn scorer(&self) -> ScorerSettings {
-        ScorerSettings {
-            window: self.schedule.window,
-            face_chunk_ticks: self.schedule.face_chunk_ticks,
-            encode_ahead_ticks: self.encode_ahead_ticks,
-            crop_lag_ticks: self.crop_lag_ticks,
-            mode: self.mode,
-            scale: self.scale,
-        }
-    }
-}
-
-/// How the package of `manifest` decides, over no more ticks than `max_smoothing_ticks`.
-///
-/// # Errors
-/// Where it asks for something impossible.
-pub fn decision_rule(
-    manifest: &SpeakerManifest,
-    max_smoothing_ticks: u32,
-) -> Result<DecisionRule, RunError> {
-    let decision = &manifest.decision;
-    let smoothing = u32::try_from(decision.smoothing_ticks.get()).unwrap_or(u32::MAX);
-    DecisionRule::new(decision.threshold.get(), smoothing.min(max_smoothing_ticks))
-        .map_err(|e| RunError::Settings(e.to_string()))
-}
 
 /// Work on whole frames between decoder and encoder.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
@@ -162,7 +86,7 @@ pub struct Report {
     /// How often whole frames were touched on their way to the film, beside decoder and encoder.
     pub pixels: PixelWork,
     /// What inference did, by kind of graph.
-    pub inference: BTreeMap<Graph, Count>,
+    pub inference: BTreeMap<GraphKind, GraphStats>,
     /// What was written, by role.
     pub outputs: BTreeMap<&'static str, std::path::PathBuf>,
 }
@@ -190,7 +114,7 @@ pub fn run(
     let engine =
         Engine::with_encoders(&detector, &speaker, &options, cores.min(MAX_FACE_ENCODERS))?;
     opened(recording.shape());
-    let mut outputs = Outputs::create(pipeline, &settings, &recording)?;
+    let mut outputs = Outputs::create(pipeline, &recording)?;
     let start = start(pipeline, &recording, &speaker, &detector, &settings, &engine)?;
     outputs.records.event(&Event::Start(start))?;
     let input_conversions = recording.conversions();
@@ -202,7 +126,7 @@ pub fn run(
     note_damage(&recording, &counts, &mut outputs)?;
     let ending = if counts.source_counts.stopped { Ending::Stopped } else { Ending::Complete };
     let (summary, written) = outputs.close(ending)?;
-    let (provider, tally) = (engine.provider().to_string(), engine.tally());
+    let (provider, stats) = (engine.provider().to_string(), engine.stats());
     drop(recording);
     engine.join();
     let (media, wall) = (summary.seconds, started.elapsed());
@@ -220,7 +144,7 @@ pub fn run(
         two_passes: settings.schedule.frames_held.is_none() && pipeline.output.is_some(),
         audio_kept,
         pixels,
-        inference: Graph::ALL.map(|graph| (graph, tally.read(graph))).into(),
+        inference: GraphKind::ALL.map(|graph| (graph, stats.read(graph))).into(),
         outputs: written,
     })
 }
@@ -236,68 +160,34 @@ fn work(
 ) -> Result<PassCounts, RunError> {
     let output = outputs.output.as_ref().map(|f| &f.output);
     let how = (progress, stop);
-    match (output, settings.schedule.frames_held) {
-        (Some(output), None) => crate::passes::run_two_passes(
-            pipeline,
-            settings,
-            recording,
-            engine,
-            output,
-            &mut outputs.records,
-            how,
-        ),
-        (output, _) => run_pass(settings, recording, engine, output, &mut outputs.records, how),
-    }
+    let records = &mut outputs.records;
+    let counts = match (output, settings.schedule.frames_held) {
+        (Some(output), None) => {
+            let again = || Recording::open(&pipeline.input, pipeline.audio_track);
+            run_two_passes(again, settings, recording, engine, output, records, how)
+        }
+        (output, _) => run_pass(settings, recording, engine, output, records, how),
+    };
+    Ok(counts?)
 }
 
 /// What the stages are built from, given a pipeline, its packages and what the recording is.
 ///
 /// # Errors
-/// Where the package asks for something impossible.
+/// Where a package asks for something impossible.
 pub fn settings(
     pipeline: &Pipeline,
-    (speaker, detector): (&Package, &Package),
+    packages: (&Package, &Package),
     video: &VideoShape,
-) -> Result<Settings, RunError> {
-    let manifest = speaker.speaker()?;
-    let live = pipeline.lookahead != LookaheadChoice::File;
-    let rule = decision_rule(manifest, if live { MAX_SMOOTHING_TICKS } else { u32::MAX })?;
-    let mode = pipeline.explain.unwrap_or(manifest.explain.default_mode);
-    let detector_manifest = detector.detector()?;
-    let plan =
-        PlanSettings::for_detector(detector_manifest.certain_face_px, detector_manifest.widest_px);
-    let policy = if live { live_policy() } else { Policy::default() };
-    let crop_lag_ticks = if live { CROP_LAG_TICKS } else { LAG_TICKS };
-    let request = ScheduleRequest {
-        face_delay_ticks: manifest.face.delay_ticks,
-        audio_ticks: manifest.audio.reach_ticks + CHUNK_TICKS as usize,
-        decision_ticks: rule.lookahead_ticks() as usize + 1,
-        lookahead_ticks: pipeline.lookahead.ticks(manifest.lookahead_ticks),
-        stride: pipeline.lookahead.stride().limited_for(&manifest.face.state_sizes()),
-    };
-    let schedule = match &pipeline.output {
-        Some(_) => Schedule::for_file(
-            pipeline.frame_budget_bytes,
-            video.frame_bytes,
-            video.rate,
-            &policy,
-            request,
-        ),
-        None => Schedule::two_passes(request.lookahead_ticks, request.stride),
-    };
-    Ok(Settings {
-        schedule,
-        rule,
+) -> Result<Settings, SettingsError> {
+    let options = Options {
+        lookahead: pipeline.lookahead,
+        explain: pipeline.explain,
         floor: pipeline.floor,
-        mode,
-        scale: manifest.explain.scale(mode),
-        audio_recipe: manifest.features.audio,
-        plan,
-        policy,
-        encode_ahead_ticks: Some(ENCODE_AHEAD_TICKS),
-        crop_lag_ticks,
         style: pipeline.style,
-    })
+    };
+    let frame_budget_bytes = pipeline.output.as_ref().map(|_| pipeline.frame_budget_bytes);
+    Settings::new(&options, packages, RunMode::Recording { video, frame_budget_bytes })
 }
 
 fn start(

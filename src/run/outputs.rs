@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{RunError, Settings};
+use super::error::RunError;
 use crate::config::{FileSinkOptions, Pipeline};
 use crate::gst::container::Container;
 use crate::gst::encoder::EncoderOptions;
@@ -40,11 +40,7 @@ impl Outputs {
     ///
     /// # Errors
     /// Where one cannot be written; none is left behind then.
-    pub fn create(
-        pipeline: &Pipeline,
-        _setting: &Settings,
-        recording: &Recording,
-    ) -> Result<Self, RunError> {
+    pub fn create(pipeline: &Pipeline, recording: &Recording) -> Result<Self, RunError> {
         let stem = pipeline.input.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let video = recording.shape().video;
         let context = RecordContext {
@@ -126,14 +122,10 @@ fn output(options: &FileSinkOptions, recording: &Recording) -> Result<NamedOutpu
             crf: options.crf,
             preset: options.preset.clone(),
         },
-        frames: recording.frame_caps().ok_or_else(|| no_caps("frames"))?,
+        frames: recording.frame_caps().ok_or(RunError::NoFormat("frames"))?,
         packets: recording.packet_caps(),
     })?;
     Ok(NamedOutput { output, file })
-}
-
-fn no_caps(what: &str) -> RunError {
-    RunError::Settings(format!("the recording's {what} have no format"))
 }
 
 fn temporary_path(file: &AtomicPath) -> PathBuf {

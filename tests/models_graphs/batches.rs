@@ -51,8 +51,8 @@ fn alone_and_together(
 ) -> (SpeakerGraphs, Vec<SpeakerGraphs>) {
     let open = || SpeakerGraphs::open(package, &CPU).expect("open");
     let alone = open();
-    assert_eq!(alone.jobs_at_once(), 1, "a CPU gains nothing from more");
-    (alone, counts.map(|jobs| open().with_jobs_at_once(jobs)).into())
+    assert_eq!(alone.max_batch_size(), 1, "a CPU gains nothing from more");
+    (alone, counts.map(|jobs| open().with_max_batch_size(jobs)).into())
 }
 
 fn faces(package: &Package) {
@@ -100,9 +100,9 @@ fn heads(package: &Package) {
         };
         [(3, 14), (1, 9), (2, 14), (3, 9), (1, 14)].iter().enumerate().map(job).collect()
     };
-    let expected = alone.others.run_heads(jobs()).expect("a run");
+    let expected = alone.audio_head.run_heads(jobs()).expect("a run");
     for mut graphs in together {
-        for (a, b) in graphs.others.run_heads(jobs()).expect("a run").iter().zip(&expected) {
+        for (a, b) in graphs.audio_head.run_heads(jobs()).expect("a run").iter().zip(&expected) {
             same(&a.logits, &b.logits, "logits");
             same(&a.forward, &b.forward, "forward states");
             same(a.gates.as_deref().unwrap_or(&[]), b.gates.as_deref().unwrap_or(&[]), "gates");
@@ -120,15 +120,15 @@ fn audios(package: &Package) {
         };
         [30, 25, 30, 30].iter().enumerate().map(job).collect()
     };
-    let expected = alone.others.encode_audios(jobs()).expect("a run");
+    let expected = alone.audio_head.encode_audios(jobs()).expect("a run");
     for mut graphs in together {
-        let found = graphs.others.encode_audios(jobs()).expect("a run");
+        let found = graphs.audio_head.encode_audios(jobs()).expect("a run");
         assert_eq!(found.len(), expected.len());
         found.iter().zip(&expected).for_each(|(a, b)| same(a, b, "audio"));
     }
 }
 
-fn rivals(package: &Package) {
+fn cross_face(package: &Package) {
     let (mut alone, together) = alone_and_together(package, [2, 512]);
     let jobs = || -> Vec<CrossFaceJob> {
         let job = |(i, &ticks): (usize, &usize)| CrossFaceJob {
@@ -138,11 +138,11 @@ fn rivals(package: &Package) {
         };
         [55, 7, 55, 55].iter().enumerate().map(job).collect()
     };
-    let expected = alone.others.run_cross_faces(jobs()).expect("a run");
+    let expected = alone.audio_head.run_cross_faces(jobs()).expect("a run");
     for mut graphs in together {
-        let found = graphs.others.run_cross_faces(jobs()).expect("a run");
+        let found = graphs.audio_head.run_cross_faces(jobs()).expect("a run");
         assert_eq!(found.len(), expected.len());
-        found.iter().zip(&expected).for_each(|(a, b)| same(a, b, "competition"));
+        found.iter().zip(&expected).for_each(|(a, b)| same(a, b, "cross-face rescoring"));
     }
 }
 
@@ -154,14 +154,14 @@ fn jobs_in_one_run_are_answered_as_each_by_itself() {
         faces(package);
         heads(package);
         audios(package);
-        rivals(package);
+        cross_face(package);
     }
 }
 
 #[test]
 fn a_job_of_the_wrong_size_is_refused_and_not_mixed_with_others() {
     let (_folder, package) = tiny_speaker(TinyNetwork::LightAsd);
-    let mut graphs = SpeakerGraphs::open(&package, &CPU).expect("open").with_jobs_at_once(8);
+    let mut graphs = SpeakerGraphs::open(&package, &CPU).expect("open").with_max_batch_size(8);
     let shape = graphs.shape().clone();
     let mut jobs = face_jobs(&shape, &[2, 2, 2], &[]);
     jobs[1].state.0[0].pop();

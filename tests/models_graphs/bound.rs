@@ -3,33 +3,33 @@
 use locutor::models::Package;
 use locutor::models::registry::{Role, find};
 use locutor::models::speaker_model::{FaceJob, HeadJob};
-use locutor::onnx::bound::{BoundGraph, Plan, Port, StatePort};
+use locutor::onnx::bound::{BindingPlan, BoundGraph, StateSpec, TensorSpec};
 use locutor::onnx::speaker::SpeakerGraphs;
 
 use crate::speaker::{far, noise};
 use crate::{CPU, TINY, tiny_speaker};
 
-fn port(name: &str, dims: &[usize]) -> Port {
-    Port { name: name.into(), dims: dims.into() }
+fn spec(name: &str, dims: &[usize]) -> TensorSpec {
+    TensorSpec { name: name.into(), dims: dims.into() }
 }
 
 /// The face encoder of `package` for `tracks` tracks with `ticks` frames each.
 fn bound_face(package: &Package, tracks: usize, ticks: usize) -> BoundGraph {
     let face = &package.speaker().expect("a speaker").face;
     let map = &face.map;
-    let plan = Plan {
+    let plan = BindingPlan {
         inputs: vec![
-            port(face.frames.as_str(), &[tracks, ticks, 112, 112]),
-            port(face.valid.as_str(), &[tracks, ticks]),
+            spec(face.frames.as_str(), &[tracks, ticks, 112, 112]),
+            spec(face.valid.as_str(), &[tracks, ticks]),
         ],
         outputs: vec![
-            port(face.embedding.name.as_str(), &[tracks, ticks, face.embedding.width]),
-            port(map.name.as_str(), &[tracks, ticks, map.channels, map.height, map.width]),
+            spec(face.embedding.name.as_str(), &[tracks, ticks, face.embedding.width]),
+            spec(map.name.as_str(), &[tracks, ticks, map.channels, map.height, map.width]),
         ],
         states: face
             .states
             .iter()
-            .map(|state| StatePort {
+            .map(|state| StateSpec {
                 input: state.input.as_str().into(),
                 output: state.output.as_str().into(),
                 dims: [&[tracks], state.shape.as_slice()].concat(),
@@ -43,14 +43,14 @@ fn faces(package: &Package) {
     let (tracks, ticks) = (2, 3);
     let mut bound = bound_face(package, tracks, ticks);
     assert!(!bound.replayed() && !bound.pinned(), "a CPU does neither");
-    let mut graphs = SpeakerGraphs::open(package, &CPU).expect("open").with_jobs_at_once(tracks);
+    let mut graphs = SpeakerGraphs::open(package, &CPU).expect("open").with_max_batch_size(tracks);
     let shape = graphs.shape().clone();
     let mut states = vec![shape.fresh_face_state(); tracks];
     for round in 0..5 {
         // After three calls the tracks end and others begin: an odd number, as states lie in two
         // places by turns.
         if round == 3 {
-            bound.forget().expect("cleared");
+            bound.reset_states().expect("cleared");
             states = vec![shape.fresh_face_state(); tracks];
         }
         let crops: Vec<u8> = noise(round, tracks * ticks * shape.crop_len(), 255.0)
@@ -88,13 +88,13 @@ fn head(package: &Package) {
     let head = package.speaker().expect("a speaker").head.clone();
     let mut graphs = SpeakerGraphs::open(package, &CPU).expect("open");
     let (width, state) = (graphs.shape().embedding, graphs.shape().forward_state);
-    let plan = Plan {
+    let plan = BindingPlan {
         inputs: vec![
-            port(head.audio.as_str(), &[rows, ticks, width]),
-            port(head.face.as_str(), &[rows, ticks, width]),
-            port(head.forward_state.name.as_str(), &[rows, state]),
+            spec(head.audio.as_str(), &[rows, ticks, width]),
+            spec(head.face.as_str(), &[rows, ticks, width]),
+            spec(head.forward_state.name.as_str(), &[rows, state]),
         ],
-        outputs: vec![port(head.score.as_str(), &[rows, ticks, 2])],
+        outputs: vec![spec(head.score.as_str(), &[rows, ticks, 2])],
         states: Vec::new(),
     };
     let mut bound = BoundGraph::open(package, &head.file, &CPU, &plan).expect("bound");
@@ -111,7 +111,7 @@ fn head(package: &Package) {
             bound.input(at).expect("an input").copy_from_slice(given);
         }
         bound.run().expect("a run");
-        let unbound = graphs.others.run_heads(vec![job]).expect("a run");
+        let unbound = graphs.audio_head.run_heads(vec![job]).expect("a run");
         assert!(far(bound.output(0).expect("logits"), &unbound[0].logits) <= 1e-6);
     }
 }
@@ -132,10 +132,12 @@ fn a_plan_that_does_not_fit_is_refused() {
     let face = &own.speaker().expect("a speaker").face;
     let mut bound = bound_face(&own, 1, 1);
     let error = bound.input(2).expect_err("there are two").to_string();
-    assert!(error.ends_with("no input 2 was planned"), "{error}");
+    assert!(error.ends_with("the plan has no input 2"), "{error}");
     assert!(bound.output(2).is_err() && bound.state(9).is_err());
-    let plan =
-        Plan { inputs: vec![port(face.frames.as_str(), &[1, 1, 50, 50])], ..Plan::default() };
+    let plan = BindingPlan {
+        inputs: vec![spec(face.frames.as_str(), &[1, 1, 50, 50])],
+        ..BindingPlan::default()
+    };
     let Err(error) = BoundGraph::open(&own, &face.file, &CPU, &plan) else {
         panic!("a frame of another size and no states");
     };

@@ -33,8 +33,13 @@ const INPUTS: &[Mistake] = &[
     mistake("empty file", "annotate empty.mp4 FILM", 65, &["empty.mp4", "is empty"]),
     mistake("text", "annotate text.mp4 FILM", 65, &["text.mp4", "not a media file"]),
     mistake("a folder", "annotate folder FILM", 65, &["folder", "not a file"]),
-    mistake("cut short, index lost", "annotate cut.mp4 FILM", 65, &["cut.mp4", "damaged or cut"]),
-    mistake("audio only", "annotate audio.m4a FILM", 65, &["audio.m4a", "audio but no frame"]),
+    mistake(
+        "cut short, index lost",
+        "annotate cut.mp4 FILM",
+        65,
+        &["cut.mp4", "damaged or truncated"],
+    ),
+    mistake("audio only", "annotate audio.m4a FILM", 65, &["audio.m4a", "audio but no video"]),
     mistake(
         "no such track",
         "annotate good.mp4 FILM --audio-track 9",

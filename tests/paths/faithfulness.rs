@@ -114,7 +114,7 @@ fn what_cannot_be_measured_is_told() {
     let table: [(&[&str], i32, &str); 7] = [
         (&["gone.mp4"], 66, "gone.mp4: no such file"),
         (&["text.mp4"], 65, "text.mp4: not a media file"),
-        (&["mute.mp4"], 65, "(it has no audio, so nothing can be scored)"),
+        (&["mute.mp4"], 65, "(it has no audio, so no face can be scored)"),
         (&["ball.mp4", "--seconds", "20"], 65, "of 1 tracks 0 are silent and 1 too short"),
         (&["ball.mp4", "--explain", "paper,none"], 2, "write paper, gate-activation or ablation"),
         (&["ball.mp4", "--windows", "0"], 2, "a whole number above 0"),

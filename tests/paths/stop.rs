@@ -5,16 +5,17 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use locutor::config::{LookaheadChoice, Pipeline, RecordPaths, parse_floor};
+use locutor::config::{Pipeline, RecordPaths, parse_floor};
 use locutor::models::device::Device;
 use locutor::models::registry::{Role, find};
 use locutor::onnx::engine::Engine;
 use locutor::onnx::session::SessionOptions;
+use locutor::pipeline::recording::run_pass;
+use locutor::pipeline::settings::LookaheadChoice;
 use locutor::run::settings;
 use locutor::stages::overlay::Style;
 use locutor::stages::sink::stage::{Progress, Records};
 use locutor::stages::source::gst::Recording;
-use locutor::wiring::run_pass;
 
 use crate::kit::{Said, leftovers, locutor, tiny_models};
 use crate::media::{Media, PLAIN};

@@ -141,17 +141,32 @@ fn commands_in_the_documents_can_be_typed() {
     none_of("commands in the documents can be typed", &wrong);
 }
 
+/// Documents whose options are the program's own.
+const USER_DOCUMENTS: [&str; 8] = [
+    "README.md",
+    "docs/cli.md",
+    "docs/evaluation.md",
+    "docs/faithfulness.md",
+    "docs/licences.md",
+    "docs/models.md",
+    "docs/recordings.md",
+    "docs/records.md",
+];
+
 #[test]
-fn options_in_the_readme_exist() {
+fn options_in_the_documents_for_users_exist() {
     let known: BTreeSet<String> = all_commands().iter().flat_map(|(_, c)| options(c)).collect();
-    let readme = read(Path::new("README.md"));
-    let (prose, _) = split(&readme);
-    let named = code_spans(&prose).into_iter().filter_map(|span| {
-        let word = span.split([' ', '=', '[']).next()?;
-        word.starts_with("--").then(|| word.to_owned())
-    });
-    let unknown: Vec<_> = named.filter(|option| !known.contains(option)).collect();
-    none_of("options in README.md exist", &unknown);
+    let mut unknown = Vec::new();
+    for file in USER_DOCUMENTS {
+        let (prose, _) = split(&read(Path::new(file)));
+        for span in code_spans(&prose).into_iter().filter(|span| span.starts_with("--")) {
+            let option = span.split([' ', '=', '[']).next().unwrap_or_default();
+            if !known.contains(option) {
+                unknown.push(format!("{file}: {option}"));
+            }
+        }
+    }
+    none_of("options in the documents for users exist", &unknown);
 }
 
 #[test]
@@ -167,16 +182,44 @@ fn every_option_is_in_the_documents() {
 }
 
 #[test]
-fn every_exit_code_is_in_the_readme() {
-    let readme = read(Path::new("README.md"));
+fn every_exit_code_is_in_the_documents() {
+    let document = read(Path::new("docs/cli.md"));
     let codes = read(Path::new("src/core/exit.rs"));
     let codes = codes.lines().filter_map(|line| line.trim().strip_prefix("Self::"));
     let codes = codes.filter_map(|line| line.split_once(" => ")?.1.strip_suffix(','));
     let codes: Vec<_> = codes.filter(|code| code.parse::<u8>().is_ok()).collect();
     assert!(codes.len() >= 12, "src/core/exit.rs is not written as this rule expects");
-    let untold = codes.iter().filter(|code| !readme.contains(&format!("\n| {code} |")));
+    let untold = codes.iter().filter(|code| !document.contains(&format!("\n| {code} |")));
     let untold: Vec<_> = untold.map(|code| (*code).to_owned()).collect();
-    none_of("every exit code has a row in README.md's table", &untold);
+    none_of("every exit code has a row in the table of docs/cli.md", &untold);
+}
+
+/// Folders that documents name files of.
+const FOLDERS: [&str; 10] = [
+    "benches/",
+    "docs/",
+    "models/",
+    "packaging/",
+    "pipelines/",
+    "src/",
+    "systemd/",
+    "tests/",
+    "tools/",
+    "training/",
+];
+
+#[test]
+fn files_in_the_documents_for_developers_exist() {
+    let mut missing = Vec::new();
+    for file in ["ARCHITECTURE.md", "CONTRIBUTING.md"] {
+        let (prose, _) = split(&read(Path::new(file)));
+        let paths = code_spans(&prose).into_iter().filter(|span| {
+            FOLDERS.iter().any(|folder| span.starts_with(folder)) && !span.contains(' ')
+        });
+        let absent = paths.filter(|path| !root().join(path).exists());
+        missing.extend(absent.map(|path| format!("{file}: {path}")));
+    }
+    none_of("files that the documents for developers name exist", &missing);
 }
 
 /// A heading's anchor, as the usual hosts make it.

@@ -1,15 +1,16 @@
-//! The bare engine: a package's graphs bound to fixed memory, on tensors that are ready.
+//! The bare engine: a package's graphs bound to fixed memory, on prepared tensors.
 
 use std::time::Instant;
 
 use super::rate::{MeasurementLength, Rate};
 use crate::models::Package;
 use crate::models::manifest::{AudioRecipe, FileName, SpeakerManifest, State};
-use crate::onnx::bound::{BoundGraph, Plan, Port, StatePort};
+use crate::onnx::bound::{BindingPlan, BoundGraph, StateSpec, TensorSpec};
+use crate::onnx::engine::EngineError;
 use crate::onnx::session::{SessionError, SessionOptions};
 use crate::run::RunError;
 
-/// Calls before the clock runs.
+/// Calls before the measurement.
 const WARM_UP: usize = 2;
 
 /// Face encoder, head and audio encoder for a number of faces.
@@ -19,19 +20,19 @@ pub struct BoundGraphs {
 }
 
 fn engine(error: SessionError) -> RunError {
-    RunError::Engine(error.into())
+    EngineError::from(error).into()
 }
 
-fn port(name: &str, dims: &[usize]) -> Port {
-    Port { name: name.to_owned(), dims: dims.to_vec() }
+fn spec(name: &str, dims: &[usize]) -> TensorSpec {
+    TensorSpec { name: name.to_owned(), dims: dims.to_vec() }
 }
 
 impl BoundGraphs {
-    /// Binds the graphs of `package` for calls with `frames_per_call` frames of each of `faces` faces on
-    /// `streams` streams.
+    /// Binds the graphs of `package` for calls with `frames_per_call` frames of each of `faces`
+    /// faces on `streams` streams.
     ///
     /// # Errors
-    /// Where a graph cannot be opened or bound.
+    /// If a graph cannot be opened or bound.
     pub fn open(
         package: &Package,
         options: &SessionOptions,
@@ -39,7 +40,7 @@ impl BoundGraphs {
         frames_per_call: usize,
     ) -> Result<Self, RunError> {
         let manifest = package.speaker()?;
-        let bind = |file: &FileName, plan: &Plan| -> Result<BoundGraph, RunError> {
+        let bind = |file: &FileName, plan: &BindingPlan| -> Result<BoundGraph, RunError> {
             let mut graph = BoundGraph::open(package, file, options, plan).map_err(engine)?;
             for at in 0..plan.inputs.len() {
                 graph.input(at).map_err(engine)?.fill(1.0);
@@ -54,20 +55,20 @@ impl BoundGraphs {
         Ok(Self { graphs, face_frames: faces * frames_per_call })
     }
 
-    /// Whether the GPU replays all calls.
+    /// Whether the GPU replays all calls (CUDA graphs).
     pub fn replayed(&self) -> bool {
         self.graphs.iter().all(BoundGraph::replayed)
     }
 
-    /// Whether the host's side is page-locked memory.
+    /// Whether the host memory is page-locked.
     pub fn pinned(&self) -> bool {
         self.graphs.iter().all(BoundGraph::pinned)
     }
 
-    /// Makes calls, and says how fast they went.
+    /// Makes calls and measures their rate.
     ///
     /// # Errors
-    /// Where the runtime fails.
+    /// If the runtime fails.
     pub fn rate(&mut self, length: MeasurementLength) -> Result<Rate, RunError> {
         for _ in 0..WARM_UP {
             self.call()?;
@@ -87,57 +88,57 @@ impl BoundGraphs {
     }
 }
 
-fn face(manifest: &SpeakerManifest, faces: usize, frames_per_call: usize) -> Plan {
+fn face(manifest: &SpeakerManifest, faces: usize, frames_per_call: usize) -> BindingPlan {
     let (face, side) = (&manifest.face, manifest.features.crop.size_px());
     let map = &face.map;
-    let of = |name: &str, rest: &[usize]| port(name, &[&[faces, frames_per_call], rest].concat());
+    let of = |name: &str, rest: &[usize]| spec(name, &[&[faces, frames_per_call], rest].concat());
     let mut outputs = vec![
         of(face.embedding.name.as_str(), &[face.embedding.width]),
         of(map.name.as_str(), &[map.channels, map.height, map.width]),
     ];
     outputs.extend(face.gate.iter().map(|gate| of(gate.as_str(), &[map.channels])));
-    let state = |state: &State| StatePort {
+    let state = |state: &State| StateSpec {
         input: state.input.as_str().to_owned(),
         output: state.output.as_str().to_owned(),
         dims: [&[faces], state.shape.as_slice()].concat(),
     };
-    Plan {
+    BindingPlan {
         inputs: vec![of(face.frames.as_str(), &[side, side]), of(face.valid.as_str(), &[])],
         outputs,
         states: face.states.iter().map(state).collect(),
     }
 }
 
-/// One window for every face: what a live stream gives the head for so many new ticks.
-fn head(manifest: &SpeakerManifest, faces: usize, frames_per_call: usize) -> Plan {
+/// One window for every face: the head's input in a live stream for this number of new ticks.
+fn head(manifest: &SpeakerManifest, faces: usize, frames_per_call: usize) -> BindingPlan {
     let head = &manifest.head;
     let ticks = head.past_ticks + frames_per_call + manifest.lookahead_ticks.live;
     let embedding = manifest.face.embedding.width;
     let state = head.forward_state.width;
-    let mut outputs = vec![port(head.score.as_str(), &[faces, ticks, 2])];
+    let mut outputs = vec![spec(head.score.as_str(), &[faces, ticks, 2])];
     if head.past_ticks == 0 {
-        outputs.push(port(head.forward_states.as_str(), &[faces, ticks, state]));
+        outputs.push(spec(head.forward_states.as_str(), &[faces, ticks, state]));
     }
     let gates = head.gate.iter();
-    outputs.extend(gates.map(|gate| port(gate.name.as_str(), &[faces, ticks, gate.channels])));
-    Plan {
+    outputs.extend(gates.map(|gate| spec(gate.name.as_str(), &[faces, ticks, gate.channels])));
+    BindingPlan {
         inputs: vec![
-            port(head.audio.as_str(), &[faces, ticks, embedding]),
-            port(head.face.as_str(), &[faces, ticks, embedding]),
-            port(head.forward_state.name.as_str(), &[faces, state]),
+            spec(head.audio.as_str(), &[faces, ticks, embedding]),
+            spec(head.face.as_str(), &[faces, ticks, embedding]),
+            spec(head.forward_state.name.as_str(), &[faces, state]),
         ],
         outputs,
         states: Vec::new(),
     }
 }
 
-fn audio(manifest: &SpeakerManifest, streams: usize, frames_per_call: usize) -> Plan {
+fn audio(manifest: &SpeakerManifest, streams: usize, frames_per_call: usize) -> BindingPlan {
     let audio = &manifest.audio;
     let ticks = frames_per_call + 2 * audio.reach_ticks;
     let (rows, width) = (ticks * AudioRecipe::ROWS_PER_TICK, manifest.features.audio.row_width());
-    Plan {
-        inputs: vec![port(audio.rows.as_str(), &[streams, rows, width])],
-        outputs: vec![port(
+    BindingPlan {
+        inputs: vec![spec(audio.rows.as_str(), &[streams, rows, width])],
+        outputs: vec![spec(
             audio.embedding.name.as_str(),
             &[streams, ticks, audio.embedding.width],
         )],

@@ -1,13 +1,12 @@
-//! How many faces a device can follow: face-frames a second by batch, of the bare engine and from
-//! frames in memory to heatmaps.
+//! Inference throughput: face-frames per second by batch, of the bare engine and end to end.
 //!
-//! Takes speaker packages and batches (faces at once); gives, for each, two rates with the latency
-//! of their calls. *Bare* is the ceiling: graphs bound to fixed memory on tensors that are ready, a
-//! call being some frames of every face through the face encoder, the head once for every face,
-//! and the audio of their streams; copies to and from the device are included, as nobody can do
-//! without. *End to end* is what the program does between decoding and encoding: several streams on
-//! threads of their own share one engine, and cut crops, encode, judge, let faces compete, and make
-//! every face's heatmap to its scale. Its call is one hop of one stream.
+//! Input: speaker packages and batches (faces at once). Output, for each: two rates with the
+//! latency of their calls. *Bare* is the ceiling: graphs bound to fixed memory on prepared tensors.
+//! A call is some frames of every face through the face encoder, the head once for every face, and
+//! the audio of their streams. Copies to and from the device are included, as they are unavoidable.
+//! *End to end* is the program's work between decoding and encoding: several streams, each on its
+//! own thread, share one engine. They cut crops, encode, run the head, rescore across faces, and
+//! compute every face's scaled heatmap. A call is one hop of one stream.
 
 pub mod bound_graphs;
 pub mod rate;
@@ -20,44 +19,48 @@ use bound_graphs::BoundGraphs;
 use rate::MeasurementLength;
 use report::{BatchFigures, PackageFigures, Throughput};
 
+use crate::core::time::Span;
 use crate::models::Package;
 use crate::models::device::Device;
 use crate::models::registry::{Role, find};
-use crate::onnx::engine::Engine;
+use crate::onnx::engine::{Engine, EngineError};
 use crate::onnx::session::SessionOptions;
 use crate::onnx::speaker::SpeakerGraphs;
+use crate::pipeline::settings::{LookaheadChoice, Options, RunMode, Settings, SettingsError};
 use crate::run::RunError;
+use crate::stages::overlay::Style;
 use crate::stages::score::budget::Stride;
+use crate::stages::score::floor::FloorRules;
 
-/// Faces at once, where nobody says otherwise.
+/// Default batches (faces at once).
 pub const BATCHES: [usize; 10] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
-/// Frames of a face in one call, where nobody says otherwise: a camera's hop.
+/// Default number of frames of a face per call: the hop of a live stream.
 pub const FRAMES_PER_CALL: usize = Stride::LIVE.hop;
-/// Faces on one stream; more faces are more streams.
+/// Maximum number of faces per stream; more faces need more streams.
 const FACES_PER_STREAM: usize = 8;
-/// How long each rate is taken, and from how many calls at least.
+/// Minimum duration and number of calls for each rate.
 const MEASUREMENT_LENGTH: MeasurementLength =
     MeasurementLength { time: Duration::from_secs(1), calls: 5 };
 
-/// What is to be measured.
+/// The settings of a measurement.
 #[derive(Clone, Debug)]
 pub struct ThroughputOptions {
-    /// Speaker packages by name or directory; the default one where none is named.
+    /// Speaker packages by name or directory; empty for the default one.
     pub packages: Vec<String>,
-    /// The detector package, which an engine cannot be without; it is not used.
+    /// The detector package; an engine requires one, but it is not used.
     pub detector: Option<String>,
-    /// Where inference runs.
+    /// The device for inference.
     pub device: Device,
     /// Faces at once.
     pub batches: Vec<usize>,
-    /// Frames of a face in one call.
+    /// Frames of a face per call.
     pub frames_per_call: usize,
 }
 
-/// Whether `device` comes to a GPU here for the first of `packages`.
+/// Whether `device` resolves to a GPU for the first of `packages`.
 ///
 /// # Errors
-/// Where `auto` has to be tried and the package cannot be opened.
+/// If `auto` has to be tried and the package cannot be opened.
 pub fn on_gpu(device: Device, packages: &[String]) -> Result<bool, RunError> {
     match device {
         Device::Cpu => Ok(false),
@@ -65,14 +68,14 @@ pub fn on_gpu(device: Device, packages: &[String]) -> Result<bool, RunError> {
         Device::Auto => {
             let speaker = find(Role::Speaker, packages.first().map(String::as_str))?;
             let session_options = SessionOptions { device, intra_threads: 1 };
-            let graphs = SpeakerGraphs::open(&speaker, &session_options)
-                .map_err(|e| RunError::Engine(e.into()))?;
+            let graphs =
+                SpeakerGraphs::open(&speaker, &session_options).map_err(EngineError::from)?;
             Ok(graphs.provider().gpu().is_some())
         }
     }
 }
 
-/// How many streams `faces` come from.
+/// The number of streams for `faces` faces.
 const fn stream_count(faces: usize) -> usize {
     faces.div_ceil(FACES_PER_STREAM)
 }
@@ -80,7 +83,7 @@ const fn stream_count(faces: usize) -> usize {
 /// Measures both rates of every package at every batch.
 ///
 /// # Errors
-/// Where a package, a graph, the device or the runtime is not what is needed.
+/// If a package, a graph, the device or the runtime fails.
 pub fn throughput(options: &ThroughputOptions) -> Result<Throughput, RunError> {
     let names: Vec<Option<&str>> = match options.packages.as_slice() {
         [] => vec![None],
@@ -98,7 +101,24 @@ pub fn throughput(options: &ThroughputOptions) -> Result<Throughput, RunError> {
     Ok(Throughput { device, frames_per_call: options.frames_per_call, packages })
 }
 
-/// One package's figures, and what it ran on.
+/// A live stream's settings, with `frames_per_call` ticks at once through every graph.
+fn settings(
+    packages: (&Package, &Package),
+    frames_per_call: usize,
+) -> Result<Settings, SettingsError> {
+    let options = Options {
+        lookahead: LookaheadChoice::Live,
+        explain: None,
+        floor: FloorRules::default(),
+        style: Style::default(),
+    };
+    let mode = RunMode::Live { hop_ticks: frames_per_call, compute_time: Span::ZERO };
+    let mut settings = Settings::new(&options, packages, mode)?;
+    settings.schedule.face_chunk_ticks = frames_per_call;
+    Ok(settings)
+}
+
+/// One package's figures, and the provider that ran them.
 fn package(
     speaker: &Package,
     detector: &Package,
@@ -121,7 +141,7 @@ fn package(
         });
         match measured {
             Ok(rate) => bare.push(rate),
-            // A device has only so much memory: what was measured before still counts.
+            // Device memory is limited: keep the batches measured so far.
             Err(error) if !bare.is_empty() => {
                 problem = Some(format!("{faces} faces at once: {error}"));
                 break;
@@ -129,14 +149,15 @@ fn package(
             Err(error) => return Err(error),
         }
     }
-    // No bound session is left when the engine opens its own.
+    // The bound sessions are closed before the engine opens its own.
     let engine = Engine::start(detector, speaker, &session_options)?;
+    let settings = settings((speaker, detector), options.frames_per_call)?;
     let mut batches = Vec::new();
     for (&batch, bare) in options.batches.iter().zip(bare) {
         let streams = stream_count(batch);
         match streams::rate(
             &engine,
-            manifest,
+            (&settings, manifest),
             (batch, streams),
             options.frames_per_call,
             MEASUREMENT_LENGTH,

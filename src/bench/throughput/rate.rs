@@ -1,15 +1,15 @@
-//! Rates and latencies from the calls of a stretch of time.
+//! Rates and latencies of timed calls.
 
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-/// How long calls are made.
+/// The minimum length of a measurement.
 #[derive(Clone, Copy, Debug)]
 pub struct MeasurementLength {
-    /// At least so long,
+    /// Minimum duration.
     pub time: Duration,
-    /// and at least so many calls.
+    /// Minimum number of calls.
     pub calls: usize,
 }
 
@@ -20,27 +20,27 @@ impl MeasurementLength {
     }
 }
 
-/// Face-frames a second, and how long a call took.
+/// Face-frames per second, and the latency of calls.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Rate {
-    /// Calls that were timed.
+    /// Number of timed calls.
     pub calls: usize,
-    /// Faces on frames that went through.
+    /// Number of face-frames processed.
     pub face_frames: usize,
-    /// Time on the clock.
+    /// Wall time.
     pub seconds: f64,
-    /// Both in one.
+    /// The rate.
     pub face_frames_per_second: f64,
-    /// Half of the calls took no longer, in ms.
+    /// Median latency of a call, in ms.
     pub p50_ms: f64,
-    /// 95 of a hundred took no longer.
+    /// 95th percentile, in ms.
     pub p95_ms: f64,
-    /// 99 of a hundred took no longer.
+    /// 99th percentile, in ms.
     pub p99_ms: f64,
 }
 
 impl Rate {
-    /// From the calls' own times and what they came to together.
+    /// From the calls' latencies and their totals.
     pub fn new(mut calls: Vec<Duration>, face_frames: usize, time: Duration) -> Self {
         calls.sort_unstable();
         let seconds = time.as_secs_f64();
@@ -57,7 +57,7 @@ impl Rate {
     }
 }
 
-/// The least of `sorted` that is no less than `share` of them; zero where there is none.
+/// The percentile `share` of `sorted` by nearest rank; zero if it is empty.
 fn percentile(sorted: &[Duration], share: f64) -> Duration {
     let rank = (share * sorted.len() as f64).ceil() as usize;
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()

@@ -12,43 +12,43 @@ use crate::models::explain::Mode;
 pub struct BatchFigures {
     /// Faces at once.
     pub batch: usize,
-    /// Streams that they come from.
+    /// Number of streams with these faces.
     pub streams: usize,
     /// The bare engine.
     pub bare: Rate,
     /// From frames in memory to verdicts.
     pub end_to_end: Rate,
-    /// Heatmaps among them.
+    /// Number of heatmaps made.
     pub heatmaps: usize,
-    /// The end-to-end rate over the package's ceiling.
+    /// The end-to-end rate as a share of the package's ceiling.
     pub share_of_ceiling: f64,
 }
 
 /// A package's figures.
 #[derive(Clone, Debug, Serialize)]
 pub struct PackageFigures {
-    /// Which.
+    /// The package.
     pub package: String,
-    /// How heatmaps were made.
+    /// The explain mode of the heatmaps.
     pub explain: Mode,
     /// Whether the GPU replayed the bare engine's calls (CUDA graphs).
     pub replayed: bool,
     /// Whether the bare engine's host memory was page-locked.
     pub pinned: bool,
-    /// The bare engine's best rate over all batches, in face-frames a second.
+    /// The bare engine's best rate over all batches, in face-frames per second.
     pub ceiling: f64,
-    /// The best end-to-end rate, in face-frames a second.
+    /// The best end-to-end rate, in face-frames per second.
     pub best: f64,
-    /// The best end-to-end rate over the ceiling.
+    /// The best end-to-end rate as a share of the ceiling.
     pub share_of_ceiling: f64,
-    /// By batch, in the order they were asked for.
+    /// The batches, in the order given.
     pub batches: Vec<BatchFigures>,
-    /// Why batches are missing, where some are.
+    /// Why batches are missing, if any are.
     pub problem: Option<String>,
 }
 
 impl PackageFigures {
-    /// From what was measured; shares are taken here.
+    /// From the measured batches; computes the shares.
     pub fn new(
         package: String,
         explain: Mode,
@@ -86,16 +86,16 @@ fn share(rate: f64, ceiling: f64) -> f64 {
 /// A whole measurement.
 #[derive(Clone, Debug, Serialize)]
 pub struct Throughput {
-    /// What inference ran on.
+    /// The provider that ran inference.
     pub device: String,
-    /// Frames of a face in one call.
+    /// Frames of a face per call.
     pub frames_per_call: usize,
-    /// By package, in the order they were named.
+    /// The packages, in the order given.
     pub packages: Vec<PackageFigures>,
 }
 
 impl Throughput {
-    /// The figures as a person reads them.
+    /// The figures as text.
     pub fn to_text(&self) -> String {
         let mut text = String::new();
         for p in &self.packages {
@@ -135,7 +135,7 @@ impl Throughput {
                 );
             }
             if let Some(problem) = &p.problem {
-                let _ = writeln!(text, "no figures beyond: {problem}");
+                let _ = writeln!(text, "stopped early: {problem}");
             }
             let (best, ceiling, share) = (p.best, p.ceiling, p.share_of_ceiling);
             let _ = writeln!(text, "end to end at best {best:.0} of {ceiling:.0}: {share:.2}\n");
@@ -166,8 +166,8 @@ mod tests {
         assert!((p.ceiling - 400.0).abs() < 1e-9 && (p.best - 320.0).abs() < 1e-9);
         assert!((p.share_of_ceiling - 0.8).abs() < 1e-9);
         let shares: Vec<f64> = p.batches.iter().map(|b| b.share_of_ceiling).collect();
-        for (share, wanted) in shares.iter().zip([0.225, 0.5, 0.8]) {
-            assert!((share - wanted).abs() < 1e-9, "{shares:?}");
+        for (share, expected) in shares.iter().zip([0.225, 0.5, 0.8]) {
+            assert!((share - expected).abs() < 1e-9, "{shares:?}");
         }
         let all = Throughput { device: "cuda:0".into(), frames_per_call: 5, packages: vec![p] };
         let text = all.to_text();

@@ -9,26 +9,24 @@ use crate::core::evidence::TrackId;
 use crate::core::frame::{Chroma, Frame, Image, ImageView, LumaRange, Plane};
 use crate::core::geometry::{Point, Rect};
 use crate::core::time::{Epoch, FrameRef, Pts, Tick};
-use crate::live::settings::CROP_LAG_TICKS;
-use crate::models::manifest::{AudioRecipe, SpeakerManifest};
+use crate::models::manifest::SpeakerManifest;
 use crate::models::speaker_model::InferenceError;
 use crate::onnx::engine::Engine;
+use crate::pipeline::build;
+use crate::pipeline::error::PipelineError;
+use crate::pipeline::settings::Settings;
 use crate::run::RunError;
-use crate::stages::features::audio_features::{AudioFeatures, Spectrum};
-use crate::stages::features::mfcc::{LogMel, Mfcc};
-use crate::stages::score::audio_encoder::AudioEncoder;
-use crate::stages::score::head_runner::Window;
-use crate::stages::score::scorer::{Scorer, ScorerSettings};
+use crate::stages::score::scorer::Scorer;
 use crate::stages::track::{TrackedFace, TrackedFaces, TrackedFrame};
 
 /// A frame's width and height.
 const SIZE: (usize, usize) = (640, 360);
-/// Samples of audio for one frame: 16 kHz at 25 frames a second.
+/// Audio samples per frame: 16 kHz at 25 frames a second.
 const SAMPLES: usize = 640;
-/// Hops before the clock runs beyond those that fill the head's past.
+/// Warm-up hops beyond those that fill the head's past.
 const WARM_UP: usize = 4;
 
-/// A grey frame with structure.
+/// A grey image with a pattern.
 struct Pattern {
     luma: Vec<u8>,
     chroma: Vec<u8>,
@@ -70,7 +68,7 @@ impl Image for Pattern {
     }
 }
 
-/// `count` faces in a grid that fills the frame, moved a little from frame to frame.
+/// `count` faces in a grid that fills the frame; they move a little from frame to frame.
 fn faces(count: usize, seq: usize) -> TrackedFaces {
     let (width, height) = (SIZE.0 as f32, SIZE.1 as f32);
     let columns = (count as f32 * width / height).sqrt().ceil().max(1.0);
@@ -91,14 +89,14 @@ fn faces(count: usize, seq: usize) -> TrackedFaces {
     (0..count).map(face).collect()
 }
 
-/// What came of some frames.
+/// Counts of scores and heatmaps.
 #[derive(Clone, Copy, Debug, Default)]
 struct VerdictCounts {
     scores: usize,
     heatmaps: usize,
 }
 
-/// A stream with faces on it that never ends.
+/// An endless stream with faces.
 struct Stream {
     scorer: Scorer,
     images: [Arc<dyn Image>; 2],
@@ -110,33 +108,14 @@ struct Stream {
 impl Stream {
     fn new(
         engine: &Engine,
-        manifest: &SpeakerManifest,
+        settings: &Settings,
         faces: usize,
         images: &[Arc<dyn Image>; 2],
-        frames_per_call: usize,
     ) -> Self {
-        let mode = manifest.explain.default_mode;
-        let settings = ScorerSettings {
-            window: Window { hop: frames_per_call, lookahead: manifest.lookahead_ticks.live },
-            face_chunk_ticks: frames_per_call,
-            encode_ahead_ticks: None,
-            crop_lag_ticks: CROP_LAG_TICKS,
-            mode,
-            scale: manifest.explain.scale(mode),
-        };
-        let spectrum = match manifest.features.audio {
-            AudioRecipe::Mfcc13 => Spectrum::Mfcc(Box::new(Mfcc::new())),
-            AudioRecipe::LogMel40 => Spectrum::LogMel(Box::new(LogMel::new())),
-        };
-        let audio_encoder = AudioEncoder::new(Some(AudioFeatures::new(spectrum, Tick(0))), Tick(0));
+        let (scorer, _) = build::scoring(settings, engine, true, Tick(0));
         let tone = |i: usize| ((i * i) as f32 / 40_000.0).sin() * 6_000.0;
         Self {
-            scorer: Scorer::new(
-                Box::new(engine.speaker()),
-                settings,
-                audio_encoder.with_chunk_ticks(frames_per_call),
-                true,
-            ),
+            scorer,
             images: images.clone(),
             faces,
             audio: (0..SAMPLES).map(|i| tone(i) as i16).collect(),
@@ -144,7 +123,7 @@ impl Stream {
         }
     }
 
-    /// The next `frames_per_call` frames with their audio, and what is known after them.
+    /// Pushes the next `frames_per_call` frames with their audio, and counts the new verdicts.
     fn hop(&mut self, frames_per_call: usize) -> Result<VerdictCounts, InferenceError> {
         for _ in 0..frames_per_call {
             let ns = i64::try_from(self.seq).unwrap_or(0) * Tick::SPAN.ns();
@@ -165,21 +144,21 @@ impl Stream {
     }
 }
 
-/// What one stream did while the clock ran.
+/// One stream's part of the measurement.
 #[derive(Default)]
 struct StreamResult {
     calls: Vec<Duration>,
     verdicts: VerdictCounts,
 }
 
-/// Lets `streams` streams with `faces` faces in all share `engine`, and says how fast that went and
-/// how many heatmaps there were. A call is `frames_per_call` frames of one stream.
+/// Runs `streams` streams with `faces` faces in all on one `engine`; gives the rate and the number
+/// of heatmaps. A call is `frames_per_call` frames of one stream.
 ///
 /// # Errors
-/// Where the model fails, or the system gives no thread.
+/// If the model fails or a thread cannot be started.
 pub fn rate(
     engine: &Engine,
-    manifest: &SpeakerManifest,
+    (settings, manifest): (&Settings, &SpeakerManifest),
     (faces, streams): (usize, usize),
     frames_per_call: usize,
     length: MeasurementLength,
@@ -191,8 +170,8 @@ pub fn rate(
     let warm_up = reach.div_ceil(frames_per_call) + WARM_UP;
     let images: [Arc<dyn Image>; 2] = [Arc::new(Pattern::new(0)), Arc::new(Pattern::new(9))];
     let own = |i: usize| faces / streams + usize::from(i < faces % streams);
-    let all = (0..streams).map(|i| Stream::new(engine, manifest, own(i), &images, frames_per_call));
-    // All are warm before the clock runs for any.
+    let all = (0..streams).map(|i| Stream::new(engine, settings, own(i), &images));
+    // Warm up all streams before the measurement starts.
     let warm = for_each_stream(all.collect(), |mut stream: Stream| {
         (0..warm_up).try_for_each(|_| stream.hop(frames_per_call).map(drop))?;
         Ok(stream)
@@ -206,7 +185,7 @@ pub fn rate(
     Ok((Rate::new(calls, scores, time), heatmaps))
 }
 
-/// Does `work` with every stream at the same time, each on a thread of its own.
+/// Runs `work` on all streams at once, each on its own thread.
 fn for_each_stream<T: Send>(
     streams: Vec<Stream>,
     work: impl Fn(Stream) -> Result<T, InferenceError> + Sync,
@@ -219,7 +198,7 @@ fn for_each_stream<T: Send>(
         };
         let threads: Vec<_> = streams.into_iter().map(start).collect::<Result<_, _>>()?;
         let ended = threads.into_iter().map(|thread| {
-            Ok(thread.join().map_err(|_| RunError::Panicked { stage: "score" })??)
+            Ok(thread.join().map_err(|_| PipelineError::Panicked { stage: "score" })??)
         });
         ended.collect()
     })

@@ -1,6 +1,6 @@
 //! A camera to torture: a clip served as RTSP with audio, for ever, with faults on demand.
 //!
-//! Takes a clip and what to do to it as options, then lines on standard input (see [`Knobs::obey`]);
+//! Takes a clip and what to do to it as options, then lines on standard input (see [`Controls::execute`]);
 //! prints `ready URI` when it can be asked. Encodes once at the start, remembers the result in
 //! `--cache`, and then costs next to nothing. Promises: frames and audio come at their real pace,
 //! with a keyframe every second and no break where the clip begins anew.
@@ -12,10 +12,10 @@ use std::sync::Arc;
 
 use clap::{Parser, ValueEnum};
 
+mod controls;
 mod gst;
-mod knobs;
 
-use knobs::Knobs;
+use controls::Controls;
 
 /// What the frames are encoded as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -105,8 +105,8 @@ fn on(text: &str) -> Result<bool, String> {
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let knobs = Arc::new(Knobs::new(&options));
-    let camera = match gst::Camera::start(&options, &knobs) {
+    let controls = Arc::new(Controls::new(&options));
+    let camera = match gst::Camera::start(&options, &controls) {
         Ok(camera) => camera,
         Err(e) => {
             eprintln!("locutor-test-camera: {e}");
@@ -115,7 +115,7 @@ fn main() -> ExitCode {
     };
     println!("ready {}", camera.uri());
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-        match knobs.obey(&line) {
+        match controls.execute(&line) {
             Ok(true) => println!("done {line}"),
             Ok(false) => return ExitCode::SUCCESS,
             Err(e) => println!("unknown {line}: {e}"),

@@ -66,7 +66,7 @@ pub(super) fn inspect(detector: Option<&Package>) -> Runtime {
         Err(error) => {
             let path = match &error {
                 RuntimeError::Broken { path, .. } => Some(path.display().to_string()),
-                RuntimeError::NotFound { .. } | RuntimeError::WrongPath { .. } => None,
+                RuntimeError::NotFound { .. } | RuntimeError::InvalidPath { .. } => None,
             };
             let set = std::env::var_os("ORT_DYLIB_PATH").is_some_and(|value| !value.is_empty());
             let (problem, fix) = (Some(error.to_string()), Some(how_to_get(&error, set)));
@@ -103,7 +103,7 @@ pub(super) fn inspect(detector: Option<&Package>) -> Runtime {
 fn how_to_get(error: &RuntimeError, variable_is_set: bool) -> String {
     match error {
         // While the variable is set no other path is tried: fetching a library would not help.
-        RuntimeError::WrongPath { .. } => "unset ORT_DYLIB_PATH".to_owned(),
+        RuntimeError::InvalidPath { .. } => "unset ORT_DYLIB_PATH".to_owned(),
         RuntimeError::Broken { .. } if variable_is_set => "unset ORT_DYLIB_PATH".to_owned(),
         // The broken one may be found first.
         RuntimeError::Broken { .. } => {
@@ -144,14 +144,14 @@ mod tests {
 
     #[test]
     fn a_wrong_variable_is_unset_and_a_missing_library_fetched() {
-        let wrong = RuntimeError::WrongPath { path: "x".into() };
+        let wrong = RuntimeError::InvalidPath { path: "x".into() };
         assert_eq!(how_to_get(&wrong, true), "unset ORT_DYLIB_PATH");
         let broken = RuntimeError::Broken { path: "x".into(), problem: "old".into() };
         assert_eq!(how_to_get(&broken, true), "unset ORT_DYLIB_PATH");
         let other = how_to_get(&broken, false);
         assert!(other.contains("pip download"), "{other}");
         assert!(other.contains("export ORT_DYLIB_PATH=/"), "{other}");
-        let none = RuntimeError::NotFound { looked_in: vec![] };
+        let none = RuntimeError::NotFound { searched: vec![] };
         let command = how_to_get(&none, false);
         assert!(command.contains("pip download"), "{command}");
         assert!(command.ends_with("/locutor/onnxruntime"), "{command}");

@@ -4,7 +4,7 @@ use super::report::{Better, Models, PackageStatus, RoleStatus, again};
 use crate::cli::models::graph_check::{GraphCheck, check_graphs};
 use crate::cli::models::installed;
 use crate::models::registry::{self, RegistryError, Role};
-use crate::models::{Package, Place};
+use crate::models::{Package, PackageLocation};
 
 /// The report, and the detector to check the runtime with.
 pub(super) struct Inspection {
@@ -27,10 +27,10 @@ pub(super) fn inspect() -> Inspection {
     Inspection { report, detector: detector.ok() }
 }
 
-fn package(place: &Place) -> PackageStatus {
+fn package(location: &PackageLocation) -> PackageStatus {
     let mut found = PackageStatus {
-        name: place.name(),
-        dir: place.to_string(),
+        name: location.name(),
+        dir: location.to_string(),
         kind: None,
         licence: None,
         checksums_verified: false,
@@ -38,11 +38,11 @@ fn package(place: &Place) -> PackageStatus {
         problem: None,
     };
     // The manifest may be readable if files are damaged: then kind and licence are known.
-    if let Ok(described) = Package::open_unverified(place) {
+    if let Ok(described) = Package::open_unverified(location) {
         found.kind = Some(described.manifest().model.kind());
         found.licence = Some(described.manifest().common.licence.clone());
     }
-    match Package::open_at(place) {
+    match Package::open_at(location) {
         Err(error) => found.problem = Some(error.to_string()),
         Ok(whole) => {
             found.checksums_verified = true;
@@ -63,8 +63,8 @@ fn role(found: &Result<Package, RegistryError>, packages: &[PackageStatus]) -> R
     let listed = |name: &str| packages.iter().find(|p| p.name == name);
     match found {
         Ok(package) => {
-            let uses = Some(package.place().name());
-            match listed(&package.place().name()).and_then(|p| Some((p, p.problem.clone()?))) {
+            let uses = Some(package.location().name());
+            match listed(&package.location().name()).and_then(|p| Some((p, p.problem.clone()?))) {
                 Some((p, problem)) => {
                     let fix = Some(again(&p.name, &p.dir));
                     RoleStatus { uses, fix, problem: Some(problem), better: None }
@@ -72,9 +72,9 @@ fn role(found: &Result<Package, RegistryError>, packages: &[PackageStatus]) -> R
                 None => RoleStatus { better: better_than(package), uses, ..RoleStatus::default() },
             }
         }
-        Err(RegistryError::None { what, how, looked }) => {
-            let looked: Vec<_> = looked.iter().map(|d| d.display().to_string()).collect();
-            let problem = format!("no {what} is installed (looked in {})", looked.join(", "));
+        Err(RegistryError::NoneInstalled { what, how, searched }) => {
+            let searched: Vec<_> = searched.iter().map(|d| d.display().to_string()).collect();
+            let problem = format!("no {what} is installed (looked in {})", searched.join(", "));
             let fix = Some((*how).to_owned());
             RoleStatus { problem: Some(problem), fix, ..RoleStatus::default() }
         }
@@ -91,7 +91,7 @@ fn role(found: &Result<Package, RegistryError>, packages: &[PackageStatus]) -> R
 
 /// The built-in detector needs no import, but YuNet finds more faces.
 fn better_than(package: &Package) -> Option<Better> {
-    let built_in = package.detector().is_ok() && package.place().dir().is_none();
+    let built_in = package.detector().is_ok() && package.location().dir().is_none();
     built_in.then_some(Better {
         why: "YuNet finds more faces, mainly small and turned ones",
         command: "fetch onnx/yunet_n_dynamic.onnx from the repository \

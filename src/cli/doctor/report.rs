@@ -241,7 +241,7 @@ pub(super) fn again(name: &str, dir: &str) -> String {
     use crate::models::import::ImportKind;
     match name.parse::<ImportKind>() {
         Ok(kind) => {
-            let file = kind.wanted_file().split(' ').next().unwrap_or_default();
+            let file = kind.expected_file().split(' ').next().unwrap_or_default();
             let file = file.rsplit('/').next().unwrap_or_default();
             format!("locutor models import {name} {file} --into {dir}")
         }

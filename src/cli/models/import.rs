@@ -36,7 +36,7 @@ pub fn import(kind: &str, files: &[PathBuf], into: Option<&Path>) -> Exit {
 /// What can be imported, and from where.
 fn kinds() -> String {
     ImportKind::ALL.iter().fold(String::new(), |mut text, kind| {
-        let _ = write!(text, "\n  {:<10} {}", kind.name(), kind.wanted_file());
+        let _ = write!(text, "\n  {:<10} {}", kind.name(), kind.expected_file());
         text
     })
 }
@@ -49,7 +49,7 @@ fn summary(package: &Package, replaced: bool, graph_check: &GraphCheck) -> Strin
         paint(HEADING, &common.name),
         common.licence,
         bytes(size_bytes(package)),
-        package.place()
+        package.location()
     );
     let mut line = |label: &str, words: &str| {
         let _ = writeln!(text, "  {} {}", paint(DIM, format!("{label:<8}")), wrap(words, 96, 11));
@@ -74,11 +74,11 @@ fn next(package: &Package) -> String {
     };
     let same = |found: &Package| {
         let real = |package: &Package| {
-            package.place().dir().map(|d| std::fs::canonicalize(d).unwrap_or_else(|_| d.into()))
+            package.location().dir().map(|d| std::fs::canonicalize(d).unwrap_or_else(|_| d.into()))
         };
         real(found) == real(package)
     };
-    let name = package.place().name();
+    let name = package.location().name();
     let choose = match registry::find(role, None) {
         Ok(found) if same(&found) => String::new(),
         // Installed, but another one is the default.
@@ -86,10 +86,10 @@ fn next(package: &Package) -> String {
             return format!(
                 "`{}` stays the default; to use this one: locutor annotate meeting.mp4 -o \
                  meeting.annotated.mp4 {option} {name}",
-                found.place().name()
+                found.location().name()
             );
         }
-        _ => format!(" {option} {}", package.place()),
+        _ => format!(" {option} {}", package.location()),
     };
     match registry::find(other, None) {
         Ok(_) => format!("locutor annotate meeting.mp4 -o meeting.annotated.mp4{choose}"),

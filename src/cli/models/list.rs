@@ -7,7 +7,7 @@ use super::{installed, role_of, size_bytes};
 use crate::cli::terminal::{note, print, print_json};
 use crate::core::exit::Exit;
 use crate::models::registry::{self, RegistryError, Role};
-use crate::models::{ModelError, Package, Place};
+use crate::models::{ModelError, Package, PackageLocation};
 
 /// A package directory, for a row of the table or an object of the JSON.
 #[derive(Serialize)]
@@ -33,7 +33,7 @@ pub fn list(json: bool) -> Exit {
     let defaults = [Role::Speaker, Role::Detector].map(|role| registry::find(role, None));
     let rows: Vec<Row> = installed()
         .into_iter()
-        .map(|place| row(&place, &Package::open_unverified(&place), &defaults))
+        .map(|location| row(&location, &Package::open_unverified(&location), &defaults))
         .collect();
     let exit = if json { print_json(&rows) } else { print(&table(&rows)) };
     if !json {
@@ -44,19 +44,19 @@ pub fn list(json: bool) -> Exit {
 }
 
 fn row(
-    place: &Place,
+    location: &PackageLocation,
     package: &Result<Package, ModelError>,
     defaults: &[Result<Package, RegistryError>; 2],
 ) -> Row {
     let blank = Row {
-        name: place.name(),
+        name: location.name(),
         kind: None,
         licence: None,
         origin: None,
         notes: None,
         size_bytes: None,
         default: false,
-        dir: place.to_string(),
+        dir: location.to_string(),
         problem: None,
     };
     match package {
@@ -71,7 +71,7 @@ fn row(
                 notes: Some(common.notes).filter(|n| !n.is_empty()),
                 size_bytes: Some(size_bytes(package)),
                 // The first of a name is the only one.
-                default: chosen.as_ref().is_ok_and(|c| c.place().name() == place.name()),
+                default: chosen.as_ref().is_ok_and(|c| c.location().name() == location.name()),
                 ..blank
             }
         }

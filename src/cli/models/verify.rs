@@ -7,13 +7,14 @@ use super::{exit_of_model_error, exit_of_registry_error, installed};
 use crate::cli::terminal::{GOOD, HEADING, fail, note, paint, print};
 use crate::core::exit::Exit;
 use crate::models::registry::{self, RegistryError, Role};
-use crate::models::{ModelError, Package, Place};
+use crate::models::{ModelError, Package, PackageLocation};
 
 /// Verifies the named packages, or all that are installed.
 pub fn verify(names: &[String]) -> Exit {
     let opened: Vec<(String, Result<Package, RegistryError>)> = if names.is_empty() {
-        let open = |place: &Place| Package::open_at(place).map_err(RegistryError::from);
-        installed().iter().map(|place| (place.name(), open(place))).collect()
+        let open =
+            |location: &PackageLocation| Package::open_at(location).map_err(RegistryError::from);
+        installed().iter().map(|location| (location.name(), open(location))).collect()
     } else {
         names.iter().map(|name| (name.clone(), named(name))).collect()
     };
@@ -59,7 +60,7 @@ fn verify_one(name: &str, package: &Package, unchecked: &mut Option<String>) -> 
         "{} {}: {sums} correct, {graphs} ({})\n",
         paint(GOOD, "ok"),
         paint(HEADING, name),
-        package.place()
+        package.location()
     ))
 }
 
@@ -74,7 +75,7 @@ fn named(name: &str) -> Result<Package, RegistryError> {
 /// A file that is missing within a package is damage, not a wrong command line.
 fn exit_of_broken(error: &RegistryError) -> Exit {
     match error {
-        RegistryError::NoSuch { .. } => Exit::NoInput,
+        RegistryError::NotFound { .. } => Exit::NoInput,
         RegistryError::Broken(error @ ModelError::Read { source, path }) => {
             let inside = path.parent().is_some_and(|dir| dir.is_dir());
             if inside && source.kind() == std::io::ErrorKind::NotFound {

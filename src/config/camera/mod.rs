@@ -12,9 +12,10 @@ pub mod sinks;
 
 use std::net::SocketAddr;
 
-use super::LookaheadChoice;
 use crate::models::device::Device;
 use crate::models::explain::Mode;
+use crate::pipeline::live::output_policy::OutputPolicy;
+use crate::pipeline::settings::LookaheadChoice;
 use crate::stages::overlay::Style;
 use crate::stages::score::floor::FloorRules;
 use crate::stages::sink::settings::{EncoderSettings, RtspServerSettings, SinkSettings};
@@ -52,16 +53,6 @@ pub struct Camera {
     pub sinks: Vec<SinkSettings>,
     /// What this process serves.
     pub serve: Serve,
-}
-
-/// When a frame is shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OutputPolicy {
-    /// When its own scores are final: delayed by the lookahead.
-    #[default]
-    Delay,
-    /// At once, with the newest boxes and scores.
-    Latest,
 }
 
 /// What a process serves; all streams of one process share it.

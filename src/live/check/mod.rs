@@ -16,9 +16,9 @@ use crate::config::ConfigError;
 use crate::config::camera::{Camera, Serve, sinks};
 use crate::core::exit::Exit;
 use crate::core::time::Span;
-use crate::live::queues;
-use crate::live::settings::schedule;
 use crate::models::manifest::SpeakerManifest;
+use crate::pipeline::live::queues;
+use crate::pipeline::settings::live_schedule;
 
 /// What a stream is expected to take.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,7 +36,8 @@ impl Estimate {
     /// What `camera` takes with the speaker package `manifest`, by the sums that the lanes are made
     /// by; `None` where the package asks for something impossible.
     pub fn of(camera: &Camera, manifest: &SpeakerManifest) -> Option<Self> {
-        let schedule = schedule(camera, manifest, Span::ZERO).ok()?;
+        let schedule =
+            live_schedule(manifest, camera.lookahead, camera.hop_ticks, Span::ZERO).ok()?;
         let late_ms = u64::try_from(schedule.span_held.ns() / 1_000_000).unwrap_or(0);
         let queues = queues::all(&schedule);
         let memory: usize = queues.iter().map(|(_, _, bytes)| *bytes).sum();

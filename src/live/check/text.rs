@@ -3,8 +3,9 @@
 use std::fmt::Write;
 
 use super::Estimate;
-use crate::config::camera::{Camera, OutputPolicy, sinks};
+use crate::config::camera::{Camera, sinks};
 use crate::core::address;
+use crate::pipeline::live::output_policy::OutputPolicy;
 use crate::stages::sink::settings::SinkSettings;
 
 /// What `camera` will do, a line each.

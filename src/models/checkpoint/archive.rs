@@ -9,8 +9,8 @@ use zip::result::ZipError;
 use super::view::Storage;
 
 /// Bounds far above the networks imported here (4 MB), so that no file can ask for all memory.
-const MOST_PICKLE_BYTES: u64 = 8 << 20;
-const MOST_STORAGE_BYTES: u64 = 256 << 20;
+const MAX_PICKLE_BYTES: u64 = 8 << 20;
+const MAX_STORAGE_BYTES: u64 = 256 << 20;
 
 pub(super) struct Archive {
     zip: ZipArchive<File>,
@@ -51,32 +51,32 @@ impl Archive {
 
     pub(super) fn pickle(&mut self) -> Result<Vec<u8>, String> {
         let name = format!("{}data.pkl", self.root);
-        self.record(&name, MOST_PICKLE_BYTES)
+        self.record(&name, MAX_PICKLE_BYTES)
     }
 
     /// The numbers of a storage; as many as the pickle says that there are.
     pub(super) fn storage(&mut self, storage: &Storage) -> Result<Vec<u8>, String> {
         let name = format!("{}data/{}", self.root, storage.key);
-        let bytes = self.record(&name, MOST_STORAGE_BYTES)?;
-        let wanted = storage.count.checked_mul(storage.element.byte_size());
-        if wanted != Some(bytes.len()) {
+        let bytes = self.record(&name, MAX_STORAGE_BYTES)?;
+        let expected = storage.count.checked_mul(storage.element.byte_size());
+        if expected != Some(bytes.len()) {
             let Storage { count, element, .. } = storage;
             return Err(format!("{name} has {} bytes, not {count} {element:?}", bytes.len()));
         }
         Ok(bytes)
     }
 
-    fn record(&mut self, name: &str, most: u64) -> Result<Vec<u8>, String> {
+    fn record(&mut self, name: &str, max_bytes: u64) -> Result<Vec<u8>, String> {
         let record = self.zip.by_name(name).map_err(|error| match error {
             ZipError::FileNotFound => format!("the archive holds no {name}"),
             other => format!("{name} cannot be read: {other}"),
         })?;
-        if record.size() > most {
-            return Err(format!("{name} has {} bytes, more than {most}", record.size()));
+        if record.size() > max_bytes {
+            return Err(format!("{name} has {} bytes, more than {max_bytes}", record.size()));
         }
         let mut bytes = Vec::new();
         // The directory's size may lie: never read more than the bound.
-        record.take(most).read_to_end(&mut bytes).map_err(|e| format!("{name}: {e}"))?;
+        record.take(max_bytes).read_to_end(&mut bytes).map_err(|e| format!("{name}: {e}"))?;
         Ok(bytes)
     }
 }

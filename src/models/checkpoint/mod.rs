@@ -34,10 +34,10 @@ impl Checkpoint {
     /// [`ModelError::Read`], or [`ModelError::Checkpoint`] where it is no checkpoint, is cut off,
     /// or holds something other than tensors.
     pub fn open(file: &Path) -> Result<Self, ModelError> {
-        let wrong = |problem| ModelError::Checkpoint { file: file.into(), problem };
+        let invalid = |problem| ModelError::Checkpoint { file: file.into(), problem };
         let reader = std::fs::File::open(file).map_err(ModelError::read(file))?;
-        let mut archive = Archive::open(reader).map_err(wrong)?;
-        let views = pickle::state_dict(&archive.pickle().map_err(wrong)?).map_err(wrong)?;
+        let mut archive = Archive::open(reader).map_err(invalid)?;
+        let views = pickle::state_dict(&archive.pickle().map_err(invalid)?).map_err(invalid)?;
         Ok(Self { file: file.into(), views, archive })
     }
 

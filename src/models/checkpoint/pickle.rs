@@ -11,7 +11,7 @@ use super::view::{Element, Storage, TensorView};
 
 /// A callable that a state dictionary may name.
 #[derive(Clone, Copy, PartialEq, Debug)]
-enum Known {
+enum Callable {
     OrderedDict,
     RebuildTensor,
     RebuildParameter,
@@ -29,7 +29,7 @@ enum Value {
     Text(Rc<str>),
     Tuple(Rc<[Value]>),
     Shared(usize),
-    Known(Known),
+    Callable(Callable),
     Storage(Rc<Storage>),
     Tensor(Rc<TensorView>),
 }
@@ -78,14 +78,14 @@ struct Reader<'a> {
     shared: Vec<Shared>,
 }
 
-type Step<T> = Result<T, String>;
+type PickleResult<T> = Result<T, String>;
 
 fn malformed() -> String {
     "is malformed".to_owned()
 }
 
 impl<'a> Reader<'a> {
-    fn run(&mut self) -> Step<Value> {
+    fn run(&mut self) -> PickleResult<Value> {
         loop {
             let code = self.byte()?;
             match code {
@@ -95,7 +95,7 @@ impl<'a> Reader<'a> {
                     other => return Err(format!("is of protocol {other}, not 2 to 4")),
                 },
                 0x95 => drop(self.take(8)?),
-                b'q' | b'r' | 0x94 | b'h' | b'j' => self.remember(code)?,
+                b'q' | b'r' | 0x94 | b'h' | b'j' => self.memoize(code)?,
                 b'(' | b')' | b't' | 0x85..=0x87 | b'}' | b']' => self.structure(code)?,
                 b's' | b'u' | b'a' | b'e' => self.fill(code)?,
                 b'c' | 0x93 | b'R' | b'b' | b'Q' => self.object(code)?,
@@ -104,7 +104,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn literal(&mut self, code: u8) -> Step<()> {
+    fn literal(&mut self, code: u8) -> PickleResult<()> {
         let value = match code {
             b'N' => Value::None,
             0x88 | 0x89 => Value::Bool,
@@ -145,7 +145,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn remember(&mut self, code: u8) -> Step<()> {
+    fn memoize(&mut self, code: u8) -> PickleResult<()> {
         let index = match code {
             b'q' | b'h' => self.byte()?.into(),
             0x94 => u32::try_from(self.memo.len()).map_err(|_| malformed())?,
@@ -161,7 +161,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn structure(&mut self, code: u8) -> Step<()> {
+    fn structure(&mut self, code: u8) -> PickleResult<()> {
         let value = match code {
             b'(' => {
                 self.marks.push(self.stack.len());
@@ -181,7 +181,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn fill(&mut self, code: u8) -> Step<()> {
+    fn fill(&mut self, code: u8) -> PickleResult<()> {
         let items = match code {
             b'u' | b'e' => self.since_mark()?,
             b's' => {
@@ -206,24 +206,25 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn object(&mut self, code: u8) -> Step<()> {
+    fn object(&mut self, code: u8) -> PickleResult<()> {
         let value = match code {
             b'c' => {
                 let (module, name) = (self.line()?, self.line()?);
-                Value::Known(known(&module, &name)?)
+                Value::Callable(find_callable(&module, &name)?)
             }
             0x93 => {
                 let (Value::Text(name), Value::Text(module)) = (self.pop()?, self.pop()?) else {
                     return Err(malformed());
                 };
-                Value::Known(known(&module, &name)?)
+                Value::Callable(find_callable(&module, &name)?)
             }
             b'Q' => {
                 let id = self.pop()?;
                 Value::Storage(Rc::new(storage(&id).ok_or("refers to something but a storage")?))
             }
             b'R' => {
-                let (Value::Tuple(arguments), Value::Known(callable)) = (self.pop()?, self.pop()?)
+                let (Value::Tuple(arguments), Value::Callable(callable)) =
+                    (self.pop()?, self.pop()?)
                 else {
                     return Err(malformed());
                 };
@@ -242,11 +243,11 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn call(&mut self, callable: Known, arguments: &[Value]) -> Step<Value> {
+    fn call(&mut self, callable: Callable, arguments: &[Value]) -> PickleResult<Value> {
         match (callable, arguments) {
-            (Known::OrderedDict, []) => Ok(self.share(Shared::Dict(vec![]))),
+            (Callable::OrderedDict, []) => Ok(self.share(Shared::Dict(vec![]))),
             (
-                Known::RebuildTensor,
+                Callable::RebuildTensor,
                 [Value::Storage(storage), Value::Int(offset), dims, strides, ..],
             ) => {
                 let view = TensorView::new(
@@ -258,7 +259,9 @@ impl<'a> Reader<'a> {
                 let view = view.ok_or("describes a tensor that reaches beyond its storage")?;
                 Ok(Value::Tensor(Rc::new(view)))
             }
-            (Known::RebuildParameter, [Value::Tensor(view), ..]) => Ok(Value::Tensor(view.clone())),
+            (Callable::RebuildParameter, [Value::Tensor(view), ..]) => {
+                Ok(Value::Tensor(view.clone()))
+            }
             _ => Err(malformed()),
         }
     }
@@ -268,7 +271,7 @@ impl<'a> Reader<'a> {
         Value::Shared(self.shared.len() - 1)
     }
 
-    fn since_mark(&mut self) -> Step<Vec<Value>> {
+    fn since_mark(&mut self) -> PickleResult<Vec<Value>> {
         let mark = self.marks.pop().ok_or_else(malformed)?;
         if mark > self.stack.len() {
             return Err(malformed());
@@ -276,11 +279,11 @@ impl<'a> Reader<'a> {
         Ok(self.stack.split_off(mark))
     }
 
-    fn pop(&mut self) -> Step<Value> {
+    fn pop(&mut self) -> PickleResult<Value> {
         self.stack.pop().ok_or_else(malformed)
     }
 
-    fn take(&mut self, count: usize) -> Step<&'a [u8]> {
+    fn take(&mut self, count: usize) -> PickleResult<&'a [u8]> {
         let end = self.at.checked_add(count).filter(|&end| end <= self.bytes.len());
         let end = end.ok_or("ends in the middle")?;
         let taken = &self.bytes[self.at..end];
@@ -288,20 +291,20 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    fn array<const N: usize>(&mut self) -> Step<[u8; N]> {
+    fn array<const N: usize>(&mut self) -> PickleResult<[u8; N]> {
         Ok(self.take(N)?.try_into().expect("took N bytes"))
     }
 
-    fn byte(&mut self) -> Step<u8> {
+    fn byte(&mut self) -> PickleResult<u8> {
         self.array::<1>().map(|[byte]| byte)
     }
 
-    fn text(&mut self, length: usize) -> Step<Value> {
+    fn text(&mut self, length: usize) -> PickleResult<Value> {
         let text = std::str::from_utf8(self.take(length)?).map_err(|_| malformed())?;
         Ok(Value::Text(text.into()))
     }
 
-    fn line(&mut self) -> Step<String> {
+    fn line(&mut self) -> PickleResult<String> {
         let rest = &self.bytes[self.at..];
         let length = rest.iter().position(|&b| b == b'\n').ok_or_else(malformed)?;
         let line = String::from_utf8_lossy(&rest[..length]).into_owned();
@@ -310,13 +313,13 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn known(module: &str, name: &str) -> Step<Known> {
+fn find_callable(module: &str, name: &str) -> PickleResult<Callable> {
     match (module, name) {
-        ("collections", "OrderedDict") => Ok(Known::OrderedDict),
-        ("torch._utils", "_rebuild_tensor_v2") => Ok(Known::RebuildTensor),
-        ("torch._utils", "_rebuild_parameter") => Ok(Known::RebuildParameter),
+        ("collections", "OrderedDict") => Ok(Callable::OrderedDict),
+        ("torch._utils", "_rebuild_tensor_v2") => Ok(Callable::RebuildTensor),
+        ("torch._utils", "_rebuild_parameter") => Ok(Callable::RebuildParameter),
         ("torch", storage) if Element::from_storage(storage).is_some() => {
-            Ok(Known::Storage(Element::from_storage(storage).ok_or_else(malformed)?))
+            Ok(Callable::Storage(Element::from_storage(storage).ok_or_else(malformed)?))
         }
         _ => Err(format!(
             "names `{module}.{name}`, which is not needed for weights and is never run; \
@@ -330,7 +333,7 @@ fn storage(id: &Value) -> Option<Storage> {
     let Value::Tuple(parts) = id else { return None };
     let [
         Value::Text(word),
-        Value::Known(Known::Storage(element)),
+        Value::Callable(Callable::Storage(element)),
         Value::Text(key),
         Value::Text(_),
         Value::Int(count),
@@ -347,7 +350,7 @@ fn storage(id: &Value) -> Option<Storage> {
     })
 }
 
-fn sizes(value: &Value) -> Step<Vec<usize>> {
+fn sizes(value: &Value) -> PickleResult<Vec<usize>> {
     let Value::Tuple(sizes) = value else {
         return Err(malformed());
     };

@@ -1,12 +1,12 @@
-//! Reads faces out of YuNet's output tensors.
+//! Decodes faces from YuNet's output tensors.
 //!
 //! Takes, for each of the strides 8, 16 and 32, the four tensors of a grid of cells; gives face
-//! boxes in pixels of the source frame, strongest first, overlapping ones removed.
-//! A cell's score is √(class · objectness); its box lies at (col + dx, row + dy) · stride and is
-//! exp(dw) by exp(dh) strides large; landmarks stand at (col + kx, row + ky) · stride. This is what
-//! OpenCV's `FaceDetectorYN` does (difference to it: 0.01 pixels).
-//! Promises finite boxes of some size and confidences within 0..=1, whatever the tensors hold.
-//! Does not clip boxes to the frame: half a face at the edge keeps its true size.
+//! boxes in pixels of the source frame, highest confidence first, after non-maximum suppression.
+//! A cell's score is √(class · objectness). Its box is centred at (col + dx, row + dy) · stride and
+//! measures exp(dw) by exp(dh) strides; landmarks are at (col + kx, row + ky) · stride. OpenCV's
+//! `FaceDetectorYN` does the same (difference: 0.01 pixels).
+//! Boxes are finite and not empty and confidences are within 0..=1, whatever the tensors contain.
+//! Boxes are not clipped to the frame: half a face at the edge keeps its true size.
 
 use super::DetectError;
 use crate::core::geometry::{FaceBox, Point, Rect};
@@ -14,9 +14,9 @@ use crate::core::geometry::{FaceBox, Point, Rect};
 /// Pixels per cell of YuNet's three grids.
 pub const STRIDES_PX: [u32; 3] = [8, 16, 32];
 
-/// Candidates that survive into the removal of overlaps: bounds its time on garbage.
+/// Candidates for non-maximum suppression at most: bounds its time on invalid tensors.
 const MAX_CANDIDATES: usize = 2000;
-/// Cells that usually pass: some ten for each face.
+/// Cells that usually pass: about ten per face.
 const TYPICAL_CANDIDATES: usize = 64;
 
 /// YuNet's tensors for one grid of cells, row by row.
@@ -32,10 +32,10 @@ pub struct StrideOutputs<'a> {
 
 impl<'a> StrideOutputs<'a> {
     /// The tensors of a grid of `cols` × `rows` cells of `stride` pixels: one class score, one
-    /// objectness, four box values and ten landmark values a cell.
+    /// objectness, four box values and ten landmark values per cell.
     ///
     /// # Errors
-    /// [`DetectError::Shape`] where a tensor has not that many values.
+    /// [`DetectError::Shape`] where a tensor has a different number of values.
     pub fn new(
         stride: u32,
         (cols, rows): (usize, usize),
@@ -55,7 +55,7 @@ impl<'a> StrideOutputs<'a> {
         Ok(Self { stride, cols, cls, obj, bbox, kps })
     }
 
-    /// Appends the cells that pass `min_confidence`, in pixels of the tensor's frame.
+    /// Appends the cells that pass `min_confidence`, in pixels of the tensor.
     fn candidates(&self, min_confidence: f32, found: &mut Vec<FaceBox>) {
         let unit = |p: f32| if p.is_nan() { 0.0 } else { p.clamp(0.0, 1.0) };
         for (cell, (cls, obj)) in self.cls.iter().zip(self.obj).enumerate() {
@@ -66,7 +66,7 @@ impl<'a> StrideOutputs<'a> {
         }
     }
 
-    /// The face of one cell; `None` where its numbers are no face.
+    /// The face of one cell; `None` where its values are not a valid box.
     fn face(&self, cell: usize, confidence: f32) -> Option<FaceBox> {
         let stride = self.stride as f32;
         let (col, row) = ((cell % self.cols) as f32, (cell / self.cols) as f32);
@@ -87,10 +87,10 @@ impl<'a> StrideOutputs<'a> {
     }
 }
 
-/// What counts as a face.
+/// Thresholds for faces.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Thresholds {
-    /// Confidence from which a cell is a face, 0..=1.
+    /// Minimum confidence of a face, 0..=1.
     pub confidence: f32,
     /// Overlap (intersection over union, 0..=1) above which the weaker of two boxes is the same
     /// face.
@@ -98,20 +98,20 @@ pub struct Thresholds {
 }
 
 impl Default for Thresholds {
-    /// The values that the model's references were made with.
+    /// The values used for the model's references.
     fn default() -> Self {
         Self { confidence: 0.6, overlap: 0.3 }
     }
 }
 
-/// The faces in `outputs`, strongest first. `scale` is the tensor's frame over the source
-/// frame ([`super::input::DetectorInput::scale`]): boxes are divided by it.
+/// The faces in `outputs`, highest confidence first. `scale` is tensor pixels per source pixel
+/// ([`super::input::DetectorInput::scale`]): boxes are divided by it.
 pub fn decode(outputs: &[StrideOutputs<'_>], scale: f32, thresholds: Thresholds) -> Vec<FaceBox> {
     let mut candidates = Vec::with_capacity(TYPICAL_CANDIDATES);
     for grid in outputs {
         grid.candidates(thresholds.confidence, &mut candidates);
     }
-    // Stable: equal confidences keep the tensors' order, so that a frame always gives one answer.
+    // A stable sort: equal confidences keep the tensors' order, so the result is deterministic.
     candidates.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
     candidates.truncate(MAX_CANDIDATES);
     let mut faces: Vec<FaceBox> = Vec::new();
@@ -176,21 +176,21 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_is_read_as_the_model_means_it() {
+    fn a_cell_is_decoded_to_a_face() {
         let grid = Grid::new(16, 10, 5).face(3, 2, 0.9, [0.5, 0.25, 2f32.ln(), 3f32.ln()]);
         let found = faces(&[grid], 0.5);
         assert_eq!(found.len(), 1);
         let FaceBox { rect, confidence, landmarks } = found[0];
         let near = |a: f32, b: f32| (a - b).abs() < 1e-3;
         assert!(near(confidence, 0.9));
-        // Middle (3.5, 2.25) cells of 16 pixels, 2 by 3 cells large, at twice the tensor's size.
+        // Centre (3.5, 2.25) cells of 16 pixels, 2 by 3 cells, at twice the tensor's size.
         assert!(near(rect.x1, 80.0) && near(rect.x2, 144.0), "{rect:?}");
         assert!(near(rect.y1, 24.0) && near(rect.y2, 120.0), "{rect:?}");
         assert!(near(landmarks[4].x, (3.0 + 0.8) * 32.0) && near(landmarks[4].y, 2.9 * 32.0));
     }
 
     #[test]
-    fn of_two_boxes_on_one_face_the_stronger_stays() {
+    fn the_more_confident_of_two_boxes_on_a_face_is_kept() {
         let eight = Grid::new(8, 20, 20).face(8, 8, 0.7, [0.0, 0.0, 4f32.ln(), 4f32.ln()]);
         let sixteen = Grid::new(16, 10, 10).face(4, 4, 0.8, [0.0, 0.0, 2f32.ln(), 2f32.ln()]).face(
             8,
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_are_no_face_are_passed_over() {
+    fn invalid_boxes_are_skipped() {
         let (nan, inf) = (f32::NAN, f32::INFINITY);
         let grid = Grid::new(8, 8, 1)
             .face(0, 0, nan, [0.0; 4])
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn tensors_of_the_wrong_size_are_refused_by_name() {
+    fn tensors_of_the_wrong_size_are_rejected_by_name() {
         let (one, four, ten) = (vec![0.0; 6], vec![0.0; 24], vec![0.0; 59]);
         let error = StrideOutputs::new(8, (3, 2), &one, &one, &four, &ten).unwrap_err();
         assert!(error.to_string().contains("`kps` has 59 values"), "{error}");
@@ -242,7 +242,7 @@ mod tests {
         }
 
         #[test]
-        fn scale_only_scales(scale in 0.05f32..2.0) {
+        fn boxes_are_scaled_by_the_inverse(scale in 0.05f32..2.0) {
             let grid = || Grid::new(16, 10, 10).face(4, 4, 0.8, [0.1, 0.2, 0.3, 0.4]);
             let (one, other) = (faces(&[grid()], 1.0)[0], faces(&[grid()], scale)[0]);
             prop_assert!((other.rect.width() * scale - one.rect.width()).abs() < 1e-2);

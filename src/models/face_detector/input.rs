@@ -1,13 +1,13 @@
-//! Makes the face detector's input: a small BGR frame as a tensor.
+//! Makes the face detector's input tensor: a downscaled BGR image.
 //!
-//! Takes a frame's planes and the long side wanted; gives planar BGR, f32, 0..255, whose sides
-//! are multiples of 32: zeros fill the right and the bottom. Frames are never enlarged.
-//! The planes are reduced first, by averaging over the area of each new pixel, and only the small
-//! frame is converted to colour: no full-size colour frame is ever made.
-//! Promises an exact [`DetectorInput::scale`]: a point of the source at `p` stands at `p · scale` in
-//! the tensor, on both axes. Keeps its buffers and tables while the frame's shape stays.
-//! A frame that needs no reduction becomes swscale's BGR to the bit (golden detections: IoU ≥ .999).
-//! Does not mind where within two pixels chroma is sited: like swscale, it repeats it.
+//! Takes a frame's planes and the requested long side; gives planar BGR, f32, 0..255. Its sides are
+//! multiples of 32, padded with zeros at the right and the bottom. Images are never enlarged.
+//! The planes are downscaled first, by averaging over the area of each new pixel. Only the small
+//! image is converted to BGR: there is never a full-size BGR image.
+//! [`DetectorInput::scale`] is exact: a source point `p` is at `p · scale` in the tensor, on both
+//! axes. Buffers and tables are reused while the frame's size stays the same.
+//! Without downscaling the BGR is bit-exact to swscale's (golden detections: IoU ≥ .999).
+//! Chroma siting is ignored: like swscale, it repeats chroma samples.
 
 use std::ops::Range;
 
@@ -16,10 +16,10 @@ use multiversion::multiversion;
 use crate::core::frame::{Chroma, ImageView, LumaRange, Plane};
 use crate::core::image_resize::Axis;
 
-/// What the sides of the tensor are multiples of: the detector's coarsest stride.
+/// The tensor's sides are multiples of this: the detector's coarsest stride.
 const SIDE_MULTIPLE_PX: usize = 32;
 
-/// A tensor's memory is not kept for one that is so many times smaller.
+/// The tensor's buffer is freed when the new tensor is smaller by more than this factor.
 const MAX_CAPACITY_RATIO: usize = 4;
 
 /// A detector's input tensor, borrowed from the [`InputBuilder`] that made it.
@@ -35,24 +35,24 @@ pub struct DetectorInput<'a> {
     pub scale: f32,
 }
 
-/// Makes input tensors; one for each stream, so that its tables fit.
+/// Makes input tensors. Use one per stream, so that its tables can be reused.
 #[derive(Default)]
 pub struct InputBuilder {
     shape: Shape,
     luma: [Axis; 2],
     chroma: [Axis; 2],
-    /// A row of the reduced frame: Y, Cb, Cr.
+    /// A row of the downscaled image: Y, Cb, Cr.
     reduced: [Vec<f32>; 3],
-    /// Sums of rows of the source.
+    /// Weighted sum of source rows.
     row: Vec<f32>,
     tensor: Vec<f32>,
 }
 
-/// What the tables depend on.
+/// The sizes that the tables depend on.
 #[derive(Clone, Copy, PartialEq, Default, Debug)]
 struct Shape {
     source: (usize, usize),
-    /// Size of the reduced frame inside the tensor.
+    /// Size of the downscaled image inside the tensor.
     content: (usize, usize),
     tensor: (usize, usize),
     scale: f32,
@@ -71,12 +71,12 @@ impl Shape {
 }
 
 impl InputBuilder {
-    /// A maker that has made nothing yet.
+    /// A builder with empty buffers.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Whether its tables are for such a frame, so that the next tensor costs none.
+    /// Whether its tables fit such an image and need not be rebuilt.
     pub fn matches(&self, image: &ImageView<'_>, long_side_px: u32) -> bool {
         self.shape == Shape::new(image.width, image.height, long_side_px)
     }
@@ -96,12 +96,12 @@ impl InputBuilder {
         DetectorInput { data: &self.tensor, width, height, scale: shape.scale }
     }
 
-    /// Lends the tensor that was made last; [`Self::return_tensor`] spares making it anew.
+    /// Takes the last tensor out; [`Self::return_tensor`] puts it back for reuse.
     pub fn take_tensor(&mut self) -> Vec<f32> {
         std::mem::take(&mut self.tensor)
     }
 
-    /// Takes a tensor back that was lent and not changed.
+    /// Puts an unchanged tensor back.
     pub fn return_tensor(&mut self, tensor: Vec<f32>) {
         if tensor.len() == 3 * self.shape.tensor.0 * self.shape.tensor.1 {
             self.tensor = tensor;
@@ -128,7 +128,7 @@ impl InputBuilder {
         self.shape = shape;
     }
 
-    /// Reduces the source's rows that make up `row` of the reduced frame.
+    /// Downscales the source rows that contribute to `row` of the downscaled image.
     fn reduce(&mut self, image: &ImageView<'_>, row: usize) {
         let [y, cb, cr] = &mut self.reduced;
         let sums = &mut self.row;
@@ -149,7 +149,7 @@ impl InputBuilder {
         }
     }
 
-    /// Fills `row` of the tensor's content from the reduced row; the padding stays zero.
+    /// Fills `row` of the tensor's content from the downscaled row; the padding stays zero.
     fn convert(&mut self, conversion: &Conversion, row: usize) {
         let (width, height) = self.shape.tensor;
         let (blue, rest) = self.tensor.split_at_mut(width * height);
@@ -164,7 +164,7 @@ impl InputBuilder {
     }
 }
 
-/// One component's place among the bytes of a plane.
+/// The byte positions of one component in a plane.
 #[derive(Clone, Copy)]
 struct Component {
     step: usize,
@@ -177,7 +177,8 @@ impl Component {
     const SECOND: Self = Self { step: 2, start: 1 };
 }
 
-/// Sums up the rows of `plane` that make up `row` of the reduced frame, `step` bytes a sample.
+/// Sums the rows of `plane` that contribute to `row` of the downscaled image, with `step` bytes per
+/// sample.
 fn sum_rows(
     plane: Plane<'_>,
     step: usize,
@@ -194,9 +195,9 @@ fn sum_rows(
     }
 }
 
-/// Sums up one component of a row's samples for each output.
+/// Sums one component of a row's samples for each output pixel.
 fn sum_columns(row: &[f32], component: Component, across: &Axis, out: &mut [f32]) {
-    // Loops of a known length, where it is a usual one.
+    // Usual numbers of taps get a loop of constant length.
     match across.taps() {
         1 => sum_columns_of::<1>(row, component, across, out),
         2 => sum_columns_of::<2>(row, component, across, out),
@@ -207,7 +208,7 @@ fn sum_columns(row: &[f32], component: Component, across: &Axis, out: &mut [f32]
     }
 }
 
-/// The same; `TAPS` for each, where it is not 0.
+/// The same, with `TAPS` as a constant unless it is 0.
 fn sum_columns_of<const TAPS: usize>(
     row: &[f32],
     component: Component,
@@ -223,15 +224,15 @@ fn sum_columns_of<const TAPS: usize>(
     }
 }
 
-/// The dearest loop of the thinking part at 1080p, so built for each processor's widest registers.
+/// The most expensive loop of the analysis at 1080p, so compiled for each processor's widest SIMD.
 #[multiversion(targets("x86_64+avx2+fma", "aarch64+neon"))]
 fn accumulate(row: &mut [f32], samples: &[u8], weight: f32) {
     row.iter_mut().zip(samples).for_each(|(sum, s)| *sum += weight * f32::from(*s));
 }
 
-/// From one frame's Y, Cb, Cr (0..255) to blue, green, red (0..255), in the arithmetic of
-/// swscale, through which OpenCV and the references decode: factors of 13 bits, and every term cut
-/// to a whole level by itself. A detector's boxes can hang on half a level.
+/// Converts Y, Cb, Cr (0..255) to blue, green, red (0..255) with swscale's arithmetic, which OpenCV
+/// and the references use: 13-bit factors, and every term rounded down to a whole level by itself.
+/// Half a level can change a detector's boxes.
 struct Conversion {
     black: f32,
     luma: f32,
@@ -272,10 +273,10 @@ impl Conversion {
     }
 }
 
-/// The next whole number below, exactly so for multiples of 1/8192 within ±512.
+/// `floor`, exact for multiples of 1/8192 within ±512.
 ///
-/// By adding and taking away a number whose neighbours are 1 apart: unlike `floor`, that is one
-/// instruction for several pixels on every processor.
+/// Adds and subtracts a number whose neighbours are 1 apart. Unlike `floor`, this vectorizes on
+/// every processor.
 fn fast_floor(value: f32) -> f32 {
     const ONE_APART: f32 = 12_582_912.0;
     (value + (1.0 / 32_768.0 - 0.5) + ONE_APART) - ONE_APART

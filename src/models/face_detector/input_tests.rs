@@ -1,11 +1,11 @@
-//! The detector's input against swscale's arithmetic, whatever the frame's size and layout.
+//! The detector's input against swscale's arithmetic, for any frame size and layout.
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::core::frame::Region;
 
-/// A frame with one chroma plane pair, stored both ways.
+/// An image with its chroma stored both planar and interleaved.
 struct TestImage {
     width: usize,
     height: usize,
@@ -52,7 +52,7 @@ fn pixel(input: &DetectorInput<'_>, x: usize, y: usize) -> [i32; 3] {
 }
 
 #[test]
-fn colours_are_those_of_the_matrix_and_the_range() {
+fn colours_follow_matrix_and_range() {
     // BT.601 limited red, as BGR; the same numbers read as BT.709 and as full range.
     let red = TestImage::new(64, 32, |_, _| [81, 90, 240]);
     let mut view = red.view(false);
@@ -66,7 +66,7 @@ fn colours_are_those_of_the_matrix_and_the_range() {
 }
 
 #[test]
-fn the_frame_lies_at_the_top_left_of_zeros() {
+fn the_image_is_padded_with_zeros_at_right_and_bottom() {
     let white = TestImage::new(100, 50, |_, _| [235, 128, 128]);
     let view = white.view(false);
     let mut builder = InputBuilder::new();
@@ -89,7 +89,7 @@ fn small_frames_are_not_enlarged() {
 }
 
 #[test]
-fn a_point_stands_where_the_scale_says() {
+fn points_are_scaled_exactly() {
     // A white block from 600 to 660 and from 300 to 330 of 1000 pixels, at scale 0.32.
     let block = |x: usize, y: usize| (600..660).contains(&x) && (300..330).contains(&y);
     let image = TestImage::new(1000, 563, |x, y| [if block(x, y) { 235 } else { 16 }, 128, 128]);
@@ -115,7 +115,7 @@ fn both_layouts_of_colour_give_the_same_tensor() {
 }
 
 #[test]
-fn a_part_of_a_frame_is_what_was_cut_out_of_it() {
+fn a_region_equals_the_cropped_image() {
     let paint = |x: usize, y: usize| [(7 * x + y) as u8, (2 * x) as u8, (3 * y) as u8];
     let whole = TestImage::new(131, 77, paint);
     // To the right edge, which is odd, and from the middle.
@@ -131,7 +131,7 @@ fn a_part_of_a_frame_is_what_was_cut_out_of_it() {
 }
 
 #[test]
-fn a_change_of_shape_leaves_nothing_behind() {
+fn a_change_of_size_leaves_no_old_data() {
     let large = TestImage::new(90, 90, |_, _| [235, 128, 128]);
     let small = TestImage::new(40, 20, |_, _| [235, 128, 128]);
     let mut builder = InputBuilder::new();

@@ -1,5 +1,5 @@
-//! What the program asks of a face detector, whatever runs it; [`input`] makes its input tensor and
-//! [`boxes`] reads its outputs.
+//! The interface of a face detector, for any inference engine. [`input`] makes its input tensor,
+//! [`boxes`] decodes its outputs.
 
 pub mod boxes;
 pub mod input;
@@ -11,33 +11,33 @@ use crate::core::geometry::FaceBox;
 
 /// Finds faces in frames.
 pub trait FaceDetector {
-    /// The faces of `image`, strongest first, looked for with the frame's longer side reduced
-    /// to `long_side_px` (never enlarged).
+    /// The faces of `image`, highest confidence first. The image is searched with its longer side
+    /// reduced to `long_side_px` (never enlarged).
     ///
     /// # Errors
-    /// Where the inference engine fails or the model's outputs are not a face detector's.
+    /// The inference engine fails, or the model's outputs are not those of a face detector.
     fn detect(
         &mut self,
         image: &ImageView<'_>,
         long_side_px: u32,
     ) -> Result<Vec<FaceBox>, DetectError>;
 
-    /// Whether a part of a frame costs it as much less as the part is smaller.
+    /// Whether its cost falls in proportion to the size of the searched region.
     fn benefits_from_regions(&self) -> bool {
         false
     }
 }
 
-/// Why no faces could be looked for.
+/// Why the face detection failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DetectError {
-    /// The engine that runs the model failed.
+    /// The inference engine failed.
     #[error("the inference engine failed on the face detector: {0}")]
     Engine(#[source] Box<dyn Error + Send + Sync>),
-    /// An output has not the size that the input asks for.
+    /// An output's size does not match the input.
     #[error(
         "the face detector's output `{output}` has {got} values where {cols}x{rows} cells of \
-         stride {stride} need {expected}: is the model a YuNet? (`locutor models verify` tells)"
+         stride {stride} need {expected}: is the model a YuNet? (check with: locutor models verify)"
     )]
     Shape {
         /// The output's name: cls, obj, bbox or kps.
@@ -48,9 +48,9 @@ pub enum DetectError {
         cols: usize,
         /// Cells down.
         rows: usize,
-        /// Values that are needed.
+        /// Values expected.
         expected: usize,
-        /// Values that are there.
+        /// Values in the output.
         got: usize,
     },
 }

@@ -56,10 +56,10 @@ impl GraphBuilder {
         ValueRef(name.to_owned())
     }
 
-    /// Makes `edge` an output called `name`.
-    pub(crate) fn output(&mut self, edge: &ValueRef, name: &str, axes: &[Axis]) {
+    /// Makes `value` an output called `name`.
+    pub(crate) fn output(&mut self, value: &ValueRef, name: &str, axes: &[Axis]) {
         self.graph.output.push(value_info(name, axes));
-        self.push("Identity", &[edge], name.to_owned(), &[]);
+        self.push("Identity", &[value], name.to_owned(), &[]);
     }
 
     /// A float constant.
@@ -75,13 +75,13 @@ impl GraphBuilder {
 
     /// A row of whole numbers: shapes, axes, positions. Equal rows share one constant.
     pub(crate) fn ints(&mut self, values: &[i64]) -> ValueRef {
-        if let Some((_, edge)) = self.int_constants.iter().find(|(known, _)| known == values) {
-            return edge.clone();
+        if let Some((_, value)) = self.int_constants.iter().find(|(known, _)| known == values) {
+            return value.clone();
         }
         let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        let edge = self.initializer(vec![values.len() as i64], data_type::INT64, bytes);
-        self.int_constants.push((values.to_vec(), edge.clone()));
-        edge
+        let value = self.initializer(vec![values.len() as i64], data_type::INT64, bytes);
+        self.int_constants.push((values.to_vec(), value.clone()));
+        value
     }
 
     fn initializer(&mut self, dims: Vec<i64>, data_type: i32, raw_data: Vec<u8>) -> ValueRef {

@@ -104,10 +104,10 @@ impl GraphBuilder {
         self.mul(&product, &half)
     }
 
-    /// Values below `least` raised to it, those above `most` lowered.
-    pub(crate) fn clip(&mut self, x: &ValueRef, least: f32, most: f32) -> ValueRef {
-        let (least, most) = (self.scalar(least), self.scalar(most));
-        self.op("Clip", &[x, &least, &most], &[])
+    /// Values below `min` raised to it, those above `max` lowered.
+    pub(crate) fn clip(&mut self, x: &ValueRef, min: f32, max: f32) -> ValueRef {
+        let (min, max) = (self.scalar(min), self.scalar(max));
+        self.op("Clip", &[x, &min, &max], &[])
     }
 
     pub(crate) fn abs(&mut self, x: &ValueRef) -> ValueRef {

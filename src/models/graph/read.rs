@@ -3,7 +3,7 @@
 use prost::Message as _;
 
 use super::proto::{DimensionValue, ModelProto, ValueInfoProto, data_type};
-use crate::models::contract::{Signature, TensorFound};
+use crate::models::contract::{Signature, TensorInfo};
 
 /// The inputs and outputs of an ONNX file, or what is wrong with its bytes.
 pub(crate) fn signature(bytes: &[u8]) -> Result<Signature, String> {
@@ -18,7 +18,7 @@ pub(crate) fn signature(bytes: &[u8]) -> Result<Signature, String> {
     })
 }
 
-fn found(value: &ValueInfoProto) -> TensorFound {
+fn found(value: &ValueInfoProto) -> TensorInfo {
     let tensor = value.value_type.as_ref().and_then(|t| t.tensor_type.as_ref());
     let element = match tensor.map(|t| t.elem_type) {
         Some(data_type::FLOAT) => "float32".to_owned(),
@@ -32,5 +32,5 @@ fn found(value: &ValueInfoProto) -> TensorFound {
         };
         shape.dim.iter().map(|dim| size(&dim.value)).collect()
     });
-    TensorFound { name: value.name.clone(), element, dims: dims.unwrap_or_default() }
+    TensorInfo { name: value.name.clone(), element, dims: dims.unwrap_or_default() }
 }

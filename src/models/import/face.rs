@@ -56,14 +56,14 @@ pub(super) struct FaceBuilder {
 
 /// A value that lies frame by frame: `[N·T,C,H,W]`, H = W = `side`.
 pub(super) struct Spatial {
-    pub(super) edge: ValueRef,
+    pub(super) value: ValueRef,
     pub(super) channels: usize,
     pub(super) side: usize,
 }
 
 /// A value that lies along time: `[N,C,T,H·W]`.
 pub(super) struct Temporal {
-    pub(super) edge: ValueRef,
+    pub(super) value: ValueRef,
     pub(super) channels: usize,
     pub(super) side: usize,
 }
@@ -96,9 +96,9 @@ impl FaceBuilder {
         let scale = graph.scalar(1.0 / (255.0 * GREY_DEVIATION));
         let shift = graph.scalar(-GREY_MEAN / GREY_DEVIATION);
         let scaled = graph.mul(&pixels, &scale);
-        let edge = graph.add(&scaled, &shift);
+        let value = graph.add(&scaled, &shift);
         let builder = Self { graph, ticks, flags, history, delay: 0, states };
-        (builder, Spatial { edge, channels: 1, side: CROP_PX })
+        (builder, Spatial { value, channels: 1, side: CROP_PX })
     }
 
     /// A square spatial convolution with ReLU; `stride` 2 halves the sides.
@@ -110,32 +110,32 @@ impl FaceBuilder {
     ) -> Spatial {
         let size = kernel.dims()[2] as i64;
         let conv = Conv { kernel, bias, strides: [stride as i64; 2], pads: [size / 2; 2] };
-        let edge = self.graph.conv_relu(&x.edge, &conv);
-        Spatial { edge, channels: kernel.dims()[0], side: x.side / stride }
+        let value = self.graph.conv_relu(&x.value, &conv);
+        Spatial { value, channels: kernel.dims()[0], side: x.side / stride }
     }
 
     /// Puts frames along time, zero where the flag says so.
-    pub(super) fn enter(&mut self, x: &Spatial) -> Temporal {
-        let flags = self.flags_now();
+    pub(super) fn to_temporal(&mut self, x: &Spatial) -> Temporal {
+        let flags = self.current_flags();
         let flags = self.graph.reshape(&flags, &[-1, 1, 1, 1]);
-        let masked = self.graph.mul(&x.edge, &flags);
+        let masked = self.graph.mul(&x.value, &flags);
         let shape = self.shape_with(&[x.channels, x.side * x.side]);
         let by_frame = self.graph.reshape_to(&masked, &shape);
-        let edge = self.graph.transpose(&by_frame, &[0, 2, 1, 3]);
-        Temporal { edge, channels: x.channels, side: x.side }
+        let value = self.graph.transpose(&by_frame, &[0, 2, 1, 3]);
+        Temporal { value, channels: x.channels, side: x.side }
     }
 
     /// Zeroes what lies along time where the flag says so, between two temporal convolutions.
     pub(super) fn mask(&mut self, x: &Temporal) -> Temporal {
-        let flags = self.flags_now();
+        let flags = self.current_flags();
         let flags = self.graph.unsqueeze(&flags, 1);
         let flags = self.graph.unsqueeze(&flags, 3);
-        let edge = self.graph.mul(&x.edge, &flags);
-        Temporal { edge, channels: x.channels, side: x.side }
+        let value = self.graph.mul(&x.value, &flags);
+        Temporal { value, channels: x.channels, side: x.side }
     }
 
     /// A temporal convolution with ReLU and its state. Branches that run side by side are each
-    /// built from the same delay; [`Self::late`] then moves on.
+    /// built from the same delay; [`Self::add_delay`] then moves on.
     pub(super) fn temporal(&mut self, x: &Temporal, name: &str, conv: &TemporalConv) -> Temporal {
         let taps = conv.kernel.dims()[2];
         let cells = x.side * x.side;
@@ -145,42 +145,42 @@ impl FaceBuilder {
         let axes = [N, Axis::Fixed(x.channels), Axis::Fixed(kept), Axis::Fixed(cells)];
         let (input, output) = (format!("{name}_state"), format!("{name}_state_next"));
         let past = self.graph.input(&input, &axes);
-        let all = self.graph.concat(&[&past, &x.edge], 2);
+        let all = self.graph.concat(&[&past, &x.value], 2);
         let next = self.graph.slice(&all, 2, -(kept as i64), None);
         self.graph.output(&next, &output, &axes);
         let shape = [x.channels, kept, cells].map(|n| n as i64).to_vec();
         self.states.push(RawState { input, output, shape });
-        let seen = match skipped {
+        let window = match skipped {
             0 => all,
             skipped => self.graph.slice(&all, 2, 0, Some(-(skipped as i64))),
         };
         let conv = Conv { kernel: &conv.kernel, bias: &conv.bias, strides: [1; 2], pads: [0; 2] };
-        let edge = self.graph.conv_relu(&seen, &conv);
-        Temporal { edge, channels: conv.kernel.dims()[0], side: x.side }
+        let value = self.graph.conv_relu(&window, &conv);
+        Temporal { value, channels: conv.kernel.dims()[0], side: x.side }
     }
 
     /// Everything built from here on is `ticks` later.
-    pub(super) fn late(&mut self, ticks: usize) {
+    pub(super) fn add_delay(&mut self, ticks: usize) {
         self.delay += ticks;
     }
 
     /// Puts what lies along time frame by frame again.
-    pub(super) fn leave(&mut self, x: &Temporal) -> Spatial {
-        let by_frame = self.graph.transpose(&x.edge, &[0, 2, 1, 3]);
+    pub(super) fn to_spatial(&mut self, x: &Temporal) -> Spatial {
+        let by_frame = self.graph.transpose(&x.value, &[0, 2, 1, 3]);
         let side = x.side as i64;
-        let edge = self.graph.reshape(&by_frame, &[-1, x.channels as i64, side, side]);
-        Spatial { edge, channels: x.channels, side: x.side }
+        let value = self.graph.reshape(&by_frame, &[-1, x.channels as i64, side, side]);
+        Spatial { value, channels: x.channels, side: x.side }
     }
 
     /// Halves the sides: maximum over 3×3, step 2.
     pub(super) fn pool(&mut self, x: &Spatial) -> Spatial {
-        let edge = self.graph.max_pool(&x.edge, [3; 2], [2; 2], [1; 2]);
-        Spatial { edge, channels: x.channels, side: x.side / 2 }
+        let value = self.graph.max_pool(&x.value, [3; 2], [2; 2], [1; 2]);
+        Spatial { value, channels: x.channels, side: x.side / 2 }
     }
 
     /// Makes the last layer's value the map output and gives its maximum, `[N,T,C]`.
     pub(super) fn finish_map(&mut self, x: &Temporal) -> (ValueRef, ValueRef) {
-        let by_frame = self.graph.transpose(&x.edge, &[0, 2, 1, 3]);
+        let by_frame = self.graph.transpose(&x.value, &[0, 2, 1, 3]);
         let side = x.side as i64;
         let map = self.graph.reshape(&by_frame, &[0, 0, 0, side, side]);
         let axes = [N, T, Axis::Fixed(x.channels), Axis::Fixed(x.side), Axis::Fixed(x.side)];
@@ -190,8 +190,8 @@ impl FaceBuilder {
     }
 
     /// Makes a value `[N,T,width]` an output.
-    pub(super) fn output(&mut self, edge: &ValueRef, name: &str, width: usize) {
-        self.graph.output(edge, name, &[N, T, Axis::Fixed(width)]);
+    pub(super) fn output(&mut self, value: &ValueRef, name: &str, width: usize) {
+        self.graph.output(value, name, &[N, T, Axis::Fixed(width)]);
     }
 
     /// The file's bytes, the states and the delay.
@@ -200,7 +200,7 @@ impl FaceBuilder {
     }
 
     /// `[N,T]`: the flags of the frames that the current layer is at.
-    fn flags_now(&mut self) -> ValueRef {
+    fn current_flags(&mut self) -> ValueRef {
         let first = self.history.checked_sub(self.delay);
         let first = first.expect("history covers the last temporal convolution") as i64;
         let end = (self.delay > 0).then_some(-(self.delay as i64));

@@ -73,8 +73,8 @@ impl HeadBuilder {
     }
 
     /// Makes a value `[N,T,width]` an output.
-    pub(super) fn output(&mut self, edge: &ValueRef, name: &str, width: usize) {
-        self.graph.output(edge, name, &[N, T, Axis::Fixed(width)]);
+    pub(super) fn output(&mut self, value: &ValueRef, name: &str, width: usize) {
+        self.graph.output(value, name, &[N, T, Axis::Fixed(width)]);
     }
 
     /// The classifier `lossAV` over `[N,T,width]`, and the file's bytes.

@@ -89,7 +89,7 @@ fn face_graph(weights: &mut dyn Weights, widths: [usize; 3]) -> Result<FaceFile,
         let block = format!("model.visualEncoder.block{}", index + 1);
         let y = face_block(&mut face, weights, &block, &x, width, if index == 0 { 2 } else { 1 })?;
         if index < 2 {
-            let frames = face.leave(&y);
+            let frames = face.to_spatial(&y);
             x = face.pool(&frames);
             continue;
         }
@@ -117,25 +117,25 @@ fn face_block(
         let (conv, norm) = layer("s");
         let (kernel, bias) = weights.folded(&conv, &norm, &[width, x.channels, 1, size, size])?;
         let kernel = reshaped(kernel, &[width, x.channels, size, size]);
-        let seen = face.spatial(x, &(kernel, bias), stride);
-        let seen = face.enter(&seen);
+        let features = face.spatial(x, &(kernel, bias), stride);
+        let features = face.to_temporal(&features);
         let (conv, norm) = layer("t");
         let (kernel, bias) = weights.folded(&conv, &norm, &[width, width, size, 1, 1])?;
         let kernel = reshaped(kernel, &[width, width, size, 1]);
         let conv = TemporalConv { kernel, bias, delay: BLOCK_DELAY_TICKS };
         let name = format!("{}_t_{size}", block.rsplit('.').next().unwrap_or(block));
-        branches.push(face.temporal(&seen, &name, &conv));
+        branches.push(face.temporal(&features, &name, &conv));
     }
-    face.late(BLOCK_DELAY_TICKS);
-    let sum = face.graph.add(&branches[0].edge, &branches[1].edge);
+    face.add_delay(BLOCK_DELAY_TICKS);
+    let sum = face.graph.add(&branches[0].value, &branches[1].value);
     let (kernel, bias) = weights.folded(
         &format!("{block}.last"),
         &format!("{block}.bn_last"),
         &[width, width, 1, 1, 1],
     )?;
     let kernel = reshaped(kernel, &[width, width, 1, 1]);
-    let edge = audio::conv_relu(&mut face.graph, &sum, &(kernel, bias));
-    Ok(Temporal { edge, channels: width, side: branches[0].side })
+    let value = audio::conv_relu(&mut face.graph, &sum, &(kernel, bias));
+    Ok(Temporal { value, channels: width, side: branches[0].side })
 }
 
 /// A gate that is 1 everywhere, of real layers that training can wake up.

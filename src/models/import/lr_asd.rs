@@ -47,7 +47,7 @@ pub(crate) fn graphs(
             let stride = if index == 0 && number == 0 { 2 } else { 1 };
             x = face.spatial(&x, &(kernel, bias), stride);
         }
-        let mut y: Temporal = face.enter(&x);
+        let mut y: Temporal = face.to_temporal(&x);
         for (number, taps) in TAPS.into_iter().enumerate() {
             let (conv, norm) = layer(&format!("t_{}", number + 1));
             let (kernel, bias) = weights.folded(&conv, &norm, &[channels, channels, taps, 1, 1])?;
@@ -57,10 +57,10 @@ pub(crate) fn graphs(
             }
             let conv = TemporalConv { kernel, bias, delay: taps / 2 };
             y = face.temporal(&y, &format!("block{}_t_{}", index + 1, number + 1), &conv);
-            face.late(taps / 2);
+            face.add_delay(taps / 2);
         }
         if index < 2 {
-            let frames = face.leave(&y);
+            let frames = face.to_spatial(&y);
             x = face.pool(&frames);
         } else {
             let (_, peak) = face.finish_map(&y);

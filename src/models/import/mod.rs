@@ -28,7 +28,7 @@ use super::checkpoint::Checkpoint;
 use super::manifest::Sha256;
 use super::manifest::raw::{RawDecision, RawExplain, RawLookahead, RawPackage};
 use super::package::Package;
-use speaker::{SpeakerGraphs, SpeakerTexts};
+use speaker::{SpeakerGraphs, SpeakerMetadata};
 use weights::CheckpointWeights;
 
 /// What can be imported.
@@ -56,7 +56,7 @@ impl ImportKind {
     }
 
     /// The file to fetch, and where from.
-    pub const fn wanted_file(self) -> &'static str {
+    pub const fn expected_file(self) -> &'static str {
         match self {
             Self::LightAsd => "weight/pretrain_AVA_CVPR.model of github.com/Junhua-Liao/Light-ASD",
             Self::LrAsd => "weight/pretrain_AVA.model of github.com/Junhua-Liao/LR-ASD",
@@ -74,14 +74,14 @@ impl fmt::Display for ImportKind {
 /// A text that names no kind of import.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("`{0}` cannot be imported; use light-asd, lr-asd or yunet")]
-pub struct NoImportKind(String);
+pub struct UnknownImportKind(String);
 
 impl FromStr for ImportKind {
-    type Err = NoImportKind;
+    type Err = UnknownImportKind;
 
-    fn from_str(text: &str) -> Result<Self, NoImportKind> {
+    fn from_str(text: &str) -> Result<Self, UnknownImportKind> {
         let found = Self::ALL.into_iter().find(|kind| kind.name() == text);
-        found.ok_or_else(|| NoImportKind(text.to_owned()))
+        found.ok_or_else(|| UnknownImportKind(text.to_owned()))
     }
 }
 
@@ -92,10 +92,10 @@ impl FromStr for ImportKind {
 /// Nothing is left behind then.
 pub fn import(kind: ImportKind, files: &[PathBuf], out_dir: &Path) -> Result<Package, ModelError> {
     let [file] = files else {
-        let wanted = kind.wanted_file();
-        return Err(ModelError::FileCount { kind: kind.name(), wanted, given: files.len() });
+        let expected = kind.expected_file();
+        return Err(ModelError::FileCount { kind: kind.name(), expected, given: files.len() });
     };
-    let (wanted, origin, notes) = match kind {
+    let (expected, origin, notes) = match kind {
         ImportKind::YuNet => return yunet::import(file, out_dir),
         ImportKind::LightAsd => {
             ("a Light-ASD checkpoint", "github.com/Junhua-Liao/Light-ASD", LIGHT_ASD_NOTES)
@@ -104,7 +104,7 @@ pub fn import(kind: ImportKind, files: &[PathBuf], out_dir: &Path) -> Result<Pac
             ("an LR-ASD checkpoint", "github.com/Junhua-Liao/LR-ASD", LR_ASD_NOTES)
         }
     };
-    let mut weights = CheckpointWeights::new(Checkpoint::open(file)?, wanted);
+    let mut weights = CheckpointWeights::new(Checkpoint::open(file)?, expected);
     let (graphs, explain, decision): (SpeakerGraphs, RawExplain, RawDecision) = match kind {
         ImportKind::LightAsd => (
             light_asd::graphs(&mut weights, light_asd::WIDTHS)?,
@@ -123,7 +123,7 @@ pub fn import(kind: ImportKind, files: &[PathBuf], out_dir: &Path) -> Result<Pac
         origin: origin_of(origin, file),
         notes: notes.into(),
     };
-    speaker::write(out_dir, graphs, SpeakerTexts { decision, explain, ..texts(package) })
+    speaker::write(out_dir, graphs, SpeakerMetadata { decision, explain, ..metadata(package) })
 }
 
 const LIGHT_ASD_NOTES: &str = "Looks, but hardly hears: another person's voice over moving lips is \
@@ -132,8 +132,8 @@ const LR_ASD_NOTES: &str = "Looks, but hardly hears: another person's voice over
     called speaking in most frames. The gate is the network's own, over audio and face channels.";
 
 /// Defaults of a speaker package; the explain part is for one that nothing was measured of.
-pub(crate) fn texts(package: RawPackage) -> SpeakerTexts {
-    SpeakerTexts {
+pub(crate) fn metadata(package: RawPackage) -> SpeakerMetadata {
+    SpeakerMetadata {
         package,
         decision: RawDecision {
             threshold: 0.5,

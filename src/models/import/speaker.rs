@@ -30,7 +30,7 @@ pub(crate) struct SpeakerGraphs {
 }
 
 /// What cannot be read off the graphs.
-pub(crate) struct SpeakerTexts {
+pub(crate) struct SpeakerMetadata {
     pub(crate) package: RawPackage,
     pub(crate) decision: RawDecision,
     pub(crate) explain: RawExplain,
@@ -45,14 +45,14 @@ const HEAD_FILE: &str = "head.onnx";
 pub(crate) fn write(
     dir: &Path,
     graphs: SpeakerGraphs,
-    texts: SpeakerTexts,
+    metadata: SpeakerMetadata,
 ) -> Result<Package, ModelError> {
     let width = |name: &str| RawWidth { name: name.into(), width: graphs.width as i64 };
     let side = graphs.map_side as i64;
     let head = raw_head(&graphs);
     let manifest = RawSpeaker {
         kind: SPEAKER_KIND.into(),
-        package: texts.package,
+        package: metadata.package,
         files: BTreeMap::new(),
         features: RawFeatures {
             crop: "light-asd-112-grey".into(),
@@ -85,9 +85,9 @@ pub(crate) fn write(
         },
         head,
         cross_face: None,
-        decision: texts.decision,
-        explain: texts.explain,
-        lookahead_ticks: texts.lookahead_ticks,
+        decision: metadata.decision,
+        explain: metadata.explain,
+        lookahead_ticks: metadata.lookahead_ticks,
     };
     let files = [(FACE_FILE, graphs.face), (AUDIO_FILE, graphs.audio), (HEAD_FILE, graphs.head)];
     finish(dir, manifest, files.into(), |manifest, sums| manifest.files = sums)

@@ -27,20 +27,20 @@ pub(crate) trait Weights {
 /// A checkpoint that must hold exactly the tensors that a network asks for.
 pub(super) struct CheckpointWeights {
     checkpoint: Checkpoint,
-    wanted: &'static str,
+    expected: &'static str,
     used: BTreeSet<String>,
 }
 
 impl CheckpointWeights {
-    /// `wanted` is the network's name with its article, for errors.
-    pub(super) fn new(checkpoint: Checkpoint, wanted: &'static str) -> Self {
-        Self { checkpoint, wanted, used: BTreeSet::new() }
+    /// `expected` is the network's name with its article, for errors.
+    pub(super) fn new(checkpoint: Checkpoint, expected: &'static str) -> Self {
+        Self { checkpoint, expected, used: BTreeSet::new() }
     }
 
-    fn wrong(&self, problem: String) -> ModelError {
+    fn wrong_network(&self, problem: String) -> ModelError {
         ModelError::WrongNetwork {
             file: self.checkpoint.file().into(),
-            wanted: self.wanted,
+            expected: self.expected,
             problem,
         }
     }
@@ -54,7 +54,7 @@ impl CheckpointWeights {
         });
         match left {
             None => Ok(()),
-            Some(name) => Err(self.wrong(format!(
+            Some(name) => Err(self.wrong_network(format!(
                 "its tensor `{name}` belongs to no layer of that network; \
                  is it another network or a changed one?"
             ))),
@@ -66,12 +66,14 @@ impl Weights for CheckpointWeights {
     fn tensor(&mut self, name: &str, dims: &[usize]) -> Result<Tensor, ModelError> {
         match self.checkpoint.dims(name) {
             None => {
-                return Err(self.wrong(format!(
+                return Err(self.wrong_network(format!(
                     "it has no tensor `{name}`; is it the checkpoint of another network?"
                 )));
             }
             Some(found) if found != dims => {
-                return Err(self.wrong(format!("`{name}` has shape {found:?}, not {dims:?}")));
+                return Err(
+                    self.wrong_network(format!("`{name}` has shape {found:?}, not {dims:?}"))
+                );
             }
             Some(_) => {}
         }

@@ -12,21 +12,24 @@ use crate::models::manifest::{DETECTOR_KIND, MANIFEST_FILE, Manifest};
 use crate::models::package::Package;
 
 const FILE: &str = "yunet.onnx";
-const WANTED: &str = "a YuNet face detector";
+const EXPECTED: &str = "a YuNet face detector";
 /// No YuNet has more than a few hundred kilobytes.
-const MOST_BYTES: u64 = 64 << 20;
+const MAX_BYTES: u64 = 64 << 20;
 
 /// Makes a package of a YuNet file; the one with free frame sizes is the one to use.
 pub(super) fn import(file: &Path, dir: &Path) -> Result<Package, ModelError> {
-    let wrong =
-        |problem: String| ModelError::WrongNetwork { file: file.into(), wanted: WANTED, problem };
+    let wrong_network = |problem: String| ModelError::WrongNetwork {
+        file: file.into(),
+        expected: EXPECTED,
+        problem,
+    };
     let length = std::fs::metadata(file).map_err(ModelError::read(file))?.len();
-    if length > MOST_BYTES {
-        return Err(wrong(format!("it has {length} bytes, more than {MOST_BYTES}")));
+    if length > MAX_BYTES {
+        return Err(wrong_network(format!("it has {length} bytes, more than {MAX_BYTES}")));
     }
     let bytes = std::fs::read(file).map_err(ModelError::read(file))?;
-    let signature = graph::signature(&bytes).map_err(wrong)?;
-    let input_size_px = input_size(&signature).map_err(wrong)?;
+    let signature = graph::signature(&bytes).map_err(wrong_network)?;
+    let input_size_px = input_size(&signature).map_err(wrong_network)?;
     let notes = match input_size_px {
         None => "Takes frames whose sides are multiples of 32.".to_owned(),
         Some(RawSize { width, height }) => format!(
@@ -49,8 +52,8 @@ pub(super) fn import(file: &Path, dir: &Path) -> Result<Package, ModelError> {
     let text = toml::to_string(&with_sum(&manifest)).expect("a manifest is tables of plain values");
     let checked = Manifest::parse(&text, &dir.join(MANIFEST_FILE))?;
     for contract in checked.model.contracts() {
-        crate::models::contract::prove(&contract, &signature).map_err(|m| {
-            wrong(format!("a YuNet has {}, but this file has {}", m.expected, m.found))
+        crate::models::contract::verify(&contract, &signature).map_err(|m| {
+            wrong_network(format!("a YuNet has {}, but this file has {}", m.expected, m.found))
         })?;
     }
     finish(dir, manifest, vec![(FILE, bytes)], |manifest, sums| manifest.files = sums)
@@ -75,8 +78,8 @@ pub(crate) fn detector_manifest(
             strides: vec![8, 16, 32],
             score_threshold: 0.6,
             nms_iou: 0.3,
-            certain_face_px: None,
-            widest_px: None,
+            reliable_face_px: None,
+            max_long_side_px: None,
         },
     }
 }

@@ -6,19 +6,19 @@ use crate::core::evidence::Probability;
 use crate::models::ModelError;
 use crate::models::contract::{Dim, GraphContract, TensorContract};
 
-/// How a detector's outputs are to be read.
+/// How a detector's outputs are decoded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DetectorFamily {
     /// YuNet: per stride s `cls_s`, `obj_s`, `bbox_s`, `kps_s`; frame `[B,3,H,W]` BGR 0..255.
     YuNet,
 }
 
-/// The frame sizes that a detector takes.
+/// The input sizes of a detector.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum InputSize {
-    /// Any whose sides are multiples of the largest stride, and any number of frames at a time.
+    /// Any size with sides that are multiples of the largest stride, and any batch size.
     Free,
-    /// One size only, one frame at a time.
+    /// One size, one frame at a time.
     Fixed {
         /// Pixels across.
         width_px: usize,
@@ -30,32 +30,32 @@ pub enum InputSize {
 /// A face detector.
 #[derive(Clone, PartialEq, Debug)]
 pub struct DetectorManifest {
-    /// How its outputs are to be read.
+    /// How its outputs are decoded.
     pub family: DetectorFamily,
     /// The graph.
     pub file: FileName,
-    /// The frame input.
+    /// The input tensor.
     pub input: TensorName,
-    /// The frame sizes it takes.
+    /// The input size.
     pub input_size: InputSize,
-    /// Pixels between two cells of each output level, rising.
+    /// Strides of the output levels in pixels, ascending.
     pub strides: Vec<usize>,
-    /// Boxes that score less are dropped.
+    /// Boxes with lower scores are dropped.
     pub score_threshold: Probability,
-    /// Of two boxes that overlap by more than this (IoU, 0..=1), the weaker is dropped.
+    /// Non-maximum suppression: of two boxes with a higher IoU (0..=1), the weaker is dropped.
     pub nms_iou: Probability,
-    /// The longer side in pixels of the input from which a face counts as found for certain: one
-    /// that is smaller and was not found is not thereby gone.
-    pub certain_face_px: usize,
-    /// The longest side of a frame that it is worth giving, in pixels.
-    pub widest_px: usize,
+    /// The longer side in input pixels from which a face is detected reliably: a missed detection
+    /// of a smaller face does not mean that it is gone.
+    pub reliable_face_px: usize,
+    /// The longest input side in pixels that improves detection.
+    pub max_long_side_px: usize,
 }
 
-/// YuNet's, by the figures in `stages/detect/plan.rs`.
-const CERTAIN_FACE_PX: i64 = 20;
-const WIDEST_PX: i64 = 1920;
+/// YuNet's values, from the figures in `stages/detect/plan.rs`.
+const DEFAULT_RELIABLE_FACE_PX: i64 = 20;
+const DEFAULT_MAX_LONG_SIDE_PX: i64 = 1920;
 
-/// The outputs of each stride, and the numbers that each gives for a cell.
+/// The outputs of each stride, and the values that each has per cell.
 const YUNET_OUTPUTS: [(&str, usize); 4] = [("cls", 1), ("obj", 1), ("bbox", 4), ("kps", 10)];
 
 impl DetectorManifest {
@@ -71,31 +71,31 @@ impl DetectorManifest {
         let strides = strides.collect::<Result<Vec<_>, _>>()?;
         if strides.is_empty() || !strides.is_sorted_by(|a, b| a < b) {
             let problem = format!("is {strides:?}; it must name rising strides, as [8, 16, 32]");
-            return Err(check.wrong("detector.strides", problem));
+            return Err(check.invalid("detector.strides", problem));
         }
         let families = [("yunet", DetectorFamily::YuNet)];
         Ok(Self {
-            family: check.word("detector.family", &raw.family, &families)?,
+            family: check.one_of("detector.family", &raw.family, &families)?,
             file: check.file_name("detector.file", &raw.file)?,
             input: check.tensor("detector.input", &raw.input)?,
             input_size,
             strides,
             score_threshold: check.probability("detector.score_threshold", raw.score_threshold)?,
             nms_iou: check.probability("detector.nms_iou", raw.nms_iou)?,
-            certain_face_px: check.count(
-                "detector.certain_face_px",
-                raw.certain_face_px.unwrap_or(CERTAIN_FACE_PX),
+            reliable_face_px: check.count(
+                "detector.reliable_face_px",
+                raw.reliable_face_px.unwrap_or(DEFAULT_RELIABLE_FACE_PX),
                 1,
             )?,
-            widest_px: check.count(
-                "detector.widest_px",
-                raw.widest_px.unwrap_or(WIDEST_PX),
+            max_long_side_px: check.count(
+                "detector.max_long_side_px",
+                raw.max_long_side_px.unwrap_or(DEFAULT_MAX_LONG_SIDE_PX),
                 320,
             )?,
         })
     }
 
-    /// What the graph must look like.
+    /// The graph's contract.
     pub fn contract(&self) -> GraphContract {
         let dims = match self.input_size {
             InputSize::Free => {

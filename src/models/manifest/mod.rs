@@ -1,11 +1,11 @@
-//! `model.toml`: what a package says of itself.
+//! `model.toml`: a package's manifest.
 //!
 //! Takes the file's text; gives a [`Manifest`] of checked types, or an error that names the file,
 //! the line or key, and what to do. Two kinds: `speaker-streaming` (face encoder, audio encoder
 //! and temporal head as separate graphs, so that every frame is encoded once) and `face-detector`.
 //!
-//! Parsed, not validated: who holds a `Manifest` need not check it again. An unknown key is an
-//! error. That the graphs are as described is not known yet; `contracts` says what is to be proven.
+//! A `Manifest` is valid by construction. An unknown key is an error. The graphs are not checked
+//! here; `contracts` lists what they must match.
 
 mod check;
 mod detector;
@@ -33,32 +33,32 @@ use raw::{RawDetector, RawKind, RawPackage, RawSpeaker};
 
 /// The name of the manifest within a package.
 pub const MANIFEST_FILE: &str = "model.toml";
-/// Kind of a package that scores speakers frame by frame.
+/// Kind of a package that scores speakers frame by frame, streaming.
 pub const SPEAKER_KIND: &str = "speaker-streaming";
 /// Kind of a package that finds faces.
 pub const DETECTOR_KIND: &str = "face-detector";
 
-/// What every package says of itself.
+/// The keys of every package.
 #[derive(Clone, Debug)]
 pub struct Common {
-    /// The package's name, for people.
+    /// The package's display name.
     pub name: String,
     /// The licence of its weights.
     pub licence: String,
-    /// Where it comes from: repository, file, commit.
+    /// Its origin: repository, file, commit.
     pub origin: String,
-    /// Its files and their sums; every file that a graph names is among them.
+    /// Its files and their checksums, including every graph's file.
     pub files: BTreeMap<FileName, Sha256>,
-    /// What a user should know; may be empty.
+    /// Notes for the user; may be empty.
     pub notes: String,
 }
 
 /// A checked manifest.
 #[derive(Clone, Debug)]
 pub struct Manifest {
-    /// What every package says.
+    /// The keys of every package.
     pub common: Common,
-    /// What this kind of package says.
+    /// The keys of this kind of package.
     pub model: Model,
 }
 
@@ -72,7 +72,7 @@ pub enum Model {
 }
 
 impl Model {
-    /// The kind's name as manifests write it.
+    /// The kind's name in manifests.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Speaker(_) => SPEAKER_KIND,
@@ -80,7 +80,7 @@ impl Model {
         }
     }
 
-    /// What the package's graphs must look like.
+    /// The contracts of the package's graphs.
     pub fn contracts(&self) -> Vec<GraphContract> {
         match self {
             Self::Speaker(speaker) => speaker.contracts(),
@@ -90,7 +90,7 @@ impl Model {
 }
 
 impl Manifest {
-    /// Reads a manifest's text; `file` is its path, for errors only.
+    /// Parses a manifest; `file` is its path, for errors only.
     ///
     /// # Errors
     /// [`ModelError::Syntax`] with the line, or [`ModelError::Key`] with the key.
@@ -98,7 +98,7 @@ impl Manifest {
         let check = Checker::new(file);
         let kinds = [(SPEAKER_KIND, true), (DETECTOR_KIND, false)];
         let kind = read::<RawKind>(text, file)?.kind.unwrap_or_default();
-        let (common, model) = if check.word("kind", &kind, &kinds)? {
+        let (common, model) = if check.one_of("kind", &kind, &kinds)? {
             let raw: RawSpeaker = read(text, file)?;
             let model = SpeakerManifest::check(&raw, &check)?;
             (common(&raw.package, &raw.files, &check)?, Model::Speaker(Box::new(model)))
@@ -110,7 +110,7 @@ impl Manifest {
         for contract in model.contracts() {
             if !common.files.contains_key(&contract.file) {
                 let key = format!("files.\"{}\"", contract.file);
-                return Err(check.wrong(key, "is missing, but a graph is read from that file"));
+                return Err(check.invalid(key, "is missing, but a graph is read from that file"));
             }
         }
         Ok(Self { common, model })
@@ -125,14 +125,14 @@ fn common(
     let files = files.iter().map(|(name, sum)| {
         let key = format!("files.\"{name}\"");
         let sum = Sha256::from_hex(sum).ok_or_else(|| {
-            check.wrong(&key, format!("is \"{sum}\"; it must be a SHA-256 of 64 hex digits"))
+            check.invalid(&key, format!("is \"{sum}\"; it must be a SHA-256 of 64 hex digits"))
         })?;
         Ok((check.file_name(&key, name)?, sum))
     });
     Ok(Common {
-        name: check.text("package.name", &raw.name)?,
-        licence: check.text("package.licence", &raw.licence)?,
-        origin: check.text("package.origin", &raw.origin)?,
+        name: check.non_empty("package.name", &raw.name)?,
+        licence: check.non_empty("package.licence", &raw.licence)?,
+        origin: check.non_empty("package.origin", &raw.origin)?,
         files: files.collect::<Result<_, ModelError>>()?,
         notes: raw.notes.clone(),
     })

@@ -1,13 +1,13 @@
-//! The manifest as it stands in the file: keys and plain values, not yet checked.
+//! The manifest's keys and plain values, unchecked.
 //!
-//! Every struct refuses keys that it does not know, so that a misspelt key is an error and not a
-//! default. The checked types are made from these in the sibling modules.
+//! Unknown keys are rejected, so that a misspelt key is an error and not a default. The sibling
+//! modules convert these types to checked ones.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Only the kind, to know which struct reads the rest.
+/// Only the kind, which selects the struct for the rest.
 #[derive(Deserialize)]
 pub(super) struct RawKind {
     pub kind: Option<String>,
@@ -190,9 +190,9 @@ pub(crate) struct RawDetectorGraph {
     pub score_threshold: f64,
     pub nms_iou: f64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub certain_face_px: Option<i64>,
+    pub reliable_face_px: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub widest_px: Option<i64>,
+    pub max_long_side_px: Option<i64>,
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]

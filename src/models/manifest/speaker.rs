@@ -1,7 +1,7 @@
 //! The part of a manifest that describes a streaming speaker model.
 //!
-//! N is the number of tracks in a run and T the number of ticks; both are free in every run. All
-//! tensors are float32.
+//! N is the number of tracks in a run and T the number of ticks; both are dynamic. All tensors are
+//! float32.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::models::contract::{Dim, GraphContract, TensorContract};
 use crate::models::explain::Mode;
 use crate::models::explain::ScaleRule;
 
-/// How a face becomes the frame that the face encoder takes.
+/// How the face encoder's crop is made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CropRecipe {
     /// The crop of the released Light-ASD demo: grey 0..255, full range, 112×112 px.
@@ -19,7 +19,7 @@ pub enum CropRecipe {
 }
 
 impl CropRecipe {
-    /// Pixels across and down.
+    /// Width and height in pixels.
     pub const fn size_px(self) -> usize {
         match self {
             Self::LightAsd112Grey => 112,
@@ -27,21 +27,21 @@ impl CropRecipe {
     }
 }
 
-/// How audio becomes the rows that the audio encoder takes: 16 kHz mono, framing of
-/// python_speech_features (25 ms window, 10 ms step).
+/// How the audio encoder's feature rows are made: 16 kHz mono, framing of python_speech_features
+/// (25 ms window, 10 ms step).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AudioRecipe {
-    /// 13 MFCC, int16 scale, energy in place of the first one.
+    /// 13 MFCC, int16 scale, the first replaced by energy.
     Mfcc13,
     /// 40 log-mel energies.
     LogMel40,
 }
 
 impl AudioRecipe {
-    /// Rows of features for one tick of 40 ms.
+    /// Feature rows per tick of 40 ms.
     pub const ROWS_PER_TICK: usize = 4;
 
-    /// Numbers in a row.
+    /// Values in a row.
     pub const fn row_width(self) -> usize {
         match self {
             Self::Mfcc13 => 13,
@@ -50,12 +50,12 @@ impl AudioRecipe {
     }
 }
 
-/// What the encoders are fed, at 25 ticks a second.
+/// The encoders' inputs, at 25 ticks per second.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Features {
-    /// The frame.
+    /// The face crop.
     pub crop: CropRecipe,
-    /// The audio.
+    /// The audio features.
     pub audio: AudioRecipe,
 }
 
@@ -64,20 +64,20 @@ pub struct Features {
 pub struct WidthTensor {
     /// Its name.
     pub name: TensorName,
-    /// Numbers in it for each track and tick.
+    /// Values for each track and tick.
     pub width: usize,
 }
 
 /// The part of the crop that a feature map covers, in pixels of the crop.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MapArea {
-    /// Pixels left of it.
+    /// Left edge.
     pub left: usize,
-    /// Pixels above it.
+    /// Top edge.
     pub top: usize,
-    /// Pixels across.
+    /// Width.
     pub width: usize,
-    /// Pixels down.
+    /// Height.
     pub height: usize,
 }
 
@@ -86,17 +86,17 @@ pub struct MapArea {
 pub struct MapOutput {
     /// Its name.
     pub name: TensorName,
-    /// Channels; the gate has one number for each.
+    /// Channels; the gate has one value for each.
     pub channels: usize,
     /// Cells down.
     pub height: usize,
     /// Cells across.
     pub width: usize,
-    /// What of the crop it covers.
+    /// The part of the crop that it covers.
     pub area: MapArea,
 }
 
-/// Memory of the face encoder: `output` of one run is `input` of the next; zeros for a new track.
+/// A state of the face encoder: `output` of one run is `input` of the next; zeros for a new track.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct State {
     /// The graph's input.
@@ -107,32 +107,31 @@ pub struct State {
     pub shape: Vec<usize>,
 }
 
-/// The face encoder: causal, with its memory as explicit states.
+/// The face encoder: causal, with explicit states.
 ///
-/// Output t of a run belongs to the frame that went in `delay_ticks` earlier; the first
-/// `delay_ticks` outputs of a track mean nothing. At a track's true end the caller feeds
-/// `delay_ticks` more frames with `valid` 0. What comes out then equals one pass over the whole
-/// track, zero padding at both ends included.
+/// Output t of a run belongs to the frame `delay_ticks` earlier; the first `delay_ticks` outputs of
+/// a track are meaningless. At a track's true end the caller feeds `delay_ticks` more frames with
+/// `valid` 0. The outputs then equal one pass over the whole track, with zero padding at both ends.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FaceGraph {
     /// The graph.
     pub file: FileName,
     /// Crops `[N,T,size,size]`, grey 0..255.
     pub frames: TensorName,
-    /// `[N,T]`: 1 for a real frame, 0 for one beyond the true end of the track.
+    /// `[N,T]`: 1 for a frame of the track, 0 after its true end.
     pub valid: TensorName,
     /// Ticks between a frame and its output.
     pub delay_ticks: usize,
     /// The SE vector `[N,T,channels]`, already multiplied into the embedding.
     pub gate: Option<TensorName>,
-    /// `[N,T,channels,width]`: what each gated channel adds to the embedding, for a graph whose
-    /// embedding is a sum over channels. Without it the embedding has one number a channel.
+    /// `[N,T,channels,width]`: each gated channel's contribution to the embedding, for a graph whose
+    /// embedding is a sum over channels. Without it the embedding has one value per channel.
     pub contributions: Option<TensorName>,
     /// `[N,T,width]`.
     pub embedding: WidthTensor,
-    /// What heatmaps are made of.
+    /// The feature map for heatmaps.
     pub map: MapOutput,
-    /// Its memory.
+    /// Its states.
     pub states: Vec<State>,
 }
 
@@ -143,7 +142,7 @@ impl FaceGraph {
     }
 }
 
-/// The audio encoder: rows `[N,4T,row width]` to `[N,T,width]`, without memory.
+/// The audio encoder: rows `[N,4T,row width]` to `[N,T,width]`, stateless.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AudioGraph {
     /// The graph.
@@ -152,11 +151,11 @@ pub struct AudioGraph {
     pub rows: TensorName,
     /// The embedding.
     pub embedding: WidthTensor,
-    /// Ticks of context needed on each side, for an output to equal that of the whole track.
+    /// Ticks of context on each side that make an output equal to that of the whole track.
     pub reach_ticks: usize,
 }
 
-/// The head's own gate, `[N,T,channels]`: the audio channels first, then those of the face.
+/// The head's gate, `[N,T,channels]`: the audio channels first, then the face channels.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HeadGate {
     /// Its name.
@@ -165,12 +164,12 @@ pub struct HeadGate {
     pub channels: usize,
 }
 
-/// The temporal head: embeddings of a window to two logits a tick.
+/// The temporal head: embeddings of a window to two logits per tick.
 ///
-/// The forward recurrence starts from `forward_state` (zeros at a track's start) and
-/// `forward_states` gives its state after each tick, to be carried; the backward recurrence
-/// starts from zero at the window's end. A head that compares across its window (`past_ticks`
-/// above 0) is given the past again instead, and always starts from zeros.
+/// The forward recurrence starts from `forward_state` (zeros at a track's start), and
+/// `forward_states` outputs its state after each tick for the next window. The backward recurrence
+/// starts from zeros at the window's end. A head that compares across its window (`past_ticks`
+/// above 0) gets the past ticks again instead, and always starts from zeros.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HeadGraph {
     /// The graph.
@@ -179,37 +178,37 @@ pub struct HeadGraph {
     pub audio: TensorName,
     /// Face embeddings `[N,T,width]`.
     pub face: TensorName,
-    /// Ticks before the scored ones that every window holds again, where the track has them; 0
-    /// for a head whose state is carried.
+    /// Past ticks that every window repeats, as far as the track has them; 0 for a head whose state
+    /// is carried.
     pub past_ticks: usize,
     /// `[N,width]`: the forward recurrence's state before the window.
     pub forward_state: WidthTensor,
-    /// `[N,T,width]`: its state after every tick.
+    /// `[N,T,width]`: its state after each tick.
     pub forward_states: TensorName,
     /// `[N,T,2]`: logits of not speaking and speaking.
     pub score: TensorName,
-    /// The gate, where the head has one.
+    /// The head's gate, if any.
     pub gate: Option<HeadGate>,
 }
 
-/// Competition: what the best rival on screen scores counts for or against a face.
+/// Cross-face rescoring: adjusts a face's score by the best score of the other faces (the rival).
 ///
-/// Causal and without memory: outputs depend on the same and earlier ticks of the window, so that a
-/// window of `past_ticks` earlier ticks and any number of new ones is exact for the new ones.
-/// Where no rival is present the score stays as it is.
+/// Causal and stateless: outputs depend on the same and earlier ticks, so that a window of
+/// `past_ticks` earlier ticks and any number of new ones is exact for the new ones. Without a rival
+/// the score is unchanged.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CrossFaceGraph {
     /// The graph.
     pub file: FileName,
-    /// `[N,T]`: the face's own z = z1 − z0, before competition.
+    /// `[N,T]`: the face's z = z1 − z0 before rescoring.
     pub score: TensorName,
     /// `[N,T]`: the largest z of the other faces.
     pub rival: TensorName,
     /// `[N,T]`: 1 where there is another face with a score, else 0.
     pub present: TensorName,
-    /// `[N,T]`: z after competition.
+    /// `[N,T]`: z after rescoring.
     pub out: TensorName,
-    /// Earlier ticks that count.
+    /// Past ticks that the output depends on.
     pub past_ticks: usize,
 }
 
@@ -218,7 +217,7 @@ pub struct CrossFaceGraph {
 pub struct OddTicks(usize);
 
 impl OddTicks {
-    /// `ticks`, or `None` where it is even.
+    /// `ticks`, or `None` if it is even.
     pub const fn new(ticks: usize) -> Option<Self> {
         if ticks % 2 == 1 { Some(Self(ticks)) } else { None }
     }
@@ -229,50 +228,50 @@ impl OddTicks {
     }
 }
 
-/// When a score counts as speaking.
+/// The speaking decision.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Decision {
-    /// Smoothed scores above it are speaking.
+    /// Smoothed scores above it mean speaking.
     pub threshold: Probability,
-    /// Length of the centred mean over scores; 1 is no smoothing.
+    /// Length of the centred moving average of scores; 1 means none.
     pub smoothing_ticks: OddTicks,
-    /// Where these figures come from.
+    /// The reason for these values.
     pub why: String,
 }
 
-/// Which heatmap a package is best shown with.
+/// The default heatmap of a package.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Explain {
     /// The mode.
     pub default_mode: Mode,
-    /// Where the choice comes from.
+    /// The reason for this mode.
     pub why: String,
-    /// By mode, the 99th percentile of a map's raw cells while a person speaks clearly: what the
-    /// running scale starts from.
+    /// For each mode, the 99th percentile of a map's raw cells while a person speaks clearly: the
+    /// initial value of the running scale.
     pub typical: BTreeMap<&'static str, f32>,
 }
 
 impl Explain {
-    /// The scale of `mode`'s maps; 1 where the package does not say.
+    /// The scale of `mode`'s maps; 1 by default.
     pub fn scale(&self, mode: Mode) -> ScaleRule {
         let typical = self.typical.get(mode.name()).copied().unwrap_or(1.0);
         ScaleRule::new(typical).unwrap_or_default()
     }
 }
 
-/// Ticks after the scored one that the head is given. The encoders' own reach comes on top.
+/// Future ticks that the head gets. The encoders' own context adds to this.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Lookahead {
-    /// When reading a file.
+    /// For files.
     pub file: usize,
-    /// When following a camera.
+    /// For live streams.
     pub live: usize,
 }
 
 /// A streaming speaker model.
 #[derive(Clone, PartialEq, Debug)]
 pub struct SpeakerManifest {
-    /// What the encoders are fed.
+    /// The encoders' inputs.
     pub features: Features,
     /// The face encoder.
     pub face: FaceGraph,
@@ -280,26 +279,26 @@ pub struct SpeakerManifest {
     pub audio: AudioGraph,
     /// The temporal head.
     pub head: HeadGraph,
-    /// How faces compete, where they do.
+    /// Cross-face rescoring, if any.
     pub cross_face: Option<CrossFaceGraph>,
-    /// When a score counts as speaking.
+    /// The speaking decision.
     pub decision: Decision,
-    /// Which heatmap is the default.
+    /// The default heatmap.
     pub explain: Explain,
-    /// How far the head looks ahead.
+    /// The head's lookahead.
     pub lookahead_ticks: Lookahead,
 }
 
 impl SpeakerManifest {
-    /// What the graphs must look like: face, audio, head, and competition where there is one.
+    /// The contracts of all graphs: face, audio, head, and cross-face rescoring if any.
     pub fn contracts(&self) -> Vec<GraphContract> {
         let mut all = vec![self.face_contract(), self.audio_contract(), self.head_contract()];
-        all.extend(self.compete_contract());
+        all.extend(self.cross_face_contract());
         all
     }
 
-    /// What the graph of competition must look like.
-    pub fn compete_contract(&self) -> Option<GraphContract> {
+    /// The contract of the cross-face graph.
+    pub fn cross_face_contract(&self) -> Option<GraphContract> {
         let cross_face = self.cross_face.as_ref()?;
         let inputs = [&cross_face.score, &cross_face.rival, &cross_face.present];
         Some(GraphContract {
@@ -309,7 +308,7 @@ impl SpeakerManifest {
         })
     }
 
-    /// What the face encoder must look like.
+    /// The face encoder's contract.
     pub fn face_contract(&self) -> GraphContract {
         let size = self.features.crop.size_px();
         let face = &self.face;
@@ -320,8 +319,8 @@ impl SpeakerManifest {
             ticks(&map.name, &[map.channels, map.height, map.width]),
         ];
         outputs.extend(face.gate.iter().map(|gate| ticks(gate, &[map.channels])));
-        let shares = [map.channels, face.embedding.width];
-        outputs.extend(face.contributions.iter().map(|name| ticks(name, &shares)));
+        let dims = [map.channels, face.embedding.width];
+        outputs.extend(face.contributions.iter().map(|name| ticks(name, &dims)));
         for state in &face.states {
             inputs.push(tracks(&state.input, &state.shape));
             outputs.push(tracks(&state.output, &state.shape));
@@ -329,7 +328,7 @@ impl SpeakerManifest {
         GraphContract { file: face.file.clone(), inputs, outputs }
     }
 
-    /// What the audio encoder must look like.
+    /// The audio encoder's contract.
     pub fn audio_contract(&self) -> GraphContract {
         let audio = &self.audio;
         GraphContract {
@@ -339,7 +338,7 @@ impl SpeakerManifest {
         }
     }
 
-    /// What the temporal head must look like.
+    /// The temporal head's contract.
     pub fn head_contract(&self) -> GraphContract {
         let head = &self.head;
         let state = head.forward_state.width;

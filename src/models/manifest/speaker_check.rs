@@ -1,4 +1,4 @@
-//! From a speaker's raw manifest to the checked one, key by key.
+//! Checks a speaker's raw manifest, key by key.
 
 use super::check::Checker;
 use super::raw::{
@@ -22,11 +22,11 @@ fn typical(
     let mut typical = BTreeMap::new();
     for (name, value) in raw {
         let modes = &Mode::ALL.map(|mode| (mode.name(), mode));
-        let mode = check.word("explain.typical", name, modes)?;
+        let mode = check.one_of("explain.typical", name, modes)?;
         let value = *value as f32;
         if ScaleRule::new(value).is_none() {
             let problem = format!("`{name}` is {value}; it must be a positive number");
-            return Err(check.wrong("explain.typical", problem));
+            return Err(check.invalid("explain.typical", problem));
         }
         typical.insert(mode.name(), value);
     }
@@ -42,25 +42,26 @@ impl SpeakerManifest {
         let smoothing = check.count("decision.smoothing_ticks", raw.decision.smoothing_ticks, 1)?;
         let smoothing_ticks = OddTicks::new(smoothing).ok_or_else(|| {
             let problem = format!("is {smoothing}; it must be odd, so that the mean has a middle");
-            check.wrong("decision.smoothing_ticks", problem)
+            check.invalid("decision.smoothing_ticks", problem)
         })?;
         let modes = &Mode::ALL.map(|mode| (mode.name(), mode));
-        let default_mode = check.word("explain.default_mode", &raw.explain.default_mode, modes)?;
+        let default_mode =
+            check.one_of("explain.default_mode", &raw.explain.default_mode, modes)?;
         let gated = face.gate.is_some() || head.gate.is_some();
         if !gated && matches!(default_mode, Mode::Paper | Mode::GateActivation) {
             let problem = "needs a gate, but neither `face.gate` nor `head.gate` names one; \
                            name one, or use \"ablation\" or \"none\"";
-            return Err(check.wrong("explain.default_mode", problem));
+            return Err(check.invalid("explain.default_mode", problem));
         }
         let both = face.embedding.width + audio.embedding.width;
-        // A gate of the face's own is the SE vector; then the head's may be over fewer channels.
+        // If the face has a gate, that is the SE vector, and the head's gate may have fewer channels.
         let needed = head.gate.as_ref().filter(|_| face.gate.is_none());
         if let Some(gate) = needed.filter(|gate| gate.channels != both) {
             let problem = format!(
                 "is {}; it must be audio and face embedding together, {both}",
                 gate.channels
             );
-            return Err(check.wrong("head.gate.channels", problem));
+            return Err(check.invalid("head.gate.channels", problem));
         }
         Ok(Self {
             features,
@@ -71,11 +72,11 @@ impl SpeakerManifest {
             decision: Decision {
                 threshold: check.probability("decision.threshold", raw.decision.threshold)?,
                 smoothing_ticks,
-                why: check.text("decision.why", &raw.decision.why)?,
+                why: check.non_empty("decision.why", &raw.decision.why)?,
             },
             explain: Explain {
                 default_mode,
-                why: check.text("explain.why", &raw.explain.why)?,
+                why: check.non_empty("explain.why", &raw.explain.why)?,
                 typical: typical(&raw.explain.typical, check)?,
             },
             lookahead_ticks: Lookahead {
@@ -88,9 +89,9 @@ impl SpeakerManifest {
 
 fn features(raw: &RawFeatures, check: &Checker<'_>) -> Result<Features, ModelError> {
     let crops = [("light-asd-112-grey", CropRecipe::LightAsd112Grey)];
-    let crop = check.word("features.crop", &raw.crop, &crops)?;
+    let crop = check.one_of("features.crop", &raw.crop, &crops)?;
     let rows = [("mfcc-13", AudioRecipe::Mfcc13), ("log-mel-40", AudioRecipe::LogMel40)];
-    let audio = check.word("features.audio", &raw.audio, &rows)?;
+    let audio = check.one_of("features.audio", &raw.audio, &rows)?;
     let fixed = [
         ("features.crop_size_px", raw.crop_size_px, crop.size_px() as i64),
         ("features.ticks_per_second", raw.ticks_per_second, Tick::PER_SECOND),
@@ -98,7 +99,7 @@ fn features(raw: &RawFeatures, check: &Checker<'_>) -> Result<Features, ModelErr
     for (key, value, needed) in fixed {
         if value != needed {
             let problem = format!("is {value}; the recipe \"{}\" gives {needed}", raw.crop);
-            return Err(check.wrong(key, problem));
+            return Err(check.invalid(key, problem));
         }
     }
     Ok(Features { crop, audio })
@@ -111,7 +112,7 @@ fn width(key: &str, raw: &RawWidth, check: &Checker<'_>) -> Result<WidthTensor, 
     })
 }
 
-/// All of the crop where the manifest does not say.
+/// Defaults to the whole crop.
 fn area(raw: Option<&RawArea>, crop_px: usize, check: &Checker<'_>) -> Result<MapArea, ModelError> {
     let Some(raw) = raw else {
         return Ok(MapArea { left: 0, top: 0, width: crop_px, height: crop_px });
@@ -124,7 +125,7 @@ fn area(raw: Option<&RawArea>, crop_px: usize, check: &Checker<'_>) -> Result<Ma
     };
     if area.left + area.width > crop_px || area.top + area.height > crop_px {
         let problem = format!("reaches beyond the crop, which has {crop_px} px a side");
-        return Err(check.wrong("face.map.area_px", problem));
+        return Err(check.invalid("face.map.area_px", problem));
     }
     Ok(area)
 }
@@ -146,7 +147,7 @@ fn face(raw: &RawFace, crop_px: usize, check: &Checker<'_>) -> Result<FaceGraph,
              embedding is the map's maximum",
             embedding.width, map.channels
         );
-        return Err(check.wrong("face.embedding.width", problem));
+        return Err(check.invalid("face.embedding.width", problem));
     }
     let states = raw.states.iter().enumerate().map(|(i, state)| {
         let key = |name: &str| format!("face.states[{i}].{name}");
@@ -181,7 +182,7 @@ fn audio(raw: &RawAudio, check: &Checker<'_>) -> Result<AudioGraph, ModelError> 
 
 fn head(raw: &RawHead, check: &Checker<'_>) -> Result<HeadGraph, ModelError> {
     let gate = raw.gate.as_ref().map(|gate| {
-        check.word("head.gate.layout", &gate.layout, &[("audio-face", ())])?;
+        check.one_of("head.gate.layout", &gate.layout, &[("audio-face", ())])?;
         Ok(HeadGate {
             name: check.tensor("head.gate.name", &gate.name)?,
             channels: check.count("head.gate.channels", gate.channels, 1)?,
@@ -201,11 +202,11 @@ fn head(raw: &RawHead, check: &Checker<'_>) -> Result<HeadGraph, ModelError> {
 
 fn cross_face(raw: &RawCrossFace, check: &Checker<'_>) -> Result<CrossFaceGraph, ModelError> {
     Ok(CrossFaceGraph {
-        file: check.file_name("compete.file", &raw.file)?,
-        score: check.tensor("compete.score", &raw.score)?,
-        rival: check.tensor("compete.rival", &raw.rival)?,
-        present: check.tensor("compete.present", &raw.present)?,
-        out: check.tensor("compete.out", &raw.out)?,
-        past_ticks: check.count("compete.past_ticks", raw.past_ticks, 0)?,
+        file: check.file_name("cross_face.file", &raw.file)?,
+        score: check.tensor("cross_face.score", &raw.score)?,
+        rival: check.tensor("cross_face.rival", &raw.rival)?,
+        present: check.tensor("cross_face.present", &raw.present)?,
+        out: check.tensor("cross_face.out", &raw.out)?,
+        past_ticks: check.count("cross_face.past_ticks", raw.past_ticks, 0)?,
     })
 }

@@ -25,21 +25,21 @@ struct Level {
     /// What a cell looks at, across and down.
     window_px: i64,
     /// Sides of the squares that belong to this level.
-    least_px: f32,
-    most_px: f32,
+    min_px: f32,
+    max_px: f32,
 }
 
 const LEVELS: [Level; 3] = [
-    Level { stride_px: 8, window_px: 40, least_px: 8.0, most_px: 24.0 },
-    Level { stride_px: 16, window_px: 112, least_px: 24.0, most_px: 72.0 },
-    Level { stride_px: 32, window_px: 288, least_px: 72.0, most_px: 220.0 },
+    Level { stride_px: 8, window_px: 40, min_px: 8.0, max_px: 24.0 },
+    Level { stride_px: 16, window_px: 112, min_px: 24.0, max_px: 72.0 },
+    Level { stride_px: 32, window_px: 288, min_px: 72.0, max_px: 220.0 },
 ];
 
 /// Eyes, nose and mouth corners from the centre, in sides of the square.
 const LANDMARKS: [[f32; 2]; 5] =
     [[-0.2, -0.15], [0.2, -0.15], [0.0, 0.05], [-0.15, 0.25], [0.15, 0.25]];
 
-pub(super) fn write(dir: &Path, about: RawPackage) -> Result<Package, ModelError> {
+pub(super) fn write(dir: &Path, package_info: RawPackage) -> Result<Package, ModelError> {
     let mut graph = GraphBuilder::new("squares");
     let (b, h, w) = (Axis::Free("B"), Axis::Free("H"), Axis::Free("W"));
     let image = graph.input(INPUT, &[b, Axis::Fixed(3), h, w]);
@@ -56,7 +56,7 @@ pub(super) fn write(dir: &Path, about: RawPackage) -> Result<Package, ModelError
     for level in &LEVELS {
         level.build(&mut graph, &bright);
     }
-    let manifest = detector_manifest(about, FILE, INPUT, None);
+    let manifest = detector_manifest(package_info, FILE, INPUT, None);
     let bytes = graph.into_bytes("Sees bright squares as faces");
     finish(dir, manifest, vec![(FILE, bytes)], |manifest, sums| manifest.files = sums)
 }
@@ -77,9 +77,9 @@ impl Level {
         let side = graph.sqrt(&area);
         let side = graph.affine(&side, 1.0 / stride, 0.0);
 
-        let [least, most] = [self.least_px, self.most_px].map(|px| px * px);
-        let above = graph.affine(&area, 40.0 / least, -40.0);
-        let below = graph.affine(&area, -40.0 / most, 40.0);
+        let [min, max] = [self.min_px, self.max_px].map(|px| px * px);
+        let above = graph.affine(&area, 40.0 / min, -40.0);
+        let below = graph.affine(&area, -40.0 / max, 40.0);
         let fits = self.both(graph, &above, &below);
         let [near_x, near_y] = [&x, &y].map(|offset| {
             let distance = graph.abs(offset);

@@ -13,7 +13,7 @@ use std::path::Path;
 use super::ModelError;
 use super::import::random::{Random, RandomWeights};
 use super::import::speaker::{self, SpeakerGraphs};
-use super::import::{light_asd, lr_asd, texts};
+use super::import::{light_asd, lr_asd, metadata};
 use super::manifest::raw::RawPackage;
 use super::package::Package;
 
@@ -59,7 +59,11 @@ pub fn write_speaker(dir: &Path, network: TinyNetwork, seed: u64) -> Result<Pack
         TinyNetwork::LightAsd => ("tiny-light", light_asd::graphs(&mut weights, WIDTHS)?),
         TinyNetwork::LrAsd => ("tiny-lr", lr_asd::graphs(&mut weights, WIDTHS)?),
     };
-    speaker::write(dir, graphs, texts(about(name, "Random weights: for tests of paths only.")))
+    speaker::write(
+        dir,
+        graphs,
+        metadata(package_info(name, "Random weights: for tests of paths only.")),
+    )
 }
 
 /// Writes a detector package into `dir`: bright squares of 8 to 220 px on a dark frame are
@@ -68,10 +72,13 @@ pub fn write_speaker(dir: &Path, network: TinyNetwork, seed: u64) -> Result<Pack
 /// # Errors
 /// As [`super::import::import`] while writing.
 pub fn write_detector(dir: &Path) -> Result<Package, ModelError> {
-    detector::write(dir, about("tiny-detector", "Sees bright squares: for tests of paths only."))
+    detector::write(
+        dir,
+        package_info("tiny-detector", "Sees bright squares: for tests of paths only."),
+    )
 }
 
-fn about(name: &str, notes: &str) -> RawPackage {
+fn package_info(name: &str, notes: &str) -> RawPackage {
     RawPackage {
         name: name.into(),
         licence: "MIT OR Apache-2.0".into(),

@@ -1,14 +1,12 @@
-//! Finds shot cuts: frames that have nothing to do with the one before.
+//! Detects shot cuts: frames that differ entirely from the previous one.
 //!
-//! Takes every frame in order; says whether it begins a new shot. Looks at a 64×36 thumbnail of
-//! the luma plane, and asks whether its structure (the correlation of the two thumbnails, which
-//! does not care about brightness and contrast) is another one: correlation below 0.3, or below
-//! 0.6 where the mean difference is also far above what was usual in this shot and the brightness
-//! is distributed anew.
-//! Promises one cut for a fade through black or white, where the new frame appears, and none for
-//! a flash, after which the old frame comes back: frames without structure are waited out.
-//! Does not promise slow dissolves and wipes: tracks there end by themselves.
-//! Measured on four clips with cuts and motion: every cut, nothing else (`tests/shot_cuts.rs`).
+//! Takes every frame in order; reports whether it begins a new shot. Compares 64×36 thumbnails of
+//! the luma plane by their correlation, which is independent of brightness and contrast. It is a
+//! cut if the correlation is below 0.3, or below 0.6 while the mean difference is also far above
+//! the shot's median and the histogram has changed. A fade through black or white is one cut, at
+//! the new content. A flash, after which the old content returns, is none: frames without structure
+//! are skipped. Slow dissolves and wipes are not detected: tracks end there by themselves. Measured
+//! on four clips with cuts and motion: every cut, nothing else (`tests/shot_cuts.rs`).
 
 use crate::core::frame::ImageView;
 
@@ -16,33 +14,32 @@ const COLUMNS: usize = 64;
 const ROWS: usize = 36;
 /// Samples averaged per thumbnail pixel: across and down.
 const SAMPLES: usize = 4;
-/// Below this correlation it is another frame. Cuts measured: −.14 to .23; the fastest motion:
-/// .46.
+/// Below this correlation it is a cut. Measured: cuts −.14 to .23, the fastest motion .46.
 const CUT_CORRELATION: f32 = 0.3;
-/// Above this correlation it is the same frame, whatever else changed.
+/// Above this correlation it is the same shot, whatever else changed.
 const SAME_CORRELATION: f32 = 0.6;
-/// Between the two, a cut differs this many times more than usual (measured: cut 7, motion 3) …
+/// Between the two, a cut's difference is this many times the median (measured: cut 7, motion 3) …
 const MIN_DIFFERENCE_RATIO: f32 = 5.0;
-/// … and its levels are distributed otherwise, as the mean shift in levels (cut 7, motion 3.5).
+/// … and its histogram has shifted by this many levels on average (cut 7, motion 3.5).
 const MIN_LEVELS_SHIFT: f32 = 5.0;
-/// A mean difference in levels that is never more than noise.
+/// Mean differences up to this, in levels, are noise.
 const NOISE_LEVELS: f32 = 2.0;
-/// Standard deviation in levels below which a frame has no structure to compare.
+/// Frames with a standard deviation below this, in levels, have no structure to compare.
 const FLAT_LEVELS: f32 = 3.0;
-/// Differences that "usual" is the median of, and how many of them are enough to know it.
+/// Differences in the median, and the minimum number for it.
 const HISTORY_FRAMES: usize = 25;
 const MIN_HISTORY_FRAMES: usize = 5;
-/// Range in levels within which a row or column of both thumbnails is a bar, not frame.
+/// A row or column within this range of levels in both thumbnails is a black bar.
 const BAR_LEVELS: u8 = 6;
 
 type Thumbnail = [[u8; COLUMNS]; ROWS];
 
-/// Watches one stream for shot cuts.
+/// Detects the shot cuts of one stream.
 #[derive(Clone, Debug)]
 pub struct CutDetector {
-    /// The last frame that had structure.
+    /// The last frame with structure.
     last: Option<Box<Thumbnail>>,
-    /// Mean differences in this shot, the newest overwriting the oldest.
+    /// Mean differences in this shot, as a ring buffer.
     differences: [f32; HISTORY_FRAMES],
     recorded: usize,
 }
@@ -54,12 +51,12 @@ impl Default for CutDetector {
 }
 
 impl CutDetector {
-    /// A detector that has seen nothing: the first frame is no cut.
+    /// A detector without history: the first frame is not a cut.
     pub const fn new() -> Self {
         Self { last: None, differences: [0.0; HISTORY_FRAMES], recorded: 0 }
     }
 
-    /// Looks at the next frame; whether a new shot begins with it.
+    /// Takes the next frame; returns whether a new shot begins with it.
     pub fn push(&mut self, image: &ImageView<'_>) -> bool {
         let now = thumbnail(image);
         let whole = Area { rows: (0, ROWS), columns: (0, COLUMNS) };
@@ -91,7 +88,7 @@ impl CutDetector {
     }
 }
 
-/// The luma plane reduced to the thumbnail: each pixel the mean of 16 samples spread over its cell.
+/// The luma plane as a thumbnail: each pixel is the mean of 16 samples spread over its cell.
 fn thumbnail(image: &ImageView<'_>) -> Thumbnail {
     let (width, height) = (image.width.max(1), image.height.max(1));
     let spread = |i: usize, count: usize, side: usize| (2 * i + 1) * side / (2 * count);
@@ -123,8 +120,8 @@ struct Area {
 }
 
 impl Area {
-    /// All but the flat rows and columns at the edges of both: black bars would make any two
-    /// frames alike.
+    /// All but the flat rows and columns at the edges of both: black bars would make any two frames
+    /// similar.
     fn without_bars(a: &Thumbnail, b: &Thumbnail) -> Self {
         let flat = |values: &mut dyn Iterator<Item = u8>| {
             let (low, high) = values.fold((255, 0), |(l, h), v| (v.min(l), v.max(h)));
@@ -146,7 +143,7 @@ impl Area {
         ((self.rows.1 - self.rows.0) * (self.columns.1 - self.columns.0)) as f32
     }
 
-    /// The rows of both thumbnails, cut to the columns.
+    /// The rows of both thumbnails, cropped to the columns.
     fn rows<'a>(
         self,
         a: &'a Thumbnail,
@@ -159,7 +156,7 @@ impl Area {
     }
 }
 
-/// Sums over two thumbnails, exact in integers.
+/// Sums over two thumbnails, exact integers.
 #[derive(Default)]
 struct Moments {
     pixels: f32,
@@ -212,8 +209,8 @@ fn mean_difference(a: &Thumbnail, b: &Thumbnail, area: Area) -> f32 {
     sum as f32 / area.pixels()
 }
 
-/// How far the levels of one thumbnail must be moved to be distributed as the other's: the area
-/// between the cumulative histograms, in levels.
+/// The earth mover's distance between the histograms, in levels: the area between the cumulative
+/// histograms.
 fn levels_shift(a: &Thumbnail, b: &Thumbnail, area: Area) -> f32 {
     let mut histogram = [0i32; 256];
     for (a, b) in area.rows(a, b) {
@@ -231,7 +228,7 @@ fn levels_shift(a: &Thumbnail, b: &Thumbnail, area: Area) -> f32 {
     sum as f32 / area.pixels()
 }
 
-/// The median of the differences seen so far, 0 where there are none.
+/// The median of the differences so far, 0 if there are none.
 fn median(differences: &[f32; HISTORY_FRAMES], recorded: usize) -> f32 {
     let mut sorted = *differences;
     let known = &mut sorted[..recorded.min(HISTORY_FRAMES)];
@@ -249,8 +246,8 @@ mod tests {
     const WIDTH: usize = 160;
     const HEIGHT: usize = 90;
 
-    /// A scene of soft blobs; another `scene` is another frame. Moved by `shift` pixels, and
-    /// `light` laid over it (0 black, 1 as it is).
+    /// A scene of soft blobs, different for each `scene`, moved by `shift` pixels, with the
+    /// brightness `light` (0 black, 1 normal).
     fn paint(scene: u32, shift: f32, light: f32) -> Vec<u8> {
         let phase = scene as f32 * 2.1;
         let value = |x: f32, y: f32| {
@@ -281,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn another_frame_is_a_cut() {
+    fn another_scene_is_a_cut() {
         let scene = |i: u32| paint(i / 10, (i % 10) as f32, 1.0);
         assert_eq!(cuts((0..40).map(scene)), [10, 20, 30]);
     }
@@ -310,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fade_to_black_and_back_is_none() {
+    fn a_fade_to_black_and_back_is_no_cut() {
         let light = |i: i32| (i - 20).abs() as f32 / 20.0;
         assert_eq!(cuts((0..40).map(|i| paint(1, 0.0, light(i)))), [0_usize; 0]);
     }
@@ -331,7 +328,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_frame_is_too_small_or_too_odd(
+        fn small_and_truncated_frames_are_accepted(
             width in 1usize..80, height in 1usize..80, spare in 0usize..9, cut_short in 0usize..99,
         ) {
             let stride = width + spare;

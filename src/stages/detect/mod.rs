@@ -1,10 +1,10 @@
-//! Detect: where the faces of a frame are.
+//! Detect: finds the faces of a frame.
 //!
 //! Takes frames; gives face boxes with five landmarks, in pixels of the source frame.
-//! [`plan`] says which frames are looked at and how finely (tracks carry the rest), `near` which part of
-//! them is enough, [`cuts`] where a new shot begins. All of these are pure; only a
-//! [`crate::models::face_detector::FaceDetector`] knows an inference engine.
-//! Promises nothing about identity: that is the tracker's.
+//! [`plan`] decides which frames are searched and at what resolution (the tracker fills the rest),
+//! `search_region` which part of them, and [`cuts`] finds shot cuts. All of these are pure; only a
+//! [`crate::models::face_detector::FaceDetector`] uses an inference engine.
+//! Boxes have no identity: that is the tracker's task.
 
 pub mod cuts;
 pub mod plan;

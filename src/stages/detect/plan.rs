@@ -1,74 +1,74 @@
-//! Plans which frames are searched for faces, and how finely.
+//! Plans which frames are searched for faces, and at what resolution.
 //!
-//! Takes every frame's time, whether a shot begins with it, and what each search found; says which
-//! frames to search at which long side. Searched are the first and the last frame, both frames at
-//! a cut, and one frame every 0.2 s; tracks carry the rest.
+//! Takes every frame's time, whether a shot begins with it, and the faces that each search found;
+//! decides which frames to search at which long side. The first and the last frame, both frames at
+//! a cut, and one frame every 0.2 s are searched; the tracker fills the rest.
 //!
-//! How finely: YuNet needs a face of some 20 pixels in its input (another detector's manifest says
-//! what it needs). Share of faces found by the size
-//! of the face's longer side in the input (162 faces of seven clips): 8 px .09, 10 px .41, 12 px
-//! .65, 14 px .79, 16 px .91, 18 px .96, 20 px .99, 24 px 1. One search of a 16:9 frame on one
-//! core: 320 2.4 ms, 480 5.4 ms, 640 15 ms, 960 35 ms, 1280 57 ms, 1920 106 ms.
+//! Resolution: YuNet needs a face of about 20 pixels in its input (another detector's manifest
+//! states its size). Share of faces found by the face's longer side in the input (162 faces of
+//! seven clips): 8 px .09, 10 px .41, 12 px .65, 14 px .79, 16 px .91, 18 px .96, 20 px .99, 24 px
+//! 1. One search of a 16:9 frame on one core: 320 2.4 ms, 480 5.4 ms, 640 15 ms, 960 35 ms, 1280 57
+//! ms, 1920 106 ms.
 //!
-//! So most frames are searched at 320, and at the start, at every cut and a second later a wide
-//! search at up to 1280 looks for what 320 cannot see. While it sees more faces than those at 320 do,
-//! every second search in between becomes as fine as its smallest face needs, or finer until it finds
-//! as many, and wide ones come once a second. Fine ones look around the known faces only, where the
-//! detector gains by that: what is new and small is for the next wide one. Where a wide search saw no
-//! more than those in between, the next one is two seconds away, and after another such one four.
-//! Searches in between become coarser by one step with each wide one; a new shot begins with what
-//! its own faces need.
+//! So most frames are searched at 320. At the start, at every cut and a second later, a wide search
+//! at up to 1280 finds smaller faces. While it finds more faces than the searches at 320, every
+//! second search in between is as fine as the smallest face needs, or finer until it finds as many,
+//! and there is one wide search per second. If the detector benefits, fine searches cover only the
+//! region around the known faces; the next wide search finds new small faces. After a wide search
+//! without more faces than those in between, the next one is two seconds away, after a second such
+//! search four. With each wide search, the searches in between become at most one step coarser. A
+//! new shot starts with what its own faces need.
 //!
-//! Fine searches only while 320 misses someone are not only cheaper: a detector's boxes differ a
-//! little with the frame's size, so that searches of two sizes by turns make a box tremble. Of the
-//! decisions in eleven clips .942 are those of a run in which every second frame is searched wide;
-//! with fine searches for every face that may be missed at 320 .913.
+//! Fine searches run only while 320 misses a face. This is cheaper and also reduces jitter: a
+//! detector's boxes differ a little with the input size, so alternating sizes make boxes jitter. In
+//! eleven clips .942 of the decisions equal those of a run that searches every second frame wide;
+//! with fine searches for every face that 320 may miss it was .913.
 //!
-//! Share of the faces that a wide search of every second frame finds (2 529 in eleven clips, built-in
-//! detector): .932; .921 before, with a fifth more pixels searched: fine searches looked everywhere and
-//! came where they were not needed, and wide ones were two seconds apart at most.
+//! Share of the faces that a wide search of every second frame finds (2 529 in eleven clips,
+//! built-in detector): .932. It was .921 with a fifth more pixels searched, when fine searches
+//! covered the whole frame, also ran without need, and wide ones were at most two seconds apart.
 //!
-//! Promises that a face of 30 px in a frame 1920 wide is looked for every four seconds at least and,
-//! once found, every 0.4 s. Does not promise the same of larger frames.
+//! Guarantee: a face of 30 px in a frame 1920 wide is searched for at least every four seconds and,
+//! once found, every 0.4 s. This does not hold for larger frames.
 
 use super::search_region::SearchRegion;
 use crate::core::frame::Region;
 use crate::core::geometry::FaceBox;
 use crate::core::time::{Pts, Span};
 
-/// Long sides that searches step through: a detector meets no more shapes than these, but for parts.
+/// The long sides of searches. A detector sees no other input sizes, except for regions.
 const LADDER_PX: [u32; 6] = [320, 480, 640, 960, 1280, 1920];
-/// Size in source pixels below which a face is nothing that anyone could score.
+/// Faces smaller than this, in source pixels, cannot be scored.
 const MIN_FACE_PX: f32 = 16.0;
-/// Up to this long side a search is cheap enough for every turn.
+/// Searches up to this long side are cheap enough to run every time.
 const CHEAP_LONG_SIDE_PX: u32 = LADDER_PX[0];
 
-/// How often and how finely faces are searched for.
+/// How often and at what resolution faces are searched for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PlanSettings {
-    /// Time from one search to the next; at least every frame is searched once at most.
+    /// Time from one search to the next; each frame is searched at most once.
     pub stride: Span,
-    /// Time from one wide search to the next while wide ones see more than those in between.
+    /// Time between wide searches while they find more faces than those in between.
     pub wide_interval: Span,
-    /// The same after one that did not; twice that after two.
+    /// The same after one that did not; twice that after two of them.
     pub wide_interval_stable: Span,
     /// Long side of the ordinary search, in pixels.
     pub base_long_side_px: u32,
     /// Long side of the widest search, in pixels.
     pub wide_long_side_px: u32,
-    /// Longer side in input pixels from which a face is found for certain: the detector's own.
-    pub certain_face_px: u32,
+    /// Longer side in input pixels from which the detector reliably finds a face.
+    pub reliable_face_px: u32,
 }
 
 impl PlanSettings {
-    /// The default times, for a detector that finds faces of `certain_face_px` for certain and
-    /// gains nothing from frames beyond `widest_px`.
-    pub fn for_detector(certain_face_px: usize, widest_px: usize) -> Self {
+    /// The default times, for a detector that reliably finds faces of `reliable_face_px` and does
+    /// not benefit from a long side above `max_long_side_px`.
+    pub fn for_detector(reliable_face_px: usize, max_long_side_px: usize) -> Self {
         let to_u32 = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let defaults = Self::default();
         Self {
-            certain_face_px: to_u32(certain_face_px),
-            wide_long_side_px: defaults.wide_long_side_px.min(to_u32(widest_px)),
+            reliable_face_px: to_u32(reliable_face_px),
+            wide_long_side_px: defaults.wide_long_side_px.min(to_u32(max_long_side_px)),
             ..defaults
         }
     }
@@ -82,7 +82,7 @@ impl Default for PlanSettings {
             wide_interval_stable: Span::from_ms(2000),
             base_long_side_px: LADDER_PX[0],
             wide_long_side_px: LADDER_PX[4],
-            certain_face_px: 20,
+            reliable_face_px: 20,
         }
     }
 }
@@ -90,39 +90,38 @@ impl Default for PlanSettings {
 /// One search of one frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Search {
-    /// What the frame's longer side is reduced to, in pixels.
+    /// The long side that the frame is reduced to, in pixels.
     pub long_side_px: u32,
-    /// What of the frame is searched; all of it where this is `None`.
+    /// The searched region; the whole frame if `None`.
     pub region: Option<Region>,
     frame_long_side_px: u32,
-    certain_face_px: u32,
+    reliable_face_px: u32,
     kind: SearchKind,
 }
 
 /// Why a frame is searched.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum SearchKind {
-    /// For what the searches in between cannot see.
+    /// A wide search, for faces that the searches in between miss.
     Wide,
-    /// In its turn between two wide ones.
+    /// A regular search between two wide ones.
     Between,
-    /// As the last of its shot: nothing is to be learnt for the next one.
+    /// The last frame of a shot; it does not change the plan.
     Last,
 }
 
 impl Search {
-    /// The smallest face, by its longer side in pixels of the source frame, that this search
-    /// finds for certain. That it did not find a smaller one says little.
-    pub fn certain_face_px(self) -> f32 {
-        self.certain_face_px as f32 / self.scale()
+    /// The smallest face, by its longer side in source pixels, that this search reliably finds.
+    pub fn reliable_face_px(self) -> f32 {
+        self.reliable_face_px as f32 / self.scale()
     }
 
-    /// What the longer side of `region` is reduced to, in pixels.
+    /// The long side that `region` is reduced to, in pixels.
     pub fn region_long_side_px(self, region: Region) -> u32 {
         (region.width.max(region.height) as f32 * self.scale()).round() as u32
     }
 
-    /// Pixels of the detector's input per pixel of the frame.
+    /// Detector input pixels per frame pixel.
     fn scale(self) -> f32 {
         (self.long_side_px as f32 / self.frame_long_side_px as f32).min(1.0)
     }
@@ -131,44 +130,44 @@ impl Search {
 /// What to search now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Searches {
-    /// The frame before this one: the last of its shot, and not yet searched.
+    /// The previous frame: the last of its shot, not searched yet.
     pub previous: Option<Search>,
-    /// This frame.
+    /// The current frame.
     pub current: Option<Search>,
 }
 
-/// The plan of one stream; begin a new one with each epoch.
+/// The plan of one stream; start a new one for each epoch.
 #[derive(Clone, Debug)]
 pub struct DetectPlan {
     settings: PlanSettings,
-    /// The frame before this one, and whether it was searched.
+    /// The previous frame's time, and whether it was searched.
     previous: Option<(Pts, bool)>,
     last_search: Option<Pts>,
     last_wide: Option<Pts>,
-    /// Where on the ladder the searches between wide ones stand.
+    /// The long side of fine searches between wide ones.
     fine_long_side_px: u32,
     /// Whether the last search went beyond [`CHEAP_LONG_SIDE_PX`].
     last_was_expensive: bool,
-    /// Whether the last search at no more than [`CHEAP_LONG_SIDE_PX`] found every known face, so that the
+    /// Whether the last search up to [`CHEAP_LONG_SIDE_PX`] found every known face, so that the
     /// next need not be finer.
     coarse_suffices: bool,
-    /// Faces that the last wide search found, or a fine one since.
+    /// Faces found by the last wide search, or by a fine one since.
     known_faces: usize,
-    /// Faces that the last search of this shot found that was at [`Self::fine_long_side_px`], or coarser and
-    /// enough.
+    /// Faces found by this shot's last search between wide ones that was at
+    /// [`Self::fine_long_side_px`], or coarser and sufficient.
     between_faces: Option<usize>,
-    /// Wide searches in a row that told nothing that those in between did not.
+    /// Wide searches in a row that found no more faces than those in between.
     stable_wide_searches: u8,
-    /// The faces of this shot.
+    /// The known faces of this shot and the region around them.
     search_region: SearchRegion,
-    /// Whether fine searches look around these only.
+    /// Whether fine searches cover only that region.
     use_regions: bool,
-    /// Width and height in pixels.
+    /// The frame's width and height in pixels.
     frame_size: (usize, usize),
 }
 
 impl DetectPlan {
-    /// A plan for a stream of which nothing was seen.
+    /// A plan for a new stream.
     pub const fn new(settings: PlanSettings) -> Self {
         Self {
             settings,
@@ -187,21 +186,21 @@ impl DetectPlan {
         }
     }
 
-    /// The same with fine searches between wide ones that look around the known faces only.
+    /// Sets whether fine searches between wide ones cover only the region around the known faces.
     #[must_use]
     pub fn use_regions(self, use_regions: bool) -> Self {
         Self { use_regions, ..self }
     }
 
-    /// Changes the time between searches: the way to spend less under load.
+    /// Changes the time between searches; a longer one reduces the load.
     pub const fn set_stride(&mut self, stride: Span) {
         self.settings.stride = stride;
     }
 
-    /// What to search, now that the frame at `pts` with `frame_size` (width, height in pixels) is
-    /// here; `cut` says whether a shot begins with it.
+    /// The searches to run for the next frame, at `pts` with `frame_size` (width, height in
+    /// pixels); `cut`: whether a shot begins with it.
     ///
-    /// Each search's faces are then told to [`Self::update`].
+    /// Then call [`Self::update`] with each search's faces.
     pub fn next(&mut self, pts: Pts, frame_size: (usize, usize), cut: bool) -> Searches {
         let resized = frame_size != self.frame_size;
         let before = self.previous;
@@ -239,7 +238,7 @@ impl DetectPlan {
         Searches { previous, current }
     }
 
-    /// Learns from what `search` found.
+    /// Updates the plan from the faces that `search` found.
     pub fn update(&mut self, search: Search, faces: &[FaceBox]) {
         let faces = faces.iter().filter(|face| face.rect.longer_side() >= MIN_FACE_PX);
         let sizes = faces.clone().map(|face| face.rect.longer_side());
@@ -251,10 +250,10 @@ impl DetectPlan {
             SearchKind::Wide => {
                 self.known_faces = count;
                 self.coarse_suffices &= !self.search_region.update(faces, true).any_new;
-                let certain = self.settings.certain_face_px as f32;
+                let certain = self.settings.reliable_face_px as f32;
                 let needed = certain / smallest * self.long_side_px() as f32;
-                // Coarser by one step at most within a shot, so that a face that only a fine search
-                // finds, whatever its size, is not lost anew with every wide one.
+                // At most one step coarser within a shot: a face that only a fine search finds,
+                // whatever its size, must not be lost after every wide one.
                 let step_below = || LADDER_PX.into_iter().rev().find(|step| *step < before);
                 let coarser = self.between_faces.and_then(|_| step_below()).unwrap_or(0);
                 self.fine_long_side_px = self.ladder_step(|ladder_step| {
@@ -285,26 +284,26 @@ impl DetectPlan {
         }
     }
 
-    /// The stream has ended: how to search its last frame, if that was not done.
+    /// Ends the stream; returns the search of its last frame, if it was not searched.
     pub fn finish(&mut self) -> Option<Search> {
         let (_, searched) = self.previous.take()?;
         (!searched).then(|| self.search(self.required_long_side_px(), SearchKind::Last))
     }
 
-    /// A search no finer than the frame has pixels for.
+    /// A search whose long side is at most the frame's.
     fn search(&mut self, long_side_px: u32, kind: SearchKind) -> Search {
         let frame_long_side_px = self.long_side_px();
         let long_side_px = long_side_px.min(frame_long_side_px);
-        let certain_face_px = self.settings.certain_face_px;
+        let reliable_face_px = self.settings.reliable_face_px;
         let search =
-            Search { long_side_px, region: None, frame_long_side_px, certain_face_px, kind };
+            Search { long_side_px, region: None, frame_long_side_px, reliable_face_px, kind };
         let fine = kind != SearchKind::Wide && long_side_px > CHEAP_LONG_SIDE_PX;
         let region = (self.use_regions && fine)
             .then(|| self.search_region.region(self.frame_size, search.scale()));
         Search { region: region.flatten(), ..search }
     }
 
-    /// The long side that finds the known faces.
+    /// The long side needed for the known faces.
     fn required_long_side_px(&self) -> u32 {
         let max_px = if self.coarse_suffices { CHEAP_LONG_SIDE_PX } else { u32::MAX };
         self.fine_long_side_px.min(max_px)
@@ -315,7 +314,7 @@ impl DetectPlan {
         u32::try_from(self.frame_size.0.max(self.frame_size.1)).unwrap_or(u32::MAX).max(1)
     }
 
-    /// The lowest step of the ladder between the ordinary and the widest search that is `suffices`.
+    /// The lowest step between the ordinary and the widest search that `suffices`.
     fn ladder_step(&self, suffices: impl Fn(u32) -> bool) -> u32 {
         let PlanSettings { base_long_side_px: base, wide_long_side_px: wide, .. } = self.settings;
         let steps =
@@ -326,7 +325,7 @@ impl DetectPlan {
             .unwrap_or(wide)
     }
 
-    /// Whether this frame is the nearest to `interval` after `last`.
+    /// Whether this frame is the one nearest to `interval` after `last`.
     fn is_due(&self, last: Option<Pts>, interval: Span, pts: Pts, frame_span: Span) -> bool {
         last.is_none_or(|last| {
             let elapsed = pts - last;

@@ -1,35 +1,35 @@
-//! Where a fine search looks between two wide ones: around the faces that are known.
+//! The region for fine searches between two wide ones: around the known faces.
 //!
-//! Takes what each search of a shot found; gives the part of the frame that holds all of these
-//! faces, with room for where they went meanwhile. Faces that need a fine search are small and mostly
-//! stand side by side, so that such a part is a fraction of the frame, and costs a fraction.
+//! Takes the faces found by each search of a shot; gives the region of the frame that contains all
+//! of them, with a margin for their motion. Faces that need a fine search are small and usually
+//! side by side, so the region is a fraction of the frame and costs a fraction.
 //!
-//! Promises that a face that was found stays inside until it was missed several times by a search
-//! that could see it. Does not promise to hold faces that nobody found yet: those are for the wide
-//! searches, and for the ordinary ones where they are large.
+//! A found face stays in the region until searches that could see it have missed it several times.
+//! Faces not found yet may be outside the region: the wide searches find them, or the ordinary ones
+//! if they are large.
 
 use crate::core::frame::Region;
 use crate::core::geometry::{FaceBox, Point, Rect};
 
-/// Room on each side of a face, in its longer sides: half as far as it goes in a very fast 0.4 s, and
-/// what a detector wants to see around it.
+/// Margin on each side of a face, in units of its longer side: half the distance of a very fast
+/// motion in 0.4 s, and the context that a detector needs.
 const MARGIN: f32 = 1.5;
-/// Room that a part still has to give to be used again: a new one means tables for another size.
+/// Margin that a region must still have to be reused; a new region needs new resize tables.
 const MIN_MARGIN: f32 = 0.75;
-/// Share of the frame from which a part spares too little.
+/// Share of the frame above which a region saves too little.
 const MAX_AREA_RATIO: f32 = 0.7;
-/// Searches in a row that miss a face before it is forgotten: it may have turned away.
+/// Misses in a row before a face is removed: it may have turned away.
 const MAX_MISSES: u8 = 4;
-/// Pixels that a part is larger than what it is to hold: it begins at an even one and ends at a whole.
+/// Extra pixels of a region: it begins at an even pixel and ends at a whole one.
 const SLACK_PX: f32 = 6.0;
-/// Steps of a part's sides in pixels of the detector's input: the detector fills up to these.
+/// A region's sides are multiples of this, in detector input pixels: the input is padded to it.
 const STEP_PX: f32 = 32.0;
 
-/// The faces that are known of a shot.
+/// The known faces of a shot and the region around them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SearchRegion {
     faces: Vec<KnownFace>,
-    /// What was given last, and at which pixels of input per pixel of the frame.
+    /// The last region and its scale (input pixels per frame pixel).
     last: Option<(Region, f32)>,
 }
 
@@ -41,26 +41,26 @@ struct KnownFace {
     found: bool,
 }
 
-/// What a search said of the known faces.
+/// How a search's faces match the known faces.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct MatchResult {
-    /// It found all that were known.
+    /// It found all known faces.
     pub(super) all_found: bool,
-    /// It found some that were not.
+    /// It found faces that were not known.
     pub(super) any_new: bool,
 }
 
 impl SearchRegion {
-    /// A shot of which nothing was seen.
+    /// A new shot without known faces.
     pub(super) const fn new() -> Self {
         Self { faces: Vec::new(), last: None }
     }
 
-    /// Learns what a search found; `all` says whether it could see every known face.
+    /// Updates the known faces from a search. `complete`: whether it could see all known faces.
     pub(super) fn update<'a>(
         &mut self,
         faces: impl Iterator<Item = &'a FaceBox>,
-        all: bool,
+        complete: bool,
     ) -> MatchResult {
         let before = self.faces.len();
         self.faces.iter_mut().for_each(|known| known.found = false);
@@ -76,15 +76,15 @@ impl SearchRegion {
         }
         let all_found = self.faces.iter().all(|known| known.found);
         let any_new = self.faces.len() > before;
-        for known in self.faces.iter_mut().filter(|known| all && !known.found) {
+        for known in self.faces.iter_mut().filter(|known| complete && !known.found) {
             known.misses += 1;
         }
         self.faces.retain(|known| known.misses < MAX_MISSES);
         MatchResult { all_found, any_new }
     }
 
-    /// The part of a frame of `frame_size` (width, height in pixels) to search at `scale` pixels of
-    /// input per pixel of it; `None` where nobody is known or the whole is hardly more.
+    /// The region to search in a frame of `frame_size` (width, height in pixels) at `scale` input
+    /// pixels per frame pixel. `None` where no face is known or the region saves too little.
     pub(super) fn region(&mut self, frame_size: (usize, usize), scale: f32) -> Option<Region> {
         let needed = self.bounds(MIN_MARGIN)?;
         let region = match self.last {
@@ -97,7 +97,7 @@ impl SearchRegion {
         (share < MAX_AREA_RATIO).then_some(region)
     }
 
-    /// All known faces, with `margin` around each.
+    /// The bounds of all known faces, each with `margin` around it.
     fn bounds(&self, margin: f32) -> Option<Rect> {
         let grown = self.faces.iter().map(|KnownFace { rect, .. }| {
             let margin = rect.longer_side() * margin;
@@ -113,7 +113,7 @@ fn distance(a: Point, b: Point) -> f32 {
     (a.x - b.x).hypot(a.y - b.y)
 }
 
-/// Whether `region` holds all of `area` that lies in the frame.
+/// Whether `region` contains the part of `area` inside the frame.
 fn contains(region: Region, (width, height): (usize, usize), area: Rect) -> bool {
     let (right, bottom) = (region.x + region.width, region.y + region.height);
     area.x1.max(0.0) >= region.x as f32
@@ -122,14 +122,14 @@ fn contains(region: Region, (width, height): (usize, usize), area: Rect) -> bool
         && area.y2.min(height as f32) <= bottom as f32
 }
 
-/// The part around `area` whose sides are whole steps of the detector's input.
+/// The region around `area`, with sides in whole steps of the detector's input.
 fn aligned_region(area: Rect, (width, height): (usize, usize), scale: f32) -> Region {
     let (x, width) = align_axis((area.x1, area.x2), width, scale);
     let (y, height) = align_axis((area.y1, area.y2), height, scale);
     Region { x, y, width, height }
 }
 
-/// Along one axis: where the part begins, and its length.
+/// The region's start and length along one axis.
 fn align_axis((from, to): (f32, f32), side: usize, scale: f32) -> (usize, usize) {
     let whole = side as f32;
     let (from, to) = (from.clamp(0.0, whole), to.clamp(0.0, whole));
@@ -138,7 +138,7 @@ fn align_axis((from, to): (f32, f32), side: usize, scale: f32) -> (usize, usize)
     if length >= whole {
         return (0, side);
     }
-    // Colour has a sample for two pixels each way.
+    // Chroma has one sample per two pixels.
     let start = ((from + to - length) / 2.0).max(0.0);
     if start + length < whole {
         return (start as usize / 2 * 2, length as usize);
@@ -161,9 +161,9 @@ mod tests {
     const FRAME: (usize, usize) = (640, 360);
 
     #[test]
-    fn faces_side_by_side_are_a_band() {
+    fn faces_side_by_side_make_a_band() {
         let mut search_region = SearchRegion::new();
-        assert_eq!(search_region.region(FRAME, 1.0), None, "nobody is known");
+        assert_eq!(search_region.region(FRAME, 1.0), None, "no face is known");
         search_region.update([face(100.0, 70.0, 24.0), face(520.0, 80.0, 24.0)].iter(), true);
         let region = search_region.region(FRAME, 1.0).expect("two small faces");
         assert_eq!((region.width % 32, region.height % 32), (0, 0));
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn large_faces_or_many_are_the_whole_frame() {
+    fn a_large_or_wide_region_is_the_whole_frame() {
         let mut search_region = SearchRegion::new();
         search_region.update([face(250.0, 100.0, 150.0)].iter(), true);
         assert_eq!(search_region.region(FRAME, 1.0), None);
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_face_that_moves_takes_its_part_along_and_one_that_trembles_does_not() {
+    fn the_region_follows_motion_but_not_jitter() {
         let mut search_region = SearchRegion::new();
         search_region.update([face(300.0, 100.0, 20.0)].iter(), true);
         let first = search_region.region(FRAME, 1.0);
@@ -196,11 +196,11 @@ mod tests {
         search_region.update([face(332.0, 70.0, 20.0)].iter(), true);
         let moved = search_region.region(FRAME, 1.0).expect("one small face");
         assert_ne!(Some(moved), first);
-        assert!(moved.width <= 96 && moved.height <= 96, "where it was is forgotten: {moved:?}");
+        assert!(moved.width <= 96 && moved.height <= 96, "the old position is removed: {moved:?}");
     }
 
     #[test]
-    fn a_face_that_is_missed_stays_for_a_while_and_what_could_not_see_it_says_nothing() {
+    fn a_missed_face_stays_for_a_while_and_incomplete_searches_do_not_count() {
         let mut search_region = SearchRegion::new();
         search_region.update([face(100.0, 70.0, 24.0), face(520.0, 80.0, 24.0)].iter(), true);
         let both = search_region.region(FRAME, 1.0);
@@ -217,16 +217,16 @@ mod tests {
     }
 
     #[test]
-    fn every_face_is_found_by_itself() {
+    fn close_faces_are_matched_one_by_one() {
         let mut search_region = SearchRegion::new();
-        // Close to each other: the small one's middle lies within its size of the large one's.
+        // Close together: the centres are less than the small face's size apart.
         let both = [face(100.0, 100.0, 90.0), face(130.0, 122.0, 16.0)];
         let seen = search_region.update(both.iter(), true);
         assert_eq!(seen, MatchResult { all_found: true, any_new: true });
         assert_eq!(search_region.faces.len(), 2);
         let seen = search_region.update(both[..1].iter(), false);
         assert_eq!(seen, MatchResult { all_found: false, any_new: false });
-        // Another one in its stead is not the same.
+        // A face elsewhere is a new one.
         let other = [face(100.0, 100.0, 90.0), face(400.0, 100.0, 16.0)];
         let seen = search_region.update(other.iter(), false);
         assert_eq!(seen, MatchResult { all_found: false, any_new: true });
@@ -234,7 +234,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_part_lies_in_the_frame_and_holds_every_face_that_does(
+        fn the_region_is_inside_the_frame_and_contains_all_visible_faces(
             (width, height) in (1_usize..2_000, 1_usize..2_000),
             scale in 0.1_f32..=1.0,
             faces in prop::collection::vec((-50.0_f32..2_050.0, -50.0_f32..2_050.0, 16.0_f32..90.0), 1..5),

@@ -109,10 +109,12 @@ proptest! {
         blend_chroma(&mut planes, &yuv, rect, (width, height), &mut sums);
         for at in 0..rows * columns {
             let (column, row) = (at % columns, at / columns);
-            let place_in = row * stride + column * step + (step - 1);
-            let wanted = reference_chroma(before[place_in], &yuv, yuv.planes()[2], rect, (column, row), (width, height));
-            let got = f32::from(blended[place_in]);
-            prop_assert!((got - wanted).abs() <= 2.0, "{column}, {row}: {got} for {wanted}");
+            let index = row * stride + column * step + (step - 1);
+            let (under, at) = (before[index], (column, row));
+            let expected =
+                reference_chroma(under, &yuv, yuv.planes()[2], rect, at, (width, height));
+            let got = f32::from(blended[index]);
+            prop_assert!((got - expected).abs() <= 2.0, "{column}, {row}: {got} for {expected}");
         }
         // Bytes between rows stay as they were.
         for row in 0..rows {
@@ -131,7 +133,8 @@ proptest! {
             colours.into_iter().map(|[b, g, r, a]| [b.min(a), g.min(a), r.min(a), a]).collect();
         let rect = PixelRect { x: 0, y: 0, w: 4, h: 3 };
         let colours: ColourTable = colours.try_into().expect("256 of them");
-        let content = SpriteContent::Indexed { values: Arc::new(values), colours: Arc::new(colours) };
+        let (values, colours) = (Arc::new(values), Arc::new(colours));
+        let content = SpriteContent::Indexed { values, colours };
         let pixels = SpriteContent::Pixels(content.bgra().into());
         let colour = Colorimetry { bt709, ..LIMITED };
         let indexed = YuvSprite::new(&Sprite { content, rect }, colour);

@@ -2,8 +2,8 @@
 //!
 //! Input: [`FrameEvidence`] and the frame's size. Output: sprites in blending order: heatmaps,
 //! boxes, labels. Between frames it keeps the state of the stabilizers (positions of boxes and
-//! labels, text sizes, numbers), a cache of painted sprites, and everyone's talk time for the bar of
-//! its share. All three are bounded. None changes the values shown, except that numbers may be a
+//! labels, text sizes, numbers), a cache of painted sprites, and everyone's talk time for the bar
+//! of its share. All three are bounded. None changes the values shown, except that numbers may be a
 //! fifth of a second old. A face with a non-finite box or outside the frame is not drawn.
 
 use std::collections::BTreeMap;

@@ -271,7 +271,9 @@ proptest! {
             let one = face(id as u32, Rect::new(x1, y1, x2, y2), p);
             faces.push(FaceEvidence { talk_seconds: talk, ..one });
         }
-        let sprites = Painter::new(Style::default()).draw(&frame(faces, Some(0)), frame_size.0, frame_size.1);
+        let (width, height) = frame_size;
+        let sprites =
+            Painter::new(Style::default()).draw(&frame(faces, Some(0)), width, height);
         prop_assert!(inside(&sprites, frame_size), "{sprites:?}");
     }
 }

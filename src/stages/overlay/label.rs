@@ -5,8 +5,8 @@
 //! share of all talk, and the shares of the decision that came from the audio (♪) and from the face
 //! (a smile). *Short* has `P3 0.87` and the talk bar. *Tiny* has the number alone. Speaking is dark
 //! text on a filled background; silent is light on dark with a thin border; unknown has a dashed
-//! border and `?` for a score. The person who holds the floor has a microphone. Widths do not depend
-//! on the score, so labels do not move.
+//! border and `?` for a score. The person who holds the floor has a microphone. Widths do not
+//! depend on the score, so labels do not move.
 //!
 //! A label consists of [`LabelPart`]s. Its score and bars change with every frame or second, the
 //! rest does not. Each part is painted once and cached.

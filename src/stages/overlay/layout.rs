@@ -272,7 +272,7 @@ mod tests {
             faces in prop::collection::vec((-50i32..700, -50i32..400, 1u32..400), 0..13),
             frame_size in (1u32..700, 1u32..400),
         ) {
-            let all: Vec<LabelRequest> = faces.iter().map(|(x, y, s)| request(*x, *y, *s)).collect();
+            let all: Vec<_> = faces.iter().map(|(x, y, s)| request(*x, *y, *s)).collect();
             let places = place_labels(&all, frame_size);
             prop_assert_eq!(&places, &place_labels(&all, frame_size));
             let fits = frame_size.0 >= 16 && frame_size.1 >= 16;

@@ -114,8 +114,8 @@ mod tests {
 
     /// CIE 1976 L*a*b* under D65 of `c` as this kind of eye sees it.
     fn lab(c: Rgb, eye: Matrix) -> [f64; 3] {
-        let seen = times(eye, linear(c)).map(|v| v.clamp(0.0, 1.0));
-        let [x, y, z] = times(XYZ, seen);
+        let perceived = times(eye, linear(c)).map(|v| v.clamp(0.0, 1.0));
+        let [x, y, z] = times(XYZ, perceived);
         let f = |t: f64| {
             if t > 0.008856 { t.cbrt() } else { 7.787 * t + 16.0 / 116.0 }
         };

@@ -37,8 +37,13 @@ pub struct Stride {
 impl Stride {
     /// For recordings.
     pub const FILE: Self = Self { hop: 25, face_chunk_ticks: 12 };
-    /// For live streams.
-    pub const LIVE: Self = Self { hop: 5, face_chunk_ticks: 5 };
+    /// For live streams, by default.
+    pub const LIVE: Self = Self::live(2);
+
+    /// For live streams that score `hop_ticks` at once.
+    pub const fn live(hop_ticks: usize) -> Self {
+        Self { hop: hop_ticks, face_chunk_ticks: LIVE_CHUNK_TICKS }
+    }
 
     /// Limits the chunk for a face encoder whose states have `face_states` values each. With twelve
     /// ticks the layers of an encoder with large states exceed a core's caches while another
@@ -239,7 +244,7 @@ mod tests {
                 &policy,
                 request,
             );
-            assert_eq!(plan.window, Window { hop: 5, lookahead: 9 });
+            assert_eq!(plan.window, Window { hop: 2, lookahead: 9 });
         }
     }
 

@@ -1,9 +1,9 @@
 //! Gapless audio for a live output whose source comes and goes.
 //!
 //! Takes segments of 48 kHz stereo audio, each with its time on the stream's clock; gives
-//! continuous audio in which every sample is at its clock time to within [`RESYNC_TOLERANCE`]. Here a gap is
-//! filled with silence, as players stop at gaps; the model's audio is separate and keeps its gaps.
-//! When the source's clock drifts, the audio is stretched by fractions of a sample, not cut.
+//! continuous audio in which every sample is at its clock time to within [`RESYNC_TOLERANCE`].
+//! Gaps are filled with silence, as players stop at gaps; the model's audio is separate and keeps
+//! them. When the source's clock drifts, the audio is stretched by fractions of a sample, not cut.
 
 use crate::core::time::{Pts, SECOND_NS, Span};
 
@@ -151,11 +151,7 @@ mod tests {
     #[test]
     fn silence_continues_while_no_audio_arrives() {
         let mut gapless = GaplessAudio::default();
-        assert_eq!(
-            gapless.fill_silence_until(ms(40)),
-            None,
-            "the audio begins at the first call"
-        );
+        assert_eq!(gapless.fill_silence_until(ms(40)), None, "the audio begins at the first call");
         assert_eq!(gapless.fill_silence_until(ms(80)).map(|s| s.samples.len()), Some(40 * 48 * 2));
         assert_eq!(gapless.fill_silence_until(ms(60)), None);
     }

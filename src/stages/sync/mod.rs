@@ -2,7 +2,7 @@
 //!
 //! [`timeline`] gives every source frame a position in an epoch, however good its timestamps are.
 //! [`grid`] assigns source frames to ticks of the model's 25 fps grid. The output keeps every
-//! source frame; only the model uses the grid. [`gapless_audio`] fills gaps in a live output's audio.
+//! source frame; only the model uses the grid. [`gapless_audio`] fills the gaps in live audio.
 
 pub mod gapless_audio;
 pub mod grid;

@@ -1,9 +1,9 @@
-//! Which detection belongs to which track: the assignment with the highest total likeness.
+//! Assigns detections to tracks, with the highest total similarity.
 //!
-//! Likeness adds overlap, nearness of the middles and nearness of the landmarks, all relative to
-//! the faces' size, against where each track is expected at that moment. Pairs too far apart are
-//! gated out. The assignment is optimal (Kuhn–Munkres) and not greedy: in a crowd, a greedy choice
-//! takes the one box that a neighbour needed, and two people change numbers.
+//! Similarity is the sum of overlap, proximity of the centres and proximity of the landmarks, all
+//! relative to the faces' size and to the track's expected position. Pairs too far apart are
+//! excluded. The assignment is optimal (Kuhn–Munkres), not greedy: in a crowd, a greedy choice can
+//! take the only box of a neighbour, and two people swap numbers.
 
 use pathfinding::kuhn_munkres::kuhn_munkres;
 use pathfinding::matrix::Matrix;
@@ -12,22 +12,22 @@ use crate::core::geometry::{FaceBox, Landmarks, Point, Rect};
 
 use super::motion::size;
 
-/// Boxes that overlap by this much may be the same face.
+/// Boxes with at least this overlap may be the same face.
 const MIN_IOU: f32 = 0.2;
-/// So may boxes whose middles are nearer than this share of their size ...
+/// So may boxes whose centres are closer than this share of their size ...
 const MAX_DISTANCE: f32 = 0.5;
-/// ... where neither is larger than the other by this factor.
+/// ... if their sizes differ by less than this factor.
 const MAX_SIZE_RATIO: f32 = 1.6;
-/// Every allowed pair counts for this much, so that two fair pairs beat one excellent pair.
+/// Bonus for every allowed pair, so that two fair pairs beat one excellent pair.
 const PAIR_BONUS: f32 = 0.5;
-/// Likeness as whole numbers, for the solver.
+/// Scales similarities to integers for the solver.
 const SCALE: f32 = 1e6;
 
-/// A track as it is expected to be seen.
+/// A track's expected face.
 pub struct ExpectedFace {
-    /// Where its box should be.
+    /// Its expected box.
     pub rect: Rect,
-    /// Where its landmarks should be.
+    /// Its expected landmarks.
     pub landmarks: Landmarks,
 }
 
@@ -42,7 +42,7 @@ pub fn assign(expected: &[ExpectedFace], detections: &[FaceBox]) -> Vec<Option<u
         return assigned;
     }
     assigned.fill(None);
-    // The solver wants no more rows than columns.
+    // The solver needs at most as many rows as columns.
     if expected.len() <= detections.len() {
         let w = Matrix::from_fn(expected.len(), detections.len(), |(t, d)| weight(t, d));
         for (t, d) in kuhn_munkres(&w).1.into_iter().enumerate() {
@@ -59,8 +59,8 @@ pub fn assign(expected: &[ExpectedFace], detections: &[FaceBox]) -> Vec<Option<u
     assigned
 }
 
-/// Gives every track its best detection; `false` where two want the same, so that all have to be
-/// weighed. What nobody disputes no solver could better.
+/// Assigns every track its best detection; `false` where two tracks have the same best one, so that
+/// the solver is needed. Without conflict this is optimal.
 fn assign_unambiguous(
     tracks: usize,
     detections: usize,
@@ -76,7 +76,7 @@ fn assign_unambiguous(
     })
 }
 
-/// How alike a track and a detection are: 0 where they cannot be the same face, else above 0.
+/// The similarity of a track and a detection: 0 where they cannot be the same face, else above 0.
 fn similarity(track: &ExpectedFace, face: &FaceBox) -> f32 {
     let (a, b) = (size(track.rect), size(face.rect));
     if a <= 0.0 || b <= 0.0 {
@@ -95,7 +95,7 @@ fn similarity(track: &ExpectedFace, face: &FaceBox) -> f32 {
     PAIR_BONUS + iou + proximity(distance_ratio) + proximity(landmark_distance_ratio)
 }
 
-/// 1 for no distance at all, falling to 0 at a whole face's size.
+/// 1 at no distance, falling to 0 at the distance of one face size.
 fn proximity(distance_ratio: f32) -> f32 {
     (1.0 - distance_ratio).clamp(0.0, 1.0)
 }
@@ -125,14 +125,14 @@ mod tests {
 
     #[test]
     fn the_best_total_wins_over_the_best_first_pair() {
-        // Track 0 lies nearest to detection 0, but track 1 can only be detection 0.
+        // Track 0 is nearest to detection 0, but track 1 can only be detection 0.
         let tracks = [at(10.0, 100.0), at(-45.0, 100.0)];
         let detections = [face(5.0, 100.0), face(70.0, 100.0)];
         assert_eq!(assign(&tracks, &detections), [Some(1), Some(0)]);
     }
 
     #[test]
-    fn too_far_or_too_different_is_nobody() {
+    fn faces_too_far_or_too_different_are_not_assigned() {
         assert_eq!(assign(&[at(0.0, 100.0)], &[face(90.0, 100.0)]), [None]);
         assert_eq!(assign(&[at(0.0, 100.0)], &[face(30.0, 40.0)]), [None]);
         assert_eq!(
@@ -144,7 +144,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_nobody_disputes_is_what_the_solver_finds(
+        fn an_unambiguous_assignment_equals_the_solvers(
             weights in prop::collection::vec(0i64..50, 12),
             tracks in 1usize..4,
         ) {

@@ -1,7 +1,7 @@
-//! Detection and tracking as one: frames in, the same frames with their tracked faces out.
+//! Detection and tracking combined: takes frames, gives the same frames with their tracked faces.
 //!
-//! Holds one frame back, so that the last frame of a shot can still be searched when the cut after
-//! it is seen, and the frames that the tracker holds until their boxes are certain.
+//! Holds back one frame, so that the last frame of a shot can be searched when the cut after it is
+//! detected, and the frames that the tracker holds until their boxes are final.
 
 use std::collections::VecDeque;
 
@@ -13,14 +13,14 @@ use crate::models::face_detector::{DetectError, FaceDetector};
 use crate::stages::detect::cuts::CutDetector;
 use crate::stages::detect::plan::{DetectPlan, PlanSettings, Search};
 
-/// A frame on its way into the tracker.
+/// A frame before the tracker.
 struct HeldFrame {
     frame: Frame,
     detections: Option<Vec<FaceBox>>,
     cut: bool,
 }
 
-/// Finds and follows faces.
+/// Detects and tracks faces.
 pub struct FrontEnd {
     detector: Box<dyn FaceDetector + Send>,
     settings: PlanSettings,
@@ -33,11 +33,11 @@ pub struct FrontEnd {
     low_latency: bool,
 }
 
-/// A frame with what was found in it.
+/// A frame with its tracked faces.
 pub type FrameWithFaces = (Frame, TrackedFrame);
 
 impl FrontEnd {
-    /// Looks with `detector`.
+    /// A front end that uses `detector`.
     pub fn new(
         detector: Box<dyn FaceDetector + Send>,
         settings: PlanSettings,
@@ -56,8 +56,8 @@ impl FrontEnd {
         }
     }
 
-    /// The same for a live stream: no frame is held back, so the last frame of a shot is searched
-    /// in its turn only; people are numbered after the first `people`.
+    /// The same for a live stream: no frame is held back, so the last frame of a shot gets no extra
+    /// search. Track numbers continue after `people`.
     #[must_use]
     pub fn low_latency(mut self, people: u32) -> Self {
         self.tracker.number_from(people);
@@ -65,21 +65,21 @@ impl FrontEnd {
         self
     }
 
-    /// From now on so much time lies between two searches: the way to spend less under load.
+    /// Sets the time between two searches; a longer one reduces the load.
     pub const fn set_stride(&mut self, stride: Span) {
         self.settings.stride = stride;
         self.plan.set_stride(stride);
     }
 
-    /// Faces followed so far.
+    /// Confirmed tracks so far.
     pub const fn people(&self) -> u32 {
         self.tracker.people()
     }
 
-    /// Takes the next frame, appends those that are done to `out`.
+    /// Takes the next frame; appends finished frames to `out`.
     ///
     /// # Errors
-    /// Where the detector fails.
+    /// The detector failed.
     pub fn push(&mut self, frame: Frame, out: &mut Vec<FrameWithFaces>) -> Result<(), DetectError> {
         if frame.id.epoch != self.epoch {
             out.extend(self.finish_epoch()?);
@@ -103,10 +103,10 @@ impl FrontEnd {
         Ok(())
     }
 
-    /// The stream has ended; gives everything that is still held.
+    /// Ends the stream; returns all frames still held.
     ///
     /// # Errors
-    /// Where the detector fails.
+    /// The detector failed.
     pub fn finish(&mut self) -> Result<Vec<FrameWithFaces>, DetectError> {
         self.finish_epoch()
     }
@@ -122,7 +122,7 @@ impl FrontEnd {
         Ok(out)
     }
 
-    /// Searches the frame that is held back, where the plan wants it.
+    /// Searches the held frame if the plan requires it.
     fn search_held(&mut self, search: Option<Search>) -> Result<(), DetectError> {
         let Some(search) = search else { return Ok(()) };
         if let Some(mut held) = self.held.take() {
@@ -154,7 +154,7 @@ impl FrontEnd {
         self.pair(tracked, out);
     }
 
-    /// The tracker gives every frame back once and in order.
+    /// Pairs tracked frames with their images: the tracker returns every frame once and in order.
     fn pair(&mut self, tracked: Vec<TrackedFrame>, out: &mut Vec<FrameWithFaces>) {
         for tracked in tracked {
             out.extend(self.in_tracker.pop_front().map(|frame| (frame, tracked)));

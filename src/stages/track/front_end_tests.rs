@@ -1,4 +1,4 @@
-//! Where searches look, and that what they find lies where it is in the frame.
+//! Which regions are searched, and that faces are found at their position in the frame.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,7 +7,7 @@ use crate::core::frame::{GreyImage, Image, ImageView};
 use crate::core::geometry::{Point, Rect};
 use crate::core::time::{FrameRef, Pts};
 
-/// Dark stripes, lying or standing, with a white pixel in the middle of each face.
+/// Dark stripes, horizontal or vertical, with a white pixel at the centre of each face.
 fn test_image(size: (usize, usize), lying: bool, faces: &[(usize, usize)]) -> GreyImage {
     GreyImage::from_fn(size, |x, y| {
         match (faces.contains(&(x, y)), if lying { y } else { x } / 60 % 2) {
@@ -18,10 +18,10 @@ fn test_image(size: (usize, usize), lying: bool, faces: &[(usize, usize)]) -> Gr
     })
 }
 
-/// What a search was given: width, height, and pixels of input per pixel of the frame.
+/// The input of a search: width, height, and input pixels per frame pixel.
 type SearchInput = (usize, usize, f32);
 
-/// Finds a face at each dot where the search is fine enough for it; notes what it was given.
+/// Finds a face at each dot if the resolution suffices; records its inputs.
 struct DotDetector {
     benefits: bool,
     face_px: f32,
@@ -55,7 +55,7 @@ impl FaceDetector for DotDetector {
     }
 }
 
-/// Shots of fifty frames each: what was found in each frame, and what the searches were given.
+/// Runs shots of fifty frames each; gives the tracked frames and the inputs of the searches.
 fn run_shots(
     benefits: bool,
     face_px: f32,
@@ -78,7 +78,7 @@ fn run_shots(
 }
 
 #[test]
-fn small_faces_are_looked_for_in_a_part_and_found_where_they_are() {
+fn small_faces_are_searched_in_a_region_and_found_at_their_position() {
     let shot = [test_image((640, 360), false, &[(301, 91), (422, 84)])];
     let (by_regions, inputs) = run_shots(true, 24.0, &shot);
     let (whole, _) = run_shots(false, 24.0, &shot);
@@ -89,7 +89,7 @@ fn small_faces_are_looked_for_in_a_part_and_found_where_they_are() {
 }
 
 #[test]
-fn parts_are_those_of_their_own_shot_and_as_fine_as_a_whole_frame() {
+fn regions_belong_to_their_shot_and_have_the_resolution_of_the_whole_frame() {
     // At the edges, then elsewhere after a cut, then in a smaller frame.
     let shots = [
         test_image((1280, 720), false, &[(1270, 300), (1150, 350)]),
@@ -108,7 +108,7 @@ fn parts_are_those_of_their_own_shot_and_as_fine_as_a_whole_frame() {
 }
 
 #[test]
-fn what_gains_nothing_by_parts_is_given_whole_frames() {
+fn a_detector_without_benefit_from_regions_gets_whole_frames() {
     let (_, inputs) = run_shots(false, 24.0, &[test_image((640, 360), false, &[(301, 91)])]);
     assert!(inputs.iter().all(|(width, height, _)| (*width, *height) == (640, 360)), "{inputs:?}");
 }

@@ -1,15 +1,15 @@
-//! Detections in, tracks out: which face in this frame is which person.
+//! Track: turns detections into tracks, so that each face has an identity.
 //!
-//! Takes every source frame in order, with the faces that a detector found in it where one ran
-//! (detection runs on a stride). Gives the same frames in the same order, each with a box and
-//! landmarks for every tracked face.
+//! Takes every source frame in order, with its detections if a detector ran on it (detection runs
+//! on a stride). Gives the same frames in the same order, each with a box and landmarks for every
+//! tracked face.
 //!
-//! Promises: every frame comes out exactly once; a track number is never used twice and means
-//! continuous presence in one shot of one epoch; a track that never gets confirmed leaves no
-//! trace; what is held back is bounded ([`Tracker::max_lag`]), and so is memory.
+//! Guarantees: every frame comes out exactly once. A track number is never reused and means
+//! continuous presence in one shot of one epoch. A track that is never confirmed does not appear.
+//! The number of frames held back is bounded ([`Tracker::max_lag`]), and so is memory.
 //!
-//! Does not promise that a person who leaves and comes back keeps the number: that takes
-//! recognition of faces, which this program does not do.
+//! Not guaranteed: a person who leaves and returns gets a new number. Keeping it would need face
+//! recognition, which this program does not do.
 
 mod assign;
 pub mod front_end;

@@ -1,23 +1,23 @@
-//! How a face moves between two detections: a smoothed velocity of its middle and its size.
+//! The motion of a face between two detections: a smoothed velocity of its centre.
 //!
-//! Velocity is smoothed over time, not over detections, so that a detector's jitter of a pixel does
-//! not grow with the detection rate. Prediction stops after [`HORIZON_SECONDS`]: a face that has not been
-//! seen for longer is more likely to have stopped than to have gone on.
+//! Velocity is smoothed over time, not over detections. So the detector's jitter of a pixel does
+//! not grow with the detection rate. Extrapolation stops after [`HORIZON_SECONDS`]: a face that has
+//! been missing for longer has probably stopped.
 
 use crate::core::geometry::{FaceBox, Landmarks, Point, Rect};
 use crate::core::time::{Pts, Span};
 
-/// Velocity's smoothing time in seconds.
+/// Time constant of the velocity's smoothing in seconds.
 const SMOOTHING_SECONDS: f64 = 0.15;
-/// No face is carried further than this many seconds of its velocity.
+/// Positions are extrapolated by at most this many seconds.
 const HORIZON_SECONDS: f64 = 0.4;
 
-/// The square root of a box's area: the one length that all gates are relative to.
+/// A box's size: the square root of its area. All distance limits are relative to it.
 pub fn size(rect: Rect) -> f32 {
     rect.area().sqrt()
 }
 
-/// Whether a detection can be tracked at all: finite, and not empty.
+/// Whether a detection can be tracked: finite and not empty.
 pub fn is_valid(face: &FaceBox) -> bool {
     let r = face.rect;
     let corners = [r.x1, r.y1, r.x2, r.y2].iter().all(|v| v.is_finite());
@@ -33,13 +33,13 @@ pub fn lerp_landmarks(a: &Landmarks, b: &Landmarks, t: f32) -> Landmarks {
     })
 }
 
-/// The share of the way from `a` to `b` at `at`, 0..=1.
+/// The position of `at` between `a` (0) and `b` (1), 0..=1.
 pub fn fraction(a: Pts, b: Pts, at: Pts) -> f32 {
     let whole = (b - a).seconds();
     if whole > 0.0 { ((at - a).seconds() / whole).clamp(0.0, 1.0) as f32 } else { 1.0 }
 }
 
-/// Pixels a second that a face's middle moves.
+/// Velocity of a face's centre in pixels per second.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Velocity {
     x: f64,
@@ -60,7 +60,7 @@ impl Velocity {
         Self { x: mix(self.x, a.x, b.x), y: mix(self.y, a.y, b.y) }
     }
 
-    /// How far a face comes in `dt`, in pixels right and down.
+    /// The displacement in `dt`, in pixels right and down.
     pub fn displacement(self, dt: Span) -> (f32, f32) {
         let dt = dt.seconds().clamp(0.0, HORIZON_SECONDS);
         ((self.x * dt) as f32, (self.y * dt) as f32)

@@ -1,18 +1,19 @@
-//! What the tracker is told: when a track is born, when it dies, how long a frame may be held.
+//! The tracker's settings: when a track begins and ends, and how long a frame may be held.
 //!
-//! Every limit is in media time and, where time alone says nothing (one frame a second, a stuck
-//! clock), in frames as well. The defaults fit faces in meetings at a detection every fifth frame.
+//! Limits are in media time and, where time alone is not sufficient (one frame per second, a
+//! stopped clock), also in frames. The defaults suit faces in meetings with detection on every
+//! fifth frame.
 
 use crate::core::time::{Rate, Span};
 
-/// How boxes come about in the frames on which no detection ran.
+/// How frames without detection get their boxes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum BoxFill {
-    /// Between the two detections around the frame, linearly by time. True boxes; frames are held
-    /// until the second detection is known.
+    /// Linear interpolation by time between the detections before and after the frame. Accurate,
+    /// but frames are held until the second detection is known.
     #[default]
     Interpolate,
-    /// Carried on from the last detection at constant velocity. Nothing is held.
+    /// Extrapolation from the last detection at constant velocity. No frame is held.
     Extrapolate,
 }
 
@@ -21,22 +22,23 @@ pub enum BoxFill {
 pub struct Policy {
     /// How frames between detections get their boxes.
     pub box_fill: BoxFill,
-    /// A confirmed face that detection misses for no longer than this and then finds again is the
-    /// same track. An unconfirmed one must be found a second time within it.
+    /// A confirmed face that is missed for no longer than this and then found again keeps its
+    /// track. An unconfirmed one must be found a second time within it.
     pub max_missing: Span,
     /// A track also ends when no detection has run for longer than this, and for more frames than
     /// `max_detection_gap_frames`. Must be no less than the time between two detections, see
     /// [`Policy::with_detection_interval`].
     pub max_detection_gap: Span,
-    /// See `max_detection_gap`: a source of few frames a second may be blind for this many frames.
+    /// See `max_detection_gap`: a source with few frames per second may go without detection for
+    /// this many frames.
     pub max_detection_gap_frames: usize,
-    /// No frame is held for more frames than this, whatever their times say: bounds memory where a
-    /// source's clock stands still.
+    /// No frame is held for more frames than this, whatever the times: bounds memory if a source's
+    /// clock stops.
     pub max_held_frames: usize,
-    /// One detection as sure as this confirms a track by itself.
+    /// A single detection with this confidence confirms a track.
     pub confirm_confidence: f32,
-    /// One detection as good as this confirms a track that a cut or the end cuts short before
-    /// detection ran again.
+    /// A single detection with this confidence confirms a track that a cut or the end of the stream
+    /// ends before the next detection.
     pub short_track_confidence: f32,
 }
 
@@ -55,8 +57,8 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// The policy for a detector that runs every `interval`: tracks survive at least one and a half
-    /// of it, so that an ordinary wait for the next detection never ends one.
+    /// The policy for a detector that runs every `interval`: tracks survive at least 1.5 intervals,
+    /// so that the regular wait for the next detection never ends one.
     #[must_use]
     pub fn with_detection_interval(mut self, interval: Span) -> Self {
         let enough = Span::from_ns(interval.ns().saturating_add(interval.ns() / 2));
@@ -64,7 +66,7 @@ impl Policy {
         self
     }
 
-    /// What may be held back at most under this policy.
+    /// The bound on held frames under this policy.
     pub fn max_lag(&self) -> LagBound {
         match self.box_fill {
             BoxFill::Extrapolate => LagBound { span: Span::ZERO, frames: 0, max_frames: 0 },
@@ -77,11 +79,11 @@ impl Policy {
     }
 }
 
-/// The frames that a tracker may hold: those no older than `span` before the newest frame, or no
-/// more than `frames` before it, and never more than `max_frames`.
+/// The bound on a tracker's held frames: at most `span` or `frames` before the newest frame, and
+/// never more than `max_frames`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LagBound {
-    /// Held frames lie within this time of the newest one ...
+    /// Held frames are within this time of the newest one ...
     pub span: Span,
     /// ... or are no more than this many frames before it.
     pub frames: usize,
@@ -90,11 +92,11 @@ pub struct LagBound {
 }
 
 impl LagBound {
-    /// The most frames held at a constant rate: what a frame budget has to count with.
+    /// The most frames held at a constant rate, for a frame budget.
     pub fn frames_at(self, rate: Rate) -> usize {
         let in_span = self.span.ns() / rate.frame_span().ns().max(1);
         let in_span = usize::try_from(in_span).unwrap_or(usize::MAX);
-        // One more: an unconfirmed track holds the frame of its first detection, too.
+        // One more: an unconfirmed track also holds the frame of its first detection.
         self.frames.max(in_span).saturating_add(1).min(self.max_frames)
     }
 }

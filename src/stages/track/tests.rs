@@ -1,4 +1,4 @@
-//! What the tracker promises, on made-up scenes; `random` holds it to that on any.
+//! The tracker's guarantees on synthetic scenes; `random` tests them on random input.
 
 mod golden;
 mod random;
@@ -14,7 +14,7 @@ fn frame(seq: u64) -> FrameRef {
     FrameRef { epoch: Epoch(0), seq, pts: Pts::from_ns(seq as i64 * FRAME_NS) }
 }
 
-/// A face of `size` pixels with its middle at (`x`, `y`), looking to the side by `turn` of a size.
+/// A face of `size` pixels centred at (`x`, `y`), turned to the side by `turn` of its size.
 fn face(x: f32, y: f32, size: f32, turn: f32) -> FaceBox {
     let h = size / 2.0;
     let p = |dx: f32, dy: f32| Point { x: x + (dx + turn) * size, y: y + dy * size };
@@ -30,7 +30,7 @@ fn confident(mut face: FaceBox) -> FaceBox {
     face
 }
 
-/// Runs `scene` (detections by frame number) at a detection every `stride` frames.
+/// Runs `scene` (detections by frame number) with a detection every `stride` frames.
 fn run(
     policy: Policy,
     frames: u64,
@@ -60,7 +60,7 @@ fn x_of(frame: &TrackedFrame, id: u32) -> f32 {
 }
 
 #[test]
-fn boxes_between_detections_lie_on_the_line_by_time() {
+fn boxes_between_detections_are_interpolated_by_time() {
     let out =
         run(Policy::default(), 21, 5, &[], |n| vec![face(100.0 + 3.0 * n as f32, 90.0, 50.0, 0.0)]);
     for f in &out {
@@ -72,7 +72,7 @@ fn boxes_between_detections_lie_on_the_line_by_time() {
 }
 
 #[test]
-fn time_and_not_the_frame_count_says_where_between_two_detections_a_frame_lies() {
+fn interpolation_uses_time_not_the_frame_count() {
     let mut tracker = Tracker::new(Policy::default());
     let at = |seq, ms: i64| FrameRef { epoch: Epoch(0), seq, pts: Pts::from_ns(ms * 1_000_000) };
     tracker.push(at(0, 0), Some(&[confident(face(0.0, 0.0, 50.0, 0.0))]), false);
@@ -82,7 +82,7 @@ fn time_and_not_the_frame_count_says_where_between_two_detections_a_frame_lies()
 }
 
 #[test]
-fn one_weak_detection_leaves_no_trace_and_one_sure_detection_is_a_track() {
+fn one_weak_detection_makes_no_track_and_one_confident_detection_does() {
     let once = |n: u64, f: FaceBox| if n == 10 { vec![f] } else { vec![] };
     let weak = run(Policy::default(), 40, 5, &[], |n| once(n, face(50.0, 50.0, 40.0, 0.0)));
     assert!(weak.iter().all(|f| f.faces.is_empty() && f.ended.is_empty()));
@@ -93,7 +93,7 @@ fn one_weak_detection_leaves_no_trace_and_one_sure_detection_is_a_track() {
 }
 
 #[test]
-fn a_face_missing_for_half_a_second_is_the_same_and_for_longer_is_not() {
+fn a_face_missing_for_half_a_second_keeps_its_track_and_for_longer_does_not() {
     let away = |from: u64, to: u64| {
         run(Policy::default(), 60, 4, &[], move |n| {
             if (from..to).contains(&n) { vec![] } else { vec![face(50.0, 50.0, 40.0, 0.0)] }
@@ -120,7 +120,7 @@ fn a_cut_ends_every_track_at_the_frame_before_it() {
 }
 
 #[test]
-fn a_good_box_that_a_cut_cuts_short_is_a_track() {
+fn a_confident_detection_just_before_a_cut_is_a_track() {
     let out = run(Policy::default(), 10, 5, &[8], |n| {
         if n == 5 { vec![face(50.0, 50.0, 40.0, 0.0)] } else { vec![] }
     });
@@ -143,8 +143,8 @@ fn an_epoch_ends_every_track() {
 fn two_people_who_cross_keep_their_numbers() {
     for stride in [1, 3, 5] {
         for gap in [0.0_f32, 6.0, 20.0] {
-            // One walks right and looks right, one walks left and looks left; where they overlap
-            // by more than half, the detector sees the one in front only.
+            // One walks and looks right, the other left. While they overlap by more than half, the
+            // detector finds only the one in front.
             let scene = move |n: u64| {
                 let (a, b) = (100.0 + 5.0 * n as f32, 400.0 - 5.0 * n as f32);
                 let front = face(a, 100.0, 80.0, 0.15);
@@ -163,7 +163,7 @@ fn two_people_who_cross_keep_their_numbers() {
 }
 
 #[test]
-fn a_hidden_face_that_stopped_is_found_where_it_stood() {
+fn a_hidden_face_that_stopped_is_found_at_its_last_position() {
     let out = run(Policy::default(), 60, 5, &[], |n| match n {
         0..=20 => vec![face(100.0 + 6.0 * n as f32, 100.0, 60.0, 0.0)],
         21..30 => vec![],
@@ -201,7 +201,7 @@ fn twelve_faces_are_twelve_tracks() {
 }
 
 #[test]
-fn live_faces_are_carried_without_delay() {
+fn live_faces_are_extrapolated_without_delay() {
     let policy = Policy { box_fill: BoxFill::Extrapolate, ..Policy::default() };
     let mut tracker = Tracker::new(policy);
     for n in 0..60 {
@@ -213,7 +213,7 @@ fn live_faces_are_carried_without_delay() {
             assert!((x_of(&out[0], 1) - detections[0].rect.center().x).abs() < 2.0, "frame {n}");
         }
     }
-    // Missed from now on: shown for half a second after the last detection (frame 55), then gone.
+    // Missed from now on: kept for half a second after the last detection (frame 55), then ended.
     let gone: Vec<u64> = (60..80)
         .flat_map(|n| tracker.push(frame(n), (n % 5 == 0).then_some(&[][..]), false))
         .filter(|f| f.ended == [TrackId(1)])
@@ -223,7 +223,7 @@ fn live_faces_are_carried_without_delay() {
 }
 
 #[test]
-fn one_frame_a_second_still_makes_tracks() {
+fn one_frame_per_second_still_makes_tracks() {
     let mut tracker = Tracker::new(Policy::default());
     let at = |seq: u64| FrameRef { epoch: Epoch(0), seq, pts: Pts::from_seconds(seq as f64) };
     let detections = [face(50.0, 50.0, 40.0, 0.0)];
@@ -234,7 +234,7 @@ fn one_frame_a_second_still_makes_tracks() {
 }
 
 #[test]
-fn a_clock_that_stands_still_holds_no_more_frames_than_the_cap() {
+fn a_stopped_clock_holds_no_more_than_max_frames() {
     let mut tracker = Tracker::new(Policy::default());
     for seq in 0..1000 {
         let detections = (seq == 0).then(|| vec![confident(face(50.0, 50.0, 40.0, 0.0))]);
@@ -245,7 +245,7 @@ fn a_clock_that_stands_still_holds_no_more_frames_than_the_cap() {
 }
 
 #[test]
-fn a_budget_can_be_had_from_the_bound() {
+fn the_bound_gives_a_frame_budget() {
     let bound = Policy::default().max_lag();
     let rate = |n| Rate::new(n, 1).expect("not zero");
     assert_eq!(bound.frames_at(rate(25)), 13);

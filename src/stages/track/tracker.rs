@@ -1,8 +1,8 @@
-//! The tracker itself: births, deaths, and the frames held in between.
+//! The tracker: begins, continues and ends tracks, and holds the frames in between.
 //!
-//! A frame is let go as soon as no open track could still change it: each open track waits for its
-//! next detection, and the frames after its last one wait with it. The oldest such wait is bounded
-//! by the policy, so the queue is, too.
+//! A frame is released when no open track can change it any more. Each open track waits for its
+//! next detection, and so do the frames after its last one. The policy bounds this wait, and so the
+//! number of held frames.
 
 use std::collections::VecDeque;
 
@@ -19,40 +19,40 @@ use super::policy::{BoxFill, LagBound, Policy};
 /// A tracked face in one frame.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct TrackedFace {
-    /// Whose face.
+    /// The face's track.
     pub track: TrackId,
-    /// Where it is, in pixels of the source frame.
+    /// Its box, in pixels of the source frame.
     pub rect: Rect,
     /// Eyes, nose, mouth corners, in pixels of the source frame.
     pub landmarks: Landmarks,
-    /// Whether a detection in this very frame says so.
+    /// Whether it was detected in this frame.
     pub detected: bool,
 }
 
-/// The faces of a frame; as many as usual frames have need no memory of their own.
+/// The faces of a frame; a usual number of faces needs no heap allocation.
 pub type TrackedFaces = SmallVec<[TrackedFace; 4]>;
 
 /// A source frame with its tracked faces.
 #[derive(Clone, PartialEq, Debug)]
 pub struct TrackedFrame {
-    /// Which frame.
+    /// The frame.
     pub frame: FrameRef,
     /// Its faces, by track number.
     pub faces: TrackedFaces,
-    /// The tracks that had their last box in the frame before this one; none of them comes back.
-    /// A track that lasts to the very end of the stream is ended by that, and is not named here.
+    /// The tracks whose last box was in the previous frame; they never return. Tracks that last
+    /// until the end of the stream are not listed.
     pub ended: Vec<TrackId>,
 }
 
-/// A face being followed. Not yet confirmed where `id` is `None`; it then had one detection.
+/// A tracked face. `id` is `None` until it is confirmed; it then had one detection.
 struct Track {
     id: Option<TrackId>,
     last: FaceBox,
     last_pts: Pts,
-    /// The number of the frame of the last detection, counted by pushes.
+    /// Index of the frame of the last detection, counted by pushes.
     last_index: u64,
     velocity: Velocity,
-    /// Detection runs since the last detection that did not find the face.
+    /// Detector runs since the last detection.
     misses: u32,
 }
 
@@ -68,21 +68,21 @@ impl Track {
     }
 }
 
-/// Follows faces through the frames of one stream. See the module for what it promises.
+/// Tracks faces through the frames of one stream. The module's documentation lists its guarantees.
 pub struct Tracker {
     policy: Policy,
     tracks: Vec<Track>,
     held: VecDeque<TrackedFrame>,
-    /// The push number of `held`'s first frame.
+    /// Index of the first held frame.
     first_held: u64,
-    /// What the next frame has to say ended.
+    /// Tracks that the next frame reports as ended.
     ended_before_next: Vec<TrackId>,
     epoch: Option<Epoch>,
     people: u32,
 }
 
 impl Tracker {
-    /// A tracker that has seen nothing yet.
+    /// A tracker without tracks.
     pub fn new(policy: Policy) -> Self {
         Self {
             policy,
@@ -95,32 +95,32 @@ impl Tracker {
         }
     }
 
-    /// The next person gets the number after `people`.
+    /// Track numbers continue after `people`.
     pub fn number_from(&mut self, people: u32) {
         self.people = self.people.max(people);
     }
 
-    /// What is held back at most, ever: a frame budget has to count with it.
+    /// The bound on held frames, for a frame budget.
     pub fn max_lag(&self) -> LagBound {
         self.policy.max_lag()
     }
 
-    /// Confirmed tracks so far: the highest number given.
+    /// Confirmed tracks so far: the highest track number.
     pub const fn people(&self) -> u32 {
         self.people
     }
 
-    /// Frames held at this moment.
+    /// Frames held now.
     pub fn held(&self) -> usize {
         self.held.len()
     }
 
-    /// Takes the next frame, gives the frames that are done, in order.
+    /// Takes the next frame; returns finished frames in order.
     ///
-    /// `detections`: the detections in this frame; `None` where no detection ran, which is not the same
-    /// as `Some(&[])`, where one ran and found nobody. Detections that are not finite or are empty
-    /// are left out. `cut`: the frame is the first of a new shot; run detection on it if you can,
-    /// for a shot's faces have no box before its first detection.
+    /// `detections`: the detections in this frame. `None` means that no detector ran; `Some(&[])`
+    /// that it ran and found no face. Detections that are not finite or are empty are ignored.
+    /// `cut`: the frame is the first of a new shot. Run the detector on it if possible: faces have
+    /// no box before a shot's first detection.
     pub fn push(
         &mut self,
         frame: FrameRef,
@@ -145,8 +145,8 @@ impl Tracker {
         self.release()
     }
 
-    /// Gives everything that is still held, as the stream ends here. The tracker is as new after
-    /// it, except that numbers go on.
+    /// Ends the stream; returns all held frames. The tracker is then empty, but its track numbers
+    /// continue.
     pub fn finish(&mut self) -> Vec<TrackedFrame> {
         let index = self.first_held + self.held.len() as u64;
         self.end_all(index);
@@ -155,7 +155,7 @@ impl Tracker {
         self.release()
     }
 
-    /// Ends the tracks that have been without a detection for too long.
+    /// Ends the tracks without a detection for too long.
     fn end_lost_tracks(&mut self, index: u64, pts: Pts) {
         let policy = self.policy;
         let lost = |t: &Track| {
@@ -167,7 +167,7 @@ impl Tracker {
         };
         for track in self.tracks.extract_if(.., |t| lost(t)).collect::<Vec<_>>() {
             let Some(id) = track.id else { continue };
-            // Carried boxes were shown up to the frame before this one.
+            // Extrapolated boxes were returned up to the previous frame.
             let from =
                 if policy.box_fill == BoxFill::Extrapolate { index } else { track.last_index + 1 };
             self.end_track_at(from, id);
@@ -191,7 +191,7 @@ impl Tracker {
             } else if track.misses > 0 {
                 self.end_track_at(track.last_index + 1, id);
             } else {
-                // Nothing says that the face left before the cut, so its box stays until then.
+                // The face probably stayed until the cut, so its box does.
                 for k in track.last_index + 1..index {
                     let Some(held) = self.held_frame(k) else {
                         continue;
@@ -204,7 +204,7 @@ impl Tracker {
         }
     }
 
-    /// Gives each detection to its track, and begins new tracks with the rest.
+    /// Assigns detections to tracks, and begins new tracks with the rest.
     fn detected(&mut self, index: u64, pts: Pts, detections: &[FaceBox]) {
         let assigned = self.match_detections(pts, detections);
         let mut matched = vec![false; detections.len()];
@@ -226,7 +226,7 @@ impl Tracker {
             .filter(|(_, matched)| !**matched)
             .map(|(f, _)| *f)
             .collect();
-        // People who appear together are numbered from left to right.
+        // Faces that appear together are numbered from left to right.
         new_faces.sort_by(|a, b| a.rect.x1.total_cmp(&b.rect.x1));
         for face in new_faces {
             let mut track = Track {
@@ -245,8 +245,8 @@ impl Tracker {
         self.tracks = tracks;
     }
 
-    /// For each track its detection: first where it should be by now, then, for those not found
-    /// there, where it was last seen (a face that stopped while it was hidden).
+    /// The detection of each track: first at its expected position, then, for tracks not found
+    /// there, at its last position (a face that stopped while it was hidden).
     fn match_detections(&self, pts: Pts, detections: &[FaceBox]) -> Vec<Option<usize>> {
         let expected: Vec<ExpectedFace> = self.tracks.iter().map(|t| t.expected_at(pts)).collect();
         let mut assigned = assign(&expected, detections);
@@ -265,7 +265,7 @@ impl Tracker {
         assigned
     }
 
-    /// Gives a track its number, and its first detection the box that it had not been given yet.
+    /// Gives a track its number, and adds the box of its first detection.
     fn confirm(&mut self, track: &mut Track) {
         self.people += 1;
         let id = TrackId(self.people);
@@ -276,7 +276,7 @@ impl Tracker {
         }
     }
 
-    /// Moves a track on to its detection in frame `index`, filling the frames in between.
+    /// Extends a track to its detection in frame `index` and fills the frames in between.
     fn extend_track(&mut self, track: &mut Track, index: u64, pts: Pts, face: &FaceBox) {
         let last = (track.last, track.last_pts);
         track.velocity = track.velocity.updated(last.0.rect, face.rect, pts - last.1);
@@ -299,9 +299,9 @@ impl Tracker {
         (track.last, track.last_pts, track.last_index, track.misses) = (*face, pts, index, 0);
     }
 
-    /// Gives frame `index` a carried box of every confirmed track that was not detected in it.
+    /// Adds to frame `index` an extrapolated box of every confirmed track not detected in it.
     fn extrapolate_all(&mut self, index: u64, pts: Pts) {
-        let carried: Vec<TrackedFace> = self
+        let extrapolated: Vec<TrackedFace> = self
             .tracks
             .iter()
             .filter(|t| t.last_index != index)
@@ -311,11 +311,11 @@ impl Tracker {
             })
             .collect();
         if let Some(held) = self.held_frame(index) {
-            held.faces.extend(carried);
+            held.faces.extend(extrapolated);
         }
     }
 
-    /// Says in frame `index`, held or the next to come, that track `id` has ended.
+    /// Marks track `id` as ended in frame `index`, which is held or the next one.
     fn end_track_at(&mut self, index: u64, id: TrackId) {
         match self.held_frame(index) {
             Some(held) => held.ended.push(id),
@@ -323,13 +323,13 @@ impl Tracker {
         }
     }
 
-    /// The frame of push number `index`, where it is still held.
+    /// The frame with `index`, if it is still held.
     fn held_frame(&mut self, index: u64) -> Option<&mut TrackedFrame> {
         let k = usize::try_from(index.checked_sub(self.first_held)?).ok()?;
         self.held.get_mut(k)
     }
 
-    /// Lets go of the frames that no open track can change any more.
+    /// Releases the frames that no open track can change any more.
     fn release(&mut self) -> Vec<TrackedFrame> {
         let all = self.first_held + self.held.len() as u64;
         let first_open = |t: &Track| {

@@ -95,11 +95,11 @@ fn encode(options: &Options) -> Result<Clip, String> {
     );
     let pipeline = gst::parse::launch(&description).map_err(|e| e.to_string())?;
     let pipeline = pipeline.downcast::<gst::Pipeline>().map_err(|_| "no pipeline".to_owned())?;
-    let outlet = |name| {
+    let app_sink = |name| {
         let element = pipeline.by_name(name).and_then(|e| e.downcast::<gst_app::AppSink>().ok());
         element.ok_or_else(|| format!("no {name}"))
     };
-    let (frames, audio) = (outlet("frames")?, outlet("audio")?);
+    let (frames, audio) = (app_sink("frames")?, app_sink("audio")?);
     if let Some(pad) = pipeline.by_name("number").and_then(|number| number.static_pad("src"))
         && options.numbered
     {
@@ -108,20 +108,20 @@ fn encode(options: &Options) -> Result<Clip, String> {
     if let Some(file) = pipeline.by_name("file") {
         file.set_property("location", &options.clip);
     }
-    pipeline.set_state(gst::State::Playing).map_err(|_| cannot(options, &pipeline))?;
+    pipeline.set_state(gst::State::Playing).map_err(|_| encode_error(options, &pipeline))?;
     let frame_count = usize::try_from(options.seconds * n / d).unwrap_or(0);
     let frames = pull(&frames, |got: &Vec<Vec<u8>>| got.len() >= frame_count);
     let bytes = frames.len() * AUDIO_HZ * d as usize / n as usize;
     let enough = |got: &Vec<Vec<u8>>| got.iter().map(Vec::len).sum::<usize>() >= bytes;
     let mut audio = pull(&audio, enough).concat();
-    let complaint = cannot(options, &pipeline);
+    let complaint = encode_error(options, &pipeline);
     let _ = pipeline.set_state(gst::State::Null);
     // Whole packets of audio that fill the frames' time.
     audio.resize(bytes - bytes % AUDIO_PACKET, 0xD5);
     (!frames.is_empty()).then_some(Clip { frames, audio }).ok_or(complaint)
 }
 
-fn cannot(options: &Options, pipeline: &gst::Pipeline) -> String {
+fn encode_error(options: &Options, pipeline: &gst::Pipeline) -> String {
     let said = pipeline.bus().and_then(|bus| bus.pop_filtered(&[gst::MessageType::Error]));
     let why = said.and_then(|said| match said.view() {
         gst::MessageView::Error(error) => Some(error.error().to_string()),

@@ -14,12 +14,12 @@ const LUMA: [u8; 2] = [16, 235];
 
 /// Numbers the I420 frames that pass `pad`, which have no padding at multiples of eight pixels.
 pub fn draw(pad: &gst::Pad, width: usize, height: usize) {
-    let drawn = AtomicUsize::new(0);
+    let count = AtomicUsize::new(0);
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         if let Some(buffer) = info.buffer_mut()
             && let Ok(mut map) = buffer.make_mut().map_writable()
         {
-            stamp(map.as_mut_slice(), width, height, drawn.fetch_add(1, Ordering::Relaxed));
+            stamp(map.as_mut_slice(), width, height, count.fetch_add(1, Ordering::Relaxed));
         }
         gst::PadProbeReturn::Ok
     });

@@ -14,13 +14,13 @@ use rtsp::prelude::*;
 use rtsp::{gio, glib};
 
 use super::clip::{AUDIO_HZ, AUDIO_PACKET, Clip, caps};
-use crate::knobs::{FRAME_CLOCK_HZ, Fate, Knobs};
+use crate::controls::{Controls, FRAME_CLOCK_HZ, PacketFate};
 use crate::{Codec, Options};
 
 /// The role of who may watch.
 const VIEWER: &str = "viewer";
 /// A feeder that is behind by more was stopped; it goes on from now.
-const FROZEN: Duration = Duration::from_millis(500);
+const STALL_THRESHOLD: Duration = Duration::from_millis(500);
 
 /// A camera that serves until it is dropped.
 pub struct Camera {
@@ -31,7 +31,7 @@ pub struct Camera {
 
 impl Camera {
     /// Encodes and listens.
-    pub fn start(options: &Options, knobs: &Arc<Knobs>) -> Result<Self, String> {
+    pub fn start(options: &Options, controls: &Arc<Controls>) -> Result<Self, String> {
         gst::init().map_err(|e| e.to_string())?;
         let clip = Arc::new(Clip::of(options)?);
         let server = rtsp::RTSPServer::new();
@@ -43,14 +43,14 @@ impl Camera {
         }
         factory.set_launch(&launch(options));
         factory.set_shared(true);
-        let (own, knobs, frame_caps) = (Arc::clone(&clip), Arc::clone(knobs), caps(options));
+        let (own, controls, frame_caps) = (Arc::clone(&clip), Arc::clone(controls), caps(options));
         let log = options.sent.as_ref().map(|file| {
             let made = std::fs::File::create(file);
             made.map(Arc::new).map_err(|e| format!("{}: {e}", file.display()))
         });
         let plan = Plan { rate: options.rate, audio: options.audio, log: log.transpose()? };
         factory.connect_media_configure(move |_, media| {
-            if let Err(e) = configure(media, &own, &knobs, &frame_caps, &plan) {
+            if let Err(e) = configure(media, &own, &controls, &frame_caps, &plan) {
                 eprintln!("locutor-test-camera: {e}");
             }
         });
@@ -61,8 +61,9 @@ impl Camera {
         let source = server.create_source(gio::Cancellable::NONE).map_err(|e| e.to_string())?;
         source.attach(Some(&context));
         let main_loop = glib::MainLoop::new(Some(&context), false);
-        let turning = main_loop.clone();
-        let thread = std::thread::Builder::new().name("rtsp".into()).spawn(move || turning.run());
+        let running_loop = main_loop.clone();
+        let thread =
+            std::thread::Builder::new().name("rtsp".into()).spawn(move || running_loop.run());
         let thread = Some(thread.map_err(|e| e.to_string())?);
         let uri = format!("rtsp://127.0.0.1:{}/camera", server.bound_port());
         Ok(Self { uri, main_loop, thread })
@@ -125,15 +126,16 @@ struct Plan {
 fn configure(
     media: &rtsp::RTSPMedia,
     clip: &Arc<Clip>,
-    knobs: &Arc<Knobs>,
+    controls: &Arc<Controls>,
     frame_caps: &gst::Caps,
     plan: &Plan,
 ) -> Result<(), String> {
     media.set_rate_control(false);
     let bin = media.element().downcast::<gst::Bin>().map_err(|_| "no bin")?;
-    let inlet = |name: &str| bin.by_name(name).and_then(|e| e.downcast::<gst_app::AppSrc>().ok());
-    let frames = inlet("frames").ok_or("no inlet for frames")?;
-    let audio = inlet("audio").filter(|_| plan.audio);
+    let app_source =
+        |name: &str| bin.by_name(name).and_then(|e| e.downcast::<gst_app::AppSrc>().ok());
+    let frames = app_source("frames").ok_or("no inlet for frames")?;
+    let audio = app_source("audio").filter(|_| plan.audio);
     frames.set_caps(Some(frame_caps));
     if let Some(audio) = &audio {
         let caps = gst::Caps::builder("audio/x-alaw").field("rate", 8_000).field("channels", 1);
@@ -141,20 +143,20 @@ fn configure(
     }
     for (name, clock_hz) in [("pay0", FRAME_CLOCK_HZ), ("pay1", 8_000)] {
         if let Some(pad) = bin.by_name(name).and_then(|pay| pay.static_pad("src")) {
-            torture(&pad, clock_hz, knobs);
+            inject_faults(&pad, clock_hz, controls);
         }
     }
-    let over = Arc::new(AtomicBool::new(false));
-    let ended = Arc::clone(&over);
+    let stopped = Arc::new(AtomicBool::new(false));
+    let ended = Arc::clone(&stopped);
     media.connect_unprepared(move |_| ended.store(true, Ordering::Relaxed));
     let feeder = Feeder {
         frames,
         audio,
         clip: Arc::clone(clip),
-        knobs: Arc::clone(knobs),
+        controls: Arc::clone(controls),
         rate: plan.rate,
         log: plan.log.clone(),
-        over,
+        stopped,
         late: Duration::ZERO,
     };
     let feed = std::thread::Builder::new().name("feed".into()).spawn(move || feeder.run());
@@ -162,17 +164,17 @@ fn configure(
 }
 
 /// Loses, corrupts and mistimes RTP packets that leave `pad`.
-fn torture(pad: &gst::Pad, clock_hz: i64, knobs: &Arc<Knobs>) {
-    let knobs = Arc::clone(knobs);
+fn inject_faults(pad: &gst::Pad, clock_hz: i64, controls: &Arc<Controls>) {
+    let controls = Arc::clone(controls);
     let mask = gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST;
     pad.add_probe(mask, move |_, info| {
         if let Some(gst::PadProbeData::BufferList(list)) = &mut info.data {
             list.make_mut().foreach_mut(|mut buffer, _| {
-                let kept = mangle(&mut buffer, clock_hz, &knobs);
+                let kept = alter_packet(&mut buffer, clock_hz, &controls);
                 std::ops::ControlFlow::Continue(kept.then_some(buffer))
             });
         }
-        match info.buffer_mut().is_none_or(|buffer| mangle(buffer, clock_hz, &knobs)) {
+        match info.buffer_mut().is_none_or(|buffer| alter_packet(buffer, clock_hz, &controls)) {
             true => gst::PadProbeReturn::Ok,
             false => gst::PadProbeReturn::Drop,
         }
@@ -180,13 +182,13 @@ fn torture(pad: &gst::Pad, clock_hz: i64, knobs: &Arc<Knobs>) {
 }
 
 /// Whether the packet is sent.
-fn mangle(buffer: &mut gst::Buffer, clock_hz: i64, knobs: &Knobs) -> bool {
-    let (fate, drawn) = knobs.fate();
-    let jump = knobs.jump_ticks(clock_hz);
-    if fate == Fate::Lost {
+fn alter_packet(buffer: &mut gst::Buffer, clock_hz: i64, controls: &Controls) -> bool {
+    let (next_fate, random) = controls.next_fate();
+    let jump = controls.jump_ticks(clock_hz);
+    if next_fate == PacketFate::Lost {
         return false;
     }
-    if jump == 0 && fate == Fate::Sent {
+    if jump == 0 && next_fate == PacketFate::Sent {
         return true;
     }
     let Ok(mut map) = buffer.make_mut().map_writable() else { return true };
@@ -196,9 +198,9 @@ fn mangle(buffer: &mut gst::Buffer, clock_hz: i64, knobs: &Knobs) -> bool {
         stamp.copy_from_slice(&at.wrapping_add(jump).to_be_bytes());
     }
     // Behind the header: a wrong one is a lost packet.
-    if fate == Fate::Corrupted && bytes.len() > 13 {
-        let at = 13 + drawn % (bytes.len() - 13);
-        bytes[at] ^= 1 << (drawn % 8);
+    if next_fate == PacketFate::Corrupted && bytes.len() > 13 {
+        let at = 13 + random % (bytes.len() - 13);
+        bytes[at] ^= 1 << (random % 8);
     }
     true
 }
@@ -207,10 +209,10 @@ struct Feeder {
     frames: gst_app::AppSrc,
     audio: Option<gst_app::AppSrc>,
     clip: Arc<Clip>,
-    knobs: Arc<Knobs>,
+    controls: Arc<Controls>,
     rate: (u32, u32),
     log: Option<Arc<File>>,
-    over: Arc<AtomicBool>,
+    stopped: Arc<AtomicBool>,
     /// Time during which this process was stopped.
     late: Duration,
 }
@@ -223,23 +225,23 @@ impl Feeder {
         let frame_due = |i: u64| Duration::from_nanos(i * 1_000_000_000 * d / n);
         let (mut frames, mut audios) = (0u64, 0u64);
         let mut audio_due = Duration::ZERO;
-        while !self.over.load(Ordering::Relaxed) {
-            let image = frame_due(frames);
-            let audio_is_next = self.audio.is_some() && audio_due < image;
-            let due = if audio_is_next { audio_due } else { image };
+        while !self.stopped.load(Ordering::Relaxed) {
+            let frame_at = frame_due(frames);
+            let audio_is_next = self.audio.is_some() && audio_due < frame_at;
+            let due = if audio_is_next { audio_due } else { frame_at };
             let at = self.wait(begun, due);
-            let fed = if audio_is_next {
-                let fed = self.hear(audios, at);
+            let pushed = if audio_is_next {
+                let pushed = self.push_audio(audios, at);
                 audios += 1;
                 let ns = 1_000_000_000 * AUDIO_PACKET as i64 / AUDIO_HZ as i64;
-                let ns = ns - ns * self.knobs.drift_ppm() / 1_000_000;
+                let ns = ns - ns * self.controls.drift_ppm() / 1_000_000;
                 audio_due += Duration::from_nanos(ns.unsigned_abs());
-                fed
+                pushed
             } else {
                 frames += 1;
-                self.show(frames - 1, at)
+                self.push_frame(frames - 1, at)
             };
-            if !fed {
+            if !pushed {
                 return;
             }
         }
@@ -249,7 +251,7 @@ impl Feeder {
     fn wait(&mut self, begun: Instant, due: Duration) -> Duration {
         let at = due + self.late;
         let now = begun.elapsed();
-        if now > at + FROZEN {
+        if now > at + STALL_THRESHOLD {
             self.late += now - at;
             return now;
         }
@@ -257,8 +259,8 @@ impl Feeder {
         at
     }
 
-    fn show(&self, index: u64, at: Duration) -> bool {
-        if self.knobs.paused() {
+    fn push_frame(&self, index: u64, at: Duration) -> bool {
+        if self.controls.paused() {
             return true;
         }
         let clip = &self.clip.frames;
@@ -270,9 +272,9 @@ impl Feeder {
         push(&self.frames, clip[index].clone(), at)
     }
 
-    fn hear(&self, index: u64, at: Duration) -> bool {
+    fn push_audio(&self, index: u64, at: Duration) -> bool {
         let Some(audio) =
-            self.audio.as_ref().filter(|_| !self.knobs.paused() && !self.knobs.silent())
+            self.audio.as_ref().filter(|_| !self.controls.paused() && !self.controls.silent())
         else {
             return true;
         };

@@ -2,9 +2,9 @@
 //! camera's timestamps do.
 //!
 //! Takes each buffer's running time and its arrival in stream time; gives its stream time. Frames
-//! and audio share one offset, so they stay in sync. While the source's clock is plausible (a buffer's
-//! time is a little before its arrival), its spacing is kept. When it jumps back, ahead or wraps
-//! around, a new offset is set and a new generation begins; no track spans two generations.
+//! and audio share one offset, so they stay in sync. While the source's clock is plausible (a
+//! buffer's time is a little before its arrival), its spacing is kept. When it jumps back, ahead or
+//! wraps around, a new offset is set and a new generation begins; no track spans two generations.
 
 use crate::core::time::{Pts, Span};
 

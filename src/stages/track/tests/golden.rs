@@ -1,4 +1,4 @@
-//! Interpolated boxes against the detections of the very frames they were interpolated for.
+//! Interpolated boxes against detections of the same frames.
 
 use std::fs;
 use std::path::Path;

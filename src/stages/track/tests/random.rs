@@ -1,4 +1,4 @@
-//! The tracker's promises under whatever detections, times, cuts and epochs may come.
+//! The tracker's guarantees under random detections, times, cuts and epochs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,7 +41,7 @@ fn any_step() -> impl Strategy<Value = Step> {
 
 proptest! {
     #[test]
-    fn whatever_comes_the_promises_hold(
+    fn guarantees_hold_for_any_input(
         steps in prop::collection::vec(any_step(), 1..150),
         carry in any::<bool>(),
     ) {
@@ -58,8 +58,8 @@ proptest! {
             let id = FrameRef { epoch, seq: seq as u64, pts: Pts::from_ns(ns) };
             pushed.push(id);
             out.extend(tracker.push(id, step.detections.as_deref(), step.cut));
-            // Nothing is held beyond the stated bound, in time or else in frames (a clock that runs
-            // backwards is held by the cap alone).
+            // No frame is held beyond the bound, in time or in frames (with a clock that runs
+            // backwards only `max_frames` holds).
             let steady = steps[..=seq].iter().all(|s| s.gap_ms >= 0);
             for held in &pushed[out.len()..] {
                 let recent = id.seq - held.seq <= bound.frames as u64;
@@ -72,7 +72,7 @@ proptest! {
         out.extend(tracker.finish());
         // Conservation: every frame once, in order.
         prop_assert_eq!(out.iter().map(|f| f.frame).collect::<Vec<_>>(), pushed);
-        // A track is one unbroken run of frames, without a cut in it, and its end is told once.
+        // A track is one unbroken run of frames without a cut, and its end is reported once.
         let mut frames_of: BTreeMap<TrackId, Vec<usize>> = BTreeMap::new();
         let mut ended: BTreeMap<TrackId, usize> = BTreeMap::new();
         for (n, f) in out.iter().enumerate() {
@@ -89,12 +89,12 @@ proptest! {
         }
         for (id, frames) in &frames_of {
             let (a, b) = (frames[0], frames[frames.len() - 1]);
-            prop_assert_eq!(frames.len(), b - a + 1, "track {} has holes", id);
+            prop_assert_eq!(frames.len(), b - a + 1, "track {} has gaps", id);
             prop_assert!(steps[a + 1..=b].iter().all(|s| !s.cut && !s.new_epoch));
             prop_assert_eq!(ended.get(id).copied().unwrap_or(out.len()), b + 1);
         }
         prop_assert!(ended.keys().all(|id| frames_of.contains_key(id)));
-        // No number is given to nobody.
+        // Every track number has a face.
         prop_assert_eq!(frames_of.len(), tracker.people() as usize);
     }
 }

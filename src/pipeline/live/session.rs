@@ -15,9 +15,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::context::StreamContext;
 use super::queues;
-use super::stage_threads::{SlowPath, ended_early};
-use super::stream::Shared;
+use super::slow_path::{SlowPath, ended_early};
 use crate::core::frame::Frame;
 use crate::core::queue::{Overflow, Receiver, Sender, bounded};
 use crate::core::time::{Epoch, Pts};
@@ -67,34 +67,35 @@ struct TapSenders {
 
 /// Runs the source until it is lost, or the stream is told to stop.
 pub(super) fn session(
-    shared: &Arc<Shared>,
+    context: &Arc<StreamContext>,
     session_state: &mut SessionState,
     opened: &dyn Fn(&[String]),
 ) -> SourceLoss {
-    let (slow, detect_out) = bounded("source→detect", queues::TO_DETECT, Overflow::DropOldest);
-    let (score_in, score_out) = bounded("track→score", queues::TO_SCORE, Overflow::Block);
+    let (slow, detect_out) =
+        bounded(queues::TO_DETECT_NAME, queues::TO_DETECT, Overflow::DropOldest);
+    let (score_in, score_out) = bounded(queues::TO_SCORE_NAME, queues::TO_SCORE, Overflow::Block);
     let intake = Arc::new(Mutex::new(Intake {
         timeline: Timeline::new(JumpPolicy::default(), None)
             .resumed_at(session_state.epoch, session_state.seq),
-        clock_mapper: ClockMapper::new(shared.clock.now()),
+        clock_mapper: ClockMapper::new(context.now()),
         generation: 0,
         size: None,
         next: *session_state,
         last_frame: None,
         last_frame_at: None,
     }));
-    shared.watch_queues(&[slow.meter(), score_in.meter()]);
+    context.reporter.watch_queues(&[slow.meter(), score_in.meter()]);
     let senders = TapSenders {
-        fast: shared.fast.clone(),
+        fast: context.to_presenter.frames.clone(),
         slow,
         heard: score_in.clone(),
-        audio: shared.audio.clone(),
+        audio: context.to_presenter.audio.clone(),
     };
-    let loss = match build(&shared.camera.source, taps(shared, &intake, senders)) {
+    let loss = match build(&context.settings.source, taps(context, &intake, senders)) {
         Err(e) => SourceLoss { reason: LossReason::Unreadable, why: e.to_string() },
         Ok(graph) => {
             let inputs = AnalysisInputs { detect_out, score_out, score_in, intake: &intake };
-            let loss = watch(shared, &graph, inputs, opened, session_state);
+            let loss = watch(context, &graph, inputs, opened, session_state);
             graph.stop_within(CLOSE_TIMEOUT);
             loss
         }
@@ -109,17 +110,17 @@ fn lock(intake: &Mutex<Intake>) -> std::sync::MutexGuard<'_, Intake> {
     intake.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn taps(shared: &Arc<Shared>, intake: &Arc<Mutex<Intake>>, senders: TapSenders) -> Taps {
+fn taps(context: &Arc<StreamContext>, intake: &Arc<Mutex<Intake>>, senders: TapSenders) -> Taps {
     let TapSenders { fast, slow, heard, audio } = senders;
-    let (clock, latency) = (shared.clock, shared.latency.clone());
+    let (clock, latency) = (context.reporter.clock, context.reporter.latency.clone());
     let image = {
-        let (intake, shared) = (Arc::clone(intake), Arc::clone(shared));
+        let (intake, context) = (Arc::clone(intake), Arc::clone(context));
         move |raw: RawFrame| {
             let now = clock.now();
             let (frame, epoch) = lock(&intake).place(raw, now);
             let view = frame.image.view();
             let epoch = epoch.map(|reason| (frame.id.epoch, reason));
-            shared.set_frame_size(view.width, view.height, epoch);
+            context.reporter.set_frame_size(view.width, view.height, epoch);
             latency.add("decode", now - frame.id.pts);
             if let Some(fast) = &fast {
                 let _ = fast.try_send(frame.clone());
@@ -135,10 +136,10 @@ fn taps(shared: &Arc<Shared>, intake: &Arc<Mutex<Intake>>, senders: TapSenders) 
             AudioBlock { pts: Some(at), ..block }
         }
     };
-    let metrics = (shared.metrics.clone(), shared.camera.name.clone());
+    let metrics = (context.reporter.metrics.clone(), context.reporter.name.clone());
     let skew = {
         let intake = Arc::clone(intake);
-        let (metrics, name) = (shared.metrics.clone(), shared.camera.name.clone());
+        let (metrics, name) = (context.reporter.metrics.clone(), context.reporter.name.clone());
         move |at: Option<Pts>| {
             if let (Some(audio), Some(image)) = (at, lock(&intake).last_frame_at) {
                 let level =
@@ -156,7 +157,13 @@ fn taps(shared: &Arc<Shared>, intake: &Arc<Mutex<Intake>>, senders: TapSenders) 
             // A scorer that is behind hears less; it must not hold up the source.
             if heard.try_send(ScoreInput::Audio(block)).is_err() {
                 let (metrics, name) = &metrics;
-                crate::telemetry::metrics::count_dropped(metrics, name, "track→score", "full", 1);
+                crate::telemetry::metrics::count_dropped(
+                    metrics,
+                    name,
+                    queues::TO_SCORE_NAME,
+                    "full",
+                    1,
+                );
             }
         }),
         audio: Arc::new(move |block| {
@@ -205,34 +212,34 @@ struct AnalysisInputs<'a> {
 
 /// Starts the source, waits for its first frame, then watches it until it is lost.
 fn watch(
-    shared: &Shared,
+    context: &StreamContext,
     graph: &LiveGraph,
     inputs: AnalysisInputs<'_>,
     opened: &dyn Fn(&[String]),
     session_state: &mut SessionState,
 ) -> SourceLoss {
     if let Err(why) = graph.play() {
-        let why = shared.redacted(&why);
-        return lost(shared, graph).unwrap_or(SourceLoss { reason: LossReason::Unreachable, why });
+        let why = context.redacted(&why);
+        return lost(context, graph).unwrap_or(SourceLoss { reason: LossReason::Unreachable, why });
     }
-    if let Some(base) = graph.base(shared.clock.now()) {
+    if let Some(base) = graph.base(context.now()) {
         lock(inputs.intake).clock_mapper = ClockMapper::new(base);
     }
     let begun = Instant::now();
-    let stall_timeout = shared.camera.source.stall_timeout;
+    let stall_timeout = context.settings.source.stall_timeout;
     let mut ready_since: Option<Instant> = None;
     loop {
-        if let Some(loss) = lost(shared, graph) {
+        if let Some(loss) = lost(context, graph) {
             return loss;
         }
         let shown = graph.shown();
         let frames = lock(inputs.intake).last_frame.is_some();
         if frames {
             let since = *ready_since.get_or_insert_with(Instant::now);
-            let has_audio = shown.audios >= shared.camera.source.audio_track;
+            let has_audio = shown.audios >= context.settings.source.audio_track;
             if shown.all || has_audio || since.elapsed() > AUDIO_TIMEOUT {
                 opened(&shown.codecs);
-                return live(shared, graph, inputs, has_audio, session_state);
+                return live(context, graph, inputs, has_audio, session_state);
             }
         } else if begun.elapsed() > stall_timeout {
             let why = if shown.frames == 0 && shown.audios > 0 {
@@ -248,7 +255,7 @@ fn watch(
 
 /// The source is there: runs the slow lane beside it.
 fn live(
-    shared: &Shared,
+    context: &StreamContext,
     graph: &LiveGraph,
     inputs: AnalysisInputs<'_>,
     has_audio: bool,
@@ -256,7 +263,7 @@ fn live(
 ) -> SourceLoss {
     let AnalysisInputs { detect_out, score_out, score_in, intake } = inputs;
     let done = AtomicBool::new(false);
-    let slow = SlowPath { shared, has_audio, people: session_state.people };
+    let slow = SlowPath { context, has_audio, people: session_state.people };
     std::thread::scope(|scope| {
         let threads = match slow.start(scope, detect_out, (score_in, score_out), &done) {
             Ok(threads) => threads,
@@ -265,18 +272,18 @@ fn live(
             }
         };
         let loss = loop {
-            if let Some(loss) = lost(shared, graph) {
+            if let Some(loss) = lost(context, graph) {
                 break loss;
             }
             if let Some(loss) = ended_early(&threads) {
                 break loss;
             }
             let quiet = lock(intake).last_frame.map_or(Duration::ZERO, |at| at.elapsed());
-            if quiet > shared.camera.source.stall_timeout {
+            if quiet > context.settings.source.stall_timeout {
                 let why = format!("no frame for {:.0} s", quiet.as_secs_f64());
                 break SourceLoss { reason: LossReason::Stalled, why };
             }
-            if !has_audio && graph.shown().audios >= shared.camera.source.audio_track {
+            if !has_audio && graph.shown().audios >= context.settings.source.audio_track {
                 let why = "an audio track has appeared".to_owned();
                 break SourceLoss { reason: LossReason::Changed, why };
             }
@@ -292,8 +299,8 @@ fn live(
 }
 
 /// Why the source is lost, where it is.
-fn lost(shared: &Shared, graph: &LiveGraph) -> Option<SourceLoss> {
-    if shared.stop.load(Ordering::Relaxed) {
+fn lost(context: &StreamContext, graph: &LiveGraph) -> Option<SourceLoss> {
+    if context.is_stopped() {
         return Some(SourceLoss {
             reason: LossReason::Ended,
             why: "the stream was told to stop".into(),
@@ -312,12 +319,12 @@ fn lost(shared: &Shared, graph: &LiveGraph) -> Option<SourceLoss> {
         };
         let why = match missing.is_empty() {
             true => {
-                let source = &shared.camera.source;
+                let source = &context.settings.source;
                 fault.of_source(&source.uri, source.login.is_some(), source.tls_ca_file.as_deref())
             }
             false => format!("GStreamer lacks a plugin for: {}", missing.join(", ")),
         };
-        return Some(SourceLoss { reason, why: shared.redacted(&why) });
+        return Some(SourceLoss { reason, why: context.redacted(&why) });
     }
     let why = "the source has ended".to_owned();
     shown.ended.then_some(SourceLoss { reason: LossReason::Ended, why })

@@ -12,7 +12,7 @@ pub const FRAME_CLOCK_HZ: i64 = 90_000;
 
 /// See the module.
 #[derive(Debug)]
-pub struct Knobs {
+pub struct Controls {
     /// Added to the frames' RTP timestamps, in their ticks; audio jumps with them.
     jump_ns: AtomicI64,
     paused: AtomicBool,
@@ -21,18 +21,18 @@ pub struct Knobs {
     /// Parts in a million.
     loss: AtomicU64,
     corrupt: AtomicU64,
-    chance: Mutex<SeededRng>,
+    rng: Mutex<SeededRng>,
 }
 
 /// What becomes of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum PacketFate {
     Sent,
     Lost,
     Corrupted,
 }
 
-impl Knobs {
+impl Controls {
     /// As the options say.
     pub fn new(options: &Options) -> Self {
         Self {
@@ -40,16 +40,16 @@ impl Knobs {
             paused: AtomicBool::new(false),
             silent: AtomicBool::new(false),
             drift_ppm: AtomicI64::new(options.drift),
-            loss: AtomicU64::new(millionths(options.loss)),
-            corrupt: AtomicU64::new(millionths(options.corrupt)),
-            chance: Mutex::new(SeededRng::new(1)),
+            loss: AtomicU64::new(to_ppm(options.loss)),
+            corrupt: AtomicU64::new(to_ppm(options.corrupt)),
+            rng: Mutex::new(SeededRng::new(1)),
         }
     }
 
     /// Does what a line says: `jump SECONDS` (back where negative), `loss PERCENT`, `corrupt
     /// PERCENT`, `drift PPM`, `pause` and `play` (nothing is sent although all is open), `mute` and
     /// `unmute`, `quit`. Gives false for the last.
-    pub fn obey(&self, line: &str) -> Result<bool, String> {
+    pub fn execute(&self, line: &str) -> Result<bool, String> {
         let (word, value) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
         let number = || value.parse::<f64>().map_err(|e| e.to_string());
         match word {
@@ -57,8 +57,8 @@ impl Knobs {
                 let by = (number()? * 1e9) as i64;
                 self.jump_ns.fetch_add(by, Ordering::Relaxed);
             }
-            "loss" => self.loss.store(millionths(number()?), Ordering::Relaxed),
-            "corrupt" => self.corrupt.store(millionths(number()?), Ordering::Relaxed),
+            "loss" => self.loss.store(to_ppm(number()?), Ordering::Relaxed),
+            "corrupt" => self.corrupt.store(to_ppm(number()?), Ordering::Relaxed),
             "drift" => self.drift_ppm.store(number()? as i64, Ordering::Relaxed),
             "pause" => self.paused.store(true, Ordering::Relaxed),
             "play" => self.paused.store(false, Ordering::Relaxed),
@@ -93,20 +93,20 @@ impl Knobs {
     }
 
     /// What becomes of the next packet, and a number for whatever is to happen to it.
-    pub fn fate(&self) -> (Fate, usize) {
-        let Ok(mut chance) = self.chance.lock() else { return (Fate::Sent, 0) };
-        let drawn = chance.next_u64() % 1_000_000;
+    pub fn next_fate(&self) -> (PacketFate, usize) {
+        let Ok(mut rng) = self.rng.lock() else { return (PacketFate::Sent, 0) };
+        let random = rng.next_u64() % 1_000_000;
         let loss = self.loss.load(Ordering::Relaxed);
         let corrupt = self.corrupt.load(Ordering::Relaxed);
-        let fate = match drawn {
-            d if d < loss => Fate::Lost,
-            d if d < loss + corrupt => Fate::Corrupted,
-            _ => Fate::Sent,
+        let next_fate = match random {
+            d if d < loss => PacketFate::Lost,
+            d if d < loss + corrupt => PacketFate::Corrupted,
+            _ => PacketFate::Sent,
         };
-        (fate, chance.next_below(1 << 20))
+        (next_fate, rng.next_below(1 << 20))
     }
 }
 
-fn millionths(percent: f64) -> u64 {
+fn to_ppm(percent: f64) -> u64 {
     (percent * 10_000.0) as u64
 }

@@ -1,8 +1,8 @@
 //! Faults on purpose: a stage that panics or hangs, for the suite that shows what happens then.
 //!
-//! Built with the feature `chaos` only. `LOCUTOR_CHAOS=track=panic@100` makes the stage `track` panic
-//! when it has worked a hundred times; `hang` makes it stop there for good. Each happens once in a
-//! process.
+//! Built with the feature `chaos` only. `LOCUTOR_CHAOS=track=panic@100` makes the stage `track`
+//! panic when it has worked a hundred times; `hang` makes it stop there for good. Each happens once
+//! in a process.
 
 /// A place in a stage where a fault can happen.
 #[cfg(feature = "chaos")]

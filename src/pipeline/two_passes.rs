@@ -7,34 +7,35 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::config::Pipeline;
+use super::error::PipelineError;
+use super::recording::{PassCounts, copy_audio, run_pass};
+use super::settings::Settings;
 use crate::core::evidence::FrameEvidence;
 use crate::core::frame::Frame;
 use crate::core::time::FrameRef;
 use crate::onnx::engine::Engine;
-use crate::run::{RunError, Settings};
 use crate::stages::overlay::Painter;
 use crate::stages::overlay::gst::{BlendCounts, Blender};
 use crate::stages::sink::gst::FileSink;
 use crate::stages::sink::spool::{Spool, SpoolReader};
 use crate::stages::sink::stage::{LanesApart, Progress, Records};
+use crate::stages::source::SourceError;
 use crate::stages::source::gst::Recording;
 use crate::stages::sync::timeline::{JumpPolicy, Timeline};
-use crate::wiring::{PassCounts, copy_audio, run_pass};
 
-/// Both passes.
+/// Both passes; `again` opens the recording once more.
 ///
 /// # Errors
 /// The first thing that failed.
 pub fn run_two_passes(
-    pipeline: &Pipeline,
+    again: impl FnOnce() -> Result<Recording, SourceError>,
     settings: &Settings,
     recording: &Recording,
     engine: &Engine,
     output: &FileSink,
     records: &mut Records,
     (progress, stop): (&Progress, &AtomicBool),
-) -> Result<PassCounts, RunError> {
+) -> Result<PassCounts, PipelineError> {
     tracing::info!("the frames are too large to hold: reading the recording twice");
     let (spool, writer) = Spool::create()?;
     records.add(Box::new(writer));
@@ -43,7 +44,7 @@ pub fn run_two_passes(
     if counts.source_counts.stopped {
         return Ok(counts);
     }
-    let again = Recording::open(&pipeline.input, pipeline.audio_track)?;
+    let again = again()?;
     let mut stored_evidence = spool.read()?;
     progress.drawing.store(true, Ordering::Relaxed);
     let evidence = |frame| next_of(&mut stored_evidence, frame);
@@ -63,7 +64,7 @@ pub fn run_two_passes(
 fn next_of(
     stored_evidence: &mut SpoolReader,
     frame: FrameRef,
-) -> Result<Option<FrameEvidence>, RunError> {
+) -> Result<Option<FrameEvidence>, PipelineError> {
     let Some(next) = stored_evidence.next_frame()? else { return Ok(None) };
     if next.frame != frame {
         return Err(LanesApart::new(next.frame.seq, Some(frame.seq)).into());
@@ -80,9 +81,9 @@ pub fn draw(
     settings: &Settings,
     recording: &Recording,
     output: &FileSink,
-    evidence: impl FnMut(FrameRef) -> Result<Option<FrameEvidence>, RunError>,
+    evidence: impl FnMut(FrameRef) -> Result<Option<FrameEvidence>, PipelineError>,
     (progress, stop): (&Progress, &AtomicBool),
-) -> Result<BlendCounts, RunError> {
+) -> Result<BlendCounts, PipelineError> {
     let mut blender = Blender::new(Painter::new(settings.style));
     let mut timeline = Timeline::new(JumpPolicy::default(), recording.shape().video.rate);
     recording.play()?;
@@ -101,7 +102,7 @@ pub fn draw(
                 while !ended.load(Ordering::Relaxed) && audio.next().is_some() {}
             })?;
         }
-        let drawn: Result<(), RunError> =
+        let drawn: Result<(), PipelineError> =
             draw_all(recording, &mut timeline, &mut blender, output, evidence, (progress, stop));
         output.end_frames();
         if drawn.is_err() || stop.load(Ordering::Relaxed) {
@@ -117,9 +118,9 @@ fn draw_all(
     timeline: &mut Timeline,
     blender: &mut Blender,
     output: &FileSink,
-    mut evidence: impl FnMut(FrameRef) -> Result<Option<FrameEvidence>, RunError>,
+    mut evidence: impl FnMut(FrameRef) -> Result<Option<FrameEvidence>, PipelineError>,
     (progress, stop): (&Progress, &AtomicBool),
-) -> Result<(), RunError> {
+) -> Result<(), PipelineError> {
     for raw in recording.frames() {
         if stop.load(Ordering::Relaxed) {
             break;

@@ -7,20 +7,21 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use super::context::{Output, Reporter, StreamContext};
 use crate::core::evidence::FrameEvidence;
 use crate::core::frame::Frame;
 use crate::core::queue::Receiver;
 use crate::core::time::{Pts, Span};
 use crate::gst::image::RawFormat;
 use crate::gst::packet::{Kind, Packet};
-use crate::live::stream::Shared;
 use crate::stages::overlay::Painter;
 use crate::stages::overlay::gst::Blender;
 use crate::stages::overlay::slate::SlateWriter;
 use crate::stages::sink::live::gst::encoder::Encoder;
+use crate::stages::sink::settings::EncoderSettings;
 use crate::stages::source::AudioBlock;
 use crate::stages::sync::gapless_audio::{AudioSegment, GaplessAudio};
 
@@ -37,7 +38,9 @@ const MAX_WAITING_BLOCKS: usize = 3_000;
 
 /// See the module.
 pub(super) struct OutputEncoder {
-    shared: Arc<Shared>,
+    reporter: Arc<Reporter>,
+    output: Output,
+    settings: EncoderSettings,
     blender: Blender,
     slates: SlateWriter,
     encoder: Option<Encoder>,
@@ -50,15 +53,16 @@ pub(super) struct OutputEncoder {
     waiting: VecDeque<AudioBlock>,
     dropped: u64,
     encoded: Arc<AtomicU64>,
-    keyframe_requested: Arc<AtomicBool>,
 }
 
 impl OutputEncoder {
-    /// A studio that has shown nothing yet. `keyframe_requested` is raised by sinks that begin now.
-    pub(super) fn new(shared: &Arc<Shared>, keyframe_requested: Arc<AtomicBool>) -> Self {
+    /// An encoder that has encoded nothing yet.
+    pub(super) fn new(context: &StreamContext, output: Output) -> Self {
         Self {
-            blender: Blender::new(Painter::new(shared.camera.style)),
-            shared: Arc::clone(shared),
+            blender: Blender::new(Painter::new(context.settings.style)),
+            reporter: Arc::clone(&context.reporter),
+            output,
+            settings: context.settings.encoder.clone(),
             slates: SlateWriter::default(),
             encoder: None,
             format: RawFormat::plain(SLATE_SIZE, None),
@@ -69,7 +73,6 @@ impl OutputEncoder {
             waiting: VecDeque::new(),
             dropped: 0,
             encoded: Arc::default(),
-            keyframe_requested,
         }
     }
 
@@ -88,11 +91,10 @@ impl OutputEncoder {
         let format = self.format.clone();
         let Some(sprite) = self.slates.write(lines, format.size()) else { return };
         // Slates are few, and the encoder counts frames: keyframes come by time here.
-        let interval =
-            Span::from_seconds(self.shared.camera.encoder.keyframe_interval.as_secs_f64());
+        let interval = Span::from_seconds(self.settings.keyframe_interval.as_secs_f64());
         if self.last_slate_keyframe.is_none_or(|last| at - last >= interval) {
             self.last_slate_keyframe = Some(at);
-            self.keyframe_requested.store(true, Ordering::Relaxed);
+            self.output.keyframe_requested.store(true, Ordering::Relaxed);
         }
         match self.blender.draw_on_black(format.info(), &[sprite]) {
             Ok(buffer) => self.encode(format, buffer, at, None),
@@ -115,7 +117,7 @@ impl OutputEncoder {
         let failed = self.encoder.as_ref().and_then(Encoder::failure);
         if let Some(why) = &failed {
             tracing::warn!("the encoder failed: {why}");
-            self.shared.report_error("encoder", Some(why.clone()));
+            self.reporter.report_error("encoder", Some(why.clone()));
         }
         if !fits || failed.is_some() {
             self.encoder = None;
@@ -128,7 +130,7 @@ impl OutputEncoder {
             self.dropped += 1;
             return;
         };
-        if self.keyframe_requested.swap(false, Ordering::Relaxed) {
+        if self.output.keyframe_requested.swap(false, Ordering::Relaxed) {
             encoder.ask_for_key();
         }
         if encoder.image(buffer, at, duration) {
@@ -143,8 +145,8 @@ impl OutputEncoder {
             return;
         }
         self.retry_at = Some(Instant::now() + RETRY_INTERVAL);
-        let (fan_out, encoded) = (self.shared.fan_out.clone(), Arc::clone(&self.encoded));
-        let (clock, latency) = (self.shared.clock, self.shared.latency.clone());
+        let (fan_out, encoded) = (self.output.fan_out.clone(), Arc::clone(&self.encoded));
+        let (clock, latency) = (self.reporter.clock, self.reporter.latency.clone());
         let take = move |packet: Packet| {
             if matches!(packet.kind, Kind::Image { .. }) {
                 latency.add("encode", clock.now() - packet.at);
@@ -152,15 +154,14 @@ impl OutputEncoder {
             }
             fan_out.offer(&packet);
         };
-        let options = &self.shared.camera.encoder;
         let rate = self.format.rate();
         let caps = self.format.caps();
-        match Encoder::start(options, self.shared.encoder, &caps, rate, Arc::new(take)) {
+        match Encoder::start(&self.settings, self.output.encoder, &caps, rate, Arc::new(take)) {
             Ok(encoder) => {
                 self.encoder = Some(encoder);
-                self.shared.report_error("encoder", None);
+                self.reporter.report_error("encoder", None);
             }
-            Err(e) => self.shared.report_error("encoder", Some(e.to_string())),
+            Err(e) => self.reporter.report_error("encoder", Some(e.to_string())),
         }
     }
 
@@ -201,7 +202,7 @@ impl OutputEncoder {
 
     /// Once a second: what was encoded and left out.
     pub(super) fn record_metrics(&mut self) {
-        let (metrics, name) = (&self.shared.metrics, &self.shared.camera.name);
+        let (metrics, name) = (&self.reporter.metrics, &self.reporter.name);
         let encoded = self.encoded.swap(0, Ordering::Relaxed);
         metrics.frames.get_or_create(&stage_labels(name, "encode")).inc_by(encoded);
         let dropped = std::mem::take(&mut self.dropped);

@@ -7,18 +7,17 @@
 //! counted; frames are never held back. While the source is away a slate says since when and why.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::chaos::FaultPoint;
+use super::context::{PresenterInputs, StreamContext};
 use super::load::{LoadController, LoadSample};
 use super::output_encoder::OutputEncoder;
 use super::slate;
-use super::stream::{PresenterInputs, Shared};
-use crate::config::camera::OutputPolicy;
 use crate::core::evidence::FrameEvidence;
+use crate::core::fault_point::FaultPoint;
 use crate::core::frame::Frame;
 use crate::core::time::{Pts, Span};
+use crate::pipeline::live::output_policy::OutputPolicy;
 use crate::telemetry::metrics::{stage_labels, stream_labels};
 use crate::telemetry::status::SourceState;
 
@@ -37,12 +36,12 @@ const MAX_EVIDENCE: usize = 1_024;
 
 /// Shows until the stream is told to stop and nothing is left.
 pub(super) fn present(
-    shared: &Shared,
+    context: &StreamContext,
     inputs: PresenterInputs,
     output_encoder: Option<OutputEncoder>,
 ) {
     let mut presenter = Presenter {
-        shared,
+        context,
         inputs,
         output_encoder,
         pending: None,
@@ -51,25 +50,25 @@ pub(super) fn present(
         order: VecDeque::new(),
         last_shown: None,
         last_slate: None,
-        slate_from: shared.clock.now(),
+        slate_from: context.now(),
         sample: LoadSample::default(),
         stale: 0,
         sample_began: Instant::now(),
-        load_controller: LoadController::new(shared.load.clone()),
+        load_controller: LoadController::new(context.analysis.load.clone()),
         dropped_before: 0,
     };
-    let heartbeat = shared.status.heartbeat("show");
-    let mut fault = FaultPoint::new("show");
+    let heartbeat = context.reporter.status.heartbeat("present");
+    let mut fault = FaultPoint::new("present");
     loop {
         heartbeat.heartbeat();
         fault.hit();
-        let now = shared.clock.now();
+        let now = context.now();
         presenter.receive_evidence();
         presenter.audio(now);
         let shown = presenter.present_due(now);
         presenter.slate(now);
         presenter.record_metrics();
-        if shared.stop.load(Ordering::Relaxed) && !shown && presenter.is_drained() {
+        if context.is_stopped() && !shown && presenter.is_drained() {
             break;
         }
         if !shown {
@@ -82,7 +81,7 @@ pub(super) fn present(
 }
 
 struct Presenter<'a> {
-    shared: &'a Shared,
+    context: &'a StreamContext,
     inputs: PresenterInputs,
     output_encoder: Option<OutputEncoder>,
     /// The next frame, not due yet.
@@ -107,13 +106,13 @@ impl Presenter<'_> {
     /// Takes the evidence that has come.
     fn receive_evidence(&mut self) {
         while let Ok(evidence) = self.inputs.scored.try_recv() {
-            let late = self.shared.clock.now() - evidence.frame.pts;
-            self.shared.latency.add("score", late);
+            let late = self.context.now() - evidence.frame.pts;
+            self.context.reporter.latency.add("score", late);
             // A stream that scores in longer strides under load is given the time for them: it could
             // never come back to ease if that counted as being late.
-            self.sample.late += u32::from(late > self.shared.score_deadline());
-            self.shared.publish_frame(&evidence);
-            if self.shared.camera.output_policy == OutputPolicy::Delay {
+            self.sample.late += u32::from(late > self.context.score_deadline());
+            self.context.reporter.publish_frame(&evidence);
+            if self.context.settings.output_policy == OutputPolicy::Delay {
                 self.store_evidence(evidence);
             }
         }
@@ -136,7 +135,7 @@ impl Presenter<'_> {
 
     fn audio(&mut self, now: Pts) {
         if let Some(output_encoder) = &mut self.output_encoder {
-            output_encoder.encode_audio(&self.inputs.audio, now - self.shared.delay());
+            output_encoder.encode_audio(&self.inputs.audio, now - self.context.delay());
         }
     }
 
@@ -148,8 +147,8 @@ impl Presenter<'_> {
         let Some(frame) = &self.pending else { return false };
         let age = now - frame.id.pts;
         let has_evidence = self.evidence_by_frame.contains_key(&frame.id.seq);
-        let due = match self.shared.camera.output_policy {
-            OutputPolicy::Delay => age >= self.shared.delay(),
+        let due = match self.context.settings.output_policy {
+            OutputPolicy::Delay => age >= self.context.delay(),
             OutputPolicy::Latest => has_evidence || age >= LATEST_TIMEOUT,
         };
         if !due {
@@ -161,7 +160,7 @@ impl Presenter<'_> {
         self.last_shown = Some(now);
         if let Some(output_encoder) = &mut self.output_encoder {
             output_encoder.encode_frame(frame, &evidence);
-            self.shared.latency.add("overlay", self.shared.clock.now() - evidence.frame.pts);
+            self.context.reporter.latency.add("overlay", self.context.now() - evidence.frame.pts);
         }
         true
     }
@@ -189,9 +188,9 @@ impl Presenter<'_> {
     fn slate(&mut self, now: Pts) {
         let Some(output_encoder) = &mut self.output_encoder else { return };
         let quiet = now - self.last_shown.unwrap_or(self.slate_from);
-        let state = self.shared.status.source();
+        let state = self.context.reporter.status.source();
         let live = matches!(state, SourceState::Live { .. });
-        let timeout = SLATE_TIMEOUT + self.shared.delay();
+        let timeout = SLATE_TIMEOUT + self.context.delay();
         if self.pending.is_some() || (live && quiet < timeout) || quiet < SLATE_TIMEOUT {
             return;
         }
@@ -199,8 +198,8 @@ impl Presenter<'_> {
             return;
         }
         self.last_slate = Some(now);
-        let lines = slate::lines(&self.shared.camera.name, &state, self.shared.clock);
-        output_encoder.encode_slate(&lines, now - self.shared.delay());
+        let lines = slate::lines(&self.context.reporter.name, &state, self.context.reporter.clock);
+        output_encoder.encode_slate(&lines, now - self.context.delay());
     }
 
     /// Once a second: the load's level, and what the edges say.
@@ -209,16 +208,19 @@ impl Presenter<'_> {
             return;
         }
         self.sample_began = Instant::now();
-        let dropped = self.shared.sample_queues();
+        let dropped = self.context.reporter.sample_queues();
         self.sample.dropped =
             u32::try_from(dropped - self.dropped_before.min(dropped)).unwrap_or(0);
         self.dropped_before = dropped;
         let sample = std::mem::take(&mut self.sample);
-        let (metrics, name) = (&self.shared.metrics, &self.shared.camera.name);
-        metrics.frames.get_or_create(&stage_labels(name, "show")).inc_by(u64::from(sample.shown));
+        let (metrics, name) = (&self.context.reporter.metrics, &self.context.reporter.name);
+        metrics
+            .frames
+            .get_or_create(&stage_labels(name, "present"))
+            .inc_by(u64::from(sample.shown));
         let stale = std::mem::take(&mut self.stale);
         if stale > 0 {
-            crate::telemetry::metrics::count_dropped(metrics, name, "show", "late", stale);
+            crate::telemetry::metrics::count_dropped(metrics, name, "present", "late", stale);
         }
         let newest = self.newest.as_ref().filter(|_| sample.shown > 0);
         let (faces, speaking) = newest.map_or((0, 0), |e| {
@@ -228,7 +230,7 @@ impl Presenter<'_> {
         metrics.speaking.get_or_create(&stream_labels(name)).set(speaking as i64);
         if let Some(level) = self.load_controller.update(sample) {
             metrics.load_level.get_or_create(&stream_labels(name)).set(i64::from(level));
-            self.shared.load_changed(level);
+            self.context.reporter.load_changed(level);
         }
         if let Some(output_encoder) = &mut self.output_encoder {
             output_encoder.record_metrics();
@@ -241,7 +243,7 @@ impl Presenter<'_> {
 
     /// Waits for evidence, or until something is due.
     fn sleep_until_due(&mut self, now: Pts) {
-        let due = self.pending.as_ref().map(|f| f.id.pts + self.shared.delay() - now);
+        let due = self.pending.as_ref().map(|f| f.id.pts + self.context.delay() - now);
         let due = due
             .map_or(MAX_SLEEP, |span| Duration::from_nanos(u64::try_from(span.ns()).unwrap_or(0)));
         std::thread::sleep(due.clamp(Duration::from_millis(1), MAX_SLEEP));

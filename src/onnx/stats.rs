@@ -1,4 +1,4 @@
-//! What an engine did: calls, items and time by kind of graph, counted where the calls are made.
+//! Inference statistics: calls, items and time for each kind of graph, counted around each call.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -8,51 +8,51 @@ use serde::Serialize;
 /// The kinds of graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Graph {
-    /// A search for faces; an item is a frame.
+pub enum GraphKind {
+    /// The face detector; an item is a frame.
     Detect,
-    /// The face encoder; an item is a face-frame.
+    /// The face encoder; an item is one frame of one face.
     Face,
-    /// The audio encoder; an item is a tick, those for context not counted.
+    /// The audio encoder; an item is a tick, without those for context.
     Audio,
-    /// The head; an item is a tick of one row of its batch, past and lookahead included.
+    /// The head; an item is a tick of one batch row, with past and lookahead.
     Head,
-    /// Faces that compete; an item is a tick.
-    Compete,
+    /// Cross-face rescoring; an item is a tick.
+    CrossFace,
 }
 
-impl Graph {
+impl GraphKind {
     /// All kinds.
-    pub const ALL: [Self; 5] = [Self::Detect, Self::Face, Self::Audio, Self::Head, Self::Compete];
+    pub const ALL: [Self; 5] = [Self::Detect, Self::Face, Self::Audio, Self::Head, Self::CrossFace];
 
-    /// In words.
+    /// A readable name.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Detect => "face search",
+            Self::Detect => "face detector",
             Self::Face => "face encoder",
             Self::Audio => "audio encoder",
             Self::Head => "head",
-            Self::Compete => "competition",
+            Self::CrossFace => "cross-face rescoring",
         }
     }
 }
 
-/// One kind's counts.
+/// The statistics of one kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Count {
-    /// Calls; what was asked at once, of several tracks or streams, is one.
+pub struct GraphStats {
+    /// Calls; a batch of several tracks or streams is one.
     pub calls: u64,
-    /// What went through it, see [`Graph`].
+    /// Items, see [`GraphKind`].
     pub items: u64,
-    /// Time in the calls, in milliseconds, summed over the engine's threads.
+    /// Time in calls in milliseconds, summed over the engine's threads.
     pub ms: f64,
-    /// Bytes handed to the runtime.
+    /// Input bytes.
     pub bytes: u64,
 }
 
-impl Count {
-    /// In words, with the graph's name.
-    pub fn words(&self, graph: Graph) -> String {
+impl GraphStats {
+    /// A readable line with the graph's name.
+    pub fn summary(&self, graph: GraphKind) -> String {
         let (seconds, each_ms) = (self.ms / 1e3, self.ms / self.calls.max(1) as f64);
         let (calls, items, mb) = (self.calls, self.items, self.bytes as f64 / 1e6);
         let name = graph.name();
@@ -63,22 +63,22 @@ impl Count {
 }
 
 #[derive(Debug, Default)]
-struct Kind {
+struct Counters {
     calls: AtomicU64,
     items: AtomicU64,
     ns: AtomicU64,
     bytes: AtomicU64,
 }
 
-/// The counts of an engine, readable while it works.
+/// The statistics of an engine; they can be read while it runs.
 #[derive(Debug, Default)]
-pub struct Tally([Kind; 5]);
+pub struct InferenceStats([Counters; 5]);
 
-impl Tally {
-    /// Does `call`, which hands `bytes` with `items` items to the runtime, and counts it.
+impl InferenceStats {
+    /// Runs `call`, which has `items` items and `bytes` of input, and counts it.
     pub fn count<T>(
         &self,
-        graph: Graph,
+        graph: GraphKind,
         items: usize,
         bytes: usize,
         call: impl FnOnce() -> T,
@@ -94,11 +94,11 @@ impl Tally {
         done
     }
 
-    /// The counts so far.
-    pub fn read(&self, graph: Graph) -> Count {
+    /// The statistics so far.
+    pub fn read(&self, graph: GraphKind) -> GraphStats {
         let kind = &self.0[graph as usize];
         let of = |n: &AtomicU64| n.load(Ordering::Relaxed);
-        Count {
+        GraphStats {
             calls: of(&kind.calls),
             items: of(&kind.items),
             ms: of(&kind.ns) as f64 / 1e6,
@@ -113,13 +113,15 @@ mod tests {
 
     #[test]
     fn calls_are_counted_by_their_kind() {
-        let tally = Tally::default();
-        assert_eq!(tally.count(Graph::Head, 30, 8, || 7), 7);
-        tally.count(Graph::Head, 10, 8, || std::thread::sleep(std::time::Duration::from_millis(2)));
-        let head = tally.read(Graph::Head);
+        let stats = InferenceStats::default();
+        assert_eq!(stats.count(GraphKind::Head, 30, 8, || 7), 7);
+        let two_ms = std::time::Duration::from_millis(2);
+        stats.count(GraphKind::Head, 10, 8, || std::thread::sleep(two_ms));
+        let head = stats.read(GraphKind::Head);
         assert_eq!((head.calls, head.items, head.bytes), (2, 40, 16));
         assert!(head.ms >= 2.0);
-        assert!(head.words(Graph::Head).contains("in 2 calls of"), "{}", head.words(Graph::Head));
-        assert_eq!(tally.read(Graph::Face), Count::default());
+        let summary = head.summary(GraphKind::Head);
+        assert!(summary.contains("in 2 calls of"), "{summary}");
+        assert_eq!(stats.read(GraphKind::Face), GraphStats::default());
     }
 }

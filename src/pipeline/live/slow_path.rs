@@ -8,17 +8,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::Duration;
 
-use super::chaos::FaultPoint;
+use super::context::{EarlyResult, StreamContext};
 use super::load::{LoadBudget, LoadLevel};
-use super::stream::{EarlyResult, Shared};
-use crate::config::camera::OutputPolicy;
+use crate::core::fault_point::FaultPoint;
 use crate::core::frame::Frame;
 use crate::core::queue::{NoItem, Receiver, Sender};
 use crate::core::time::{Span, Tick};
 use crate::models::explain::Mode;
-use crate::run::RunError;
-use crate::stages::features::audio_features::AudioFeatures;
-use crate::stages::score::audio_encoder::AudioEncoder;
+use crate::pipeline::build;
+use crate::pipeline::error::PipelineError;
+use crate::pipeline::live::output_policy::OutputPolicy;
 use crate::stages::score::frame_assembler::FrameAssembler;
 use crate::stages::score::scorer::Scorer;
 use crate::stages::score::stage::{ScoreInput, ScoreObserver, score};
@@ -31,15 +30,15 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What the slow lane is made from.
 pub(super) struct SlowPath<'a> {
-    pub(super) shared: &'a Shared,
+    pub(super) context: &'a StreamContext,
     pub(super) has_audio: bool,
     pub(super) people: u32,
 }
 
 /// The slow lane at work.
 pub(super) struct SlowPathThreads<'scope> {
-    track: ScopedJoinHandle<'scope, Result<u32, RunError>>,
-    score: ScopedJoinHandle<'scope, Result<(), RunError>>,
+    track: ScopedJoinHandle<'scope, Result<u32, PipelineError>>,
+    score: ScopedJoinHandle<'scope, Result<(), PipelineError>>,
 }
 
 /// Says that a stage has ended, and is soon to be asked why.
@@ -68,25 +67,27 @@ impl<'a> SlowPath<'a> {
     where
         'a: 'scope,
     {
-        let Self { shared, has_audio, people } = self;
+        let Self { context, has_audio, people } = self;
         let named = |name: &str| std::thread::Builder::new().name(name.into());
-        let settings = &shared.settings;
-        let detector = Box::new(shared.engine.detector());
-        let front_end = FrontEnd::new(detector, settings.plan, settings.policy).low_latency(people);
+        let settings = &context.analysis.settings;
+        let front_end = build::front_end(settings, &context.analysis.engine).low_latency(people);
         let track = named("track").spawn_scoped(scope, move || {
             let end = InputsGuard(&to_score);
-            let tracked_frames = track_frames(shared, front_end, &frames, &to_score, done);
+            let tracked_frames = track_frames(context, front_end, &frames, &to_score, done);
             drop(end);
             tracked_frames
         })?;
-        let (scorer, join) = scorer(shared, has_audio);
+        // Nothing before the session is known, or waited for.
+        let first = Tick::nearest(context.now() - Span::from_ms(4_000));
+        let engine = &context.analysis.engine;
+        let (scorer, join) = build::scoring(settings, engine, has_audio, first);
         let score = named("score").spawn_scoped(scope, move || {
-            let mut monitor = ScoringMonitor::new(shared);
-            let most = shared.settings.schedule.max_waiting_frames;
-            let to_presenter = &shared.scored;
+            let mut monitor = ScoringMonitor::new(context);
+            let most = context.analysis.settings.schedule.max_waiting_frames;
+            let to_presenter = &context.to_presenter.scored;
             score(&score_out, scorer, join, most, to_presenter, &mut monitor)
                 .map(drop)
-                .map_err(RunError::from)
+                .map_err(PipelineError::from)
         })?;
         Ok(SlowPathThreads { track, score })
     }
@@ -126,15 +127,15 @@ impl Drop for InputsGuard<'_> {
 }
 
 fn track_frames(
-    shared: &Shared,
+    context: &StreamContext,
     mut front_end: FrontEnd,
     frames: &Receiver<Frame>,
     to: &Sender<ScoreInput>,
     done: &AtomicBool,
-) -> Result<u32, RunError> {
-    let heartbeat = shared.status.heartbeat("track");
+) -> Result<u32, PipelineError> {
+    let heartbeat = context.reporter.status.heartbeat("track");
     let mut fault = FaultPoint::new("track");
-    let ordinary = shared.settings.plan.stride;
+    let ordinary = context.analysis.settings.plan.stride;
     let mut tracked_frames = Vec::new();
     loop {
         let frame = match frames.recv_timeout(POLL_INTERVAL) {
@@ -143,11 +144,11 @@ fn track_frames(
             Err(_) => break,
         };
         fault.hit();
-        front_end.set_stride(shared.load.budget().stride(ordinary));
+        front_end.set_stride(context.analysis.load.budget().stride(ordinary));
         front_end.push(frame, &mut tracked_frames)?;
         for tracked_frame in tracked_frames.drain(..) {
-            let late = shared.clock.now() - tracked_frame.0.id.pts;
-            shared.latency.add("track", late);
+            let late = context.now() - tracked_frame.0.id.pts;
+            context.reporter.latency.add("track", late);
             if to.send(ScoreInput::Frame(tracked_frame)).is_err() {
                 return Ok(front_end.people());
             }
@@ -165,20 +166,9 @@ fn track_frames(
     Ok(front_end.people())
 }
 
-fn scorer(shared: &Shared, has_audio: bool) -> (Scorer, FrameAssembler) {
-    let settings = &shared.settings;
-    // Nothing before the session is known, or waited for.
-    let first = Tick::nearest(shared.clock.now() - Span::from_ms(4_000));
-    let line = has_audio.then(|| AudioFeatures::new(settings.spectrum(), first));
-    let audio_encoder = AudioEncoder::new(line, first).with_window(settings.schedule.window);
-    let scorer =
-        Scorer::new(Box::new(shared.engine.speaker()), settings.scorer(), audio_encoder, has_audio);
-    (scorer, FrameAssembler::new(settings.rule, settings.floor, has_audio))
-}
-
 /// Looks in on scoring.
 struct ScoringMonitor<'a> {
-    shared: &'a Shared,
+    context: &'a StreamContext,
     heartbeat: Arc<Heartbeat>,
     load: LoadLevel,
     mode: Mode,
@@ -187,13 +177,13 @@ struct ScoringMonitor<'a> {
 }
 
 impl<'a> ScoringMonitor<'a> {
-    fn new(shared: &'a Shared) -> Self {
+    fn new(context: &'a StreamContext) -> Self {
         Self {
-            shared,
-            heartbeat: shared.status.heartbeat("score"),
-            load: shared.load.clone(),
-            mode: shared.settings.mode,
-            hop: shared.settings.schedule.window.hop,
+            context,
+            heartbeat: context.reporter.status.heartbeat("score"),
+            load: context.analysis.load.clone(),
+            mode: context.analysis.settings.mode,
+            hop: context.analysis.settings.schedule.window.hop,
             fault: FaultPoint::new("score"),
         }
     }
@@ -208,10 +198,10 @@ impl ScoreObserver for ScoringMonitor<'_> {
         self.fault.hit();
         let budget: LoadBudget = self.load.budget();
         scorer.set_mode_and_hop(budget.mode(self.mode), self.hop * budget.hop_factor);
-        if self.shared.camera.output_policy == OutputPolicy::Latest
+        if self.context.settings.output_policy == OutputPolicy::Latest
             && let Some(newest) = join.newest()
         {
-            let _ = self.shared.early.try_send(EarlyResult(newest));
+            let _ = self.context.to_presenter.early.try_send(EarlyResult(newest));
         }
     }
 }

@@ -1,14 +1,13 @@
-//! Searches for faces: who asks for one, and the engine's thread that makes them one after the other.
+//! Face detection on the engine: the stages' handle, and the thread that runs the detector.
 //!
-//! A thread of its own, so that a search need not wait for a batch of faces, nor faces for a search:
-//! with a large speaker model and nothing but files to work through, one thread for both would leave
-//! a core idle.
+//! Detection has its own thread, so that it does not wait for a batch of faces, nor the face encoder
+//! for detection. With a large speaker model and file input, one thread for both left a core idle.
 
 use std::sync::Arc;
 
 use super::answers::Reply;
 use super::session::{OpenGraph, Provider, SessionError};
-use super::tally::{Graph, Tally};
+use super::stats::{GraphKind, InferenceStats};
 use crate::core::frame::ImageView;
 use crate::core::geometry::FaceBox;
 use crate::core::queue::{ByteSize, Capacity, Overflow, Receiver, Sender, bounded};
@@ -18,78 +17,79 @@ use crate::models::face_detector::{DetectError, FaceDetector};
 use crate::models::manifest::{DetectorManifest, InputSize};
 use crate::models::tensor::Tensor;
 
-/// A frame to search, and what an earlier search gave, for its memory.
-pub(super) struct Search {
+/// A detector input, and the output tensors of an earlier job for reuse.
+pub(super) struct DetectJob {
     pub(super) values: Vec<f32>,
     pub(super) dims: [usize; 4],
     pub(super) spare: Vec<Tensor>,
-    pub(super) reply: Sender<Reply<Found>>,
+    pub(super) reply: Sender<Reply<DetectReply>>,
 }
 
-/// The tensors of a search, and the input buffer back for the next one.
-pub(super) type Found = (Result<Vec<Tensor>, SessionError>, Vec<f32>);
+/// The output tensors, and the input buffer for reuse.
+pub(super) type DetectReply = (Result<Vec<Tensor>, SessionError>, Vec<f32>);
 
-impl ByteSize for Search {
+impl ByteSize for DetectJob {
     fn byte_size(&self) -> usize {
         size_of_val(self.values.as_slice())
     }
 }
 
-/// What the thread owns.
-pub(super) struct Finder {
+/// The detector's thread.
+pub(super) struct DetectorWorker {
     pub(super) graph: OpenGraph,
     pub(super) input: String,
     pub(super) outputs: Vec<String>,
-    pub(super) counts: Arc<Tally>,
+    pub(super) counts: Arc<InferenceStats>,
 }
 
-impl Finder {
-    /// Answers until nobody can ask any more.
-    pub(super) fn serve(&mut self, queue: &Receiver<Search>) {
+impl DetectorWorker {
+    /// Serves jobs until the queue ends.
+    pub(super) fn serve(&mut self, queue: &Receiver<DetectJob>) {
         let names: Vec<&str> = self.outputs.iter().map(String::as_str).collect();
-        while let Some(search) = queue.recv() {
-            let bytes = search.byte_size();
-            let Search { values, dims, spare, reply } = search;
+        while let Some(job) = queue.recv() {
+            let bytes = job.byte_size();
+            let DetectJob { values, dims, spare, reply } = job;
             let inputs = [(self.input.as_str(), &dims[..], &values[..])];
             let run = || self.graph.run_into(&inputs, &names, spare);
-            let found = self.counts.count(Graph::Detect, 1, bytes, run);
-            // An answer that nobody waits for any more is no fault.
+            let found = self.counts.count(GraphKind::Detect, 1, bytes, run);
+            // The caller may have stopped waiting.
             let _ = reply.send(Reply((found, values)));
         }
     }
 }
 
-/// The outputs of a search, in the order that [`Search`] wants them.
+/// The detector's output names, four for each stride.
 pub(super) fn output_names(manifest: &DetectorManifest) -> Vec<String> {
     let per_stride = |s: &usize| ["cls", "obj", "bbox", "kps"].map(|n| format!("{n}_{s}"));
     manifest.strides.iter().flat_map(per_stride).collect()
 }
 
-/// Sizes of frame that searches mostly have by turns: ordinary ones, those around known faces, wide
-/// ones.
+/// Input sizes in common use at a time: default, regions around known faces, and wide.
 const SIZES: usize = 3;
 
 /// A face detector run by an [`Engine`](super::engine::Engine).
 pub struct EngineDetector {
-    searches: Sender<Search>,
+    jobs: Sender<DetectJob>,
     manifest: DetectorManifest,
-    /// Each keeps tables for its size; the one used last comes first.
+    /// Each keeps tables for one size; most recently used first.
     inputs: [InputBuilder; SIZES],
-    by_parts: bool,
-    /// What the last search gave, for its memory.
+    benefits_from_regions: bool,
+    /// The last output tensors, for reuse.
     found: Vec<Tensor>,
 }
 
 impl EngineDetector {
-    /// On a GPU every size is dear anew (TensorRT builds an engine for it), and none is slow.
+    /// Regions pay off on a CPU only: on a GPU a new size is expensive (TensorRT builds an engine for
+    /// it), and no size is slow.
     pub(super) fn new(
-        searches: Sender<Search>,
+        jobs: Sender<DetectJob>,
         manifest: DetectorManifest,
         provider: Provider,
     ) -> Self {
         Self {
-            searches,
-            by_parts: provider == Provider::Cpu && manifest.input_size == InputSize::Free,
+            jobs,
+            benefits_from_regions: provider == Provider::Cpu
+                && manifest.input_size == InputSize::Free,
             manifest,
             inputs: Default::default(),
             found: Vec::new(),
@@ -97,7 +97,7 @@ impl EngineDetector {
     }
 }
 
-/// The one whose tables are for such a frame, or the one that was used longest ago.
+/// The builder whose tables match the image, or the least recently used one.
 fn builder_for<'a>(
     builders: &'a mut [InputBuilder; SIZES],
     image: &ImageView<'_>,
@@ -134,11 +134,11 @@ impl FaceDetector for EngineDetector {
         let spare = std::mem::take(&mut self.found);
         let one = Capacity { items: 1, bytes: usize::MAX };
         let (reply, answer) = bounded("engine→detect", one, Overflow::Block);
-        let sent = self.searches.send(Search { values, dims, spare, reply }).ok();
+        let sent = self.jobs.send(DetectJob { values, dims, spare, reply }).ok();
         let Reply((found, values)) = sent
             .and_then(|()| answer.recv())
             .ok_or_else(|| engine("the inference thread has stopped".into()))?;
-        // A padded copy is not the maker's own, which it sees by the size.
+        // A padded copy is not the builder's buffer; the builder recognizes it by its size.
         builder.return_tensor(values);
         self.found = found.map_err(|e| DetectError::Engine(e.into()))?;
         let mut outputs = Vec::with_capacity(self.manifest.strides.len());
@@ -156,11 +156,11 @@ impl FaceDetector for EngineDetector {
     }
 
     fn benefits_from_regions(&self) -> bool {
-        self.by_parts
+        self.benefits_from_regions
     }
 }
 
-/// The same frame in the corner of a larger one.
+/// The input in the top left corner of a larger one.
 fn padded(made: DetectorInput<'_>, (width, height): (usize, usize)) -> Vec<f32> {
     let mut values = vec![0.0; 3 * width * height];
     for (row, line) in made.data.chunks_exact(made.width).enumerate() {

@@ -15,18 +15,16 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Scope, ScopedJoinHandle};
 
+use super::build;
+use super::error::PipelineError;
+use super::settings::Settings;
 use crate::core::evidence::FrameEvidence;
 use crate::core::frame::Frame;
 use crate::core::queue::{Capacity, Overflow, Receiver, Sender, bounded};
 use crate::core::time::Tick;
 use crate::onnx::engine::Engine;
-use crate::run::{RunError, Settings};
-use crate::stages::features::audio_features::AudioFeatures;
 use crate::stages::overlay::Painter;
 use crate::stages::overlay::gst::{BlendCounts, Blender};
-use crate::stages::score::audio_encoder::AudioEncoder;
-use crate::stages::score::frame_assembler::FrameAssembler;
-use crate::stages::score::scorer::Scorer;
 use crate::stages::score::stage::{NoObserver, ScoreCounts, ScoreInput, score};
 use crate::stages::sink::gst::FileSink;
 use crate::stages::sink::stage::{Progress, Records, write};
@@ -63,15 +61,14 @@ pub fn run_pass(
     output: Option<&FileSink>,
     records: &mut Records,
     (progress, stop): (&Progress, &AtomicBool),
-) -> Result<PassCounts, RunError> {
+) -> Result<PassCounts, PipelineError> {
     // Bounded by the source itself (`InFlightLimit`): in frames and in media time.
     let unbounded = Capacity { items: usize::MAX, bytes: usize::MAX };
     let (fast_in, fast_out) = bounded("source→overlay", unbounded, Overflow::Block);
     let (evidence_in, evidence_out) = bounded("score→overlay", unbounded, Overflow::Block);
     let (fast_in, fast_out) = output.map(|_| (fast_in, fast_out)).unzip();
-    let scorer = scorer(settings, engine, recording);
-    let join =
-        FrameAssembler::new(settings.rule, settings.floor, recording.shape().audio.is_some());
+    let has_audio = recording.shape().audio.is_some();
+    let (scorer, join) = build::scoring(settings, engine, has_audio, Tick::default());
     recording.play()?;
     std::thread::scope(|scope| {
         let named = |name: &str| std::thread::Builder::new().name(name.into());
@@ -97,7 +94,7 @@ pub fn run_pass(
         })?;
         let source_counts = join_stage(source, "source");
         let tracked = join_stage(track, "track").flatten();
-        let scored = join_stage(scoring, "score").and_then(|s| s.map_err(RunError::from));
+        let scored = join_stage(scoring, "score").and_then(|s| s.map_err(PipelineError::from));
         let drawn = join_stage(overlay, "overlay").flatten();
         // A stage that fails ends its neighbours: report the cause, not the consequence.
         let drawn = drawn?;
@@ -116,14 +113,14 @@ pub fn detect_and_track<T>(
     recording: &Recording,
     engine: &Engine,
     take: impl FnOnce(Receiver<ScoreInput>) -> T,
-) -> Result<(T, SourceCounts), RunError> {
+) -> Result<(T, SourceCounts), PipelineError> {
     let stop = AtomicBool::new(false);
     recording.play()?;
     std::thread::scope(|scope| {
         let fast = FastPath { output: None, frames: None, in_flight_limit: None };
         let FrontEndThreads { source, track, score_out } =
             spawn_front_end(scope, settings, recording, engine, fast, &stop)?;
-        let taken = stop_on_error(recording, || Ok::<_, RunError>(take(score_out)));
+        let taken = stop_on_error(recording, || Ok::<_, PipelineError>(take(score_out)));
         // Whoever still reads then ends, too.
         stop.store(true, Ordering::Relaxed);
         recording.stop();
@@ -143,7 +140,7 @@ struct FastPath<'scope> {
 /// The stages before scoring, at work.
 struct FrontEndThreads<'scope> {
     source: ScopedJoinHandle<'scope, SourceCounts>,
-    track: ScopedJoinHandle<'scope, Result<(), RunError>>,
+    track: ScopedJoinHandle<'scope, Result<(), PipelineError>>,
     /// Tracked frames and audio.
     score_out: Receiver<ScoreInput>,
 }
@@ -156,13 +153,13 @@ fn spawn_front_end<'scope>(
     engine: &Engine,
     fast: FastPath<'scope>,
     stop: &'scope AtomicBool,
-) -> Result<FrontEndThreads<'scope>, RunError> {
+) -> Result<FrontEndThreads<'scope>, PipelineError> {
     let named = |name: &str| std::thread::Builder::new().name(name.into());
     let between = Capacity { items: STAGE_QUEUE_ITEMS, bytes: usize::MAX };
     let inputs = Capacity { items: usize::MAX, bytes: AUDIO_QUEUE_BYTES };
     let (detect_in, detect_out) = bounded("source→detect", between, Overflow::Block);
     let (score_in, score_out) = bounded("track→score", inputs, Overflow::Block);
-    let front_end = FrontEnd::new(Box::new(engine.detector()), settings.plan, settings.policy);
+    let front_end = build::front_end(settings, engine);
     let timeline = Timeline::new(JumpPolicy::default(), recording.shape().video.rate);
     let source_frames = recording.frames();
     let FastPath { output, frames, in_flight_limit } = fast;
@@ -190,7 +187,7 @@ fn read_audio<'scope>(
     output: Option<&'scope FileSink>,
     to: &Sender<ScoreInput>,
     stop: &'scope AtomicBool,
-) -> Result<(), RunError> {
+) -> Result<(), PipelineError> {
     let named = |name: &str| std::thread::Builder::new().name(name.into());
     if let Some(audio) = recording.audio() {
         let to = to.clone();
@@ -225,15 +222,8 @@ fn stop_on_error<T, E>(recording: &Recording, work: impl FnOnce() -> Result<T, E
     done
 }
 
-fn join_stage<T>(handle: ScopedJoinHandle<'_, T>, stage: &'static str) -> Result<T, RunError> {
-    handle.join().map_err(|_| RunError::Panicked { stage })
-}
-
-fn scorer(settings: &Settings, engine: &Engine, recording: &Recording) -> Scorer {
-    let has_audio = recording.shape().audio.is_some();
-    let line = has_audio.then(|| AudioFeatures::new(settings.spectrum(), Tick::default()));
-    let audio_encoder = AudioEncoder::new(line, Tick::default());
-    Scorer::new(Box::new(engine.speaker()), settings.scorer(), audio_encoder, has_audio)
+fn join_stage<T>(handle: ScopedJoinHandle<'_, T>, stage: &'static str) -> Result<T, PipelineError> {
+    handle.join().map_err(|_| PipelineError::Panicked { stage })
 }
 
 fn feed_audio(audio: AudioReader, to: &Sender<ScoreInput>, stop: &AtomicBool) {
@@ -261,7 +251,7 @@ fn track_frames(
     mut front_end: FrontEnd,
     frames: &Receiver<Frame>,
     to: &Sender<ScoreInput>,
-) -> Result<(), RunError> {
+) -> Result<(), PipelineError> {
     let mut done = Vec::new();
     while let Some(frame) = frames.recv() {
         front_end.push(frame, &mut done)?;
@@ -287,7 +277,7 @@ fn draw(
     frames: Option<&Receiver<Frame>>,
     records: &mut Records,
     progress: &Progress,
-) -> Result<BlendCounts, RunError> {
+) -> Result<BlendCounts, PipelineError> {
     let mut blender = Blender::new(Painter::new(settings.style));
     write(evidence, frames, records, progress, |frame, evidence| {
         let (pts, duration) = (frame.id.pts, frame.duration);
@@ -295,7 +285,7 @@ fn draw(
         if let Some(output) = output {
             output.push_frame(buffer, pts, duration)?;
         }
-        Ok::<_, RunError>(())
+        Ok::<_, PipelineError>(())
     })?;
     Ok(blender.counts())
 }

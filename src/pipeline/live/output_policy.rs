@@ -1,0 +1,11 @@
+//! When a live frame is shown: with its own scores, or at once.
+
+/// When a frame is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OutputPolicy {
+    /// When its own scores are final: delayed by the lookahead.
+    #[default]
+    Delay,
+    /// At once, with the newest boxes and scores.
+    Latest,
+}
