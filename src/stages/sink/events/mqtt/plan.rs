@@ -153,7 +153,7 @@ fn discover(prefix: &str, topic: &str, stream: &str, topics: &Topics) -> Vec<Ret
             "speaking",
             json!({
                 "name": "someone speaking",
-                "device_class": "audio",
+                "device_class": "sound",
                 "value_template": "{{ 'ON' if value_json.speaking > 0 else 'OFF' }}",
             }),
         ),

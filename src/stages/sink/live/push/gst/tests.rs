@@ -41,7 +41,7 @@ struct Peer {
 
 /// Tracks by their place, as this server and others know them.
 const TAKES: &str = "( rtph264depay name=depay0 ! avdec_h264 ! fakesink name=frames sync=false \
-                     async=false rtpmp4gdepay name=depay1 ! avdec_aac ! fakesink name=audio tracks \
+                     async=false rtpmp4gdepay name=depay1 ! avdec_aac ! fakesink name=audios \
                      sync=false async=false )";
 
 impl Peer {
@@ -53,7 +53,7 @@ impl Peer {
         let arrived = arrived.clone();
         factory.connect_media_configure(move |_, media| {
             let all = media.element().downcast::<gst::Bin>().expect("a bin");
-            for (name, count) in [("frames", &arrived.frames), ("audio tracks", &arrived.audios)] {
+            for (name, count) in [("frames", &arrived.frames), ("audios", &arrived.audios)] {
                 let pad = all.by_name(name).and_then(|e| e.static_pad("sink")).expect("a pad");
                 let count = Arc::clone(count);
                 pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
