@@ -12,11 +12,11 @@ import plot
 Row = dict[str, str]
 
 _SAID = {
-    "faces": "A wall of 16 tiles, 1280×720, 20 s, as many of them with a face as stated; the "
-    "others hold the same pixels with their blocks dealt out anew, so that decoding and encoding stay "
+    "faces": "A wall of 16 tiles, 1280×720, 20 s, of which the stated number shows a face; "
+    "the others hold the same pixels with their blocks shuffled, so that decoding and encoding cost "
     "about the same.",
     "sizes": "The clip scaled, 10 s each.",
-    "lengths": "The clip over and over, nothing encoded anew.",
+    "lengths": "The clip repeated, without encoding again.",
     "streams": "Live streams of one process, 1280×720 at 25 frames a second from files in real "
     "time. `encoded`: everything drawn and encoded for the RTSP server; `analysed`: no sink, so "
     "nothing is drawn or encoded, and a frame is done when it is scored. Latency is the worst "
@@ -111,8 +111,8 @@ def further_face(rows: list[Row]) -> str:
     return (
         f"**A further face costs {whole:.2f} ms of CPU a frame, {whole / bare:.1f} times its "
         f"bare inference** ({bare:.3f} ms: face encoder once, head once for 5 ticks). The slope is "
-        "that of the least squares of CPU seconds, those of decode, encode and mux alone taken "
-        "off, over face-frames; from point to point it is "
+        "a least-squares fit of CPU seconds, minus those of decode, encode and mux alone, "
+        "over face-frames; from point to point it is "
         f"{', '.join(steps)} ms.\n"
     )
 
@@ -157,8 +157,8 @@ def write(tables: Path, folder: Path) -> None:
     notes = json.loads((tables / "machine.json").read_text())
     text = (
         "# How cost grows\n\nWritten by `make curves`; "
-        "[benches/curves](../../benches/curves/README.md) says how, and holds the tables in full. "
-        "Ratios and slopes count; seconds are the machine's.\n"
+        "[benches/curves](../../benches/curves/README.md) describes how, and has the full tables. "
+        "Ratios and slopes are comparable between machines; seconds are not.\n"
     )
     for curve in _SAID:
         file = tables / f"{curve}.csv"

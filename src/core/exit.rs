@@ -1,4 +1,6 @@
-//! Exit codes after sysexits.h, so that a shell or systemd can tell what kind of trouble it was.
+//! Exit codes after sysexits.h, so that a shell or systemd can tell what kind of trouble it was. A run
+//! that finished with losses ends with 3: sysexits' 75 (`EX_TEMPFAIL`) asks to try again, and scripts
+//! that do would loop.
 
 use std::process::ExitCode;
 
@@ -21,7 +23,7 @@ pub enum Exit {
     CannotCreate,
     /// Writing or reading failed on the way.
     InputOutput,
-    /// Finished, but not with all of it: what was lost is in the report.
+    /// Finished with losses, which the report lists. Trying again does not help.
     Degraded,
     /// Not permitted.
     NoPermission,
@@ -36,13 +38,13 @@ impl Exit {
     pub const ALL: [Self; 12] = [
         Self::Done,
         Self::Usage,
+        Self::Degraded,
         Self::BadData,
         Self::NoInput,
         Self::Unavailable,
         Self::Internal,
         Self::CannotCreate,
         Self::InputOutput,
-        Self::Degraded,
         Self::NoPermission,
         Self::Config,
         Self::Interrupted,
@@ -74,13 +76,13 @@ impl Exit {
         match self {
             Self::Done => 0,
             Self::Usage => 2,
+            Self::Degraded => 3,
             Self::BadData => 65,
             Self::NoInput => 66,
             Self::Unavailable => 69,
             Self::Internal => 70,
             Self::CannotCreate => 73,
             Self::InputOutput => 74,
-            Self::Degraded => 75,
             Self::NoPermission => 77,
             Self::Config => 78,
             Self::Interrupted => 130,

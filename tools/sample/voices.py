@@ -67,12 +67,12 @@ class Turn:
 
     @property
     def end_s(self) -> float:
-        return self.start_s + len(self.sound) / RATE
+        return self.start_s + len(self.audio) / RATE
 
     def cut(self, end_s: float) -> Turn:
         """The same turn, broken off at ``end_s``."""
         kept = max(end_s - self.start_s, 0.05)
-        audio, shape = self.sound[: int(kept * RATE)], self.shape[: int(kept / _STEP_S)]
+        audio, shape = self.audio[: int(kept * RATE)], self.shape[: int(kept / _STEP_S)]
         return replace(self, audio=audio, shape=shape)
 
 
@@ -247,8 +247,8 @@ def mix(turns: list[Turn], seconds: float, seed: int) -> np.ndarray:
         for delay_s, gain in ((0.0, 1.0), (0.011, 0.16), (0.023, 0.09)):
             low = at + round(delay_s * RATE)
             for channel, side in enumerate((-1, 1)):
-                room[low : low + len(turn.sound), channel] += (
-                    turn.sound * gain * (1 + side * turn.pan) / 1.2
+                room[low : low + len(turn.audio), channel] += (
+                    turn.audio * gain * (1 + side * turn.pan) / 1.2
                 )
     room += random.normal(0, 0.0006, room.shape)  # a quiet room, never digital silence
     return (np.clip(room[:count], -0.98, 0.98) * 32767).astype(np.int16)
@@ -270,7 +270,7 @@ def mouth_at(turns: list[Turn], person: int, time_s: float) -> tuple[float, floa
 @cache
 def _spans(turn: Turn) -> list[tuple[float, float]]:
     """When the turn is heard, by its own clean audio; pauses under 0.3 s are bridged."""
-    level = loudness(turn.sound)
+    level = loudness(turn.audio)
     heard = np.flatnonzero(level > 0.05 * level.max()) * _STEP_S + turn.start_s
     breaks = np.flatnonzero(np.diff(heard) > 0.3)
     starts = np.concatenate([heard[:1], heard[breaks + 1]])
