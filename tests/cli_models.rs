@@ -118,7 +118,7 @@ fn what_cannot_be_imported_is_refused_with_its_own_code() {
         (
             &["import", "light-asd", "text.model"],
             65,
-            "error: text.model is not a checkpoint that can be read: it is no zip archive",
+            "error: text.model is not a checkpoint that can be read: it is not a zip archive",
         ),
     ];
     for (args, code, words) in table {
@@ -251,7 +251,7 @@ fn a_damaged_file_is_told_with_both_sums() {
     assert_eq!(said.code, Some(65), "{said:?}");
     let start = format!("error: {} has sha256 ", file.display());
     assert!(said.err.starts_with(&start), "{}", said.err);
-    assert!(said.err.contains(", but model.toml says "), "{}", said.err);
+    assert!(said.err.contains(", but model.toml has "), "{}", said.err);
     std::fs::remove_file(&file).unwrap();
     let said = user.run(&["verify", "tiny"]);
     assert_eq!(said.code, Some(65), "a package without one of its files is damaged: {said:?}");
@@ -272,7 +272,7 @@ fn a_graph_that_differs_from_its_manifest_is_told_with_both_sides() {
     std::fs::write(&path, other).unwrap();
     let said = user.run(&["verify"]);
     assert_eq!(said.code, Some(65), "{said:?}");
-    let wanted = "model.toml says input `valid_state` float32[N,5], the graph itself says input \
+    let wanted = "model.toml has input `valid_state` float32[N,5], but the graph has input \
                   `valid_state` float32[free,4]";
     assert!(said.err.contains(wanted), "{}", said.err);
     assert!(said.out.starts_with("ok squares: 1 checksum correct, 1 graph"), "{}", said.out);

@@ -207,11 +207,10 @@ fn a_graph_that_differs_from_its_manifest_is_refused_with_both_sides() {
         let error = session::open(&changed, face, &CPU).expect_err("refused");
         assert!(matches!(&error, SessionError::Model(ModelError::Contract { .. })), "{error}");
         let error = error.to_string();
-        let start = format!("{}: model.toml says ", changed.path(face).display());
+        let start = format!("{}: model.toml has ", changed.path(face).display());
         assert!(error.starts_with(&start), "{error}");
-        let (said, found) = error[start.len()..]
-            .split_once(", the graph itself says ")
-            .expect("both sides are told");
+        let (said, found) =
+            error[start.len()..].split_once(", but the graph has ").expect("both sides are told");
         assert!(said.contains(ours), "{said}");
         assert!(found.contains(theirs), "{found}");
     }

@@ -73,18 +73,18 @@ fn what_is_no_checkpoint_is_refused_with_its_reason() {
         (
             "a text",
             b"version https://git-lfs".to_vec(),
-            "it is no zip archive, which torch.save writes",
+            "it is not a zip archive as torch.save writes",
         ),
         (
             "an old checkpoint",
             b"\x80\x02\x8a\x0al\xfc".to_vec(),
             "it is in PyTorch's format before 1.6; save it again with a newer torch.save",
         ),
-        ("another archive", archive(&[("x.txt", b"x")]), "the archive holds no data.pkl"),
+        ("another archive", archive(&[("x.txt", b"x")]), "the archive has no data.pkl"),
         (
             "two archives in one",
             archive(&[("x/data.pkl", b"N."), ("y/data.pkl", b"N.")]),
-            "the archive holds more than one data.pkl",
+            "the archive has more than one data.pkl",
         ),
     ]);
 }
@@ -98,9 +98,9 @@ fn a_pickle_of_anything_but_tensors_is_refused_with_its_reason() {
         ("a new protocol", pickle(b"\x80\x05N."), "its pickle is of protocol 5, not 2 to 4"),
         ("an empty stack", pickle(b"\x80\x02."), "its pickle is malformed"),
         ("no mark", pickle(b"\x80\x02t."), "its pickle is malformed"),
-        ("no dictionary", pickle(b"\x80\x02N."), "it holds no dictionary of tensors by name"),
-        ("no tensors", pickle(b"\x80\x02}."), "it holds no dictionary of tensors by name"),
-        ("a number", pickle(&dictionary(b"K\x01")), "it holds no dictionary of tensors by name"),
+        ("no dictionary", pickle(b"\x80\x02N."), "it is not a dictionary of tensors by name"),
+        ("no tensors", pickle(b"\x80\x02}."), "it is not a dictionary of tensors by name"),
+        ("a number", pickle(&dictionary(b"K\x01")), "it is not a dictionary of tensors by name"),
         (
             "a program",
             pickle(b"\x80\x02cposix\nsystem\nX\x04\0\0\0true\x85R."),
@@ -153,8 +153,8 @@ fn what_is_no_yunet_is_refused() {
     let head = std::fs::read(package.path(&package.speaker().expect("a speaker").head.file));
     let audio = std::fs::read(package.path(&package.speaker().expect("a speaker").audio.file));
     let table: [(&[u8], &str); 4] = [
-        (b"", "is not a YuNet face detector: it is no ONNX file (it holds no graph)"),
-        (b"PK\x03\x04", "is not a YuNet face detector: it is no ONNX file"),
+        (b"", "is not a YuNet face detector: it is not an ONNX file (it has no graph)"),
+        (b"PK\x03\x04", "is not a YuNet face detector: it is not an ONNX file"),
         (&head.expect("a graph"), "is not a YuNet face detector: it has 3 inputs, not one"),
         (
             &audio.expect("a graph"),
@@ -216,7 +216,7 @@ fn a_damaged_upstream_checkpoint_is_refused() {
     let whole = std::fs::read(file).expect("the checkpoint");
     let cut = refusal(ImportKind::LightAsd, &whole[..whole.len() / 2]);
     let wanted = "is not a checkpoint that can be read: \
-                  its zip directory is missing or damaged, is it cut off? (";
+                  its zip directory is missing or damaged, is it truncated? (";
     assert!(cut.starts_with(wanted), "{cut}");
     let mut flipped = whole.clone();
     flipped[whole.len() / 2] ^= 1;

@@ -18,7 +18,7 @@ use locutor::pipeline::recording::run_pass;
 use locutor::pipeline::settings::LookaheadChoice;
 use locutor::run::settings;
 use locutor::stages::overlay::Style;
-use locutor::stages::score::head_runner::Window;
+use locutor::stages::score::window::Window;
 use locutor::stages::sink::records::ava_csv::AvaCsv;
 use locutor::stages::sink::records::turns::TurnRules;
 use locutor::stages::sink::records::{Ending, FrameSize, RecordContext};

@@ -14,13 +14,15 @@ use locutor::models::speaker_model::{
     FaceFeatures, FaceJob, GateSource, HeadJob, HeadResult, InferenceError, ModelShape,
     SpeakerModel,
 };
+use locutor::stages::explain::track_explainer::TrackExplainer;
 use locutor::stages::features::audio_features::{AudioFeatures, Spectrum};
 use locutor::stages::features::mfcc::LogMel;
 use locutor::stages::score::audio_encoder::AudioEncoder;
 use locutor::stages::score::budget::{ENCODE_AHEAD_TICKS, Stride};
 use locutor::stages::score::face_stream::FaceStream;
-use locutor::stages::score::head_runner::{HeadRunner, Window};
+use locutor::stages::score::head_runner::HeadRunner;
 use locutor::stages::score::scorer::{Scorer, ScorerSettings};
+use locutor::stages::score::window::Window;
 use locutor::stages::track::{TrackedFace, TrackedFrame};
 
 use crate::kit::{P360, Still, faces, frame, second_of_audio};
@@ -99,8 +101,9 @@ fn ready(
 ) -> (FaceStream, HeadRunner) {
     let still = Arc::new(Still::new((64, 64), 0));
     let shape = model.shape().clone();
-    let mut face_stream = FaceStream::new(TrackId(1), Tick(0), &shape);
-    let mut judge = HeadRunner::new(&shape, Tick(0), ScaleRule::default());
+    let explainer = TrackExplainer::new(&shape, ScaleRule::default());
+    let mut face_stream = FaceStream::new(TrackId(1), Tick(0), &shape, Box::new(explainer));
+    let mut judge = HeadRunner::new(&shape, Tick(0));
     let encode = |face_stream: &mut FaceStream, model: &mut AtOnce, until: usize| {
         // A box that is no face: no crop is cut.
         while face_stream.encoded_until() < Tick(until as i64) {
@@ -154,9 +157,9 @@ fn scorer_second(bencher: Bencher<'_, '_>, count: usize) {
         encode_ahead_ticks: Some(ENCODE_AHEAD_TICKS),
         crop_lag_ticks: 6,
         mode: MODE,
-        scale: ScaleRule::default(),
     };
-    let mut scorer = Scorer::new(Box::new(AtOnce::new()), settings, ear(), true);
+    let explainers = TrackExplainer::factory(ScaleRule::default());
+    let mut scorer = Scorer::new(Box::new(AtOnce::new()), explainers, settings, ear(), true);
     let (still, audio) = (Arc::new(Still::new(P360, 0)), second_of_audio());
     let mut seq = 0;
     bencher.bench_local(|| {

@@ -15,12 +15,12 @@ WHAT = {
     "scorer_second": "scorer, a second of 360p, the model at once: faces",
     "raw_map_gate_activation": "a face's raw map: channels, side in cells",
     "running_scale": "a map to its running scale: side in cells",
-    "upsample_112": "a map enlarged to 112 × 112: side in cells, weights made anew",
+    "upsample_112": "a map enlarged to 112 × 112: side in cells, weights rebuilt",
     "heat_to_yuv": "a heatmap in the frame's colour and size",
     "paint": "all sprites of a frame: frame, faces",
     "blend": "blending them: frame, faces",
-    "edge_one_thread": "1 000 items through an edge, one thread",
-    "edge_two_threads": "1 000 items through an edge, two threads",
+    "edge_one_thread": "1 000 items through a queue, one thread",
+    "edge_two_threads": "1 000 items through a queue, two threads",
 }
 
 

@@ -2,8 +2,7 @@
 
 use crate::cli::CheckArgs;
 use crate::cli::terminal::print;
-use crate::config::AnyPipeline;
-use crate::config::any::read_any_with;
+use crate::config::any::{AnyPipeline, read_any_with};
 use crate::config::camera::secret::Secrets;
 use crate::core::exit::Exit;
 use crate::live::check::{Estimate, check_together, environment, render};

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::RunArgs;
-use crate::config::{AnyPipeline, ConfigError, read_any};
+use crate::config::ConfigError;
+use crate::config::any::{AnyPipeline, read_any};
 use crate::core::exit::Exit;
 use crate::live::process::{Process, ProcessReport, Signals};
 use crate::live::watchdog::{self, Watchdog};

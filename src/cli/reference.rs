@@ -12,8 +12,8 @@ const HEAD: &str = "\
 
 <!-- Generated from src/cli. After a change: LOCUTOR_UPDATE_DOCS=1 cargo test --test cli_reference -->
 
-`locutor help COMMAND` and the manual pages (`man locutor-annotate`) say the same. An option that
-may be given as an environment variable names it.
+The built-in help and the manual pages (`man locutor-annotate`) say the same. An option that an
+environment variable can set names the variable.
 ";
 
 /// The whole document for `command` and every command below it.

@@ -3,10 +3,9 @@
 
 use std::path::Path;
 
-use super::camera::redact;
 use super::camera::secret::Secrets;
 use super::camera::{self, Camera};
-use super::{ConfigError, Pipeline, file};
+use super::{ConfigError, Pipeline, file, redact};
 
 /// What `locutor run` can run.
 #[derive(Clone, Debug)]

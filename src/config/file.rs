@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::camera::redact::{describe_toml_error, suggestion};
+use super::redact::{describe_toml_error, suggestion};
 use super::{ConfigError, FileSinkOptions, Pipeline, RecordPaths};
 use crate::core::preset::PRESETS;
 use crate::models::device::Device;

@@ -6,9 +6,8 @@
 pub mod any;
 pub mod camera;
 pub mod file;
+mod redact;
 mod renamed;
-
-pub use any::{AnyPipeline, read_any};
 
 use std::path::PathBuf;
 

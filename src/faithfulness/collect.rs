@@ -12,13 +12,14 @@ use std::sync::Arc;
 use crate::core::evidence::TrackId;
 use crate::core::frame::{Frame, Image};
 use crate::core::time::{Epoch, Pts, Span, Tick};
-use crate::models::explain::Mode;
-use crate::models::explain::ScaleRule;
+use crate::models::explain::{Mode, ScaleRule};
 use crate::models::speaker_model::{InferenceError, ModelShape, SpeakerModel};
+use crate::stages::explain::track_explainer::TrackExplainer;
 use crate::stages::score::audio_encoder::{AudioEmbedding, AudioEncoder};
 use crate::stages::score::face_stream::FaceStream;
-use crate::stages::score::head_runner::{HeadRunner, Window};
+use crate::stages::score::head_runner::HeadRunner;
 use crate::stages::score::stage::ScoreInput;
+use crate::stages::score::window::Window;
 use crate::stages::source::AudioBlock;
 use crate::stages::sync::grid::Grid;
 use crate::stages::track::{TrackedFaces, TrackedFrame};
@@ -139,7 +140,10 @@ impl TrackCollector {
         let Some((image, faces)) = &self.previous else { return };
         for tick in ticks.map(Tick) {
             for face in faces {
-                let new_stream = || FaceStream::new(face.track, tick, &self.shape);
+                let new_stream = || {
+                    let explainer = TrackExplainer::new(&self.shape, ScaleRule::default());
+                    FaceStream::new(face.track, tick, &self.shape, Box::new(explainer))
+                };
                 let face_stream = self.face_streams.entry(face.track).or_insert_with(new_stream);
                 while face_stream.next() <= tick && self.crops_left > 0 {
                     face_stream.push(face.rect, Arc::clone(image));
@@ -186,7 +190,7 @@ impl TrackCollector {
         }
         // The crops that flushed the encoder come last.
         crops.truncate(ticks * self.shape.crop_len());
-        let mut head_runner = HeadRunner::new(&self.shape, first, ScaleRule::default());
+        let mut head_runner = HeadRunner::new(&self.shape, first);
         let mut verdicts = Vec::new();
         head_runner.advance(
             &mut face_stream,

@@ -7,8 +7,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
+use crate::config::ConfigError;
+use crate::config::any::{AnyPipeline, read_any};
 use crate::config::camera::Camera;
-use crate::config::{AnyPipeline, ConfigError, read_any};
 use crate::core::time::Span;
 use crate::models::Package;
 use crate::models::registry::{Role, find};
@@ -17,7 +18,7 @@ use crate::onnx::session::SessionOptions;
 use crate::pipeline::live::compute_time::compute_time;
 use crate::pipeline::settings::{Options, RunMode, Settings, SettingsError, plan};
 use crate::run::RunError;
-use crate::stages::score::head_runner::Window;
+use crate::stages::score::window::Window;
 use crate::stages::sink::live::gst::encoder::{Chosen, choose};
 use crate::stages::sink::settings::SinkSettings;
 

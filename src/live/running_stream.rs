@@ -12,8 +12,9 @@ use crate::run::RunError;
 use crate::stages::sink::events::hub::EventHub;
 use crate::stages::sink::events::{self, EventContext, EventSinkHandle};
 use crate::stages::sink::fan_out::FanOut;
+use crate::stages::sink::live;
+use crate::stages::sink::live::context::{SinkContext, SinkHandle};
 use crate::stages::sink::live::rtsp_server::RtspServer;
-use crate::stages::sink::live::{self, SinkContext, SinkHandle};
 use crate::stages::sink::records::event::Event;
 use crate::stages::sink::settings::SinkSettings;
 use crate::telemetry::clock::StreamClock;
@@ -64,14 +65,16 @@ impl RunningStream {
             fan_out: &fan_out,
             status: &status,
             metrics,
-            rtsp: server,
             ask_for_key: Arc::new(move || raise.store(true, Ordering::Relaxed)),
         };
         let event_context =
             EventContext { hub: hub.clone(), status: status.clone(), metrics: metrics.clone() };
         for sink in &camera.sinks {
             if sink.takes_video() {
-                sinks.push(live::open(sink, &context).map_err(|e| RunError::Sink(e.to_string()))?);
+                sinks.push(
+                    live::open(sink, &context, server)
+                        .map_err(|e| RunError::Sink(e.to_string()))?,
+                );
             } else {
                 let opened = events::open(sink, &event_context);
                 event_sinks.push(opened.map_err(|e| RunError::Sink(e.to_string()))?);

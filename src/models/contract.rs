@@ -1,8 +1,8 @@
 //! The inputs and outputs that a manifest requires of a graph, compared with the graph's own.
 //!
-//! A manifest gives [`GraphContract`]s, a session's metadata gives [`Signature`]s. [`verify`] reports
-//! the first difference with both sides. It needs no runtime and is tested without one. It checks
-//! names, element types, ranks and sizes; not what a graph computes.
+//! A manifest gives [`GraphContract`]s, a session's metadata gives [`Signature`]s. [`verify`]
+//! reports the first difference with both sides. It needs no runtime and is tested without one. It
+//! checks names, element types, ranks and sizes; not what a graph computes.
 
 use std::fmt;
 
@@ -74,8 +74,8 @@ pub struct Signature {
 /// The first difference between a manifest and a graph.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[error(
-    "model.toml says {expected}, the graph itself says {found}; \
-     the two do not belong together: import the package again"
+    "model.toml has {expected}, but the graph has {found}; \
+     they do not match: import the package again"
 )]
 pub struct Mismatch {
     /// The manifest's side.

@@ -58,7 +58,7 @@ pub enum ModelError {
     },
     /// A file's checksum differs from the manifest.
     #[error(
-        "{file} has sha256 {found}, but model.toml says {expected}; \
+        "{file} has sha256 {found}, but model.toml has {expected}; \
          it was changed or damaged: import the package again",
         file = .file.display()
     )]

@@ -1,7 +1,8 @@
 //! Finds packages by name.
 //!
-//! Search order: `$LOCUTOR_MODELS` (directories like `$PATH`), `models/` under the current directory,
-//! the user's data directory, the system's, the built-in packages. The first package of a name wins.
+//! Search order: `$LOCUTOR_MODELS` (directories like `$PATH`), `models/` under the current
+//! directory, the user's data directory, the system's, the built-in packages. The first package of
+//! a name wins.
 
 use std::path::{Path, PathBuf};
 

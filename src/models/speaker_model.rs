@@ -247,7 +247,7 @@ pub trait SpeakerModel: Send {
     fn start_faces(
         &mut self,
         jobs: Vec<FaceJob>,
-        _bell: Option<&Notify>,
+        _notify: Option<&Notify>,
     ) -> Result<Vec<StartedBatch>, InferenceError> {
         let count = jobs.len();
         let done = ReadyFeatures(Some(self.encode_faces(jobs)?));

@@ -1,7 +1,8 @@
 //! Face detection on the engine: the stages' handle, and the thread that runs the detector.
 //!
-//! Detection has its own thread, so that it does not wait for a batch of faces, nor the face encoder
-//! for detection. With a large speaker model and file input, one thread for both left a core idle.
+//! Detection has its own thread, so that it does not wait for a batch of faces, nor the face
+//! encoder for detection. With a large speaker model and file input, one thread for both left a
+//! core idle.
 
 use std::sync::Arc;
 
@@ -79,8 +80,8 @@ pub struct EngineDetector {
 }
 
 impl EngineDetector {
-    /// Regions pay off on a CPU only: on a GPU a new size is expensive (TensorRT builds an engine for
-    /// it), and no size is slow.
+    /// Regions pay off on a CPU only: on a GPU a new size is expensive (TensorRT builds an engine
+    /// for it), and no size is slow.
     pub(super) fn new(
         jobs: Sender<DetectJob>,
         manifest: DetectorManifest,

@@ -1,7 +1,7 @@
 //! ONNX Runtime: finds the library, and opens graphs after checking them against their manifest.
 //!
-//! The crate `ort` is used only here and in files called `onnx.rs`, behind the cargo feature `onnx`.
-//! The library is loaded at run time.
+//! The crate `ort` is used only here and in files called `onnx.rs`, behind the cargo feature
+//! `onnx`. The library is loaded at run time.
 
 mod answers;
 mod batching;

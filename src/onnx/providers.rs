@@ -1,8 +1,8 @@
 //! The runtime's settings for each execution provider.
 //!
-//! Takes a [`Provider`] and the session's [`CallShapes`]; gives the runtime's execution providers with
-//! their settings. Full precision is the default and set explicitly, as the libraries default to
-//! less.
+//! Takes a [`Provider`] and the session's [`CallShapes`]; gives the runtime's execution providers
+//! with their settings. Full precision is the default and set explicitly, as the libraries default
+//! to less.
 
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;

@@ -1,12 +1,12 @@
 //! Finds and loads the ONNX Runtime library.
 //!
-//! Gives the path and version of the loaded library, or an error that lists the searched folders and
-//! how to get it. Search order: `ORT_DYLIB_PATH` (a file or a folder; nothing else is tried then),
-//! `.ort/onnxruntime/capi` (an unpacked wheel) under the crate's and the current folder, the
+//! Gives the path and version of the loaded library, or an error that lists the searched folders
+//! and how to get it. Search order: `ORT_DYLIB_PATH` (a file or a folder; nothing else is tried
+//! then), `.ort/onnxruntime/capi` (an unpacked wheel) under the crate's and the current folder, the
 //! program's folder, `$XDG_DATA_HOME/locutor/onnxruntime`, the system's library folders.
 //!
-//! The library stays loaded until the program ends. Its messages go to `tracing`: errors as warnings,
-//! warnings (about graphs, not for users) as debug. Failures are also returned as errors.
+//! The library stays loaded until the program ends. Its messages go to `tracing`: errors as
+//! warnings, warnings (about graphs, not for users) as debug. Failures are also returned as errors.
 
 use std::env;
 use std::fs;
@@ -29,7 +29,7 @@ pub struct RuntimeInfo {
 /// The oldest supported version.
 const MIN_VERSION: &str = if cfg!(feature = "pinned") { "1.23" } else { "1.17" };
 
-/// Why there is no ONNX Runtime.
+/// ONNX Runtime cannot be loaded.
 #[derive(Debug, Error)]
 pub enum RuntimeError {
     /// No library in any folder.

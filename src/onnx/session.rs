@@ -1,9 +1,9 @@
 //! Opens a package's graph on a device and verifies it against its manifest.
 //!
-//! Takes a checked [`Package`], one of its files and [`SessionOptions`]. Gives an [`OpenGraph`] whose
-//! inputs and outputs match the manifest, and its execution provider. Threads do not spin: idle
-//! cores belong to decoding and encoding. A requested provider that is unavailable is an error; only
-//! `auto` falls back to the CPU, and the provider in use is reported.
+//! Takes a checked [`Package`], one of its files and [`SessionOptions`]. Gives an [`OpenGraph`]
+//! whose inputs and outputs match the manifest, and its execution provider. Threads do not spin:
+//! idle cores belong to decoding and encoding. A requested provider that is unavailable is an
+//! error; only `auto` falls back to the CPU, and the provider in use is reported.
 //!
 //! A session has one owner (`&mut self`) and needs no lock.
 
@@ -75,10 +75,10 @@ impl fmt::Display for Provider {
     }
 }
 
-/// Why a graph cannot be opened or run.
+/// A graph cannot be opened or run.
 #[derive(Debug, Error)]
 pub enum SessionError {
-    /// There is no ONNX Runtime.
+    /// ONNX Runtime cannot be loaded.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
     /// The graph does not match its manifest.
@@ -224,10 +224,10 @@ fn open_on(
 ) -> Result<OpenGraph, SessionError> {
     let (environment, _) = runtime::environment()?;
     let file = source.path;
-    let refused = |problem: String| SessionError::Open { file: file.into(), problem };
+    let open_error = |problem: String| SessionError::Open { file: file.into(), problem };
     let builder =
-        configure(Session::builder(&environment).map_err(|e| refused(e.to_string()))?, options)
-            .map_err(|e| refused(e.to_string()))?;
+        configure(Session::builder(&environment).map_err(|e| open_error(e.to_string()))?, options)
+            .map_err(|e| open_error(e.to_string()))?;
     let providers = providers(provider, shapes);
     let unusable = |error: &dyn fmt::Display| SessionError::Device {
         device: options.device,
@@ -243,7 +243,7 @@ fn open_on(
         if provider != Provider::Cpu && open_on(source, Provider::Cpu, options, shapes).is_ok() {
             unusable(&error)
         } else {
-            refused(error.to_string())
+            open_error(error.to_string())
         }
     })?;
     Ok(OpenGraph { session, provider, file: file.into(), last_outputs: None })

@@ -72,8 +72,8 @@ fn next<J: ByteSize>(
     Some(job)
 }
 
-/// A face encoder thread. On a CPU several share a queue: one track's frames are encoded in sequence,
-/// as each needs the previous state, but different tracks are encoded in parallel.
+/// A face encoder thread. On a CPU several share a queue: one track's frames are encoded in
+/// sequence, as each needs the previous state, but different tracks are encoded in parallel.
 pub(super) struct FaceWorker {
     pub(super) encoder: FaceEncoder,
     pub(super) counts: Arc<InferenceStats>,

@@ -5,6 +5,7 @@ use super::settings::Settings;
 use crate::core::time::Tick;
 use crate::models::manifest::AudioRecipe;
 use crate::onnx::engine::Engine;
+use crate::stages::explain::track_explainer::TrackExplainer;
 use crate::stages::features::audio_features::{AudioFeatures, Spectrum};
 use crate::stages::features::mfcc::{LogMel, Mfcc};
 use crate::stages::score::audio_encoder::AudioEncoder;
@@ -40,6 +41,8 @@ pub fn scoring(
     first: Tick,
 ) -> (Scorer, FrameAssembler) {
     let audio = audio_encoder(settings, has_audio, first);
-    let scorer = Scorer::new(Box::new(engine.speaker()), settings.scorer(), audio, has_audio);
+    let speaker = Box::new(engine.speaker());
+    let explainers = TrackExplainer::factory(settings.scale);
+    let scorer = Scorer::new(speaker, explainers, settings.scorer(), audio, has_audio);
     (scorer, FrameAssembler::new(settings.rule, settings.floor, has_audio))
 }

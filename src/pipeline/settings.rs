@@ -207,7 +207,6 @@ impl Settings {
             encode_ahead_ticks: self.encode_ahead_ticks,
             crop_lag_ticks: self.crop_lag_ticks,
             mode: self.mode,
-            scale: self.scale,
         }
     }
 }
@@ -264,7 +263,7 @@ mod tests {
     use super::*;
     use crate::core::time::Rate;
     use crate::models::tiny;
-    use crate::stages::score::head_runner::Window;
+    use crate::stages::score::window::Window;
 
     #[test]
     fn lookahead_is_a_word_or_ticks() {

@@ -5,6 +5,8 @@
 
 /// Words that no file holds, and files that are not stored.
 mod forbidden;
+/// Which module may import which.
+mod layers;
 /// Every pipeline file is one.
 mod pipelines;
 /// What the documents say exists: commands, options, files.

@@ -1,7 +1,6 @@
 //! Every pipeline file is one.
 
-use locutor::config::AnyPipeline;
-use locutor::config::any::parse_any;
+use locutor::config::any::{AnyPipeline, parse_any};
 use locutor::config::camera::secret::Secrets;
 
 use crate::tree::{none_of, root, sources, text};

@@ -1,4 +1,4 @@
-//! What can be changed while the camera runs.
+//! Controls of a running camera: faults and pauses.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -7,24 +7,24 @@ use locutor::core::rng::SeededRng;
 
 use super::Options;
 
-/// The RTP clock of frames, whatever they are encoded as.
+/// The RTP clock rate of video, for every codec.
 pub const FRAME_CLOCK_HZ: i64 = 90_000;
 
-/// See the module.
+/// The controls; see the module.
 #[derive(Debug)]
 pub struct Controls {
-    /// Added to the frames' RTP timestamps, in their ticks; audio jumps with them.
+    /// Added to all RTP timestamps, video and audio.
     jump_ns: AtomicI64,
     paused: AtomicBool,
     silent: AtomicBool,
     drift_ppm: AtomicI64,
-    /// Parts in a million.
+    /// Parts per million, as `corrupt`.
     loss: AtomicU64,
     corrupt: AtomicU64,
     rng: Mutex<SeededRng>,
 }
 
-/// What becomes of a packet.
+/// How a packet is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PacketFate {
     Sent,
@@ -33,7 +33,7 @@ pub enum PacketFate {
 }
 
 impl Controls {
-    /// As the options say.
+    /// The initial state from the options.
     pub fn new(options: &Options) -> Self {
         Self {
             jump_ns: AtomicI64::new(0),
@@ -46,9 +46,9 @@ impl Controls {
         }
     }
 
-    /// Does what a line says: `jump SECONDS` (back where negative), `loss PERCENT`, `corrupt
-    /// PERCENT`, `drift PPM`, `pause` and `play` (nothing is sent although all is open), `mute` and
-    /// `unmute`, `quit`. Gives false for the last.
+    /// Executes a command line: `jump SECONDS` (backwards if negative), `loss PERCENT`, `corrupt
+    /// PERCENT`, `drift PPM`, `pause` and `play` (sends nothing, connections stay open), `mute` and
+    /// `unmute`, `quit`. Returns false for `quit`.
     pub fn execute(&self, line: &str) -> Result<bool, String> {
         let (word, value) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
         let number = || value.parse::<f64>().map_err(|e| e.to_string());
@@ -65,15 +65,15 @@ impl Controls {
             "mute" => self.silent.store(true, Ordering::Relaxed),
             "unmute" => self.silent.store(false, Ordering::Relaxed),
             "quit" => return Ok(false),
-            _ => return Err("no such order".into()),
+            _ => return Err("unknown command".into()),
         }
         Ok(true)
     }
 
-    /// By how much RTP timestamps are off, in ticks of `clock_hz`.
+    /// The offset of RTP timestamps in ticks of `clock_hz`.
     pub fn jump_ticks(&self, clock_hz: i64) -> u32 {
         let ns = i128::from(self.jump_ns.load(Ordering::Relaxed));
-        // It wraps as RTP's clock does.
+        // RTP timestamps wrap at 32 bits.
         (ns * i128::from(clock_hz) / 1_000_000_000).rem_euclid(1 << 32) as u32
     }
 
@@ -87,23 +87,23 @@ impl Controls {
         self.silent.load(Ordering::Relaxed)
     }
 
-    /// By how much the audio's clock is fast.
+    /// How fast the audio's clock runs, in parts per million.
     pub fn drift_ppm(&self) -> i64 {
         self.drift_ppm.load(Ordering::Relaxed)
     }
 
-    /// What becomes of the next packet, and a number for whatever is to happen to it.
+    /// The next packet's fate, and a random number for its corruption.
     pub fn next_fate(&self) -> (PacketFate, usize) {
         let Ok(mut rng) = self.rng.lock() else { return (PacketFate::Sent, 0) };
         let random = rng.next_u64() % 1_000_000;
         let loss = self.loss.load(Ordering::Relaxed);
         let corrupt = self.corrupt.load(Ordering::Relaxed);
-        let next_fate = match random {
+        let fate = match random {
             d if d < loss => PacketFate::Lost,
             d if d < loss + corrupt => PacketFate::Corrupted,
             _ => PacketFate::Sent,
         };
-        (next_fate, rng.next_below(1 << 20))
+        (fate, rng.next_below(1 << 20))
     }
 }
 

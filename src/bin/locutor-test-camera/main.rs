@@ -1,9 +1,9 @@
-//! A camera to torture: a clip served as RTSP with audio, for ever, with faults on demand.
+//! An RTSP test camera: loops a clip with audio and injects faults on demand.
 //!
-//! Takes a clip and what to do to it as options, then lines on standard input (see [`Controls::execute`]);
-//! prints `ready URI` when it can be asked. Encodes once at the start, remembers the result in
-//! `--cache`, and then costs next to nothing. Promises: frames and audio come at their real pace,
-//! with a keyframe every second and no break where the clip begins anew.
+//! Takes a clip and fault settings as options, then commands on standard input (see
+//! [`Controls::execute`]). Prints `ready URI` once it serves. Encodes once at the start and caches
+//! the result in `--cache`; serving then costs almost nothing. Promises: frames and audio arrive in
+//! real time, with a keyframe every second and without a gap where the clip repeats.
 
 use std::io::BufRead;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ mod gst;
 
 use controls::Controls;
 
-/// What the frames are encoded as.
+/// The video codec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Codec {
     H264,
@@ -26,57 +26,57 @@ enum Codec {
     Vp8,
 }
 
-/// A camera to torture.
+/// An RTSP test camera with fault injection.
 #[derive(Debug, Parser)]
 struct Options {
     /// The clip; it needs frames and audio.
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/demo/sample.mp4"))]
     clip: PathBuf,
-    /// Seconds of it that are served, again and again.
+    /// Seconds of the clip to loop.
     #[arg(long, default_value_t = 8)]
     seconds: u32,
-    /// Where to listen on this machine; 0 takes any.
+    /// The port to listen on, on this machine only; 0 takes any free one.
     #[arg(long, default_value_t = 0)]
     port: u16,
-    /// Who may watch; everyone without it.
+    /// User name for viewers; without it no login is needed.
     #[arg(long, requires = "password")]
     user: Option<String>,
-    /// Their password.
+    /// The user's password.
     #[arg(long, requires = "user")]
     password: Option<String>,
-    /// What frames are encoded as.
+    /// The video codec.
     #[arg(long, value_enum, default_value_t = Codec::H264)]
     codec: Codec,
     /// Width and height in pixels, multiples of 8.
     #[arg(long, default_value = "640x360", value_parser = size)]
     size: (u32, u32),
-    /// Frames a second, e.g. 30000/1001.
+    /// Frames per second, e.g. 30000/1001.
     #[arg(long, default_value = "25", value_parser = rate)]
     rate: (u32, u32),
     /// Whether there is an audio track.
     #[arg(long, default_value = "on", action = clap::ArgAction::Set, value_parser = on)]
     audio: bool,
-    /// The audio's clock is faster by so many parts in a million.
+    /// How much faster the audio's clock runs, in parts per million.
     #[arg(long, default_value_t = 0, allow_hyphen_values = true)]
     drift: i64,
-    /// Per cent of RTP packets that are never sent.
+    /// Percentage of RTP packets that are not sent.
     #[arg(long, default_value_t = 0.0)]
     loss: f64,
-    /// Per cent of RTP packets with a wrong byte.
+    /// Percentage of RTP packets with a wrong bit.
     #[arg(long, default_value_t = 0.0)]
     corrupt: f64,
-    /// Seconds until the frame's RTP clock wraps; it starts at chance without it.
+    /// Seconds until the video's RTP timestamps wrap; they start at a random value without it.
     #[arg(long)]
     wraps_after: Option<u32>,
-    /// Draws each frame's number in the clip into its lower left corner: two squares that say
-    /// what is black and what white, then twelve for the number, the highest bit first.
+    /// Draws each frame's number in the clip into its lower left corner: a black and a white
+    /// reference square, then twelve bits of the number, the highest first.
     #[arg(long)]
     numbered: bool,
-    /// Writes a line for every frame that is sent to this file: its number in the clip and when,
-    /// in nanoseconds of Unix time.
+    /// Writes a line for every sent frame to this file: its number in the clip and the Unix time
+    /// in nanoseconds.
     #[arg(long)]
     sent: Option<PathBuf>,
-    /// Where encoded clips are remembered.
+    /// Folder for caching encoded clips.
     #[arg(long)]
     cache: Option<PathBuf>,
 }

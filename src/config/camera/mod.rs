@@ -2,10 +2,10 @@
 //!
 //! [`mod@file`] reads it. Nothing here opens a device, a port or a file.
 
+mod context;
 pub mod file;
 pub mod name;
 mod raw;
-pub(in crate::config) mod redact;
 pub mod secret;
 mod serve;
 pub mod sinks;

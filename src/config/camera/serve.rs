@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use super::Serve;
-use super::file::{Context, Invalid};
+use super::context::{Context, Invalid};
 use super::raw::RawServe;
 use crate::stages::sink::settings::RtspServerSettings;
 use crate::stages::sink::settings::SinkSettings;

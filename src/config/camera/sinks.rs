@@ -2,12 +2,12 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::file::{Context, Invalid, seconds, size};
+use super::context::{Context, Invalid, seconds, size};
 use super::name::{NAME_RULES, check_pattern, is_mount, is_name};
 use super::raw::{
     RawEvents, RawFile, RawHls, RawMqtt, RawPush, RawRecord, RawRtspServer, RawWebhook,
 };
-use super::redact;
+use crate::config::redact;
 use crate::core::address;
 use crate::stages::sink::settings::MqttSettings;
 use crate::stages::sink::settings::RecorderSettings;

@@ -5,12 +5,21 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
-use super::{EnvironmentProblem, gst};
+use super::gst;
 use crate::config::camera::Camera;
 use crate::core::exit::Exit;
 use crate::models::registry::{Role, find};
 use crate::stages::sink::events::tls::certificates;
 use crate::stages::sink::settings::SinkSettings;
+
+/// Something that stands in the way, and how the program ends with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnvironmentProblem {
+    /// In words: what, and what to do.
+    pub message: String,
+    /// The exit code.
+    pub exit: Exit,
+}
 
 /// All that stands in the way here, worst first; nothing where the cameras can run.
 pub fn environment(cameras: &[(PathBuf, Camera)]) -> Vec<EnvironmentProblem> {

@@ -5,55 +5,15 @@
 
 mod environment;
 mod gst;
-mod text;
+mod summary;
 
 use std::path::PathBuf;
 
 pub use environment::environment;
-pub use text::render;
+pub use summary::{Estimate, render};
 
 use crate::config::ConfigError;
 use crate::config::camera::{Camera, Serve, sinks};
-use crate::core::exit::Exit;
-use crate::core::time::Span;
-use crate::models::manifest::SpeakerManifest;
-use crate::pipeline::live::queues;
-use crate::pipeline::settings::live_schedule;
-
-/// What a stream is expected to take.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Estimate {
-    /// From a frame's capture until it is shown with its own scores, without the network, on a
-    /// machine that computes fast enough.
-    pub latency_ms: u64,
-    /// All edges full, at worst.
-    pub memory_bytes: u64,
-    /// Name, items and bytes of every edge.
-    pub queues: Vec<(String, usize, usize)>,
-}
-
-impl Estimate {
-    /// What `camera` takes with the speaker package `manifest`, by the sums that the lanes are made
-    /// by; `None` where the package asks for something impossible.
-    pub fn of(camera: &Camera, manifest: &SpeakerManifest) -> Option<Self> {
-        let schedule =
-            live_schedule(manifest, camera.lookahead, camera.hop_ticks, Span::ZERO).ok()?;
-        let late_ms = u64::try_from(schedule.span_held.ns() / 1_000_000).unwrap_or(0);
-        let queues = queues::all(&schedule);
-        let memory: usize = queues.iter().map(|(_, _, bytes)| *bytes).sum();
-        let queues = queues.into_iter().map(|(name, items, bytes)| (name.to_owned(), items, bytes));
-        Some(Self { latency_ms: late_ms, memory_bytes: memory as u64, queues: queues.collect() })
-    }
-}
-
-/// Something that stands in the way, and how the program ends with it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EnvironmentProblem {
-    /// In words: what, and what to do.
-    pub message: String,
-    /// The exit code.
-    pub exit: Exit,
-}
 
 /// Whether the cameras can run in one process.
 ///
@@ -110,6 +70,7 @@ mod tests {
     use super::*;
     use crate::config::camera::file::parse;
     use crate::config::camera::secret::Secrets;
+    use crate::core::exit::Exit;
 
     fn camera(name: &str, more: &str) -> (PathBuf, Camera) {
         let path = PathBuf::from(format!("/c/{name}.toml"));

@@ -1,12 +1,11 @@
-//! PyTorch checkpoints, read without PyTorch and without running anything in them.
+//! Reads PyTorch checkpoints without PyTorch and without running code in them.
 //!
-//! Takes a `.model`/`.pt`/`.pth` file as `torch.save` writes it (a zip archive of a pickle and raw
-//! numbers); gives its tensors by name. A pickle is a program: the reader here knows the few
-//! instructions that a state dictionary is made of, builds tensors only, and refuses every other
-//! with its name. All sizes are bounded before memory is asked for.
+//! Takes a `.model`/`.pt`/`.pth` file by `torch.save` (a zip archive of a pickle and raw numbers);
+//! gives its tensors by name. A pickle is a program: this reader supports only the few instructions
+//! of a state dictionary, builds tensors only, and rejects all others by name. All sizes are
+//! bounded before memory is allocated.
 //!
-//! Does not promise to read whole pickled modules, optimizer states, or the formats of PyTorch
-//! before 1.6.
+//! Pickled modules, optimizer states and the formats of PyTorch before 1.6 are not supported.
 
 mod archive;
 mod pickle;
@@ -31,7 +30,7 @@ impl Checkpoint {
     /// Opens a checkpoint and reads the names and shapes of its tensors.
     ///
     /// # Errors
-    /// [`ModelError::Read`], or [`ModelError::Checkpoint`] where it is no checkpoint, is cut off,
+    /// [`ModelError::Read`], or [`ModelError::Checkpoint`] if it is not a checkpoint, is truncated,
     /// or holds something other than tensors.
     pub fn open(file: &Path) -> Result<Self, ModelError> {
         let invalid = |problem| ModelError::Checkpoint { file: file.into(), problem };
@@ -51,7 +50,7 @@ impl Checkpoint {
         self.views.keys().map(String::as_str)
     }
 
-    /// The shape of a tensor, where there is one of that name.
+    /// The shape of a tensor, if it exists.
     pub fn dims(&self, name: &str) -> Option<&[usize]> {
         self.views.get(name).map(|view| view.dims.as_slice())
     }
@@ -59,8 +58,8 @@ impl Checkpoint {
     /// Reads a tensor of 32-bit floats.
     ///
     /// # Errors
-    /// A message where there is none of that name, it holds another type, or its numbers are
-    /// missing from the file.
+    /// A message if the tensor is missing, has another type, or its numbers are missing from the
+    /// file.
     pub fn tensor(&mut self, name: &str) -> Result<Tensor, String> {
         let view = self.views.get(name).ok_or_else(|| format!("there is no tensor `{name}`"))?;
         if view.storage.element != Element::Float {

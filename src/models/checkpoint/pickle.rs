@@ -1,15 +1,15 @@
-//! A pickle reader that can build state dictionaries and nothing else.
+//! A pickle reader for state dictionaries only.
 //!
-//! Protocols 2 to 4, the instructions that `torch.save` writes for a dictionary of tensors. No
-//! name in the pickle is looked up anywhere: four kinds of callables are known by their text, each
-//! with its own fixed meaning, and every other is refused by name.
+//! Protocols 2 to 4, the instructions that `torch.save` writes for a dictionary of tensors. Names
+//! in the pickle are never resolved: four kinds of callables are recognized by name, each with a
+//! fixed meaning; all others are rejected.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::view::{Element, Storage, TensorView};
 
-/// A callable that a state dictionary may name.
+/// A callable that is allowed in a state dictionary.
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Callable {
     OrderedDict,
@@ -18,8 +18,8 @@ enum Callable {
     Storage(Element),
 }
 
-/// A value on the reader's stack. Dictionaries and lists live in [`Reader::shared`], as an
-/// instruction may add to one that is referred to from elsewhere.
+/// A value on the reader's stack. Dictionaries and lists are in [`Reader::shared`], as an
+/// instruction may add to one that is referenced elsewhere.
 #[derive(Clone, Debug)]
 enum Value {
     None,
@@ -39,8 +39,8 @@ enum Shared {
     List(Vec<Value>),
 }
 
-/// The tensors of a pickled state dictionary, by name; the prefix `module.`, which training on
-/// several GPUs leaves there, is taken off.
+/// The tensors of a pickled state dictionary, by name. The prefix `module.` of multi-GPU training
+/// is removed.
 pub(super) fn state_dict(pickle: &[u8]) -> Result<BTreeMap<String, TensorView>, String> {
     let mut reader = Reader {
         bytes: pickle,
@@ -51,7 +51,7 @@ pub(super) fn state_dict(pickle: &[u8]) -> Result<BTreeMap<String, TensorView>, 
         shared: vec![],
     };
     let top = reader.run().map_err(|problem| format!("its pickle {problem}"))?;
-    let not_tensors = || "it holds no dictionary of tensors by name".to_owned();
+    let not_tensors = || "it is not a dictionary of tensors by name".to_owned();
     let Value::Shared(index) = top else {
         return Err(not_tensors());
     };

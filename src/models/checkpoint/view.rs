@@ -1,4 +1,4 @@
-//! Tensors as a checkpoint describes them: views into runs of numbers.
+//! A checkpoint's tensors: views into storages.
 
 /// The type of the numbers in a storage.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,17 +42,17 @@ impl Element {
     }
 }
 
-/// A run of numbers in the archive.
+/// A contiguous array of numbers in the archive.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Storage {
     pub element: Element,
     /// The name of its record under `data/`.
     pub key: String,
-    /// How many numbers it holds.
+    /// The count of numbers.
     pub count: usize,
 }
 
-/// A tensor as a view into a storage; every position lies within it.
+/// A tensor as a view into a storage; all its positions are in bounds.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct TensorView {
     pub storage: Storage,
@@ -71,7 +71,7 @@ impl TensorView {
         if dims.len() != strides.len() || dims.len() > 8 {
             return None;
         }
-        // No more values than the storage holds, so that a stride of 0 cannot ask for all memory.
+        // At most the storage's count of values, so that a stride of 0 cannot exhaust memory.
         let count = dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d))?;
         let last = dims.iter().zip(&strides).try_fold(offset, |at, (&dim, &stride)| {
             at.checked_add(dim.saturating_sub(1).checked_mul(stride)?)

@@ -1,4 +1,4 @@
-//! The graph under construction.
+//! Builds a graph.
 
 use prost::Message as _;
 
@@ -9,11 +9,11 @@ use super::proto::{
 };
 use crate::models::tensor::Tensor;
 
-/// The operator set that the graphs are written in: the oldest with everything that they need.
+/// The operator set: the oldest with all operators in use.
 const OPSET: i64 = 17;
 const IR_VERSION: i64 = 8;
 
-/// A value in a graph, known by its name.
+/// A value in a graph, by name.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct ValueRef(String);
 
@@ -22,7 +22,7 @@ pub(crate) struct ValueRef(String);
 pub(crate) enum Axis {
     /// Always this size.
     Fixed(usize),
-    /// Chosen with every run; equal names are equal sizes.
+    /// Dynamic; equal names are equal sizes.
     Free(&'static str),
 }
 
@@ -73,7 +73,7 @@ impl GraphBuilder {
         self.initializer(vec![], data_type::FLOAT, value.to_le_bytes().to_vec())
     }
 
-    /// A row of whole numbers: shapes, axes, positions. Equal rows share one constant.
+    /// An integer vector: shapes, axes, positions. Equal vectors share one constant.
     pub(crate) fn ints(&mut self, values: &[i64]) -> ValueRef {
         if let Some((_, value)) = self.int_constants.iter().find(|(known, _)| known == values) {
             return value.clone();
@@ -102,7 +102,7 @@ impl GraphBuilder {
         ValueRef(name)
     }
 
-    /// The edge that stands for an optional input that is left out.
+    /// The value of an omitted optional input.
     pub(super) fn absent() -> ValueRef {
         ValueRef(String::new())
     }

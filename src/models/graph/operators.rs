@@ -1,4 +1,4 @@
-//! The operators that packages are made of, with the arguments that they use.
+//! The operators in use, with their arguments.
 
 use super::build::Attribute::{Int, Ints, Text};
 use super::build::{GraphBuilder, ValueRef};
@@ -19,7 +19,7 @@ pub(crate) struct Conv<'a> {
     pub pads: [i64; 2],
 }
 
-/// Which way a recurrence runs.
+/// The direction of a recurrence.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum GruDirection {
     Forward,
@@ -34,7 +34,7 @@ pub(crate) struct Gru<'a> {
     pub recurrent_weights: &'a Tensor,
     /// `[1, 6 hidden]`.
     pub biases: &'a Tensor,
-    /// Which way it runs.
+    /// Its direction.
     pub direction: GruDirection,
 }
 
@@ -59,7 +59,7 @@ impl GraphBuilder {
         self.relu(&y)
     }
 
-    /// Maximum over windows; padding never wins.
+    /// Maximum over windows; padding is ignored.
     pub(crate) fn max_pool(
         &mut self,
         x: &ValueRef,
@@ -78,7 +78,7 @@ impl GraphBuilder {
         )
     }
 
-    /// Mean over square windows that touch each other.
+    /// Mean over adjacent square windows.
     pub(crate) fn average_pool(&mut self, x: &ValueRef, size: i64) -> ValueRef {
         let window = [size; 2];
         self.op("AveragePool", &[x], &[("kernel_shape", Ints(&window)), ("strides", Ints(&window))])
@@ -92,7 +92,7 @@ impl GraphBuilder {
         self.op("Sigmoid", &[x], &[])
     }
 
-    /// GELU by the error function, as PyTorch's default.
+    /// GELU with the error function, as PyTorch's default.
     pub(crate) fn gelu(&mut self, x: &ValueRef) -> ValueRef {
         let root = self.scalar(std::f32::consts::FRAC_1_SQRT_2);
         let one = self.scalar(1.0);
@@ -104,7 +104,7 @@ impl GraphBuilder {
         self.mul(&product, &half)
     }
 
-    /// Values below `min` raised to it, those above `max` lowered.
+    /// Clamps values to `min..=max`.
     pub(crate) fn clip(&mut self, x: &ValueRef, min: f32, max: f32) -> ValueRef {
         let (min, max) = (self.scalar(min), self.scalar(max));
         self.op("Clip", &[x, &min, &max], &[])
@@ -154,13 +154,13 @@ impl GraphBuilder {
         self.add(&y, &bias)
     }
 
-    /// A shape known here; 0 keeps a dimension and -1 takes what is left.
+    /// Reshapes to a constant shape; 0 keeps a dimension and -1 infers it.
     pub(crate) fn reshape(&mut self, x: &ValueRef, shape: &[i64]) -> ValueRef {
         let shape = self.ints(shape);
         self.reshape_to(x, &shape)
     }
 
-    /// A shape computed in the graph.
+    /// Reshapes to a shape computed in the graph.
     pub(crate) fn reshape_to(&mut self, x: &ValueRef, shape: &ValueRef) -> ValueRef {
         self.op("Reshape", &[x, shape], &[])
     }
@@ -177,7 +177,7 @@ impl GraphBuilder {
         self.op("Concat", parts, &[("axis", Int(axis))])
     }
 
-    /// Positions `start..end` of `axis`; negative ones count from the end, `None` is the end.
+    /// Elements `start..end` of `axis`; negative positions count from the end, `None` is the end.
     pub(crate) fn slice(
         &mut self,
         x: &ValueRef,

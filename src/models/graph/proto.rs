@@ -1,6 +1,6 @@
-//! The part of ONNX's file format (`onnx.proto`, IR version 8) that is written and read here.
+//! The used part of ONNX's file format (`onnx.proto`, IR version 8).
 //!
-//! Field numbers are those of onnx/onnx.proto; fields that are not listed are skipped on reading.
+//! Field numbers are those of onnx/onnx.proto; unlisted fields are skipped on reading.
 
 use prost::Message;
 

@@ -1,15 +1,15 @@
-//! Reading what a graph takes and gives, without running it.
+//! Reads a graph's inputs and outputs without running it.
 
 use prost::Message as _;
 
 use super::proto::{DimensionValue, ModelProto, ValueInfoProto, data_type};
 use crate::models::contract::{Signature, TensorInfo};
 
-/// The inputs and outputs of an ONNX file, or what is wrong with its bytes.
+/// The inputs and outputs of an ONNX file, or what is wrong with it.
 pub(crate) fn signature(bytes: &[u8]) -> Result<Signature, String> {
-    let model = ModelProto::decode(bytes).map_err(|_| "it is no ONNX file")?;
-    let graph = model.graph.ok_or("it is no ONNX file (it holds no graph)")?;
-    // Older files list their weights among the inputs.
+    let model = ModelProto::decode(bytes).map_err(|_| "it is not an ONNX file")?;
+    let graph = model.graph.ok_or("it is not an ONNX file (it has no graph)")?;
+    // Older files also list their weights as inputs.
     let weights: Vec<_> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
     let inputs = graph.input.iter().filter(|value| !weights.contains(&value.name.as_str()));
     Ok(Signature {
@@ -23,7 +23,7 @@ fn found(value: &ValueInfoProto) -> TensorInfo {
     let element = match tensor.map(|t| t.elem_type) {
         Some(data_type::FLOAT) => "float32".to_owned(),
         Some(other) => format!("element type {other}"),
-        None => "no tensor".to_owned(),
+        None => "not a tensor".to_owned(),
     };
     let dims = tensor.and_then(|t| t.shape.as_ref()).map(|shape| {
         let size = |value: &Option<DimensionValue>| match value {

@@ -1,4 +1,4 @@
-//! The audio encoders' graph: two-dimensional over coefficients and time, without memory.
+//! The audio encoders' graph: two-dimensional over coefficients and time, stateless.
 
 use crate::models::ModelError;
 use crate::models::graph::{Axis, Conv, GraphBuilder, ValueRef};
@@ -15,7 +15,7 @@ type Block<'a> =
     dyn FnMut(&mut GraphBuilder, &ValueRef, usize) -> Result<ValueRef, ModelError> + 'a;
 
 /// Builds an encoder of three blocks with halving in time between them, then the mean over
-/// coefficients; `block` builds the block of that number, from 0.
+/// coefficients. `block` builds the block with the given number, from 0.
 pub(super) fn build(width: usize, doc: &str, block: &mut Block<'_>) -> Result<Vec<u8>, ModelError> {
     let mut graph = GraphBuilder::new("audio");
     let (n, t) = (Axis::Free("N"), Axis::Free("T"));
@@ -24,7 +24,7 @@ pub(super) fn build(width: usize, doc: &str, block: &mut Block<'_>) -> Result<Ve
     let mut x = graph.unsqueeze(&columns, 1);
     for number in 0..3 {
         if number > 0 {
-            // The released code pools in 3-D over a 4-D tensor, which comes to this in 2-D.
+            // The released code pools in 3-D over a 4-D tensor, which equals this 2-D pooling.
             x = graph.max_pool(&x, [1, 3], [1, 2], [0, 1]);
         }
         x = block(&mut graph, &x, number)?;

@@ -1,15 +1,15 @@
 //! The face encoders' graph: causal, each frame encoded once, equal to a whole-track pass.
 //!
 //! The released encoders are stacks of 3-D convolutions, each either spatial (1×k×k) or temporal
-//! (k×1×1), zero-padded in time. Here a temporal convolution of k taps keeps the last k−1 frames
-//! it saw as a state and so needs no future: its output comes (k−1)/2 frames late. What enters it
-//! is multiplied by the equally late `valid` flag, as zero padding means zeros *at that layer*,
-//! while a blank frame would give relu(bias) there. A fresh state is zeros, which is the padding
-//! before the first frame; frames with `valid` 0 after the last are the padding behind it.
+//! (k×1×1), zero-padded in time. Here a temporal convolution of k taps keeps its last k−1 input
+//! frames as a state and needs no future frames; its output is (k−1)/2 frames late. Its input is
+//! multiplied by the `valid` flag at the same delay: zero padding means zeros *at that layer*, but
+//! a blank frame would give relu(bias) there. A new state is zeros, the padding before the first
+//! frame; frames with `valid` 0 are the padding after the last.
 //!
 //! Layout: spatial convolutions on `[N·T,C,H,W]`, temporal ones as k×1 on `[N,C,T,H·W]`, with one
-//! transposition between, and both branches added before going back. Measured with ONNX Runtime
-//! 1.32, one thread of a Zen 4 core, Light-ASD, best ms per frame at T = 1, 5, 12, 25:
+//! transposition between, and both branches added before transposing back. Measured with ONNX
+//! Runtime 1.32, one thread of a Zen 4 core, Light-ASD, best ms per frame at T = 1, 5, 12, 25:
 //!
 //! | temporal convolution as | 1 | 5 | 12 | 25 |
 //! |---|---|---|---|---|
@@ -20,15 +20,15 @@
 //! | the same, as a matrix product | 5.6 | 5.2 | 5.7 | 5.8 |
 //! | a sum of k 1×1 convolutions | 5.7 | 4.9 | 5.1 | 5.3 |
 //!
-//! 3.7 ms of the 4.1 are convolutions at about 109 GFLOP/s, which is what such a core can do.
+//! 3.7 ms of the 4.1 are convolutions at about 109 GFLOP/s, the limit of such a core.
 
 use crate::models::graph::{Axis, Conv, GraphBuilder, ValueRef};
 use crate::models::manifest::raw::RawState;
 use crate::models::tensor::Tensor;
 
-/// Pixels of a crop across and down.
+/// Width and height of a crop in pixels.
 pub(super) const CROP_PX: usize = 112;
-/// Grey levels enter as (x/255 − mean)/deviation, as in training.
+/// Grey levels are normalized to (x/255 − mean)/deviation, as in training.
 const GREY_MEAN: f32 = 0.4161;
 const GREY_DEVIATION: f32 = 0.1688;
 
@@ -46,22 +46,22 @@ pub(super) struct FaceBuilder {
     pub(super) graph: GraphBuilder,
     /// `[N,T]` as numbers, for shapes.
     ticks: ValueRef,
-    /// `[N,history+T]`: the flag of every frame that some layer still has to see.
+    /// `[N,history+T]`: the flags of the frames that are not yet through all layers.
     flags: ValueRef,
     history: usize,
-    /// Ticks between a frame's way in and the layer being built.
+    /// Delay in ticks of the layer being built.
     delay: usize,
     states: Vec<RawState>,
 }
 
-/// A value that lies frame by frame: `[N·T,C,H,W]`, H = W = `side`.
+/// A value in spatial layout: `[N·T,C,H,W]`, H = W = `side`.
 pub(super) struct Spatial {
     pub(super) value: ValueRef,
     pub(super) channels: usize,
     pub(super) side: usize,
 }
 
-/// A value that lies along time: `[N,C,T,H·W]`.
+/// A value in temporal layout: `[N,C,T,H·W]`.
 pub(super) struct Temporal {
     pub(super) value: ValueRef,
     pub(super) channels: usize,
@@ -72,12 +72,12 @@ pub(super) struct Temporal {
 pub(super) struct TemporalConv {
     pub(super) kernel: Tensor,
     pub(super) bias: Tensor,
-    /// Ticks that its output is to be late: at least (k−1)/2, more to meet a longer branch.
+    /// Output delay in ticks: at least (k−1)/2, more to match a longer branch.
     pub(super) delay: usize,
 }
 
 impl FaceBuilder {
-    /// A graph with its inputs; `history` is the delay at the last temporal convolution.
+    /// A graph with its inputs; `history` is the delay of the last temporal convolution.
     pub(super) fn new(history: usize) -> (Self, Spatial) {
         let mut graph = GraphBuilder::new("face");
         let frames = graph.input(FRAMES, &[N, T, Axis::Fixed(CROP_PX), Axis::Fixed(CROP_PX)]);
@@ -114,8 +114,8 @@ impl FaceBuilder {
         Spatial { value, channels: kernel.dims()[0], side: x.side / stride }
     }
 
-    /// Puts frames along time, zero where the flag says so.
-    pub(super) fn to_temporal(&mut self, x: &Spatial) -> Temporal {
+    /// Changes to temporal layout; zeroes invalid frames.
+    pub(super) fn switch_to_temporal(&mut self, x: &Spatial) -> Temporal {
         let flags = self.current_flags();
         let flags = self.graph.reshape(&flags, &[-1, 1, 1, 1]);
         let masked = self.graph.mul(&x.value, &flags);
@@ -125,7 +125,7 @@ impl FaceBuilder {
         Temporal { value, channels: x.channels, side: x.side }
     }
 
-    /// Zeroes what lies along time where the flag says so, between two temporal convolutions.
+    /// Zeroes invalid frames between two temporal convolutions.
     pub(super) fn mask(&mut self, x: &Temporal) -> Temporal {
         let flags = self.current_flags();
         let flags = self.graph.unsqueeze(&flags, 1);
@@ -134,8 +134,8 @@ impl FaceBuilder {
         Temporal { value, channels: x.channels, side: x.side }
     }
 
-    /// A temporal convolution with ReLU and its state. Branches that run side by side are each
-    /// built from the same delay; [`Self::add_delay`] then moves on.
+    /// A temporal convolution with ReLU and its state. Parallel branches start at the same delay;
+    /// [`Self::add_delay`] then advances it.
     pub(super) fn temporal(&mut self, x: &Temporal, name: &str, conv: &TemporalConv) -> Temporal {
         let taps = conv.kernel.dims()[2];
         let cells = x.side * x.side;
@@ -159,26 +159,26 @@ impl FaceBuilder {
         Temporal { value, channels: conv.kernel.dims()[0], side: x.side }
     }
 
-    /// Everything built from here on is `ticks` later.
+    /// Delays all following layers by `ticks` more.
     pub(super) fn add_delay(&mut self, ticks: usize) {
         self.delay += ticks;
     }
 
-    /// Puts what lies along time frame by frame again.
-    pub(super) fn to_spatial(&mut self, x: &Temporal) -> Spatial {
+    /// Changes to spatial layout.
+    pub(super) fn switch_to_spatial(&mut self, x: &Temporal) -> Spatial {
         let by_frame = self.graph.transpose(&x.value, &[0, 2, 1, 3]);
         let side = x.side as i64;
         let value = self.graph.reshape(&by_frame, &[-1, x.channels as i64, side, side]);
         Spatial { value, channels: x.channels, side: x.side }
     }
 
-    /// Halves the sides: maximum over 3×3, step 2.
+    /// Halves the sides: 3×3 max pooling, stride 2.
     pub(super) fn pool(&mut self, x: &Spatial) -> Spatial {
         let value = self.graph.max_pool(&x.value, [3; 2], [2; 2], [1; 2]);
         Spatial { value, channels: x.channels, side: x.side / 2 }
     }
 
-    /// Makes the last layer's value the map output and gives its maximum, `[N,T,C]`.
+    /// Makes the last layer's value the map output. Returns it and its maximum, `[N,T,C]`.
     pub(super) fn finish_map(&mut self, x: &Temporal) -> (ValueRef, ValueRef) {
         let by_frame = self.graph.transpose(&x.value, &[0, 2, 1, 3]);
         let side = x.side as i64;
@@ -199,7 +199,7 @@ impl FaceBuilder {
         (self.graph.into_bytes(doc), self.states, self.delay)
     }
 
-    /// `[N,T]`: the flags of the frames that the current layer is at.
+    /// `[N,T]`: the flags at the current layer's delay.
     fn current_flags(&mut self) -> ValueRef {
         let first = self.history.checked_sub(self.delay);
         let first = first.expect("history covers the last temporal convolution") as i64;

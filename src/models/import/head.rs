@@ -1,8 +1,8 @@
-//! The temporal heads' graph: what both networks share.
+//! The parts of the temporal heads' graph that both networks share.
 //!
 //! The released code runs the second recurrence on a time-reversed copy and reverses its output;
-//! here it is a recurrence in direction "reverse", which is the same. The forward one starts from
-//! an input and gives its state after every tick, so that a caller can carry it over windows.
+//! here it is an equivalent recurrence in direction "reverse". The forward recurrence starts from
+//! an input and outputs its state after every tick, so that a caller can carry it across windows.
 
 use super::weights::Weights;
 use crate::models::ModelError;
@@ -40,7 +40,7 @@ impl HeadBuilder {
         Self { graph, audio, face, hidden, state }
     }
 
-    /// The forward recurrence over `[N,T,in]`, from the given state; its states are an output.
+    /// The forward recurrence over `[N,T,in]`, from the input state; its states are an output.
     pub(super) fn forward(&mut self, x: &ValueRef, weights: &GruWeights) -> ValueRef {
         let initial = self.graph.unsqueeze(&self.state, 0);
         let states = self.recur(x, weights, GruDirection::Forward, Some(&initial));
@@ -48,7 +48,7 @@ impl HeadBuilder {
         states
     }
 
-    /// The backward recurrence over `[N,T,in]`, from zero at the end.
+    /// The backward recurrence over `[N,T,in]`, from zeros at the end.
     pub(super) fn backward(&mut self, x: &ValueRef, weights: &GruWeights) -> ValueRef {
         self.recur(x, weights, GruDirection::Reverse, None)
     }
@@ -101,7 +101,7 @@ pub(super) struct GruWeights {
 }
 
 impl GruWeights {
-    /// Reads PyTorch's `NAME.weight_ih_l0` and so on.
+    /// Reads PyTorch's `NAME.weight_ih_l0` etc.
     pub(super) fn read(
         weights: &mut dyn Weights,
         name: &str,

@@ -1,12 +1,12 @@
-//! Light-ASD (Liao et al., CVPR 2023), re-expressed as three streaming graphs.
+//! Light-ASD (Liao et al., CVPR 2023), rebuilt as three streaming graphs.
 //!
-//! Every block runs two branches side by side (spatial 3×3 then 3 taps in time; 5×5 then 5 taps),
+//! Every block runs two branches in parallel (spatial 3×3 then 3 taps in time; 5×5 then 5 taps),
 //! adds them and mixes channels. The shorter branch is delayed by a tick so that both meet. The
 //! head adds both embeddings and stacks two recurrences, GELU after each.
 //!
-//! The network has no gate. An SE block is put in as identity: squeeze of the map per frame (mean
+//! The network has no gate. An SE block is inserted as identity: squeeze of the map per frame (mean
 //! and maximum), two layers, 2·sigmoid; the second layer is zero, so every gate is exactly 1. It
-//! scales the embedding, which equals scaling the map, as the embedding is the map's maximum.
+//! scales the embedding. That equals scaling the map, as the embedding is the map's maximum.
 
 use super::audio;
 use super::face::{self, FaceBuilder, Spatial, Temporal, TemporalConv};
@@ -20,11 +20,11 @@ use crate::models::tensor::Tensor;
 
 /// Output channels of the three blocks in the released network.
 pub(super) const WIDTHS: [usize; 3] = [32, 64, 128];
-/// What each block adds to the delay: the reach of its 5-tap branch.
+/// Delay of each block: that of its 5-tap branch.
 const BLOCK_DELAY_TICKS: usize = 2;
-/// Ticks on each side that an audio embedding depends on: ±17 rows around its own first.
+/// Context ticks of an audio embedding on each side: ±17 rows around its first row.
 const AUDIO_REACH_TICKS: usize = 5;
-/// Channels of the map to one hidden unit of the SE block.
+/// Map channels per hidden unit of the SE block.
 const SE_REDUCTION: usize = 8;
 
 /// Why `gate-activation` is the default.
@@ -55,7 +55,7 @@ pub(crate) fn graphs(
     })
 }
 
-/// The heatmap to show, measured on the released AVA weights (`docs/faithfulness.md`). `paper` has
+/// The default heatmap, measured on the released AVA weights (`docs/faithfulness.md`). `paper` has
 /// no typical value: the identity gate keeps no channel, so its map is empty.
 pub(super) fn explain() -> RawExplain {
     let typical = [("gate-activation", 3.00), ("ablation", 8.69)];
@@ -66,8 +66,8 @@ pub(super) fn explain() -> RawExplain {
     }
 }
 
-/// When a score counts as speaking: chosen on the project's 47 labelled composites by the whole
-/// program (detector and tracker included).
+/// The speaking decision, chosen on the project's 47 labelled composites with the whole program
+/// (detector and tracker included).
 pub(super) fn decision() -> RawDecision {
     RawDecision {
         threshold: 0.65,
@@ -89,7 +89,7 @@ fn face_graph(weights: &mut dyn Weights, widths: [usize; 3]) -> Result<FaceFile,
         let block = format!("model.visualEncoder.block{}", index + 1);
         let y = face_block(&mut face, weights, &block, &x, width, if index == 0 { 2 } else { 1 })?;
         if index < 2 {
-            let frames = face.to_spatial(&y);
+            let frames = face.switch_to_spatial(&y);
             x = face.pool(&frames);
             continue;
         }
@@ -118,7 +118,7 @@ fn face_block(
         let (kernel, bias) = weights.folded(&conv, &norm, &[width, x.channels, 1, size, size])?;
         let kernel = reshaped(kernel, &[width, x.channels, size, size]);
         let features = face.spatial(x, &(kernel, bias), stride);
-        let features = face.to_temporal(&features);
+        let features = face.switch_to_temporal(&features);
         let (conv, norm) = layer("t");
         let (kernel, bias) = weights.folded(&conv, &norm, &[width, width, size, 1, 1])?;
         let kernel = reshaped(kernel, &[width, width, size, 1]);
@@ -138,13 +138,13 @@ fn face_block(
     Ok(Temporal { value, channels: width, side: branches[0].side })
 }
 
-/// A gate that is 1 everywhere, of real layers that training can wake up.
+/// A gate that is 1 everywhere, made of trainable layers.
 fn identity_se(face: &mut FaceBuilder, map: &ValueRef, peak: &ValueRef, width: usize) -> ValueRef {
     let graph = &mut face.graph;
     let mean = graph.reduce_mean(map, &[3]);
     let squeezed = graph.concat(&[&mean, peak], 2);
     let hidden = (width / SE_REDUCTION).max(1);
-    // Only the second layer is zero: were both, neither would ever get a gradient.
+    // Only the second layer is zero: with both zero, neither would get a gradient.
     let first = super::random::Random::new(0).he_normal(&[hidden, 2 * width], 2 * width);
     let second = Tensor::from_fn(&[width, hidden], |_| 0.0);
     let zeros = |n: usize| Tensor::from_fn(&[n], |_| 0.0);

@@ -1,8 +1,8 @@
-//! LR-ASD (Liao et al., IJCV 2025), re-expressed as three streaming graphs.
+//! LR-ASD (Liao et al., IJCV 2025), rebuilt as three streaming graphs.
 //!
 //! Every block is one chain: spatial 5×5, 3×3, then 5 and 3 taps in time. The head gates audio and
 //! face channels together (a sigmoid of a mix of all of them, per tick), runs a forward and a
-//! backward recurrence side by side over the gated channels, and gates their states once more.
+//! backward recurrence in parallel over the gated channels, and gates their states again.
 
 use super::audio;
 use super::face::{self, FaceBuilder, Temporal, TemporalConv};
@@ -18,9 +18,9 @@ use crate::models::manifest::raw::{RawDecision, RawExplain};
 pub(super) const WIDTHS: [usize; 3] = [32, 64, 128];
 /// Taps of the two temporal convolutions of a block, in order; also its spatial kernels.
 const TAPS: [usize; 2] = [5, 3];
-/// Delay at the last temporal convolution: two whole blocks and the third's first one.
+/// Delay of the last temporal convolution: two blocks and the third's first convolution.
 const HISTORY_TICKS: usize = 3 + 3 + 2;
-/// Ticks on each side that an audio embedding depends on: ±24 rows around its own first.
+/// Context ticks of an audio embedding on each side: ±24 rows around its first row.
 const AUDIO_REACH_TICKS: usize = 6;
 
 /// Why `gate-activation` is the default.
@@ -47,7 +47,7 @@ pub(crate) fn graphs(
             let stride = if index == 0 && number == 0 { 2 } else { 1 };
             x = face.spatial(&x, &(kernel, bias), stride);
         }
-        let mut y: Temporal = face.to_temporal(&x);
+        let mut y: Temporal = face.switch_to_temporal(&x);
         for (number, taps) in TAPS.into_iter().enumerate() {
             let (conv, norm) = layer(&format!("t_{}", number + 1));
             let (kernel, bias) = weights.folded(&conv, &norm, &[channels, channels, taps, 1, 1])?;
@@ -60,7 +60,7 @@ pub(crate) fn graphs(
             face.add_delay(taps / 2);
         }
         if index < 2 {
-            let frames = face.to_spatial(&y);
+            let frames = face.switch_to_spatial(&y);
             x = face.pool(&frames);
         } else {
             let (_, peak) = face.finish_map(&y);
@@ -83,13 +83,13 @@ pub(crate) fn graphs(
     })
 }
 
-/// The name of the normalisation after the layer `s_1`: `s_norm_1`.
+/// The name of a layer's normalisation: `s_norm_1` for `s_1`.
 fn norm(part: &str) -> String {
     part.replace('_', "_norm_")
 }
 
-/// When a score counts as speaking: chosen on the project's 47 labelled composites by the whole
-/// program (detector and tracker included).
+/// The speaking decision, chosen on the project's 47 labelled composites with the whole program
+/// (detector and tracker included).
 pub(super) fn decision() -> RawDecision {
     RawDecision {
         threshold: 0.8,
@@ -101,7 +101,7 @@ pub(super) fn decision() -> RawDecision {
     }
 }
 
-/// The heatmap to show, measured on the released AVA weights (`docs/faithfulness.md`).
+/// The default heatmap, measured on the released AVA weights (`docs/faithfulness.md`).
 pub(super) fn explain() -> RawExplain {
     let typical = [("paper", 0.273), ("gate-activation", 0.782), ("ablation", 6.20)];
     RawExplain {

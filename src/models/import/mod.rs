@@ -1,13 +1,13 @@
-//! Making packages of upstream files, in Rust alone.
+//! Imports upstream files as packages, in Rust alone.
 //!
-//! Takes a checkpoint (Light-ASD, LR-ASD) or an ONNX file (YuNet) as the upstream repository has
-//! it; gives a package in a directory, or an error that says what is wrong with the file. The
-//! networks are written down here anew, layer by layer, and filled with the checkpoint's weights;
-//! a checkpoint with other tensors, or with further ones, is refused.
+//! Takes a checkpoint (Light-ASD, LR-ASD) or an ONNX file (YuNet) from the upstream repository;
+//! gives a package in a directory, or an error that says what is wrong with the file. The networks
+//! are rebuilt layer by layer and filled with the checkpoint's weights. A checkpoint with other or
+//! additional tensors is rejected.
 //!
-//! Promises that nothing half-written stays behind, and that the graphs equal the released code on
-//! whole tracks to float precision. Does not ship any weights: the user fetches them, under their
-//! own licence, which the manifest names.
+//! Promises that no partial package stays behind, and that the graphs equal the released code on
+//! whole tracks to float precision. Ships no weights: the user downloads them under their own
+//! licence, which the manifest names.
 
 mod audio;
 mod face;
@@ -31,7 +31,7 @@ use super::package::Package;
 use speaker::{SpeakerGraphs, SpeakerMetadata};
 use weights::CheckpointWeights;
 
-/// What can be imported.
+/// A network that can be imported.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum ImportKind {
     /// Light-ASD checkpoints.
@@ -46,7 +46,7 @@ impl ImportKind {
     /// All kinds.
     pub const ALL: [Self; 3] = [Self::LightAsd, Self::LrAsd, Self::YuNet];
 
-    /// The kind's name, which is also the usual name of its package's directory.
+    /// The kind's name, also the default name of its package's directory.
     pub const fn name(self) -> &'static str {
         match self {
             Self::LightAsd => "light-asd",
@@ -55,7 +55,7 @@ impl ImportKind {
         }
     }
 
-    /// The file to fetch, and where from.
+    /// The file to download, and its repository.
     pub const fn expected_file(self) -> &'static str {
         match self {
             Self::LightAsd => "weight/pretrain_AVA_CVPR.model of github.com/Junhua-Liao/Light-ASD",
@@ -71,7 +71,7 @@ impl fmt::Display for ImportKind {
     }
 }
 
-/// A text that names no kind of import.
+/// Not the name of an import kind.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("`{0}` cannot be imported; use light-asd, lr-asd or yunet")]
 pub struct UnknownImportKind(String);
@@ -85,11 +85,11 @@ impl FromStr for ImportKind {
     }
 }
 
-/// Makes a package of an upstream file. `out_dir` is created; an older package there is replaced.
+/// Imports an upstream file as a package. `out_dir` is created; an older package there is replaced.
 ///
 /// # Errors
-/// A wrong, damaged or cut-off file; a directory that holds something else; a disk that refuses.
-/// Nothing is left behind then.
+/// A wrong, damaged or truncated file; a directory with other content; a failed write. Then no
+/// files are left behind.
 pub fn import(kind: ImportKind, files: &[PathBuf], out_dir: &Path) -> Result<Package, ModelError> {
     let [file] = files else {
         let expected = kind.expected_file();
@@ -115,7 +115,7 @@ pub fn import(kind: ImportKind, files: &[PathBuf], out_dir: &Path) -> Result<Pac
             (lr_asd::graphs(&mut weights, lr_asd::WIDTHS)?, lr_asd::explain(), lr_asd::decision())
         }
     };
-    // The face-only classifier, which only training uses.
+    // The face-only classifier, used in training only.
     weights.finish(&["lossV.FC.weight", "lossV.FC.bias"])?;
     let package = RawPackage {
         name: kind.name().into(),
@@ -126,12 +126,12 @@ pub fn import(kind: ImportKind, files: &[PathBuf], out_dir: &Path) -> Result<Pac
     speaker::write(out_dir, graphs, SpeakerMetadata { decision, explain, ..metadata(package) })
 }
 
-const LIGHT_ASD_NOTES: &str = "Looks, but hardly hears: another person's voice over moving lips is \
-    called speaking in most frames. The gate is an SE block inserted as identity.";
-const LR_ASD_NOTES: &str = "Looks, but hardly hears: another person's voice over moving lips is \
-    called speaking in most frames. The gate is the network's own, over audio and face channels.";
+const LIGHT_ASD_NOTES: &str = "Mostly visual: another person's voice over moving lips is scored as \
+    speaking in most frames. The gate is an SE block inserted as identity.";
+const LR_ASD_NOTES: &str = "Mostly visual: another person's voice over moving lips is scored as \
+    speaking in most frames. The gate is the network's own, over audio and face channels.";
 
-/// Defaults of a speaker package; the explain part is for one that nothing was measured of.
+/// Metadata defaults of a speaker package without measurements.
 pub(crate) fn metadata(package: RawPackage) -> SpeakerMetadata {
     SpeakerMetadata {
         package,
@@ -147,14 +147,14 @@ pub(crate) fn metadata(package: RawPackage) -> SpeakerMetadata {
                 .into(),
             typical: std::collections::BTreeMap::new(),
         },
-        // Light-ASD on the labelled composites with 150, 75 and 50: average precision .677, .672, .679,
-        // accuracy .763, .764, .765. Each tick ahead goes through the head again with every hop; with
-        // 50 a half per cent of decisions is another one than with all the future.
+        // Light-ASD on the labelled composites with 150, 75 and 50: average precision .677, .672,
+        // .679, accuracy .763, .764, .765. Each lookahead tick goes through the head again with
+        // every hop. With 50, half a per cent of decisions differ from those with all the future.
         lookahead_ticks: RawLookahead { file: 75, live: 12 },
     }
 }
 
-/// Where a package comes from, with the sum of the very file.
+/// A package's origin, with the checksum of its file.
 fn origin_of(repository: &str, file: &Path) -> String {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     match std::fs::read(file) {

@@ -1,4 +1,4 @@
-//! Weights without training: reproducible from a seed, on every machine.
+//! Random weights, reproducible from a seed on every machine.
 
 use super::weights::Weights;
 use crate::models::ModelError;
@@ -21,12 +21,12 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// Evenly from 0 (inclusive) to 1 (exclusive).
+    /// Uniform in 0 (inclusive) to 1 (exclusive).
     fn uniform(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// Normal numbers of variance 2/`fan_in`, which keep the size of ReLU activations.
+    /// Normal values of variance 2/`fan_in`, which keep the scale of ReLU activations.
     pub(crate) fn he_normal(&mut self, dims: &[usize], fan_in: usize) -> Tensor {
         let deviation = (2.0 / fan_in as f64).sqrt();
         Tensor::from_fn(dims, |_| {
@@ -37,13 +37,13 @@ impl Random {
     }
 }
 
-/// A network that was never trained.
+/// Weights of an untrained network.
 pub(crate) struct RandomWeights(pub(crate) Random);
 
 impl Weights for RandomWeights {
     fn tensor(&mut self, _name: &str, dims: &[usize]) -> Result<Tensor, ModelError> {
         let fan_in = dims[1..].iter().product::<usize>().max(1);
-        // A row is a bias: small, so that it does not drown the signal.
+        // A one-dimensional tensor is a bias: keep it small compared with the signal.
         let fan_in = if dims.len() == 1 { 200 } else { fan_in };
         Ok(self.0.he_normal(dims, fan_in))
     }

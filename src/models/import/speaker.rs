@@ -1,4 +1,4 @@
-//! Three graphs and the manifest that describes them, written as a package.
+//! Writes three graphs and their manifest as a package.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::models::manifest::raw::{
 use crate::models::manifest::{FileName, SPEAKER_KIND, Sha256};
 use crate::models::package::{self, Package};
 
-/// A speaker network as graphs, with what its manifest must say of them.
+/// A speaker network's graphs, with their properties for the manifest.
 pub(crate) struct SpeakerGraphs {
     pub(super) face: Vec<u8>,
     pub(super) states: Vec<RawState>,
@@ -20,16 +20,16 @@ pub(crate) struct SpeakerGraphs {
     pub(super) audio: Vec<u8>,
     pub(super) audio_reach_ticks: usize,
     pub(super) head: Vec<u8>,
-    /// Of either embedding.
+    /// Width of either embedding.
     pub(super) width: usize,
-    /// Cells of the map across and down.
+    /// Width and height of the map in cells.
     pub(super) map_side: usize,
     pub(super) forward_state: usize,
     pub(super) face_gate: bool,
     pub(super) head_gate: bool,
 }
 
-/// What cannot be read off the graphs.
+/// The manifest's keys that do not follow from the graphs.
 pub(crate) struct SpeakerMetadata {
     pub(crate) package: RawPackage,
     pub(crate) decision: RawDecision,
@@ -113,7 +113,7 @@ fn raw_head(graphs: &SpeakerGraphs) -> RawHead {
     }
 }
 
-/// Sums the files, writes the sums into the manifest, and both into `dir`.
+/// Adds the files' checksums to the manifest and writes both into `dir`.
 pub(crate) fn finish<M: serde::Serialize>(
     dir: &Path,
     mut manifest: M,

@@ -1,4 +1,4 @@
-//! Where a network's numbers come from, and batch normalisation folded into the layer before it.
+//! A network's weights, with batch normalisation folded into the preceding layer.
 
 use std::collections::BTreeSet;
 
@@ -9,13 +9,13 @@ use crate::models::tensor::Tensor;
 /// The epsilon of every batch normalisation in both networks.
 const BATCH_NORM_EPSILON: f64 = 1e-3;
 
-/// Gives the layers of a network by their names in its checkpoint.
+/// Weights by their names in a checkpoint.
 pub(crate) trait Weights {
     /// The tensor called `name`, of shape `dims`.
     fn tensor(&mut self, name: &str, dims: &[usize]) -> Result<Tensor, ModelError>;
 
-    /// Kernel and bias of a layer without bias that is followed by a batch normalisation. The
-    /// kernel's first dimension is the output channel.
+    /// Kernel and bias of a layer without bias, with the following batch normalisation folded in.
+    /// The kernel's first dimension is the output channel.
     fn folded(
         &mut self,
         layer: &str,
@@ -24,7 +24,7 @@ pub(crate) trait Weights {
     ) -> Result<(Tensor, Tensor), ModelError>;
 }
 
-/// A checkpoint that must hold exactly the tensors that a network asks for.
+/// A checkpoint that must hold exactly a network's tensors.
 pub(super) struct CheckpointWeights {
     checkpoint: Checkpoint,
     expected: &'static str,
@@ -45,8 +45,8 @@ impl CheckpointWeights {
         }
     }
 
-    /// Checks that nothing but `ignored` names is left over: a network with further layers would
-    /// be imported without them, and score wrongly without a word.
+    /// Checks that only `ignored` tensors are left over: a network with additional layers would be
+    /// imported without them and silently give wrong scores.
     pub(super) fn finish(self, ignored: &[&str]) -> Result<(), ModelError> {
         let left = self.checkpoint.names().find(|name| {
             let counter = name.ends_with(".num_batches_tracked");
@@ -93,7 +93,7 @@ impl Weights for CheckpointWeights {
         let mut row = |part: &str| self.tensor(&format!("{norm}.{part}"), &dims[..1]);
         let (scale, shift) = (row("weight")?, row("bias")?);
         let (mean, variance) = (row("running_mean")?, row("running_var")?);
-        // In double precision: the scale may be large where the variance is small.
+        // In double precision: the scale may be large if the variance is small.
         let factors: Vec<f64> = scale
             .values()
             .iter()

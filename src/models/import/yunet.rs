@@ -1,4 +1,4 @@
-//! YuNet, the face detector: its ONNX file is used as it is, after a look at what it gives.
+//! YuNet, the face detector: its ONNX file is used unchanged, after checking its signature.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,10 +13,10 @@ use crate::models::package::Package;
 
 const FILE: &str = "yunet.onnx";
 const EXPECTED: &str = "a YuNet face detector";
-/// No YuNet has more than a few hundred kilobytes.
+/// A YuNet has a few hundred kilobytes.
 const MAX_BYTES: u64 = 64 << 20;
 
-/// Makes a package of a YuNet file; the one with free frame sizes is the one to use.
+/// Imports a YuNet file; prefer the one with dynamic input size.
 pub(super) fn import(file: &Path, dir: &Path) -> Result<Package, ModelError> {
     let wrong_network = |problem: String| ModelError::WrongNetwork {
         file: file.into(),
@@ -48,7 +48,7 @@ pub(super) fn import(file: &Path, dir: &Path) -> Result<Package, ModelError> {
         notes,
     };
     let manifest = detector_manifest(package, FILE, &signature.inputs[0].name, input_size_px);
-    // Proven before anything is written: the outputs must be those of the family.
+    // Verified before writing: the outputs must be those of the family.
     let text = toml::to_string(&with_sum(&manifest)).expect("a manifest is tables of plain values");
     let checked = Manifest::parse(&text, &dir.join(MANIFEST_FILE))?;
     for contract in checked.model.contracts() {
@@ -59,7 +59,7 @@ pub(super) fn import(file: &Path, dir: &Path) -> Result<Package, ModelError> {
     finish(dir, manifest, vec![(FILE, bytes)], |manifest, sums| manifest.files = sums)
 }
 
-/// The manifest of a detector that is read as YuNet is.
+/// The manifest of a detector with YuNet's outputs.
 pub(crate) fn detector_manifest(
     package: RawPackage,
     file: &str,
@@ -89,7 +89,7 @@ fn with_sum(manifest: &RawDetector) -> RawDetector {
     RawDetector { files: [sum].into(), ..manifest.clone() }
 }
 
-/// The size of the only input; `None` where it is free.
+/// The size of the only input; `None` if it is dynamic.
 fn input_size(signature: &Signature) -> Result<Option<RawSize>, String> {
     let [input] = signature.inputs.as_slice() else {
         return Err(format!("it has {} inputs, not one", signature.inputs.len()));

@@ -124,8 +124,8 @@ pub struct FaceGraph {
     pub delay_ticks: usize,
     /// The SE vector `[N,T,channels]`, already multiplied into the embedding.
     pub gate: Option<TensorName>,
-    /// `[N,T,channels,width]`: each gated channel's contribution to the embedding, for a graph whose
-    /// embedding is a sum over channels. Without it the embedding has one value per channel.
+    /// `[N,T,channels,width]`: each gated channel's contribution to the embedding, for a graph
+    /// whose embedding is a sum over channels. Without it the embedding has one value per channel.
     pub contributions: Option<TensorName>,
     /// `[N,T,width]`.
     pub embedding: WidthTensor,

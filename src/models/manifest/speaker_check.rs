@@ -54,7 +54,8 @@ impl SpeakerManifest {
             return Err(check.invalid("explain.default_mode", problem));
         }
         let both = face.embedding.width + audio.embedding.width;
-        // If the face has a gate, that is the SE vector, and the head's gate may have fewer channels.
+        // If the face has a gate, that is the SE vector, and the head's gate may have fewer
+        // channels.
         let needed = head.gate.as_ref().filter(|_| face.gate.is_none());
         if let Some(gate) = needed.filter(|gate| gate.channels != both) {
             let problem = format!(

@@ -1,8 +1,8 @@
-//! A detector with YuNet's outputs, written down instead of trained.
+//! A detector with YuNet's outputs, constructed instead of trained.
 //!
-//! Brightness above 180 of 255 counts as face, in full from 220 on. Each level looks at a window
-//! around every cell: the mass in it is the square's area, the centroid its centre. A cell fires
-//! where the area fits the level and the centroid lies within the cell.
+//! Brightness from 180 to 220 of 255 maps to 0 to 1. Each level sums a window around every cell:
+//! the sum is a square's area, the centroid its centre. A cell detects a face if the area fits the
+//! level and the centroid is in the cell.
 
 use std::path::Path;
 
@@ -16,15 +16,15 @@ use crate::models::tensor::Tensor;
 
 const FILE: &str = "squares.onnx";
 const INPUT: &str = "input";
-/// The brightness is averaged over squares of this size first, which is 16 times cheaper.
+/// Brightness is averaged over squares of this size first, which is 16 times cheaper.
 const POOL_PX: i64 = 4;
 
 /// One output level.
 struct Level {
     stride_px: i64,
-    /// What a cell looks at, across and down.
+    /// A cell's window, across and down.
     window_px: i64,
-    /// Sides of the squares that belong to this level.
+    /// The sides of this level's squares.
     min_px: f32,
     max_px: f32,
 }
@@ -91,8 +91,8 @@ impl Level {
         let size = graph.log(&side);
         let mut points = Vec::new();
         for landmark in LANDMARKS {
-            for (centre, share) in [&column, &row].into_iter().zip(landmark) {
-                let offset = graph.affine(&side, share, 0.0);
+            for (centre, fraction) in [&column, &row].into_iter().zip(landmark) {
+                let offset = graph.affine(&side, fraction, 0.0);
                 points.push(graph.add(centre, &offset));
             }
         }

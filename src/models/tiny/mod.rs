@@ -1,10 +1,10 @@
-//! Packages that the repository makes itself, so that every path can be tested without a download.
+//! Generated packages for tests without a download.
 //!
-//! Takes a seed; gives packages with the same contract as the real ones: the speakers are the real
-//! networks with 8 channels and random weights, so that scores mean nothing but every state,
-//! delay and shape is there; the detector has YuNet's outputs and sees bright squares as faces.
+//! Takes a seed; gives packages with the same contracts as the real ones. The speakers are the real
+//! networks with 8 channels and random weights: scores are meaningless, but every state, delay and
+//! shape is there. The detector has YuNet's outputs and detects bright squares as faces.
 //!
-//! Promises the same bytes for the same seed on every machine. Does not promise any accuracy.
+//! Promises the same bytes for the same seed on every machine, but no accuracy.
 
 mod detector;
 
@@ -20,12 +20,12 @@ use super::package::Package;
 /// Output channels of the three blocks.
 const WIDTHS: [usize; 3] = [4, 8, 8];
 
-/// Which network a tiny speaker is a small copy of.
+/// The network that a tiny speaker reproduces.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum TinyNetwork {
     /// Light-ASD: the gate is an identity SE block on the face.
     LightAsd,
-    /// LR-ASD: the gate is the head's own, over audio and face channels.
+    /// LR-ASD: the gate is in the head, over audio and face channels.
     LrAsd,
 }
 
@@ -34,7 +34,7 @@ pub enum TinyNetwork {
 pub struct TinyPackages {
     /// A small Light-ASD.
     pub speaker: Package,
-    /// Sees bright squares as faces.
+    /// Detects bright squares as faces.
     pub detector: Package,
 }
 
@@ -66,8 +66,8 @@ pub fn write_speaker(dir: &Path, network: TinyNetwork, seed: u64) -> Result<Pack
     )
 }
 
-/// Writes a detector package into `dir`: bright squares of 8 to 220 px on a dark frame are
-/// faces, where no other lies within about the square's own side.
+/// Writes a detector package into `dir`. Its faces are bright squares of 8 to 220 px on a dark
+/// frame, at least about their own side apart.
 ///
 /// # Errors
 /// As [`super::import::import`] while writing.

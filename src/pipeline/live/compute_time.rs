@@ -15,7 +15,7 @@ use crate::models::speaker_model::{FaceJob, HeadJob, InferenceError, SpeakerMode
 use crate::onnx::engine::Engine;
 use crate::stages::detect::plan::PlanSettings;
 use crate::stages::score::budget::LIVE_CHUNK_TICKS;
-use crate::stages::score::head_runner::Window;
+use crate::stages::score::window::Window;
 
 /// Calls timed; the first one only warms up.
 const CALLS: usize = 4;

@@ -4,6 +4,7 @@
 //! per channel) and, for [`Mode::Ablation`], the effect of removing each channel. Gives a
 //! non-negative height × width map in *raw* units. [`upsample`] enlarges it, [`scale`] maps it to
 //! 0..=1 by the track's own running scale, [`faithfulness`] measures how faithful a map is.
+//! [`track_explainer`] does all of it for a track while it is scored.
 //!
 //! A map depends on one frame only (nothing is pooled over time). No value is negative, NaN or
 //! infinite, whatever the tensor holds: a non-finite value counts as 0, so that a broken tensor
@@ -17,6 +18,7 @@ pub mod blur;
 pub mod faithfulness;
 mod raw;
 pub mod scale;
+pub mod track_explainer;
 pub mod upsample;
 
 use multiversion::multiversion;

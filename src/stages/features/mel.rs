@@ -1,17 +1,21 @@
 //! Mel filters and the cepstral transform, with the reference's numbers.
 //!
-//! Takes a power spectrum of [`super::mfcc`]'s shape; gives log energies, and the matrix that turns
+//! Takes a power spectrum of [`BINS`] values; gives log energies, and the matrix that turns
 //! them into cepstra. Follows `python_speech_features` exactly: filter corners are rounded down to
 //! whole FFT bins of a 513-bin raster, and digital silence has the energy `f64::EPSILON`.
 
 use std::f64::consts::PI;
 
-use super::mfcc::{BINS, FFT_POINTS, SAMPLE_RATE_HZ};
-
+/// Sample rate of the features' audio.
+pub const SAMPLE_RATE_HZ: u32 = 16_000;
+/// Points of the transform that gives the power spectrum.
+pub const FFT_POINTS: usize = 512;
+/// Values of the power spectrum.
+pub const BINS: usize = FFT_POINTS / 2 + 1;
 const LIFTER: f64 = 22.0;
 
 /// Triangular filters, evenly spaced on the mel scale from 0 to 8000 Hz, on FFT bins.
-pub(super) struct MelFilters {
+pub struct MelFilters {
     /// First bin and the weights from that bin on, for each filter.
     triangles: Vec<(usize, Vec<f64>)>,
 }
@@ -47,12 +51,12 @@ impl MelFilters {
 }
 
 /// The logarithm, with the reference's substitute for an energy of zero.
-pub(super) fn log_of(energy: f64) -> f64 {
+pub fn log_of(energy: f64) -> f64 {
     if energy == 0.0 { f64::EPSILON.ln() } else { energy.ln() }
 }
 
 /// Orthonormal DCT-II with the cepstral lifter folded in; row-major, coefficients × filters.
-pub(super) fn liftered_dct(coefficients: usize, filters: usize) -> Vec<f64> {
+pub fn liftered_dct(coefficients: usize, filters: usize) -> Vec<f64> {
     let n = filters as f64;
     let mut matrix = Vec::with_capacity(coefficients * filters);
     for k in 0..coefficients {

@@ -16,17 +16,13 @@ use std::sync::Arc;
 use realfft::num_complex::Complex;
 use realfft::{RealFftPlanner, RealToComplex};
 
-use super::mel::{MelFilters, liftered_dct, log_of};
+use super::mel::{BINS, FFT_POINTS, MelFilters, liftered_dct, log_of};
 
-/// Sample rate of the features' audio.
-pub const SAMPLE_RATE_HZ: u32 = 16_000;
 /// Samples from the start of one row to the start of the next (10 ms).
 pub const STEP_SAMPLES: usize = 160;
 /// Samples in one row's window (25 ms).
 pub const WINDOW_SAMPLES: usize = 400;
 
-pub(super) const FFT_POINTS: usize = 512;
-pub(super) const BINS: usize = FFT_POINTS / 2 + 1;
 const PRE_EMPHASIS: f64 = 0.97;
 const CEPSTRA: usize = 13;
 const CEPSTRA_FILTERS: usize = 26;

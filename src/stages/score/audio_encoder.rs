@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::head_runner::Window;
+use super::window::Window;
 use crate::core::evidence::Unknown;
 use crate::core::time::{Pts, Tick};
 use crate::models::speaker_model::{InferenceError, SpeakerModel};

@@ -5,7 +5,7 @@
 //! deadlock. The sum is computed here, once. A lookahead that exceeds the byte budget is not tried:
 //! the lookahead shrinks in steps, and below the last step the recording is read twice.
 
-use super::head_runner::Window;
+use super::window::Window;
 use crate::core::time::{Rate, Span, Tick};
 use crate::stages::features::smooth::LAG_TICKS;
 use crate::stages::track::Policy;

@@ -14,7 +14,6 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use super::head_runner::TickVerdict;
-use super::scorer::TrackUpdate;
 use crate::core::evidence::{Probability, TrackId, Unknown};
 use crate::core::time::{Epoch, Tick};
 use crate::models::speaker_model::{CrossFaceJob, InferenceError, SpeakerModel};
@@ -28,6 +27,17 @@ struct TickLogits {
 
 /// For each epoch with open tracks, the tick up to which all of them have been scored.
 pub type ScoredUntil = SmallVec<[(Epoch, Tick); 2]>;
+
+/// New verdicts of one track.
+#[derive(Debug)]
+pub struct TrackUpdate {
+    /// The track.
+    pub track: TrackId,
+    /// New verdicts, in order of time, contiguous.
+    pub verdicts: Vec<TickVerdict>,
+    /// Whether these were the last.
+    pub complete: bool,
+}
 
 /// One track's verdicts that wait for those of other tracks.
 struct PendingTrack {

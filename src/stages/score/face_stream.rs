@@ -9,13 +9,13 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::explainer::Explainer;
 use crate::core::evidence::{Cells, TrackId};
 use crate::core::frame::Image;
 use crate::core::geometry::Rect;
 use crate::core::time::Tick;
 use crate::models::explain::Mode;
 use crate::models::speaker_model::{FaceFeatures, FaceJob, FaceState, GateSource, ModelShape};
-use crate::stages::explain::{FeatureMap, raw_map};
 use crate::stages::features::crop::{CROP_PIXELS, CropRect, Cropper, FacePosition};
 use crate::stages::features::smooth::{LAG_TICKS, PositionSmoother};
 
@@ -77,12 +77,18 @@ pub struct FaceStream {
     /// The tick of the first entry of `encoded`.
     base: Tick,
     pushed_ticks: i64,
+    explainer: Box<dyn Explainer>,
 }
 
 impl FaceStream {
     /// Creates a stream for a track that starts at `first`.
-    pub fn new(track: TrackId, first: Tick, shape: &ModelShape) -> Self {
-        Self::with_lag(track, first, shape, LAG_TICKS)
+    pub fn new(
+        track: TrackId,
+        first: Tick,
+        shape: &ModelShape,
+        explainer: Box<dyn Explainer>,
+    ) -> Self {
+        Self::with_lag(track, first, shape, explainer, LAG_TICKS)
     }
 
     /// As [`Self::new`], with crops that lag their boxes by `crop_lag_ticks` ticks.
@@ -90,6 +96,7 @@ impl FaceStream {
         track: TrackId,
         first: Tick,
         shape: &ModelShape,
+        explainer: Box<dyn Explainer>,
         crop_lag_ticks: usize,
     ) -> Self {
         Self {
@@ -111,6 +118,7 @@ impl FaceStream {
             spare_buffers: Vec::new(),
             base: first,
             pushed_ticks: 0,
+            explainer,
         }
     }
 
@@ -218,7 +226,7 @@ impl FaceStream {
             let Some(over) = self.crop_rects.pop_front() else { break };
             let map = &maps[i * map_len..(i + 1) * map_len];
             let gate = gates.as_ref().map(|g| &g[i * shape.map_channels..][..shape.map_channels]);
-            let evidence = evidence(shape, mode, map, gate);
+            let evidence = evidence(self.explainer.as_ref(), shape, mode, map, gate);
             let per_tick = shape.map_channels * shape.embedding;
             let contributions =
                 contributions.as_ref().map(|all| all[i * per_tick..][..per_tick].to_vec());
@@ -228,6 +236,11 @@ impl FaceStream {
             let embedding = own;
             self.encoded.push_back(Encoded { embedding, over, evidence, contributions });
         }
+    }
+
+    /// What makes the track's heatmaps.
+    pub fn explainer(&mut self) -> &mut dyn Explainer {
+        self.explainer.as_mut()
     }
 
     /// The end of the encoded ticks.
@@ -274,7 +287,13 @@ fn sub_rect(whole: Rect, shares: Rect) -> Rect {
 
 /// What to keep of a map: if the gate is known already, the evidence map is enough, at a
 /// five-hundredth of the memory.
-fn evidence(shape: &ModelShape, mode: Mode, map: &[f32], gate: Option<&[f32]>) -> TickEvidence {
+fn evidence(
+    explainer: &dyn Explainer,
+    shape: &ModelShape,
+    mode: Mode,
+    map: &[f32],
+    gate: Option<&[f32]>,
+) -> TickEvidence {
     let head_not_needed = match (mode, shape.gate) {
         (Mode::None, _) => return TickEvidence::None,
         (Mode::Paper | Mode::GateActivation, GateSource::Face | GateSource::None) => true,
@@ -291,19 +310,5 @@ fn evidence(shape: &ModelShape, mode: Mode, map: &[f32], gate: Option<&[f32]>) -
             &ones
         }
     };
-    evidence_map(shape, mode, map, gate, None).map_or(TickEvidence::None, TickEvidence::Raw)
-}
-
-/// The raw evidence map; `None` if sizes do not fit, which the session's check excludes.
-pub fn evidence_map(
-    shape: &ModelShape,
-    mode: Mode,
-    map: &[f32],
-    gate: &[f32],
-    effects: Option<&[f32]>,
-) -> Option<Cells> {
-    let map = FeatureMap::new(map, shape.map_channels, shape.map_height, shape.map_width)?;
-    let mut out = Cells::from_elem(0.0, map.cells());
-    raw_map(mode, &map, gate, effects, &mut out).ok()?;
-    Some(out)
+    explainer.raw_map(mode, map, gate, None).map_or(TickEvidence::None, TickEvidence::Raw)
 }

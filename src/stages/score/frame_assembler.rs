@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use smallvec::SmallVec;
 
+use super::cross_face::TrackUpdate;
 use super::decide::{DecisionRule, TickScore, TrackVerdicts};
 use super::floor::{Floor, FloorFace, FloorRules};
-use super::scorer::TrackUpdate;
 use crate::core::evidence::{
     FaceEvidence, FrameEvidence, PlacedHeatmap, TrackId, Unknown, Verdict,
 };

@@ -5,40 +5,21 @@
 //! new ticks are emitted. The shares come from two more runs of the same window, with the audio
 //! zeroed and with the video zeroed. Ablation runs the window once per channel.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+
 use super::ablate::{self, HeadWindow};
 use super::audio_encoder::{AudioEmbedding, AudioEncoder};
-use super::face_stream::{Encoded, FaceStream, TickEvidence, evidence_map};
+use super::explainer::Explainer;
+use super::face_stream::{Encoded, FaceStream, TickEvidence};
+use super::window::Window;
 use crate::core::evidence::{Heatmap, Probability, Shares, Unknown};
 use crate::core::geometry::Rect;
 use crate::core::time::Tick;
 use crate::models::explain::Mode;
-use crate::models::explain::ScaleRule;
 use crate::models::speaker_model::{
     GateSource, HeadJob, HeadResult, InferenceError, ModelShape, SpeakerModel,
 };
-use crate::stages::explain::scale::RunningScale;
-use std::collections::VecDeque;
-use std::ops::Range;
-use std::sync::Arc;
-
-/// The head's hop and lookahead.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    /// Ticks emitted at once.
-    pub hop: usize,
-    /// Ticks of future that the last emitted one includes.
-    pub lookahead: usize,
-}
-
-impl Window {
-    /// Whether the faces of `new` ticks complete a hop, where the face encoder lags `delay` ticks.
-    pub fn completes_hop(self, new: Range<Tick>, delay: usize) -> bool {
-        let ahead = i64::try_from(self.lookahead + delay).unwrap_or(i64::MAX);
-        let hop = i64::try_from(self.hop.max(1)).unwrap_or(i64::MAX);
-        let hops = |until: Tick| until.0.saturating_sub(ahead).div_euclid(hop);
-        hops(new.end) > hops(new.start)
-    }
-}
 
 /// A tick's verdict before decision and display.
 #[derive(Clone, Debug)]
@@ -62,7 +43,6 @@ pub struct HeadRunner {
     forward: Vec<f32>,
     past: VecDeque<PastTick>,
     next: Tick,
-    scale: RunningScale,
 }
 
 /// A tick with a verdict that is repeated in the next window.
@@ -102,13 +82,8 @@ impl WindowInputs {
 
 impl HeadRunner {
     /// Creates a runner for a track that starts at `first`.
-    pub fn new(shape: &ModelShape, first: Tick, scale: ScaleRule) -> Self {
-        Self {
-            forward: shape.fresh_forward_state(),
-            past: VecDeque::new(),
-            next: first,
-            scale: RunningScale::new(scale),
-        }
+    pub fn new(shape: &ModelShape, first: Tick) -> Self {
+        Self { forward: shape.fresh_forward_state(), past: VecDeque::new(), next: first }
     }
 
     /// The first tick without a verdict.
@@ -275,7 +250,8 @@ impl HeadRunner {
             let channels = shape.map_channels;
             let effects = effects.get(at * channels..(at + 1) * channels);
             let evidence = std::mem::replace(&mut encoded.evidence, TickEvidence::None);
-            let heat = self.heat(shape, mode, evidence, t, result, effects);
+            let gate = || face_gate(shape, result, t);
+            let heat = heat(face_stream.explainer(), mode, evidence, gate, effects);
             verdicts.push(TickVerdict {
                 tick: self.next,
                 z: Some(z),
@@ -354,27 +330,22 @@ impl HeadRunner {
         }
         inputs
     }
+}
 
-    fn heat(
-        &mut self,
-        shape: &ModelShape,
-        mode: Mode,
-        evidence: TickEvidence,
-        t: usize,
-        result: &HeadResult,
-        effects: Option<&[f32]>,
-    ) -> Option<Arc<Heatmap>> {
-        let map = match evidence {
-            TickEvidence::None => return None,
-            TickEvidence::Raw(map) => map,
-            TickEvidence::Features(features) => {
-                let gate = face_gate(shape, result, t);
-                evidence_map(shape, mode, &features, &gate, effects)?
-            }
-        };
-        self.scale.update(&map, Tick::SPAN);
-        self.scale.heatmap(map, shape.map_width, shape.map_height)
-    }
+/// The heatmap of one tick. `gate` gives the SE vector where the head's result is needed for it.
+fn heat(
+    explainer: &mut dyn Explainer,
+    mode: Mode,
+    evidence: TickEvidence,
+    gate: impl FnOnce() -> Vec<f32>,
+    effects: Option<&[f32]>,
+) -> Option<Arc<Heatmap>> {
+    let raw = match evidence {
+        TickEvidence::None => return None,
+        TickEvidence::Raw(map) => map,
+        TickEvidence::Features(features) => explainer.raw_map(mode, &features, &gate(), effects)?,
+    };
+    explainer.heatmap(raw)
 }
 
 /// The SE vector of the face's channels at tick `t` of the first window if it comes from the head;
@@ -387,24 +358,5 @@ pub fn face_gate(shape: &ModelShape, result: &HeadResult, t: usize) -> Vec<f32> 
             gates[t * all + shape.embedding..(t + 1) * all].to_vec()
         }
         _ => vec![1.0; channels],
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_completed_hop_does_not_wait_for_a_chunk() {
-        let window = Window { hop: 5, lookahead: 9 };
-        // Ticks 0 to 4 need faces up to tick 13; an encoder with a delay of two gives it at tick
-        // 15.
-        let ends = |from: i64, until: i64| window.completes_hop(Tick(from)..Tick(until), 2);
-        assert!(ends(15, 16) && !ends(14, 15) && !ends(16, 17));
-        assert!(ends(14, 17) && ends(15, 18) && ends(13, 16) && !ends(16, 20) && ends(16, 21));
-        assert!(!ends(16, 16), "nothing new");
-        assert!(ends(-10, -9) && !ends(-9, -8));
-        let every = Window { hop: 1, lookahead: 0 };
-        assert!(every.completes_hop(Tick(3)..Tick(4), 0));
     }
 }

@@ -4,16 +4,19 @@
 //! through the audio encoder, [`head_runner`] the head over windows of both. [`cross_face`]
 //! rescores faces by the other faces on screen; [`scorer`] drives all four.
 //! [`decide`] and [`floor`] turn scores into decisions; [`frame_assembler`] assigns them to source
-//! frames. [`crate::models::speaker_model`] is the interface to the model.
+//! frames. [`crate::models::speaker_model`] is the interface to the model, [`explainer`] to what
+//! makes heatmaps.
 
 pub mod ablate;
 pub mod audio_encoder;
 pub mod budget;
 pub mod cross_face;
 pub mod decide;
+pub mod explainer;
 pub mod face_stream;
 pub mod floor;
 pub mod frame_assembler;
 pub mod head_runner;
 pub mod scorer;
 pub mod stage;
+pub mod window;

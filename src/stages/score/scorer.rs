@@ -8,15 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::audio_encoder::AudioEncoder;
-use super::cross_face::{CrossFace, ScoredUntil};
+use super::cross_face::{CrossFace, ScoredUntil, TrackUpdate};
+use super::explainer::ExplainerFactory;
 use super::face_stream::FaceStream;
-use super::head_runner::{HeadRunner, TickVerdict, Window};
+use super::head_runner::{HeadRunner, TickVerdict};
+use super::window::Window;
 use crate::core::evidence::TrackId;
 use crate::core::frame::{Frame, Image};
 use crate::core::notify::Notify;
 use crate::core::time::{Epoch, Span, Tick};
 use crate::models::explain::Mode;
-use crate::models::explain::ScaleRule;
 use crate::models::speaker_model::{
     FaceFeatures, FaceJob, InferenceError, PendingFeatures, SpeakerModel, StartedBatch,
 };
@@ -37,8 +38,6 @@ pub struct ScorerSettings {
     pub crop_lag_ticks: usize,
     /// How heatmaps are made.
     pub mode: Mode,
-    /// How heatmaps are scaled.
-    pub scale: ScaleRule,
 }
 
 /// A track between its first box and its last verdict.
@@ -54,20 +53,10 @@ struct InFlightBatch {
     pending: Box<dyn PendingFeatures>,
 }
 
-/// New verdicts of one track.
-#[derive(Debug)]
-pub struct TrackUpdate {
-    /// The track.
-    pub track: TrackId,
-    /// New verdicts, in order of time, contiguous.
-    pub verdicts: Vec<TickVerdict>,
-    /// Whether these were the last.
-    pub complete: bool,
-}
-
 /// Scores every face of one stream.
 pub struct Scorer {
     model: Box<dyn SpeakerModel>,
+    new_explainer: ExplainerFactory,
     settings: ScorerSettings,
     audio_encoder: AudioEncoder,
     has_audio: bool,
@@ -88,15 +77,18 @@ pub struct Scorer {
 }
 
 impl Scorer {
-    /// Creates a scorer for a stream with the given `audio_encoder`.
+    /// Creates a scorer for a stream with the given `audio_encoder`; every track gets an explainer
+    /// of its own from `new_explainer`.
     pub fn new(
         model: Box<dyn SpeakerModel>,
+        new_explainer: ExplainerFactory,
         settings: ScorerSettings,
         audio_encoder: AudioEncoder,
         has_audio: bool,
     ) -> Self {
         Self {
             model,
+            new_explainer,
             settings,
             audio_encoder,
             has_audio,
@@ -195,10 +187,11 @@ impl Scorer {
                 self.between_ticks.remove(&face.track);
                 let open = self.open.entry(face.track).or_insert_with(|| {
                     let (shape, lag) = (self.model.shape(), self.settings.crop_lag_ticks);
+                    let explainer = (self.new_explainer)(shape);
                     OpenTrack {
                         epoch: self.epoch,
-                        face_stream: FaceStream::with_lag(face.track, tick, shape, lag),
-                        head_runner: HeadRunner::new(shape, tick, self.settings.scale),
+                        face_stream: FaceStream::with_lag(face.track, tick, shape, explainer, lag),
+                        head_runner: HeadRunner::new(shape, tick),
                     }
                 });
                 // A gap shorter than the tracker's timeout: the face's last position is repeated.

@@ -8,8 +8,8 @@ use super::super::audio_encoder::AudioEncoder;
 use super::super::budget::ENCODE_AHEAD_TICKS;
 use super::super::decide::DecisionRule;
 use super::super::floor::FloorRules;
-use super::super::head_runner::Window;
 use super::super::scorer::ScorerSettings;
+use super::super::window::Window;
 use super::*;
 use crate::core::evidence::TrackId;
 use crate::core::frame::{Frame, GreyImage};
@@ -24,6 +24,7 @@ use crate::models::speaker_model::{
     FaceFeatures, FaceJob, HeadJob, HeadResult, ModelShape, PendingFeatures, SpeakerModel,
     StartedBatch,
 };
+use crate::stages::explain::track_explainer::TrackExplainer;
 use crate::stages::features::audio_features::{AudioFeatures, Spectrum};
 use crate::stages::features::mfcc::Mfcc;
 use crate::stages::track::{TrackedFace, TrackedFrame};
@@ -195,7 +196,6 @@ fn settings() -> ScorerSettings {
         encode_ahead_ticks: Some(ENCODE_AHEAD_TICKS),
         crop_lag_ticks: 3,
         mode: Mode::GateActivation,
-        scale: ScaleRule::default(),
     }
 }
 
@@ -213,7 +213,8 @@ fn scored(
     let all = Capacity { items: usize::MAX, bytes: usize::MAX };
     let (inputs, found) = bounded("test→score", all, Overflow::Block);
     let (out, evidence) = bounded("score→test", all, Overflow::Block);
-    let scorer = Scorer::new(model, settings(), test_audio_encoder(), true);
+    let explainers = TrackExplainer::factory(ScaleRule::default());
+    let scorer = Scorer::new(model, explainers, settings(), test_audio_encoder(), true);
     let rule = DecisionRule::new(0.5, 3).expect("a rule");
     let join = FrameAssembler::new(rule, FloorRules::default(), true);
     let scoring = thread::Builder::new()
@@ -262,8 +263,9 @@ fn many_short_tracks_do_not_accumulate() {
     // No single track exceeds the limit of waiting ticks.
     let max = 12;
     let settings = ScorerSettings { encode_ahead_ticks: Some(max), ..settings() };
-    let mut scorer =
-        Scorer::new(Box::new(AsyncModel::new(usize::MAX)), settings, test_audio_encoder(), true);
+    let model = Box::new(AsyncModel::new(usize::MAX));
+    let explainers = TrackExplainer::factory(ScaleRule::default());
+    let mut scorer = Scorer::new(model, explainers, settings, test_audio_encoder(), true);
     for seq in 0..600 {
         let track = u32::try_from(seq / 10).expect("few");
         let ended = if seq % 10 == 0 && track > 0 { vec![TrackId(track - 1)] } else { Vec::new() };

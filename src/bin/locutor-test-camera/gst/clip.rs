@@ -1,4 +1,4 @@
-//! A clip as the camera sends it: access units and A-law audio, in memory.
+//! The encoded clip in memory: access units and A-law audio.
 
 use std::path::{Path, PathBuf};
 
@@ -10,22 +10,22 @@ use serde::{Deserialize, Serialize};
 use super::number;
 use crate::{Codec, Options};
 
-/// Samples a second of the audio, one byte each.
+/// Audio sample rate; one byte per sample.
 pub const AUDIO_HZ: usize = 8_000;
-/// What one packet of audio holds.
+/// Samples in an audio packet.
 pub const AUDIO_PACKET: usize = 160;
 
-/// See the module. Frames and audio last equally long, so that it can be looped.
+/// The clip; see the module. Frames and audio have equal duration, so that it can be looped.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Clip {
-    /// One frame each; the first, and one every second, is a keyframe.
+    /// Access units; the first, and one every second, is a keyframe.
     pub frames: Vec<Vec<u8>>,
     /// A-law.
     pub audio: Vec<u8>,
 }
 
 impl Clip {
-    /// The clip of these options: from the cache, or encoded now.
+    /// The clip for these options: cached or newly encoded.
     pub fn of(options: &Options) -> Result<Self, String> {
         let kept = options.cache.as_deref().map(|dir| cached(dir, options));
         if let Some(bytes) = kept.as_ref().and_then(|file| std::fs::read(file).ok())
@@ -35,7 +35,7 @@ impl Clip {
         }
         let clip = encode(options)?;
         if let Some(file) = kept {
-            // Two cameras may encode the same: each writes a file of its own, the last one stays.
+            // Two cameras may encode the same clip: each writes its own file, the last one remains.
             let bytes = postcard::to_allocvec(&clip).map_err(|e| e.to_string())?;
             let own = file.with_extension(std::process::id().to_string());
             let written = std::fs::create_dir_all(file.parent().unwrap_or(Path::new(".")))
@@ -55,16 +55,16 @@ fn cached(dir: &Path, options: &Options) -> PathBuf {
     dir.join(format!("{name}-{codec:?}-{w}x{h}-{n}-{d}-{seconds}{numbered}.clip"))
 }
 
-/// What the frames are called.
+/// The video caps.
 pub fn caps(options: &Options) -> gst::Caps {
     let ((w, h), (n, d)) = (options.size, options.rate);
-    let form = match options.codec {
+    let format = match options.codec {
         Codec::H264 => "video/x-h264,stream-format=byte-stream,alignment=au",
         Codec::H265 => "video/x-h265,stream-format=byte-stream,alignment=au",
         Codec::Mjpeg => "image/jpeg",
         Codec::Vp8 => "video/x-vp8",
     };
-    let text = format!("{form},width={w},height={h},framerate={n}/{d}");
+    let text = format!("{format},width={w},height={h},framerate={n}/{d}");
     text.parse().unwrap_or_else(|_| gst::Caps::new_empty())
 }
 
@@ -114,27 +114,27 @@ fn encode(options: &Options) -> Result<Clip, String> {
     let bytes = frames.len() * AUDIO_HZ * d as usize / n as usize;
     let enough = |got: &Vec<Vec<u8>>| got.iter().map(Vec::len).sum::<usize>() >= bytes;
     let mut audio = pull(&audio, enough).concat();
-    let complaint = encode_error(options, &pipeline);
+    let error = encode_error(options, &pipeline);
     let _ = pipeline.set_state(gst::State::Null);
-    // Whole packets of audio that fill the frames' time.
+    // Whole audio packets that cover the frames' duration.
     audio.resize(bytes - bytes % AUDIO_PACKET, 0xD5);
-    (!frames.is_empty()).then_some(Clip { frames, audio }).ok_or(complaint)
+    (!frames.is_empty()).then_some(Clip { frames, audio }).ok_or(error)
 }
 
 fn encode_error(options: &Options, pipeline: &gst::Pipeline) -> String {
-    let said = pipeline.bus().and_then(|bus| bus.pop_filtered(&[gst::MessageType::Error]));
-    let why = said.and_then(|said| match said.view() {
+    let message = pipeline.bus().and_then(|bus| bus.pop_filtered(&[gst::MessageType::Error]));
+    let problem = message.and_then(|message| match message.view() {
         gst::MessageView::Error(error) => Some(error.error().to_string()),
         _ => None,
     });
-    let why = why.unwrap_or_else(|| "it gives no frames".into());
-    format!("{} (make samples makes the default): {why}", options.clip.display())
+    let problem = problem.unwrap_or_else(|| "it has no frames".into());
+    format!("{} (make samples makes the default): {problem}", options.clip.display())
 }
 
 fn pull(from: &gst_app::AppSink, enough: impl Fn(&Vec<Vec<u8>>) -> bool) -> Vec<Vec<u8>> {
     let mut got = Vec::new();
     while !enough(&got) {
-        // An error ends no stream; a clip that gives nothing for so long gives nothing at all.
+        // An error does not end the stream: give up after 20 s without a sample.
         let Some(sample) = from.try_pull_sample(gst::ClockTime::from_seconds(20)) else { break };
         if let Some(map) = sample.buffer().and_then(|b| b.map_readable().ok()) {
             got.push(map.to_vec());

@@ -1,18 +1,18 @@
-//! A frame's number, drawn into it so that a client can tell which one it sees.
+//! Draws a frame's number into it, so that a client can identify the frame.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gst::prelude::*;
 use gstreamer as gst;
 
-/// Side of a square in pixels: a macroblock, which survives any encoder.
+/// Side of a square in pixels: a macroblock, which survives encoding.
 const SIDE: usize = 16;
 /// Bits of a number.
 const BITS: usize = 12;
 /// Luma of black and white.
 const LUMA: [u8; 2] = [16, 235];
 
-/// Numbers the I420 frames that pass `pad`, which have no padding at multiples of eight pixels.
+/// Numbers the I420 frames on `pad`; at multiples of eight pixels they have no padding.
 pub fn draw(pad: &gst::Pad, width: usize, height: usize) {
     let count = AtomicUsize::new(0);
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {

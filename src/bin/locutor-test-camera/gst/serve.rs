@@ -1,4 +1,4 @@
-//! The RTSP server of the camera: one media for all who watch, fed in real time from memory.
+//! The camera's RTSP server: one shared media for all clients, fed in real time from memory.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -17,9 +17,9 @@ use super::clip::{AUDIO_HZ, AUDIO_PACKET, Clip, caps};
 use crate::controls::{Controls, FRAME_CLOCK_HZ, PacketFate};
 use crate::{Codec, Options};
 
-/// The role of who may watch.
+/// The role of logged-in clients.
 const VIEWER: &str = "viewer";
-/// A feeder that is behind by more was stopped; it goes on from now.
+/// A feeder that is later than this was suspended; it continues from the current time.
 const STALL_THRESHOLD: Duration = Duration::from_millis(500);
 
 /// A camera that serves until it is dropped.
@@ -30,7 +30,7 @@ pub struct Camera {
 }
 
 impl Camera {
-    /// Encodes and listens.
+    /// Encodes the clip and starts to listen.
     pub fn start(options: &Options, controls: &Arc<Controls>) -> Result<Self, String> {
         gst::init().map_err(|e| e.to_string())?;
         let clip = Arc::new(Clip::of(options)?);
@@ -69,7 +69,7 @@ impl Camera {
         Ok(Self { uri, main_loop, thread })
     }
 
-    /// Where it can be watched, without a login.
+    /// The URI, without credentials.
     pub fn uri(&self) -> &str {
         &self.uri
     }
@@ -119,7 +119,7 @@ fn launch(options: &Options) -> String {
 struct Plan {
     rate: (u32, u32),
     audio: bool,
-    /// Where is told what is sent.
+    /// Log of sent frames.
     log: Option<Arc<File>>,
 }
 
@@ -134,7 +134,7 @@ fn configure(
     let bin = media.element().downcast::<gst::Bin>().map_err(|_| "no bin")?;
     let app_source =
         |name: &str| bin.by_name(name).and_then(|e| e.downcast::<gst_app::AppSrc>().ok());
-    let frames = app_source("frames").ok_or("no inlet for frames")?;
+    let frames = app_source("frames").ok_or("no appsrc for frames")?;
     let audio = app_source("audio").filter(|_| plan.audio);
     frames.set_caps(Some(frame_caps));
     if let Some(audio) = &audio {
@@ -163,7 +163,7 @@ fn configure(
     feed.map(drop).map_err(|e| e.to_string())
 }
 
-/// Loses, corrupts and mistimes RTP packets that leave `pad`.
+/// Drops and corrupts RTP packets on `pad`, and shifts their timestamps.
 fn inject_faults(pad: &gst::Pad, clock_hz: i64, controls: &Arc<Controls>) {
     let controls = Arc::clone(controls);
     let mask = gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST;
@@ -181,14 +181,14 @@ fn inject_faults(pad: &gst::Pad, clock_hz: i64, controls: &Arc<Controls>) {
     });
 }
 
-/// Whether the packet is sent.
+/// Applies the faults to a packet; false drops it.
 fn alter_packet(buffer: &mut gst::Buffer, clock_hz: i64, controls: &Controls) -> bool {
-    let (next_fate, random) = controls.next_fate();
+    let (fate, random) = controls.next_fate();
     let jump = controls.jump_ticks(clock_hz);
-    if next_fate == PacketFate::Lost {
+    if fate == PacketFate::Lost {
         return false;
     }
-    if jump == 0 && next_fate == PacketFate::Sent {
+    if jump == 0 && fate == PacketFate::Sent {
         return true;
     }
     let Ok(mut map) = buffer.make_mut().map_writable() else { return true };
@@ -197,8 +197,8 @@ fn alter_packet(buffer: &mut gst::Buffer, clock_hz: i64, controls: &Controls) ->
         let at = stamp.iter().fold(0u32, |at, byte| at << 8 | u32::from(*byte));
         stamp.copy_from_slice(&at.wrapping_add(jump).to_be_bytes());
     }
-    // Behind the header: a wrong one is a lost packet.
-    if next_fate == PacketFate::Corrupted && bytes.len() > 13 {
+    // After the header: a corrupt header would be a lost packet.
+    if fate == PacketFate::Corrupted && bytes.len() > 13 {
         let at = 13 + random % (bytes.len() - 13);
         bytes[at] ^= 1 << (random % 8);
     }
@@ -213,12 +213,12 @@ struct Feeder {
     rate: (u32, u32),
     log: Option<Arc<File>>,
     stopped: Arc<AtomicBool>,
-    /// Time during which this process was stopped.
+    /// Total time during which the process was suspended.
     late: Duration,
 }
 
 impl Feeder {
-    /// Feeds until nobody watches any more.
+    /// Feeds until the last client leaves.
     fn run(mut self) {
         let begun = Instant::now();
         let (n, d) = (u64::from(self.rate.0), u64::from(self.rate.1));
@@ -247,7 +247,7 @@ impl Feeder {
         }
     }
 
-    /// Waits for `due`; gives the time to be stamped.
+    /// Waits until `due`; returns the presentation time.
     fn wait(&mut self, begun: Instant, due: Duration) -> Duration {
         let at = due + self.late;
         let now = begun.elapsed();
@@ -285,7 +285,7 @@ impl Feeder {
     }
 }
 
-/// Whether there is still somebody to take it.
+/// Pushes a buffer; false if the media has stopped.
 fn push(to: &gst_app::AppSrc, data: Vec<u8>, at: Duration) -> bool {
     let mut buffer = gst::Buffer::from_mut_slice(data);
     if let Some(buffer) = buffer.get_mut() {

@@ -7,32 +7,16 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
-use super::gather::{Formats, Gather};
-use super::gst::{MuxError, Muxing, Wrap};
-use super::{SinkContext, SinkError, SinkHandle};
-use crate::core::backoff::Backoff;
-use crate::core::queue::{NoItem, Receiver};
-use crate::gst::packet::{Kind, Packet};
+use super::context::{SinkContext, SinkError, SinkHandle};
+use super::gst::{Muxing, Wrap};
+use super::preroll::Formats;
+use super::worker::{self, PacketSink, SinkFault};
+use crate::core::time::Span;
+use crate::gst::packet::Packet;
 use crate::stages::sink::atomic_file::{AtomicPath, FileError};
-use crate::telemetry::metrics::{Metrics, reason_labels};
-use crate::telemetry::status::Status;
 
-/// What the disk may be behind, in bytes.
-const BEHIND_BYTES: usize = 32 << 20;
-/// How often the thread looks up while nothing comes.
-const POLL_INTERVAL: Duration = Duration::from_millis(200);
-
-#[derive(Debug, thiserror::Error)]
-enum Trouble {
-    #[error("{0}")]
-    Mux(#[from] MuxError),
-    #[error("{0}")]
-    File(#[from] FileError),
-}
-
-/// Begins to write.
+/// Starts the sink.
 ///
 /// # Errors
 /// Where the name ends otherwise than .mp4 or .mkv, or there is no thread.
@@ -45,128 +29,66 @@ pub fn open(path: &Path, context: &SinkContext<'_>) -> Result<SinkHandle, SinkEr
             return Err(SinkError::Config(format!("{path}: a file's name ends with .mp4 or .mkv")));
         }
     };
-    let (packets, _) = context.fan_out.add("file", BEHIND_BYTES);
-    let writer = Writer {
-        path: path.to_owned(),
-        wrap,
-        status: context.status.clone(),
-        metrics: context.metrics.clone(),
-        gather: Gather::default(),
-        film: None,
-        backoff: Backoff::default(),
-        next_try: Instant::now(),
-    };
-    Ok(SinkHandle::spawn("file", move || writer.run(&packets))?)
+    worker::spawn(FileSink { path: path.to_owned(), wrap }, context)
 }
 
 struct FileSink {
+    path: PathBuf,
+    wrap: Wrap,
+}
+
+/// A file being written.
+struct OpenFile {
     formats: Formats,
     muxing: Muxing,
     out: File,
     place: AtomicPath,
 }
 
-struct Writer {
-    path: PathBuf,
-    wrap: Wrap,
-    status: Status,
-    metrics: Metrics,
-    gather: Gather,
-    film: Option<FileSink>,
-    backoff: Backoff,
-    next_try: Instant,
+fn fault(error: impl std::fmt::Display) -> SinkFault {
+    SinkFault::new(error.to_string())
 }
 
-impl Writer {
-    fn run(mut self, packets: &Receiver<Packet>) {
-        let heartbeat = self.status.external_heartbeat("file");
-        loop {
-            let outcome = match packets.recv_timeout(POLL_INTERVAL) {
-                Ok(packet) => self.take(packet),
-                Err(NoItem::Empty) => Ok(()),
-                Err(NoItem::Ended) => break,
-            };
-            if let Err(trouble) = outcome {
-                self.stop(&trouble);
-            }
-            heartbeat.heartbeat();
-        }
-        if let Some(film) = self.film.take()
-            && let Err(trouble) = film.finish()
-        {
-            self.stop(&trouble);
-        }
+impl PacketSink for FileSink {
+    type Output = OpenFile;
+
+    const NAME: &'static str = "file";
+    const QUEUE_BYTES: usize = 32 << 20;
+
+    fn open(&mut self, formats: &Formats) -> Result<OpenFile, SinkFault> {
+        let path = free_name(&self.path);
+        let place = AtomicPath::create(&path).map_err(fault)?;
+        let out = OpenOptions::new().write(true).open(place.temp());
+        let out = out.map_err(|e| fault(FileError::new(&path, e)))?;
+        let muxing = Muxing::start(formats, self.wrap).map_err(fault)?;
+        Ok(OpenFile { formats: formats.clone(), muxing, out, place })
     }
 
-    fn take(&mut self, packet: Packet) -> Result<(), Trouble> {
-        self.gather.push(packet);
-        while let Some(packet) = self.gather.pop() {
-            if packet.kind == (Kind::Image { key: true }) {
-                self.cut(&packet)?;
-            }
-            if let Some(film) = &mut self.film {
-                film.take(&packet)?;
-            }
+    fn is_over(&self, output: &OpenFile, formats: &Formats, _gap: Span) -> bool {
+        output.formats.outdated(formats)
+    }
+
+    fn push(&mut self, output: &mut OpenFile, packet: &Packet) -> Result<(), SinkFault> {
+        output.muxing.push(packet).map_err(fault)?;
+        while let Some(bytes) = output.muxing.bytes() {
+            let written = output.out.write_all(&bytes);
+            written.map_err(|e| fault(FileError::new(output.place.path(), e)))?;
         }
         Ok(())
     }
 
-    fn cut(&mut self, key: &Packet) -> Result<(), Trouble> {
-        let formats = self.gather.formats(key);
-        if self.film.as_ref().is_some_and(|film| film.formats.outdated(&formats))
-            && let Some(film) = self.film.take()
-        {
-            film.finish()?;
-        }
-        if self.film.is_none() && Instant::now() >= self.next_try {
-            self.film = Some(FileSink::begin(&free_name(&self.path), formats, self.wrap)?);
-            self.backoff.reset();
-            self.status.set_sink_error("file", None);
-        }
-        Ok(())
+    fn close(&mut self, output: OpenFile) -> Result<(), SinkFault> {
+        let OpenFile { muxing, mut out, place, .. } = output;
+        let ended = muxing.finish(|bytes| {
+            out.write_all(bytes).map_err(|e| FileError::new(place.path(), e).into())
+        });
+        place.commit().map_err(fault)?;
+        ended.map_err(|e: Box<dyn std::error::Error>| fault(e))
     }
 
     /// What is there is kept; a numbered file goes on when it can.
-    fn stop(&mut self, trouble: &Trouble) {
-        if let Some(film) = self.film.take() {
-            let _ = film.place.commit();
-        }
-        self.next_try = Instant::now() + self.backoff.next_wait();
-        self.metrics
-            .reconnects
-            .get_or_create(&reason_labels(&self.status.stream, "file", "error"))
-            .inc();
-        tracing::warn!(stream = %self.status.stream, "{trouble}");
-        self.status.set_sink_error("file", Some(trouble.to_string()));
-    }
-}
-
-impl FileSink {
-    fn begin(path: &Path, formats: Formats, wrap: Wrap) -> Result<Self, Trouble> {
-        let place = AtomicPath::create(path)?;
-        let out = OpenOptions::new().write(true).open(place.temp());
-        let out = out.map_err(|e| FileError::new(path, e))?;
-        let muxing = Muxing::start(&formats, wrap)?;
-        Ok(Self { formats, muxing, out, place })
-    }
-
-    fn take(&mut self, packet: &Packet) -> Result<(), Trouble> {
-        self.muxing.push(packet)?;
-        while let Some(bytes) = self.muxing.bytes() {
-            let written = self.out.write_all(&bytes);
-            written.map_err(|e| FileError::new(self.place.path(), e))?;
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Result<(), Trouble> {
-        let Self { muxing, mut out, place, .. } = self;
-        let ended = muxing.finish(|bytes| {
-            let written = out.write_all(bytes);
-            written.map_err(|e| Trouble::from(FileError::new(place.path(), e)))
-        });
-        place.commit()?;
-        ended
+    fn abandon(&mut self, output: OpenFile) {
+        let _ = output.place.commit();
     }
 }
 
@@ -181,9 +103,13 @@ fn free_name(path: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::stages::sink::fan_out::FanOut;
     use crate::stages::sink::live::testing::gst::common_film;
+    use crate::telemetry::metrics::Metrics;
+    use crate::telemetry::status::Status;
 
     #[test]
     fn a_stream_becomes_one_file_and_an_old_one_is_kept() {
@@ -194,13 +120,8 @@ mod tests {
             let (fan_out, status, metrics) =
                 (FanOut::default(), Status::new("cam"), Metrics::new());
             let ask_for_key: std::sync::Arc<dyn Fn() + Send + Sync> = std::sync::Arc::new(|| {});
-            let context = SinkContext {
-                fan_out: &fan_out,
-                status: &status,
-                metrics: &metrics,
-                rtsp: None,
-                ask_for_key,
-            };
+            let context =
+                SinkContext { fan_out: &fan_out, status: &status, metrics: &metrics, ask_for_key };
             let handle = open(&path, &context).expect("opens");
             for packet in common_film() {
                 fan_out.offer(packet);

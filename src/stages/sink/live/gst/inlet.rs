@@ -8,7 +8,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 
-use super::super::gather::Formats;
+use super::super::preroll::Formats;
 use crate::core::time::{Pts, Span};
 use crate::gst::elements::{ElementError, broken};
 use crate::gst::packet::{Kind, Packet};

@@ -9,7 +9,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 
-use super::super::gather::Formats;
+use super::super::preroll::Formats;
 use super::inlet::{Inlet, InletError, guard};
 use crate::gst::bus::BusListener;
 use crate::gst::elements::{ElementError, broken, chain, make};

@@ -10,8 +10,8 @@ use gstreamer::prelude::*;
 use crate::gst::bus::BusListener;
 use crate::gst::elements::{ElementError, broken, chain, make};
 use crate::gst::packet::Packet;
-use crate::stages::sink::live::gather::Formats;
 use crate::stages::sink::live::gst::{Inlet, guard};
+use crate::stages::sink::live::preroll::Formats;
 
 /// More that waits means that the disk is too slow.
 const WAITING_BYTES: u64 = 8 << 20;

@@ -10,25 +10,19 @@ mod tests;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::gather::Gather;
-use super::{SinkContext, SinkError, SinkHandle};
-use crate::core::backoff::Backoff;
-use crate::core::queue::{NoItem, Receiver};
-use crate::gst::packet::{Kind, Packet};
-use crate::telemetry::metrics::{Metrics, reason_labels};
-use crate::telemetry::status::Status;
+use super::context::{SinkContext, SinkError, SinkHandle};
+use super::preroll::Formats;
+use super::worker::{self, PacketSink, SinkFault};
+use crate::core::time::Span;
+use crate::gst::packet::Packet;
 use gst::Playlist;
 
-/// What the disk may be behind, in bytes.
-const BEHIND_BYTES: usize = 16 << 20;
-/// How often the thread looks up while nothing comes.
-const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// The playlist's name.
 const PLAYLIST: &str = "index.m3u8";
 
-/// Begins to write.
+/// Starts the sink.
 ///
 /// # Errors
 /// Where there is no thread.
@@ -38,95 +32,56 @@ pub fn open(
     keep: u32,
     context: &SinkContext<'_>,
 ) -> Result<SinkHandle, SinkError> {
-    let (packets, _) = context.fan_out.add("hls", BEHIND_BYTES);
-    let writer = Writer {
-        directory: directory.to_owned(),
-        segment,
-        keep,
-        status: context.status.clone(),
-        metrics: context.metrics.clone(),
-        gather: Gather::default(),
-        playlist: None,
-        backoff: Backoff::default(),
-        next_try: Instant::now(),
-    };
-    Ok(SinkHandle::spawn("hls", move || writer.run(&packets))?)
+    worker::spawn(HlsSink { directory: directory.to_owned(), segment, keep }, context)
 }
 
-struct Writer {
+struct HlsSink {
     directory: PathBuf,
     segment: Duration,
     keep: u32,
-    status: Status,
-    metrics: Metrics,
-    gather: Gather,
-    playlist: Option<Playlist>,
-    backoff: Backoff,
-    next_try: Instant,
 }
 
-impl Writer {
-    fn run(mut self, packets: &Receiver<Packet>) {
-        let heartbeat = self.status.external_heartbeat("hls");
-        loop {
-            match packets.recv_timeout(POLL_INTERVAL) {
-                Ok(packet) => self.take(packet),
-                Err(NoItem::Empty) => {}
-                Err(NoItem::Ended) => break,
-            }
-            heartbeat.heartbeat();
-        }
-        if let Some(playlist) = self.playlist.take() {
-            playlist.finish();
-        }
+impl HlsSink {
+    fn fault(&self, why: impl std::fmt::Display) -> SinkFault {
+        SinkFault::new(format!("cannot write under {}: {why}", self.directory.display()))
+    }
+}
+
+impl PacketSink for HlsSink {
+    type Output = Playlist;
+
+    const NAME: &'static str = "hls";
+    const QUEUE_BYTES: usize = 16 << 20;
+
+    fn open(&mut self, formats: &Formats) -> Result<Playlist, SinkFault> {
+        fs::create_dir_all(&self.directory).map_err(|e| self.fault(e))?;
+        remove_old(&self.directory);
+        let start = jiff::Timestamp::now().as_millisecond();
+        let segments = self.directory.join(format!("segment-{start}-%05d.ts"));
+        let list = self.directory.join(PLAYLIST);
+        Playlist::start(&list, &segments, self.segment, self.keep, formats.clone())
+            .map_err(|e| self.fault(e))
     }
 
-    fn take(&mut self, packet: Packet) {
-        self.gather.push(packet);
-        while let Some(packet) = self.gather.pop() {
-            let key = packet.kind == (Kind::Image { key: true });
-            let done = if key { self.cut(&packet) } else { Ok(()) };
-            let push = |p: &Playlist| p.push(&packet);
-            if let Err(why) = done.and_then(|()| self.playlist.as_ref().map_or(Ok(()), push)) {
-                self.stop(&why);
-            }
-        }
+    fn is_over(&self, output: &Playlist, formats: &Formats, _gap: Span) -> bool {
+        output.outdated(formats)
     }
 
-    fn cut(&mut self, key: &Packet) -> Result<(), String> {
-        let formats = self.gather.formats(key);
-        if self.playlist.as_ref().is_some_and(|p| p.outdated(&formats))
-            && let Some(old) = self.playlist.take()
-        {
-            old.finish();
+    fn push(&mut self, output: &mut Playlist, packet: &Packet) -> Result<(), SinkFault> {
+        let is_keyframe = packet.kind == (crate::gst::packet::Kind::Image { key: true });
+        if is_keyframe && !self.directory.exists() {
+            return Err(self.fault("the folder was removed"));
         }
-        if self.playlist.as_ref().is_some_and(|_| !self.directory.exists()) {
-            return Err("the folder was removed".to_owned());
-        }
-        if self.playlist.is_none() && Instant::now() >= self.next_try {
-            fs::create_dir_all(&self.directory).map_err(|e| e.to_string())?;
-            remove_old(&self.directory);
-            let start = jiff::Timestamp::now().as_millisecond();
-            let segments = self.directory.join(format!("segment-{start}-%05d.ts"));
-            let list = self.directory.join(PLAYLIST);
-            let (segment, keep) = (self.segment, self.keep);
-            self.playlist = Some(Playlist::start(&list, &segments, segment, keep, formats)?);
-            self.backoff.reset();
-            self.status.set_sink_error("hls", None);
-        }
+        output.push(packet).map_err(|e| self.fault(e))
+    }
+
+    fn close(&mut self, output: Playlist) -> Result<(), SinkFault> {
+        output.finish();
         Ok(())
     }
 
-    fn stop(&mut self, why: &str) {
-        self.playlist = None;
-        self.next_try = Instant::now() + self.backoff.next_wait();
-        self.metrics
-            .reconnects
-            .get_or_create(&reason_labels(&self.status.stream, "hls", "error"))
-            .inc();
-        let place = self.directory.display();
-        tracing::warn!(stream = %self.status.stream, "cannot write under {place}: {why}");
-        self.status.set_sink_error("hls", Some(format!("cannot write under {place}: {why}")));
+    fn abandon(&mut self, output: Playlist) {
+        drop(output);
     }
 }
 

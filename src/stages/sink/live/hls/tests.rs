@@ -6,6 +6,8 @@ use std::sync::Arc;
 use super::*;
 use crate::stages::sink::fan_out::FanOut;
 use crate::stages::sink::live::testing::gst::{LiveEncoder, wait_until};
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::status::Status;
 
 fn segments(directory: &Path) -> usize {
     let all = fs::read_dir(directory).into_iter().flatten().flatten();
@@ -21,13 +23,8 @@ fn a_playlist_plays_stays_short_and_comes_back() {
     fs::write(place.join("mine.ts"), b"mine").expect("written");
     let (fan_out, status, metrics) = (FanOut::default(), Status::new("cam"), Metrics::new());
     let ask_for_key: Arc<dyn Fn() + Send + Sync> = Arc::new(|| {});
-    let context = SinkContext {
-        fan_out: &fan_out,
-        status: &status,
-        metrics: &metrics,
-        rtsp: None,
-        ask_for_key,
-    };
+    let context =
+        SinkContext { fan_out: &fan_out, status: &status, metrics: &metrics, ask_for_key };
     let handle = open(&place, Duration::from_secs(1), 3, &context).expect("opens");
     let encoder = LiveEncoder::start(&fan_out, 2.0);
     let number = |text: &str| text.lines().filter(|l| l.ends_with(".ts")).count();

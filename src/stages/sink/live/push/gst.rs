@@ -11,8 +11,8 @@ use crate::gst::bus::BusListener;
 use crate::gst::elements::{ElementError, broken, chain, make};
 use crate::gst::packet::Packet;
 use crate::gst::tls;
-use crate::stages::sink::live::gather::Formats;
 use crate::stages::sink::live::gst::Inlet;
+use crate::stages::sink::live::preroll::Formats;
 use crate::stages::sink::live::push::Peer;
 
 /// The peer must take it within this.

@@ -2,14 +2,14 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use super::error::RecordError;
 use super::naming::{PART, WHOLE, with_ending};
 use super::segment_store::{SegmentStore, name_whole, whole_bytes};
-use super::{Trouble, same_file};
 use crate::gst::packet::Packet;
-use crate::stages::sink::live::gather::Formats;
 use crate::stages::sink::live::gst::{Muxing, Wrap};
+use crate::stages::sink::live::preroll::Formats;
 
 /// A segment being written.
 pub struct Segment {
@@ -30,8 +30,8 @@ impl Segment {
         segment_store: &SegmentStore,
         formats: &Formats,
         slot: u64,
-    ) -> Result<Self, Trouble> {
-        let stem = segment_store.naming.stem(jiff::Timestamp::now()).map_err(Trouble::Name)?;
+    ) -> Result<Self, RecordError> {
+        let stem = segment_store.naming.stem(jiff::Timestamp::now()).map_err(RecordError::Name)?;
         let stem = segment_store.directory.join(stem);
         if let Some(folder) = stem.parent() {
             fs::create_dir_all(folder)?;
@@ -70,7 +70,7 @@ impl Segment {
     ///
     /// # Errors
     /// Where the muxer has failed.
-    pub fn push(&self, packet: &Packet) -> Result<(), Trouble> {
+    pub fn push(&self, packet: &Packet) -> Result<(), RecordError> {
         Ok(self.muxing.push(packet)?)
     }
 
@@ -78,7 +78,7 @@ impl Segment {
     ///
     /// # Errors
     /// Where the disk does not take it.
-    pub fn write(&mut self) -> Result<u64, Trouble> {
+    pub fn write(&mut self) -> Result<u64, RecordError> {
         let mut written = 0;
         while let Some(bytes) = self.muxing.bytes() {
             self.file.write_all(&bytes)?;
@@ -91,9 +91,9 @@ impl Segment {
     ///
     /// # Errors
     /// Where the disk does not take it; what is there is kept.
-    pub fn finish(mut self) -> Result<PathBuf, Trouble> {
+    pub fn finish(mut self) -> Result<PathBuf, RecordError> {
         let file = &mut self.file;
-        let ended = self.muxing.finish(|bytes| file.write_all(bytes).map_err(Trouble::from));
+        let ended = self.muxing.finish(|bytes| file.write_all(bytes).map_err(RecordError::from));
         if let Err(trouble) = ended {
             self.abandon();
             return Err(trouble);
@@ -116,4 +116,11 @@ impl Segment {
             tracing::warn!(file = %self.path.display(), "left as it is: {e}");
         }
     }
+}
+
+/// Whether two paths name the same file.
+fn same_file(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let id = |m: std::fs::Metadata| (m.dev(), m.ino());
+    file.metadata().ok().map(id).is_some_and(|own| path.metadata().ok().map(id) == Some(own))
 }

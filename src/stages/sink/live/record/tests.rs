@@ -1,13 +1,15 @@
 //! Recordings that play: in segments, cut off by a kill, on a full disk, in a folder that vanishes.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
 use super::*;
+use crate::gst::packet::Kind;
 use crate::stages::sink::fan_out::FanOut;
 use crate::stages::sink::live::testing::gst::{LiveEncoder, common_film, wait_until};
+use crate::telemetry::status::Status;
 
 struct Stage {
     fan_out: FanOut,
@@ -31,7 +33,6 @@ fn record(directory: &Path, change: impl FnOnce(&mut RecorderSettings)) -> Stage
         fan_out: &fan_out,
         status: &status,
         metrics: &metrics,
-        rtsp: None,
         ask_for_key: Arc::new(|| {}),
     };
     let handle = open(&recording, &context).expect("opens");

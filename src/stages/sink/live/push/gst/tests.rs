@@ -8,9 +8,9 @@ use server::prelude::*;
 
 use super::*;
 use crate::stages::sink::fan_out::FanOut;
+use crate::stages::sink::live::context::{SinkContext, SinkHandle};
 use crate::stages::sink::live::push::{Peer as To, open};
 use crate::stages::sink::live::testing::gst::{LiveEncoder, wait_until};
-use crate::stages::sink::live::{SinkContext, SinkHandle};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::status::Status;
 
@@ -108,7 +108,6 @@ fn push_to(port: u16) -> Stage {
         fan_out: &fan_out,
         status: &status,
         metrics: &metrics,
-        rtsp: None,
         ask_for_key: Arc::new(|| {}),
     };
     let uri = format!("rtsp://127.0.0.1:{port}/cam").parse().expect("an address");

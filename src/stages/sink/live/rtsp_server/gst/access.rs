@@ -5,7 +5,7 @@ use rtsp::prelude::*;
 use rtsp::{gio, gst};
 use secrecy::ExposeSecret;
 
-use super::super::RtspError;
+use super::super::error::RtspError;
 use crate::stages::sink::settings::RtspServerSettings;
 
 /// The role of everyone who may read.

@@ -8,8 +8,8 @@ use super::WeakServer;
 use super::media::Mount;
 use crate::core::queue::{NoItem, Receiver};
 use crate::gst::packet::{Kind, Packet};
-use crate::stages::sink::live::SinkHandle;
-use crate::stages::sink::live::gather::{Formats, Gather};
+use crate::stages::sink::live::context::SinkHandle;
+use crate::stages::sink::live::preroll::{Formats, Preroll};
 use crate::telemetry::status::Status;
 
 /// How often the thread looks up while nothing comes.
@@ -27,7 +27,7 @@ pub fn start(
 ) -> io::Result<SinkHandle> {
     let heartbeat = status.heartbeat("rtsp-server");
     SinkHandle::spawn(&format!("rtsp:{}", mount.path), move || {
-        let mut feed = Feed { server, mount, gather: Gather::default(), shown: None };
+        let mut feed = Feed { server, mount, preroll: Preroll::default(), shown: None };
         loop {
             match packets.recv_timeout(POLL_INTERVAL) {
                 Ok(packet) => feed.take(packet),
@@ -48,15 +48,15 @@ pub fn start(
 struct Feed {
     server: WeakServer,
     mount: Arc<Mount>,
-    gather: Gather,
+    preroll: Preroll,
     /// The tracks as readers are told.
     shown: Option<Formats>,
 }
 
 impl Feed {
     fn take(&mut self, packet: Packet) {
-        self.gather.push(packet);
-        while let Some(packet) = self.gather.pop() {
+        self.preroll.push(packet);
+        while let Some(packet) = self.preroll.pop() {
             if packet.kind == (Kind::Image { key: true }) {
                 self.show(&packet);
             }
@@ -66,7 +66,7 @@ impl Feed {
 
     /// Lets readers find the mount; again where its tracks are others now.
     fn show(&mut self, key: &Packet) {
-        let now = self.gather.formats(key);
+        let now = self.preroll.formats(key);
         let Some(server) = self.server.upgrade() else { return };
         // Another size is told inside the stream; readers need not come again for that.
         let audio = |f: &Formats| f.audio.as_ref().map(|s| s.caps.clone());

@@ -19,8 +19,8 @@ use super::hold::{Hold, forgive};
 use super::{MountPlan, access, lock};
 use crate::core::time::Pts;
 use crate::gst::packet::{Kind, Packet};
-use crate::stages::sink::live::gather::Formats;
 use crate::stages::sink::live::gst::stamped;
+use crate::stages::sink::live::preroll::Formats;
 use crate::telemetry::metrics::{Metrics, stream_labels};
 
 /// What may wait in a media, in bytes: two seconds of 8 Mbit/s.

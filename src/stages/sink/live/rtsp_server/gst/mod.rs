@@ -24,10 +24,10 @@ use gstreamer_rtsp_server as rtsp;
 use rtsp::prelude::*;
 use rtsp::{gio, glib};
 
-use super::RtspError;
+use super::error::RtspError;
 use crate::core::queue::Receiver;
 use crate::gst::packet::Packet;
-use crate::stages::sink::live::SinkHandle;
+use crate::stages::sink::live::context::SinkHandle;
 use crate::stages::sink::settings::RtspServerSettings;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::status::Status;

@@ -265,7 +265,7 @@ fn the_port_is_free_and_readers_are_gone_when_the_server_is_dropped() {
     assert!(TcpStream::connect(address).is_err(), "somebody still listens");
     let again = RtspServer::start(&RtspServerSettings { listen: address, ..serve(None, 1) });
     assert!(again.is_ok(), "the port is taken");
-    wait_until("the feed ends by itself", || stage.handle.0.is_finished());
+    wait_until("the feed ends by itself", || stage.handle.is_finished());
     let at = reader.frames();
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(reader.frames(), at, "the reader is still sent to");

@@ -1,12 +1,41 @@
-//! A camera in words: what will be run, without secrets.
+//! What will be run: what a stream takes, and a camera as text without secrets.
 
 use std::fmt::Write;
 
-use super::Estimate;
 use crate::config::camera::{Camera, sinks};
 use crate::core::address;
+use crate::core::time::Span;
+use crate::models::manifest::SpeakerManifest;
 use crate::pipeline::live::output_policy::OutputPolicy;
+use crate::pipeline::live::queues;
+use crate::pipeline::settings::live_schedule;
 use crate::stages::sink::settings::SinkSettings;
+
+/// What a stream is expected to take.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Estimate {
+    /// From a frame's capture until it is shown with its own scores, without the network, on a
+    /// machine that computes fast enough.
+    pub latency_ms: u64,
+    /// All edges full, at worst.
+    pub memory_bytes: u64,
+    /// Name, items and bytes of every edge.
+    pub queues: Vec<(String, usize, usize)>,
+}
+
+impl Estimate {
+    /// What `camera` takes with the speaker package `manifest`, by the sums that the lanes are made
+    /// by; `None` where the package asks for something impossible.
+    pub fn of(camera: &Camera, manifest: &SpeakerManifest) -> Option<Self> {
+        let schedule =
+            live_schedule(manifest, camera.lookahead, camera.hop_ticks, Span::ZERO).ok()?;
+        let late_ms = u64::try_from(schedule.span_held.ns() / 1_000_000).unwrap_or(0);
+        let queues = queues::all(&schedule);
+        let memory: usize = queues.iter().map(|(_, _, bytes)| *bytes).sum();
+        let queues = queues.into_iter().map(|(name, items, bytes)| (name.to_owned(), items, bytes));
+        Some(Self { latency_ms: late_ms, memory_bytes: memory as u64, queues: queues.collect() })
+    }
+}
 
 /// What `camera` will do, a line each.
 pub fn render(camera: &Camera, estimate: Option<&Estimate>) -> String {

@@ -1,0 +1,204 @@
+//! The loop of every sink that muxes or sends packets: record, file, HLS, push.
+//!
+//! Takes the packets of the sink's queue. Opens an output at a keyframe, once the tracks are known;
+//! closes it and opens the next where the tracks change or the sink says so; after an error waits with
+//! back-off and opens again at a keyframe. Reports in [`Status`] what fails, and logs when it works
+//! again. Promises: the thread's heartbeat goes on while the sink does; at the queue's end the output is
+//! closed. What is different between sinks is a [`PacketSink`].
+
+use std::time::{Duration, Instant};
+
+use super::context::{SinkContext, SinkError, SinkHandle};
+use super::preroll::{Formats, Preroll};
+use crate::core::backoff::Backoff;
+use crate::core::queue::{NoItem, Receiver};
+use crate::core::time::{Pts, Span};
+use crate::gst::packet::{Kind, Packet};
+use crate::telemetry::metrics::{Metrics, reason_labels};
+use crate::telemetry::status::Status;
+
+/// How often a sink is given its turn while no packet comes.
+const IDLE_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Why an output ended early, and when the next one is tried.
+#[derive(Debug)]
+pub struct SinkFault {
+    /// What failed, in words, for status and log.
+    pub message: String,
+    /// The word that metrics count it by.
+    pub reason: &'static str,
+    /// When it is tried again; `None` leaves that to the back-off.
+    pub retry_after: Option<Duration>,
+}
+
+impl SinkFault {
+    /// A fault that the back-off paces.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), reason: "error", retry_after: None }
+    }
+}
+
+/// A place that packets go to, opened and closed by the worker.
+pub trait PacketSink: Send + 'static {
+    /// What is open: a segment, a playlist, a connection.
+    type Output: Send;
+
+    /// The sink's name in status, metrics, heartbeat and thread.
+    const NAME: &'static str;
+    /// Bytes of packets that may wait for it.
+    const QUEUE_BYTES: usize;
+
+    /// Called once, on the sink's thread, before anything else.
+    fn start(&mut self) {}
+
+    /// Opens the output that begins with the keyframe of `formats`.
+    ///
+    /// # Errors
+    /// Where it cannot be opened now.
+    fn open(&mut self, formats: &Formats) -> Result<Self::Output, SinkFault>;
+
+    /// Whether `output` ends before the keyframe of `formats`, which comes `gap` after the frame before.
+    fn is_over(&self, output: &Self::Output, formats: &Formats, gap: Span) -> bool;
+
+    /// Takes a packet.
+    ///
+    /// # Errors
+    /// Where the output fails.
+    fn push(&mut self, output: &mut Self::Output, packet: &Packet) -> Result<(), SinkFault>;
+
+    /// Called after every packet, and at least every [`IDLE_INTERVAL`]. Returns whether the output is
+    /// known to work by now.
+    ///
+    /// # Errors
+    /// Where the output, or the place that it goes to, fails.
+    fn poll(&mut self, output: Option<&mut Self::Output>) -> Result<bool, SinkFault> {
+        Ok(output.is_some())
+    }
+
+    /// Ends `output` whole.
+    ///
+    /// # Errors
+    /// Where it cannot be ended; what is there is kept.
+    fn close(&mut self, output: Self::Output) -> Result<(), SinkFault>;
+
+    /// Ends `output` after a fault: what is there is kept.
+    fn abandon(&mut self, output: Self::Output);
+}
+
+/// Starts a thread for `sink`.
+///
+/// # Errors
+/// Where there is no thread.
+pub fn spawn<S: PacketSink>(sink: S, context: &SinkContext<'_>) -> Result<SinkHandle, SinkError> {
+    let (packets, _) = context.fan_out.add(S::NAME, S::QUEUE_BYTES);
+    let worker = Worker {
+        sink,
+        status: context.status.clone(),
+        metrics: context.metrics.clone(),
+        preroll: Preroll::default(),
+        output: None,
+        last_frame: None,
+        backoff: Backoff::default(),
+        next_try: Instant::now(),
+        works: false,
+    };
+    Ok(SinkHandle::spawn(S::NAME, move || worker.run(&packets))?)
+}
+
+struct Worker<S: PacketSink> {
+    sink: S,
+    status: Status,
+    metrics: Metrics,
+    preroll: Preroll,
+    output: Option<S::Output>,
+    last_frame: Option<Pts>,
+    backoff: Backoff,
+    next_try: Instant,
+    /// Whether the output that is open has been reported to work.
+    works: bool,
+}
+
+impl<S: PacketSink> Worker<S> {
+    fn run(mut self, packets: &Receiver<Packet>) {
+        let heartbeat = self.status.external_heartbeat(S::NAME);
+        self.sink.start();
+        loop {
+            let taken = match packets.recv_timeout(IDLE_INTERVAL) {
+                Ok(packet) => self.take(packet),
+                Err(NoItem::Empty) => Ok(()),
+                Err(NoItem::Ended) => break,
+            };
+            match taken.and_then(|()| self.sink.poll(self.output.as_mut())) {
+                Ok(true) => self.report_working(),
+                Ok(false) => {}
+                Err(fault) => self.stop(&fault),
+            }
+            heartbeat.heartbeat();
+        }
+        if let Err(fault) = self.close() {
+            self.stop(&fault);
+        }
+    }
+
+    fn take(&mut self, packet: Packet) -> Result<(), SinkFault> {
+        self.preroll.push(packet);
+        while let Some(packet) = self.preroll.pop() {
+            if packet.kind == (Kind::Image { key: true }) {
+                self.cut(&packet)?;
+            }
+            if matches!(packet.kind, Kind::Image { .. }) {
+                self.last_frame = Some(packet.at);
+            }
+            if let Some(output) = &mut self.output {
+                self.sink.push(output, &packet)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// At a keyframe: ends the output where that is due, and opens one where there is none.
+    fn cut(&mut self, keyframe: &Packet) -> Result<(), SinkFault> {
+        let formats = self.preroll.formats(keyframe);
+        let gap = self.last_frame.map_or(Span::ZERO, |last| keyframe.at - last);
+        if self.output.as_ref().is_some_and(|output| self.sink.is_over(output, &formats, gap)) {
+            self.close()?;
+        }
+        if self.output.is_none() && Instant::now() >= self.next_try {
+            self.output = Some(self.sink.open(&formats)?);
+        }
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), SinkFault> {
+        self.works = false;
+        self.output.take().map_or(Ok(()), |output| self.sink.close(output))
+    }
+
+    fn report_working(&mut self) {
+        if self.works {
+            return;
+        }
+        self.works = true;
+        self.backoff.reset();
+        if self.status.sink_errors().contains_key(S::NAME) {
+            tracing::info!(stream = %self.status.stream, "{}: works again", S::NAME);
+        }
+        self.status.set_sink_error(S::NAME, None);
+    }
+
+    /// Nothing is written until the next try. Repeated tries that fail alike are logged once.
+    fn stop(&mut self, fault: &SinkFault) {
+        self.works = false;
+        if let Some(output) = self.output.take() {
+            self.sink.abandon(output);
+        }
+        let wait = fault.retry_after.unwrap_or_else(|| self.backoff.next_wait());
+        self.next_try = Instant::now() + wait;
+        let stream = &self.status.stream;
+        self.metrics.reconnects.get_or_create(&reason_labels(stream, S::NAME, fault.reason)).inc();
+        if !self.status.sink_errors().contains_key(S::NAME) {
+            tracing::warn!(stream = %stream, "{}: {}", S::NAME, fault.message);
+        }
+        self.status.set_sink_error(S::NAME, Some(fault.message.clone()));
+    }
+}
