@@ -79,7 +79,7 @@ fn scores(
     let context = RecordContext {
         stream: "clip".into(),
         video_id: "clip".into(),
-        image: FrameSize { width: video.width, height: video.height },
+        frame_size: FrameSize { width: video.width, height: video.height },
         turns: TurnRules::default(),
     };
     let mut records =

@@ -15,4 +15,6 @@ pub mod notify;
 pub mod preset;
 pub mod queue;
 pub mod rng;
+pub mod signal;
 pub mod time;
+pub mod timed_thread;

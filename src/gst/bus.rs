@@ -10,11 +10,11 @@ use gstreamer_pbutils as pbutils;
 
 /// What a pipeline has said so far.
 #[derive(Clone, Debug, Default)]
-pub struct Spoken {
+pub struct BusLog {
     /// The first error: what ended the pipeline.
-    pub error: Option<Fault>,
+    pub error: Option<BusMessage>,
     /// Warnings, the first few, and how many there were.
-    pub warnings: Vec<Fault>,
+    pub warnings: Vec<BusMessage>,
     /// How many warnings were posted.
     pub warning_count: u64,
     /// Plugins that the pipeline asked for and did not find, in the library's words.
@@ -23,7 +23,7 @@ pub struct Spoken {
 
 /// One error or warning of an element.
 #[derive(Clone, Debug)]
-pub struct Fault {
+pub struct BusMessage {
     /// The element that spoke.
     pub element: String,
     /// What it said, with the library's debug text where that adds something.
@@ -38,29 +38,29 @@ pub struct Fault {
     pub not_found: bool,
 }
 
-impl std::fmt::Display for Fault {
+impl std::fmt::Display for BusMessage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {}", self.element, self.text)
     }
 }
 
-impl Fault {
+impl BusMessage {
     /// What the library says of the source at `uri`, as people say it. Asks a web server once more where the
     /// library does not say what was wrong.
-    pub fn of_source(&self, uri: &url::Url, has_login: bool, ca_file: Option<&Path>) -> String {
+    pub fn source_error(&self, uri: &url::Url, has_login: bool, ca_file: Option<&Path>) -> String {
         let host = uri.host_str().unwrap_or_default();
         let at = uri.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-        let says = |words: &str| self.text.contains(words);
+        let mentions = |words: &str| self.text.contains(words);
         match uri.scheme() {
             _ if self.unauthorized => {
                 format!("{at} does not take this user and password; check `credentials`")
             }
             _ if self.not_found => format!("{at} has nothing at {}", uri.path()),
-            "srt" if says("set passphrase") => {
+            "srt" if mentions("set passphrase") => {
                 "a passphrase of SRT has 10 to 79 characters; check `credentials`".to_owned()
             }
-            "srt" if says("authenticate") || says("SRT socket") => {
-                let first = match says("authenticate") {
+            "srt" if mentions("authenticate") || mentions("SRT socket") => {
+                let first = match mentions("authenticate") {
                     true => String::new(),
                     false => format!("no connection to {at}, or "),
                 };
@@ -69,14 +69,14 @@ impl Fault {
                     false => format!("{first}{at} wants a passphrase; name one by `credentials`"),
                 }
             }
-            "rtmp" if says("cmd failed") => {
+            "rtmp" if mentions("cmd failed") => {
                 format!("{at} does not take {}; is its first part right?", uri.path())
             }
-            "http" | "https" if says("Internal data stream error") => {
-                let why = super::tls::why_not(uri, ca_file);
+            "http" | "https" if mentions("Internal data stream error") => {
+                let why = super::tls::connection_error(uri, ca_file);
                 why.unwrap_or_else(|| self.text.clone())
             }
-            _ if says("Failed to connect") || says("Could not connect") => {
+            _ if mentions("Failed to connect") || mentions("Could not connect") => {
                 format!("no connection to {at}")
             }
             _ => self.text.clone(),
@@ -85,24 +85,30 @@ impl Fault {
 }
 
 /// Warnings kept word for word; the rest are only counted.
-const WARNINGS_KEPT: usize = 8;
+const MAX_WARNINGS: usize = 8;
 
 /// A listener on one pipeline's bus.
 #[derive(Clone, Default)]
 pub struct BusListener {
-    spoken: Arc<Mutex<Spoken>>,
+    log: Arc<Mutex<BusLog>>,
 }
 
 impl BusListener {
     /// Listens to `pipeline` from now on.
     pub fn attach(pipeline: &gst::Pipeline) -> Self {
+        Self::attach_with(pipeline, || {})
+    }
+
+    /// The same; `noted` is called after every message that was noted, on the thread that posted it.
+    pub fn attach_with(pipeline: &gst::Pipeline, noted: impl Fn() + Send + Sync + 'static) -> Self {
         let listener = Self::default();
         let Some(bus) = pipeline.bus() else {
             return listener;
         };
-        let spoken = Arc::clone(&listener.spoken);
+        let log = Arc::clone(&listener.log);
         bus.set_sync_handler(move |_, message| {
-            note(&mut spoken.lock().unwrap_or_else(PoisonError::into_inner), message);
+            record_message(&mut log.lock().unwrap_or_else(PoisonError::into_inner), message);
+            noted();
             // Only what somebody waits for is kept: nobody pops the rest, and it would pile up.
             match message.type_() {
                 gst::MessageType::Eos | gst::MessageType::Error => gst::BusSyncReply::Pass,
@@ -113,44 +119,44 @@ impl BusListener {
     }
 
     /// What was said up to now.
-    pub fn spoken(&self) -> Spoken {
-        self.spoken.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn log(&self) -> BusLog {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether an error ended the pipeline.
     pub fn failed(&self) -> bool {
-        self.spoken.lock().unwrap_or_else(PoisonError::into_inner).error.is_some()
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).error.is_some()
     }
 }
 
-fn note(spoken: &mut Spoken, message: &gst::Message) {
+fn record_message(log: &mut BusLog, message: &gst::Message) {
     let element = message.src().map(|s| s.name().to_string()).unwrap_or_default();
     match message.view() {
         gst::MessageView::Error(e) => {
             let debug = e.debug().map(|d| d.to_string());
-            let fault = fault(element, &e.error(), debug);
-            tracing::debug!(%fault, "pipeline error");
-            spoken.error.get_or_insert(fault);
+            let bus_message = bus_message(element, &e.error(), debug);
+            tracing::debug!(%bus_message, "pipeline error");
+            log.error.get_or_insert(bus_message);
         }
         gst::MessageView::Warning(w) => {
-            spoken.warning_count += 1;
+            log.warning_count += 1;
             let debug = w.debug().map(|d| d.to_string());
-            let fault = fault(element, &w.error(), debug);
-            tracing::debug!(%fault, "pipeline warning");
-            if spoken.warnings.len() < WARNINGS_KEPT {
-                spoken.warnings.push(fault);
+            let bus_message = bus_message(element, &w.error(), debug);
+            tracing::debug!(%bus_message, "pipeline warning");
+            if log.warnings.len() < MAX_WARNINGS {
+                log.warnings.push(bus_message);
             }
         }
         gst::MessageView::Element(_) => {
             if let Ok(missing) = pbutils::MissingPluginMessage::parse(message) {
-                spoken.missing.push(missing.description().to_string());
+                log.missing.push(missing.description().to_string());
             }
         }
         _ => {}
     }
 }
 
-fn fault(element: String, error: &gst::glib::Error, debug: Option<String>) -> Fault {
+fn bus_message(element: String, error: &gst::glib::Error, debug: Option<String>) -> BusMessage {
     let unknown_type = matches!(
         error.kind::<gst::StreamError>(),
         Some(gst::StreamError::TypeNotFound | gst::StreamError::WrongType)
@@ -169,5 +175,5 @@ fn fault(element: String, error: &gst::glib::Error, debug: Option<String>) -> Fa
         Some(reason) => format!("{} ({reason})", error.message()),
         None => error.message().to_owned(),
     };
-    Fault { element, text, unknown_type, no_space, unauthorized, not_found }
+    BusMessage { element, text, unknown_type, no_space, unauthorized, not_found }
 }

@@ -64,8 +64,8 @@ impl Container {
     }
 
     /// Whether audio stored as `caps` goes into this container unchanged.
-    pub fn keeps(self, caps: &gst::Caps) -> bool {
-        if matches!(self, Self::Mp4 | Self::Mov) && is_layer_one_or_two(caps) {
+    pub fn accepts_audio(self, caps: &gst::Caps) -> bool {
+        if matches!(self, Self::Mp4 | Self::Mov) && is_mp1_or_mp2(caps) {
             return false;
         }
         let Some(factory) = gst::ElementFactory::find(self.muxer()) else {
@@ -87,7 +87,7 @@ impl Container {
         }
         let encoder = make("avenc_aac")?;
         encoder.set_property("bitrate", 160_000_i32);
-        leave_priming_out(&encoder);
+        drop_priming(&encoder);
         Ok(encoder)
     }
 
@@ -110,7 +110,7 @@ impl Container {
 
 /// libavcodec's AAC encoder begins with one packet of silence, and GStreamer dates it as if it were
 /// audio: all that follows would come a packet late (128 ms at 8 kHz). Without it nothing does.
-fn leave_priming_out(encoder: &gst::Element) {
+fn drop_priming(encoder: &gst::Element) {
     let Some(pad) = encoder.static_pad("src") else { return };
     let priming = OnceLock::new();
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
@@ -119,8 +119,8 @@ fn leave_priming_out(encoder: &gst::Element) {
             let _ = priming.set(buffer.duration().unwrap_or_default());
             return gst::PadProbeReturn::Drop;
         };
-        let earlier = |t: Option<gst::ClockTime>| t.map(|t| t.saturating_sub(*length));
-        let (pts, dts) = (earlier(buffer.pts()), earlier(buffer.dts()));
+        let shifted = |t: Option<gst::ClockTime>| t.map(|t| t.saturating_sub(*length));
+        let (pts, dts) = (shifted(buffer.pts()), shifted(buffer.dts()));
         let buffer = buffer.make_mut();
         buffer.set_pts(pts);
         buffer.set_dts(dts);
@@ -129,7 +129,7 @@ fn leave_priming_out(encoder: &gst::Element) {
 }
 
 /// MPEG-1 audio other than MP3. The mp4 muxer takes it and calls it MP3; players stay silent.
-fn is_layer_one_or_two(caps: &gst::Caps) -> bool {
+fn is_mp1_or_mp2(caps: &gst::Caps) -> bool {
     caps.iter().any(|s| {
         s.name() == "audio/mpeg"
             && s.get::<i32>("mpegversion") == Ok(1)

@@ -19,7 +19,7 @@ const DOWNLOADERS: [(&str, &str); 4] = [
 
 /// The installed decoders of the stored form `media` (as `video/x-h264`), in the order in which
 /// they are tried.
-pub fn ranked(media: &str) -> Vec<String> {
+pub fn decoders_by_rank(media: &str) -> Vec<String> {
     let caps = gst::Caps::builder(media).build();
     let kind = gst::ElementFactoryType::DECODER | gst::ElementFactoryType::MEDIA_VIDEO;
     let all = gst::ElementFactory::factories_with_type(kind, gst::Rank::MARGINAL);
@@ -55,25 +55,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_on_a_device_are_brought_back_and_others_left_alone() {
+    fn frames_in_device_memory_are_downloaded_and_others_left_alone() {
         crate::gst::start().expect("GStreamer");
-        let through = |caps: &str| downloader(&gst::Caps::from_str(caps).expect("caps"));
-        assert_eq!(through("video/x-raw,format=NV12,width=640,height=360"), None);
-        assert_eq!(through("video/x-raw(memory:CUDAMemory),format=NV12"), Some("cudadownload"));
-        assert_eq!(through("video/x-raw(memory:GLMemory),format=RGBA"), Some("gldownload"));
-        assert_eq!(through("video/x-raw(memory:VAMemory)"), Some("vapostproc"));
-        assert_eq!(through("video/x-raw(memory:VASurface)"), Some("vaapipostproc"));
+        let downloader_of = |caps: &str| downloader(&gst::Caps::from_str(caps).expect("caps"));
+        assert_eq!(downloader_of("video/x-raw,format=NV12,width=640,height=360"), None);
+        assert_eq!(
+            downloader_of("video/x-raw(memory:CUDAMemory),format=NV12"),
+            Some("cudadownload")
+        );
+        assert_eq!(downloader_of("video/x-raw(memory:GLMemory),format=RGBA"), Some("gldownload"));
+        assert_eq!(downloader_of("video/x-raw(memory:VAMemory)"), Some("vapostproc"));
+        assert_eq!(downloader_of("video/x-raw(memory:VASurface)"), Some("vaapipostproc"));
         // Who offers both can be asked for the host's.
-        assert_eq!(through("video/x-raw(memory:CUDAMemory);video/x-raw"), None);
-        assert_eq!(through("video/x-raw;video/x-raw(memory:GLMemory)"), None);
-        assert_eq!(through("audio/x-raw,rate=48000"), None);
+        assert_eq!(downloader_of("video/x-raw(memory:CUDAMemory);video/x-raw"), None);
+        assert_eq!(downloader_of("video/x-raw;video/x-raw(memory:GLMemory)"), None);
+        assert_eq!(downloader_of("audio/x-raw,rate=48000"), None);
         assert_eq!(downloader(&gst::Caps::new_empty()), None);
     }
 
     #[test]
-    fn decoders_are_told_in_the_order_in_which_they_are_tried() {
+    fn decoders_are_listed_in_the_order_in_which_they_are_tried() {
         crate::gst::start().expect("GStreamer");
-        let found = ranked("video/x-h264");
+        let found = decoders_by_rank("video/x-h264");
         let rank = |name: &String| {
             gst::ElementFactory::find(name).map_or(gst::Rank::NONE, |factory| factory.rank())
         };
@@ -83,11 +86,11 @@ mod tests {
                 .is_some_and(|factory| factory.rank() >= gst::Rank::MARGINAL);
             assert_eq!(found.iter().any(|name| name == element), usable, "{element}: {found:?}");
         }
-        assert!(ranked("video/x-no-such-thing").is_empty());
+        assert!(decoders_by_rank("video/x-no-such-thing").is_empty());
     }
 
     #[test]
-    fn what_a_decoder_runs_on_is_told_by_its_name() {
+    fn the_device_follows_from_the_decoders_name() {
         let names = ["nvh265dec", "vah264dec", "vaapih264dec", "v4l2h264dec", "avdec_h264"];
         let words = ["NVIDIA GPU", "VA-API GPU", "VA-API GPU", "V4L2 hardware", "CPU"];
         assert_eq!(names.map(describe), words);

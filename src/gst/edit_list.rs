@@ -11,7 +11,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 
 /// Watches what is pulled from `source` for a movie header.
-pub fn guard(source: &gst::Element) {
+pub fn attach(source: &gst::Element) {
     let Some(pad) = source.static_pad("src") else { return };
     let kind = gst::PadProbeType::PULL | gst::PadProbeType::BUFFER;
     pad.add_probe(kind, |_, info| {
@@ -23,7 +23,7 @@ pub fn guard(source: &gst::Element) {
             // A buffer that cannot be written is read as it is: the end of the film is lost then,
             // and nothing else.
             if let Ok(mut map) = buffer.make_mut().map_writable() {
-                lengthen(&mut map);
+                extend_duration(&mut map);
             }
         }
         gst::PadProbeReturn::Ok
@@ -62,10 +62,10 @@ fn skipped_seconds(bytes: &[u8], track: (usize, usize)) -> Option<f64> {
     let mdhd = child(bytes, child(bytes, track, b"mdia")?, b"mdhd")?.0;
     let timescale = u32_at(bytes, mdhd + if bytes.get(mdhd) == Some(&1) { 20 } else { 12 })?;
     let elst = child(bytes, child(bytes, track, b"edts")?, b"elst")?.0;
-    let wide = bytes.get(elst) == Some(&1);
+    let is_64_bit = bytes.get(elst) == Some(&1);
     let entries = u32_at(bytes, elst + 4)?.min(16) as usize;
     let longest = (0..entries)
-        .filter_map(|i| match wide {
+        .filter_map(|i| match is_64_bit {
             true => u64_at(bytes, elst + 8 + i * 20 + 8).map(|t| t as i64),
             false => u32_at(bytes, elst + 8 + i * 12 + 4).map(|t| i64::from(t as i32)),
         })
@@ -75,19 +75,19 @@ fn skipped_seconds(bytes: &[u8], track: (usize, usize)) -> Option<f64> {
 
 /// Lengthens the duration in a whole `moov` atom by the longest stretch that an edit list skips.
 /// Returns the seconds added; anything that makes no sense is left alone.
-fn lengthen(moov: &mut [u8]) -> Option<f64> {
+fn extend_duration(moov: &mut [u8]) -> Option<f64> {
     let whole = (8, moov.len());
     let tracks = atoms(moov, whole.0, whole.1).into_iter().filter(|a| &a.0 == b"trak");
     let skips = tracks.filter_map(|t| skipped_seconds(moov, (t.1, t.2)));
     let seconds = skips.fold(0.0, f64::max);
     let mvhd = child(moov, whole, b"mvhd")?.0;
-    let wide = moov.get(mvhd) == Some(&1);
-    let (scale_at, at) = if wide { (mvhd + 20, mvhd + 24) } else { (mvhd + 12, mvhd + 16) };
+    let is_64_bit = moov.get(mvhd) == Some(&1);
+    let (scale_at, at) = if is_64_bit { (mvhd + 20, mvhd + 24) } else { (mvhd + 12, mvhd + 16) };
     let added = (seconds * f64::from(u32_at(moov, scale_at)?)).ceil();
     if added <= 0.0 || added > f64::from(u32::MAX) {
         return None;
     }
-    if wide {
+    if is_64_bit {
         let duration = u64_at(moov, at)?.checked_add(added as u64)?;
         moov.get_mut(at..at + 8)?.copy_from_slice(&duration.to_be_bytes());
     } else {
@@ -120,22 +120,22 @@ mod tests {
     }
 
     #[test]
-    fn the_movie_lasts_as_long_as_its_tracks_do() {
+    fn the_movie_duration_covers_its_tracks() {
         let mut moov = movie(1_024);
-        assert_eq!(lengthen(&mut moov), Some(0.064));
+        assert_eq!(extend_duration(&mut moov), Some(0.064));
         assert_eq!(u32_at(&moov, 8 + 8 + 16), Some(8_064));
         let mut plain = movie(0);
-        assert_eq!(lengthen(&mut plain), None);
+        assert_eq!(extend_duration(&mut plain), None);
         assert_eq!(plain, movie(0));
     }
 
     proptest! {
         #[test]
-        fn rubbish_is_left_alone(at in 0_usize..120, value in any::<u8>(), cut in 0_usize..130) {
+        fn invalid_atoms_are_left_alone(at in 0_usize..120, value in any::<u8>(), cut in 0_usize..130) {
             let mut moov = movie(1_024);
             if let Some(byte) = moov.get_mut(at) { *byte = value; }
             moov.truncate(cut.max(8));
-            lengthen(&mut moov);
+            extend_duration(&mut moov);
         }
     }
 }

@@ -3,13 +3,13 @@
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-pub use super::wanted::{Group, WANTED, Wanted};
+pub use super::element_list::{ELEMENTS, ElementSpec, Group};
 
 /// An element is not installed or cannot be made.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ElementError {
     /// No plugin offers it.
-    #[error("the GStreamer element `{element}` is not installed; {}", fix(element))]
+    #[error("the GStreamer element `{element}` is not installed; {}", install_hint(element))]
     Missing {
         /// The element's factory name.
         element: String,
@@ -28,8 +28,8 @@ pub enum ElementError {
 }
 
 /// The command that installs `element` on Debian.
-pub fn fix(element: &str) -> String {
-    match WANTED.iter().find(|w| w.element == element) {
+pub fn install_hint(element: &str) -> String {
+    match ELEMENTS.iter().find(|w| w.element == element) {
         Some(w) => format!("install it with: apt-get install {}", w.package),
         None => "find its package with: apt-file search libgst".to_owned(),
     }

@@ -67,7 +67,7 @@ impl Image for GstImage {
             height: self.frame.height() as usize,
             luma: self.plane(0),
             chroma,
-            range: range(&colorimetry),
+            range: luma_range(&colorimetry),
             bt709: colorimetry.matrix() == gst_video::VideoColorMatrix::Bt709,
         }
     }
@@ -83,7 +83,7 @@ impl Image for GstImage {
 
 /// What a luma value means. Unknown means limited: that is what cameras and encoders write when they
 /// say nothing.
-pub fn range(colorimetry: &gst_video::VideoColorimetry) -> LumaRange {
+pub fn luma_range(colorimetry: &gst_video::VideoColorimetry) -> LumaRange {
     match colorimetry.range() {
         gst_video::VideoColorRange::Range0_255 => LumaRange::Full,
         _ => LumaRange::Limited,
@@ -101,14 +101,14 @@ pub struct RawFormat {
 
 impl RawFormat {
     /// A plain format of `size` (width, height) at `rate`.
-    pub fn plain(size: (u32, u32), rate: Option<Rate>) -> Self {
+    pub fn i420(size: (u32, u32), rate: Option<Rate>) -> Self {
         let builder = gst_video::VideoInfo::builder(
             gst_video::VideoFormat::I420,
             size.0.max(2),
             size.1.max(2),
         );
-        let whole = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
-        let fps = rate.map_or((25, 1), |r| (whole(r.num()), whole(r.den())));
+        let integer = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
+        let fps = rate.map_or((25, 1), |r| (integer(r.num()), integer(r.den())));
         let info = builder.fps(gst::Fraction::new(fps.0, fps.1)).build();
         // Such a format always exists; a test makes one.
         Self { info: info.expect("I420 has every size from two by two on") }
@@ -133,8 +133,8 @@ impl RawFormat {
     /// Frames a second, where they are known.
     pub fn rate(&self) -> Option<Rate> {
         let fps = self.info.fps();
-        let whole = |n: i32| u32::try_from(n).ok();
-        Rate::new(whole(fps.numer())?, whole(fps.denom())?)
+        let integer = |n: i32| u32::try_from(n).ok();
+        Rate::new(integer(fps.numer())?, integer(fps.denom())?)
     }
 
     /// As caps.
@@ -143,7 +143,7 @@ impl RawFormat {
     }
 
     /// Whether an encoder for this format takes frames of `other`.
-    pub fn fits(&self, other: &Self) -> bool {
+    pub fn is_compatible(&self, other: &Self) -> bool {
         let same = |a: &gst_video::VideoInfo, b: &gst_video::VideoInfo| {
             a.format() == b.format() && (a.width(), a.height()) == (b.width(), b.height())
         };
@@ -156,11 +156,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plain_format_has_its_size_and_rate() {
+    fn an_i420_format_has_its_size_and_rate() {
         crate::gst::start().expect("GStreamer");
-        let format = RawFormat::plain((1280, 720), Rate::new(30_000, 1_001));
+        let format = RawFormat::i420((1280, 720), Rate::new(30_000, 1_001));
         assert_eq!((format.size(), format.rate()), ((1280, 720), Rate::new(30_000, 1_001)));
-        assert!(format.fits(&RawFormat::plain((1280, 720), None)));
-        assert!(!format.fits(&RawFormat::plain((640, 360), None)));
+        assert!(format.is_compatible(&RawFormat::i420((1280, 720), None)));
+        assert!(!format.is_compatible(&RawFormat::i420((640, 360), None)));
     }
 }

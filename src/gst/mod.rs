@@ -5,18 +5,18 @@
 
 pub mod bus;
 pub mod container;
-pub mod decoded;
+pub mod decode_graph;
+pub mod decoder_output;
 pub mod decoders;
 pub mod edit_list;
+pub mod element_list;
 pub mod elements;
 pub mod encoder;
 pub mod image;
-pub mod intake;
+mod orientation;
 pub mod packet;
 pub mod tls;
-mod upright;
 pub mod video_codec;
-pub mod wanted;
 
 use std::sync::OnceLock;
 

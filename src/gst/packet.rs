@@ -7,11 +7,11 @@ use crate::core::time::Pts;
 
 /// What a packet holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum PacketKind {
     /// One H.264 access unit, as a byte stream with its parameter sets before every keyframe.
-    Image {
+    Video {
         /// Whether decoding can start here.
-        key: bool,
+        keyframe: bool,
     },
     /// One AAC frame, raw.
     Audio,
@@ -21,7 +21,7 @@ pub enum Kind {
 #[derive(Clone, Debug)]
 pub struct Packet {
     /// What it is.
-    pub kind: Kind,
+    pub kind: PacketKind,
     /// When it is shown or heard, on the stream's clock: nanoseconds since the stream started,
     /// strictly increasing for each kind, over all epochs of the source.
     pub at: Pts,

@@ -16,34 +16,34 @@ use super::elements::ElementError;
 use crate::core::address::{HLS_CA_HINT, is_playlist};
 
 /// How long a web server may take to be asked for its certificate, in seconds.
-const ASKS_SECONDS: u32 = 3;
+const CONNECT_TIMEOUT_SECONDS: u32 = 3;
 
 /// Makes an element for `rtsps://` trust what `file` holds, or else what the system trusts. A peer
 /// whose certificate is refused is told as an error of the element.
 ///
 /// # Errors
 /// Where the file holds no certificates.
-pub fn rtsp(
+pub fn trust_rtsp(
     element: &gst::Element,
     uri: &url::Url,
     file: Option<&Path>,
 ) -> Result<(), ElementError> {
-    let mut known = Vec::new();
+    let mut trusted = Vec::new();
     if let Some(file) = file {
         element.set_property("tls-database", anchors(file)?);
         let found = gio::TlsCertificate::list_new_from_file(file);
         let found = found.map_err(|e| unreadable(file, &e))?;
         // The objects cannot go to the element's thread; what they hold can.
-        known.extend(found.iter().filter_map(|k| k.certificate_pem()).map(String::from));
+        trusted.extend(found.iter().filter_map(|k| k.certificate_pem()).map(String::from));
     }
     let (host, weak) = (uri.host_str().unwrap_or_default().to_owned(), element.downgrade());
     element.connect("accept-certificate", false, move |values| {
-        let shown = values.get(2).and_then(|v| v.get::<gio::TlsCertificate>().ok());
-        let flaws = values.get(3).and_then(|v| v.get::<gio::TlsCertificateFlags>().ok());
-        let shown = shown.and_then(|shown| shown.certificate_pem());
-        let accepted = shown.is_some_and(|shown| known.iter().any(|known| *known == shown));
+        let peer = values.get(2).and_then(|v| v.get::<gio::TlsCertificate>().ok());
+        let errors = values.get(3).and_then(|v| v.get::<gio::TlsCertificateFlags>().ok());
+        let peer = peer.and_then(|peer| peer.certificate_pem());
+        let accepted = peer.is_some_and(|peer| trusted.iter().any(|trusted| *trusted == peer));
         if !accepted && let Some(element) = weak.upgrade() {
-            let why = refused(&host, flaws);
+            let why = certificate_error(&host, errors);
             gst::element_error!(element, gst::ResourceError::OpenReadWrite, ("{why}"));
         }
         Some(accepted.to_value())
@@ -55,20 +55,20 @@ pub fn rtsp(
 ///
 /// # Errors
 /// Where the file holds no certificates.
-pub fn http(element: &gst::Element, file: &Path) -> Result<(), ElementError> {
+pub fn trust_http(element: &gst::Element, file: &Path) -> Result<(), ElementError> {
     element.set_property("tls-database", anchors(file)?);
     Ok(())
 }
 
 /// Asks the web server at `uri` why it was not to be had; `None` where it can be connected to.
-pub fn why_not(uri: &url::Url, file: Option<&Path>) -> Option<String> {
+pub fn connection_error(uri: &url::Url, file: Option<&Path>) -> Option<String> {
     let (host, port) = (uri.host_str()?, uri.port_or_known_default()?);
     let client = gio::SocketClient::new();
     client.set_tls(uri.scheme() == "https");
-    client.set_timeout(ASKS_SECONDS);
+    client.set_timeout(CONNECT_TIMEOUT_SECONDS);
     let anchors = file.map(anchors).transpose().ok().flatten();
-    let flaws: Arc<Mutex<Option<gio::TlsCertificateFlags>>> = Arc::default();
-    let found = Arc::clone(&flaws);
+    let errors: Arc<Mutex<Option<gio::TlsCertificateFlags>>> = Arc::default();
+    let found = Arc::clone(&errors);
     client.connect_event(move |_, event, _, stream| {
         let tls = stream.and_then(|stream| stream.dynamic_cast_ref::<gio::TlsConnection>());
         if event != gio::SocketClientEvent::TlsHandshaking {
@@ -85,20 +85,21 @@ pub fn why_not(uri: &url::Url, file: Option<&Path>) -> Option<String> {
         });
     });
     client.connect_to_host(host, port, gio::Cancellable::NONE).err()?;
-    let flaws = *flaws.lock().unwrap_or_else(PoisonError::into_inner);
-    Some(match flaws {
+    let errors = *errors.lock().unwrap_or_else(PoisonError::into_inner);
+    Some(match errors {
         Some(_) if is_playlist(uri) => {
-            format!("{}; {}", untrusted(host, flaws), HLS_CA_HINT)
+            format!("{}; {}", untrusted(host, errors), HLS_CA_HINT)
         }
-        Some(_) => refused(host, flaws),
+        Some(_) => certificate_error(host, errors),
         None => format!("no connection to {host}:{port}"),
     })
 }
 
 fn anchors(file: &Path) -> Result<gio::TlsFileDatabase, ElementError> {
     let path = std::path::absolute(file).map_err(|e| ElementError::Trust(e.to_string()))?;
-    let known = gio::TlsCertificate::list_new_from_file(&path).map_err(|e| unreadable(file, &e))?;
-    if known.is_empty() {
+    let trusted =
+        gio::TlsCertificate::list_new_from_file(&path).map_err(|e| unreadable(file, &e))?;
+    if trusted.is_empty() {
         let why = format!("{} holds no certificate in PEM", file.display());
         return Err(ElementError::Trust(why));
     }
@@ -110,16 +111,16 @@ fn unreadable(file: &Path, error: &gst::glib::Error) -> ElementError {
 }
 
 /// What is wrong with a certificate, and what to do.
-fn refused(host: &str, flaws: Option<gio::TlsCertificateFlags>) -> String {
+fn certificate_error(host: &str, errors: Option<gio::TlsCertificateFlags>) -> String {
     format!(
         "{}; write it, or that of its CA, into a file in PEM, and name that: tls_ca_file = \"FILE\"",
-        untrusted(host, flaws)
+        untrusted(host, errors)
     )
 }
 
-fn untrusted(host: &str, flaws: Option<gio::TlsCertificateFlags>) -> String {
+fn untrusted(host: &str, errors: Option<gio::TlsCertificateFlags>) -> String {
     use gio::TlsCertificateFlags as Flags;
-    let is = |flag| flaws.is_some_and(|flaws| flaws.contains(flag));
+    let is = |flag| errors.is_some_and(|errors| errors.contains(flag));
     let why = match () {
         () if is(Flags::EXPIRED) => "it has expired",
         () if is(Flags::NOT_ACTIVATED) => "it is not valid yet; is the clock right?",

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::core::frame::Image;
+use crate::core::signal::Signal;
 use crate::core::time::Pts;
 use crate::models::face_detector::FaceDetector;
 use crate::models::registry::{Role, find};
@@ -72,24 +73,29 @@ pub fn probe(source: &SourceSettings, span: Duration) -> Result<Findings, RunErr
     crate::gst::start()?;
     let begun = Instant::now();
     let state: Arc<Mutex<ProbeState>> = Arc::default();
-    let graph = build(source, taps(&state))?;
+    let changed = Signal::default();
+    let graph = build(source, taps(&state, &changed))?;
     let refused = graph.play().err();
-    let spoken = || {
-        graph.bus.spoken().error.map(|f| {
-            f.of_source(&source.uri, source.login.is_some(), source.tls_ca_file.as_deref())
+    let bus_error = || {
+        graph.bus.log().error.map(|f| {
+            f.source_error(&source.uri, source.login.is_some(), source.tls_ca_file.as_deref())
         })
     };
-    let mut error = spoken().or(refused);
+    let mut error = bus_error().or(refused);
     let timeout = source.stall_timeout + span;
     loop {
-        std::thread::sleep(Duration::from_millis(50));
+        let seen = changed.seen();
         let first = lock(&state).first;
         let enough = first.is_some_and(|at| at.elapsed() >= span);
         error = error.or_else(|| graph.shown().error);
-        error = error.or_else(spoken);
+        error = error.or_else(bus_error);
         if enough || error.is_some() || graph.shown().ended || begun.elapsed() > timeout {
             break;
         }
+        let left = first.map_or(timeout.saturating_sub(begun.elapsed()), |at| {
+            span.saturating_sub(at.elapsed())
+        });
+        changed.wait(seen, left + Duration::from_millis(1));
     }
     let codecs = graph.shown().codecs;
     graph.stop_within(Duration::from_secs(3));
@@ -106,12 +112,17 @@ fn lock(state: &Mutex<ProbeState>) -> std::sync::MutexGuard<'_, ProbeState> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn taps(state: &Arc<Mutex<ProbeState>>) -> Taps {
+fn taps(state: &Arc<Mutex<ProbeState>>, changed: &Signal) -> Taps {
     let (frames, heard) = (Arc::clone(state), Arc::clone(state));
+    let (changed, first_frame) = (changed.clone(), changed.clone());
     Taps {
+        changed,
         image: Arc::new(move |raw: RawFrame| {
             let mut state = lock(&frames);
-            state.first.get_or_insert_with(Instant::now);
+            if state.first.is_none() {
+                state.first = Some(Instant::now());
+                first_frame.notify();
+            }
             let view = raw.image.view();
             state.size = Some((view.width, view.height));
             state.damaged += u64::from(raw.damaged);

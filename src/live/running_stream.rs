@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::prepared_stream::PreparedStream;
+use crate::core::signal::Signal;
+use crate::core::timed_thread::TimedThread;
 use crate::pipeline::live::context::{Output, StreamSettings};
 use crate::pipeline::live::stream::{StreamParts, run};
 use crate::run::RunError;
@@ -35,8 +36,8 @@ pub struct RunningStream {
     pub latencies: Latencies,
     /// What happens to it.
     pub hub: EventHub,
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<std::io::Result<()>>,
+    signal: Signal,
+    thread: TimedThread<std::io::Result<()>>,
     fan_out: FanOut,
     sinks: Vec<SinkHandle>,
     event_sinks: Vec<EventSinkHandle>,
@@ -81,7 +82,7 @@ impl RunningStream {
             }
         }
         announce(&prepared, &hub);
-        let stop = Arc::new(AtomicBool::new(false));
+        let signal = Signal::default();
         let parts = StreamParts {
             name: camera.name,
             stream: StreamSettings {
@@ -102,12 +103,11 @@ impl RunningStream {
                 keyframe_requested,
             },
             hub: hub.clone(),
-            stop: Arc::clone(&stop),
+            signal: signal.clone(),
         };
         let late = latencies.clone();
-        let thread =
-            std::thread::Builder::new().name("source".into()).spawn(move || run(parts, late))?;
-        Ok(Self { status, latencies, hub, stop, thread, fan_out, sinks, event_sinks, prepared })
+        let thread = TimedThread::spawn("source", move || run(parts, late))?;
+        Ok(Self { status, latencies, hub, signal, thread, fan_out, sinks, event_sinks, prepared })
     }
 
     /// Whether the stream has ended: its file is over, or a stage that cannot be replaced failed.
@@ -123,17 +123,13 @@ impl RunningStream {
 
     /// Tells the stream to end; does not wait.
     pub fn request_stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.signal.stop();
     }
 
     /// Ends the stream and its sinks. Says whether all ended in time.
     pub fn end(self) -> bool {
         self.request_stop();
-        let begun = Instant::now();
-        while !self.thread.is_finished() && begun.elapsed() < END_TIMEOUT {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        let ended = self.thread.is_finished();
+        let ended = self.thread.join_within(END_TIMEOUT).is_some();
         self.status.set_source(SourceState::Ended);
         self.hub.status(&self.status);
         self.fan_out.close();

@@ -8,7 +8,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use super::manifest::FileName;
+use super::manifest::values::FileName;
 
 /// One dimension of a tensor in a contract.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

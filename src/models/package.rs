@@ -9,8 +9,8 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs};
 
-use super::ModelError;
 use super::built_in::BuiltIn;
+use super::error::ModelError;
 use super::manifest::{
     DETECTOR_KIND, DetectorManifest, FileName, MANIFEST_FILE, Manifest, Model, SPEAKER_KIND,
     Sha256, SpeakerManifest,

@@ -7,8 +7,9 @@
 use std::path::{Path, PathBuf};
 
 use super::built_in::BUILT_IN;
+use super::error::ModelError;
 use super::manifest::{MANIFEST_FILE, Model};
-use super::{ModelError, Package, PackageLocation};
+use super::package::{Package, PackageLocation};
 
 /// No suitable package.
 #[derive(Debug, thiserror::Error)]

@@ -7,6 +7,7 @@
 
 use crate::core::geometry::Rect;
 use crate::core::notify::Notify;
+use crate::models::manifest::{AudioRecipe, SpeakerManifest};
 
 /// Sizes and context lengths of a model, from its package's manifest.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +48,33 @@ pub struct ModelShape {
 }
 
 impl ModelShape {
+    /// The sizes in a manifest.
+    pub fn of(manifest: &SpeakerManifest) -> Self {
+        let gate = match (&manifest.face.gate, &manifest.head.gate) {
+            (Some(_), _) => GateSource::Face,
+            (None, Some(_)) => GateSource::Head,
+            (None, None) => GateSource::None,
+        };
+        Self {
+            crop_px: manifest.features.crop.size_px(),
+            embedding: manifest.face.embedding.width,
+            map_channels: manifest.face.map.channels,
+            map_height: manifest.face.map.height,
+            map_width: manifest.face.map.width,
+            map_area: map_area(manifest),
+            contributions: manifest.face.contributions.is_some(),
+            face_delay_ticks: manifest.face.delay_ticks,
+            audio_reach_ticks: manifest.audio.reach_ticks,
+            row_width: manifest.features.audio.row_width(),
+            rows_per_tick: AudioRecipe::ROWS_PER_TICK,
+            face_states: manifest.face.state_sizes(),
+            forward_state: manifest.head.forward_state.width,
+            past_ticks: manifest.head.past_ticks,
+            cross_face_past_ticks: manifest.cross_face.as_ref().map(|c| c.past_ticks),
+            gate,
+        }
+    }
+
     /// Pixels of one crop.
     pub const fn crop_len(&self) -> usize {
         self.crop_px * self.crop_px
@@ -66,6 +94,18 @@ impl ModelShape {
     pub fn fresh_forward_state(&self) -> Vec<f32> {
         vec![0.0; self.forward_state]
     }
+}
+
+/// The part of the crop that the map covers, as fractions of its sides.
+fn map_area(manifest: &SpeakerManifest) -> Rect {
+    let (area, side) = (manifest.face.map.area, manifest.features.crop.size_px() as f32);
+    let fraction = |px: usize| px as f32 / side;
+    Rect::new(
+        fraction(area.left),
+        fraction(area.top),
+        fraction(area.left + area.width),
+        fraction(area.top + area.height),
+    )
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
 
-use super::session::Provider;
+use super::providers::Provider;
 
 /// A list without heap memory up to 8 elements: a graph's inputs or outputs, or a CPU's jobs.
 pub type InlineVec<T> = SmallVec<[T; 8]>;

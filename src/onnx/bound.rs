@@ -19,8 +19,8 @@ use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, Memory
 use ort::session::{IoBinding, NoSelectedOutputs, RunOptions, Session};
 use ort::value::Tensor;
 
-use super::providers::CallShapes;
-use super::session::{OpenGraph, Provider, SessionError, SessionOptions, open_with_shapes};
+use super::providers::{CallShapes, Provider};
+use super::session::{OpenGraph, SessionError, SessionOptions, open_with_shapes};
 use crate::models::Package;
 use crate::models::device::Device;
 use crate::models::manifest::FileName;

@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use super::answers::Reply;
-use super::session::{OpenGraph, Provider, SessionError};
+use super::providers::Provider;
+use super::session::{OpenGraph, SessionError};
 use super::stats::{GraphKind, InferenceStats};
 use crate::core::frame::ImageView;
 use crate::core::geometry::FaceBox;

@@ -5,8 +5,8 @@ use smallvec::{SmallVec, smallvec};
 use super::batching::{
     InlineVec, SpareStates, concatenate, max_batch_size, run_batched, split_rows,
 };
-use super::session::{Input, OpenGraph, Provider, SessionError, SessionOptions, open};
-use super::speaker::{inference_error, shape_of};
+use super::providers::Provider;
+use super::session::{Input, OpenGraph, SessionError, SessionOptions, open};
 use crate::models::Package;
 use crate::models::manifest::FaceGraph;
 use crate::models::speaker_model::{FaceFeatures, FaceJob, FaceState, InferenceError, ModelShape};
@@ -33,7 +33,7 @@ impl FaceEncoder {
         let graph = open(package, &manifest.face.file, options)?;
         Ok(Self {
             package: package.manifest().common.name.clone(),
-            shape: shape_of(manifest),
+            shape: ModelShape::of(manifest),
             max_batch_size: max_batch_size(graph.provider),
             graph,
             frames: Vec::new(),
@@ -121,7 +121,7 @@ impl FaceEncoder {
         if let [job] = jobs {
             self.spare.keep(std::mem::take(&mut job.state.0));
         }
-        let results = results.map_err(|e| inference_error(&self.package, "face", &e))?;
+        let results = results.map_err(|e| e.in_speaker_graph(&self.package, "face"))?;
         let optional = [face.gate.is_some(), contributions.is_some()];
         Ok(unpack(results, tracks, optional))
     }

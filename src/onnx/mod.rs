@@ -9,7 +9,7 @@ pub mod bound;
 mod detector;
 pub mod engine;
 mod face;
-mod providers;
+pub mod providers;
 pub mod runtime;
 pub mod session;
 pub mod speaker;

@@ -1,15 +1,57 @@
-//! The runtime's settings for each execution provider.
+//! The execution providers, and the runtime's settings for each.
 //!
 //! Takes a [`Provider`] and the session's [`CallShapes`]; gives the runtime's execution providers
 //! with their settings. Full precision is the default and set explicitly, as the libraries default
 //! to less.
 
+use std::fmt;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 
 use ort::ep::{self, ExecutionProviderDispatch};
 
-use super::session::Provider;
+use crate::models::device::Device;
+
+/// An execution provider.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Provider {
+    /// ONNX Runtime's own kernels.
+    Cpu,
+    /// CUDA.
+    Cuda {
+        /// The GPU's number.
+        gpu: u16,
+        /// See [`Device::Cuda`].
+        tf32: bool,
+    },
+    /// TensorRT, and CUDA for operators that TensorRT lacks.
+    TensorRt {
+        /// The GPU's number.
+        gpu: u16,
+        /// See [`Device::TensorRt`].
+        half: bool,
+    },
+}
+
+impl Provider {
+    /// The GPU's number; `None` for the CPU.
+    pub const fn gpu(self) -> Option<u16> {
+        match self {
+            Self::Cpu => None,
+            Self::Cuda { gpu, .. } | Self::TensorRt { gpu, .. } => Some(gpu),
+        }
+    }
+}
+
+impl fmt::Display for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Cpu => Device::Cpu.fmt(f),
+            Self::Cuda { gpu, tf32 } => Device::Cuda { gpu, tf32 }.fmt(f),
+            Self::TensorRt { gpu, half } => Device::TensorRt { gpu, half }.fmt(f),
+        }
+    }
+}
 
 /// The shapes of a session's calls.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -17,11 +17,12 @@ use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions, Session, Sess
 use ort::value::{Outlet, TensorElementType, TensorRef};
 use thiserror::Error;
 
-use super::providers::{CallShapes, providers};
+use super::providers::{CallShapes, Provider, providers};
 use super::runtime::{self, RuntimeError};
 use crate::models::contract::{self, Signature, TensorInfo};
 use crate::models::device::Device;
 use crate::models::manifest::FileName;
+use crate::models::speaker_model::InferenceError;
 use crate::models::tensor::Tensor;
 use crate::models::{ModelError, Package, PackageLocation};
 
@@ -32,47 +33,6 @@ pub struct SessionOptions {
     pub device: Device,
     /// Threads for one operator on the CPU; 0 means 1.
     pub intra_threads: usize,
-}
-
-/// An execution provider.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Provider {
-    /// ONNX Runtime's own kernels.
-    Cpu,
-    /// CUDA.
-    Cuda {
-        /// The GPU's number.
-        gpu: u16,
-        /// See [`Device::Cuda`].
-        tf32: bool,
-    },
-    /// TensorRT, and CUDA for operators that TensorRT lacks.
-    TensorRt {
-        /// The GPU's number.
-        gpu: u16,
-        /// See [`Device::TensorRt`].
-        half: bool,
-    },
-}
-
-impl Provider {
-    /// The GPU's number; `None` for the CPU.
-    pub const fn gpu(self) -> Option<u16> {
-        match self {
-            Self::Cpu => None,
-            Self::Cuda { gpu, .. } | Self::TensorRt { gpu, .. } => Some(gpu),
-        }
-    }
-}
-
-impl fmt::Display for Provider {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::Cpu => Device::Cpu.fmt(f),
-            Self::Cuda { gpu, tf32 } => Device::Cuda { gpu, tf32 }.fmt(f),
-            Self::TensorRt { gpu, half } => Device::TensorRt { gpu, half }.fmt(f),
-        }
-    }
 }
 
 /// A graph cannot be opened or run.
@@ -111,6 +71,13 @@ pub enum SessionError {
         /// The runtime's message.
         problem: String,
     },
+}
+
+impl SessionError {
+    /// The error of `graph`, a speaker graph of `package`.
+    pub(super) fn in_speaker_graph(&self, package: &str, graph: &'static str) -> InferenceError {
+        InferenceError { package: package.to_owned(), graph, reason: self.to_string() }
+    }
 }
 
 /// A float input of a run: its name, its shape and its values, last dimension fastest.

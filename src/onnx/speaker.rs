@@ -2,13 +2,11 @@
 
 use super::batching::{InlineVec, concatenate, max_batch_size, run_batched, split_rows};
 use super::face::FaceEncoder;
-use super::session::{OpenGraph, Provider, SessionError, SessionOptions, open};
-use crate::core::geometry::Rect;
+use super::providers::Provider;
+use super::session::{OpenGraph, SessionError, SessionOptions, open};
 use crate::models::Package;
-use crate::models::manifest::{AudioRecipe, SpeakerManifest};
-use crate::models::speaker_model::{
-    CrossFaceJob, GateSource, HeadJob, HeadResult, InferenceError, ModelShape,
-};
+use crate::models::manifest::SpeakerManifest;
+use crate::models::speaker_model::{CrossFaceJob, HeadJob, HeadResult, InferenceError, ModelShape};
 
 /// Open sessions for all graphs of a package.
 pub struct SpeakerGraphs {
@@ -36,53 +34,6 @@ pub struct AudioJob {
     pub rows: Vec<f32>,
     /// Ticks, including context.
     pub ticks: usize,
-}
-
-/// The sizes in a manifest.
-pub fn shape_of(manifest: &SpeakerManifest) -> ModelShape {
-    let gate = match (&manifest.face.gate, &manifest.head.gate) {
-        (Some(_), _) => GateSource::Face,
-        (None, Some(_)) => GateSource::Head,
-        (None, None) => GateSource::None,
-    };
-    ModelShape {
-        crop_px: manifest.features.crop.size_px(),
-        embedding: manifest.face.embedding.width,
-        map_channels: manifest.face.map.channels,
-        map_height: manifest.face.map.height,
-        map_width: manifest.face.map.width,
-        map_area: area_of(manifest),
-        contributions: manifest.face.contributions.is_some(),
-        face_delay_ticks: manifest.face.delay_ticks,
-        audio_reach_ticks: manifest.audio.reach_ticks,
-        row_width: manifest.features.audio.row_width(),
-        rows_per_tick: AudioRecipe::ROWS_PER_TICK,
-        face_states: manifest.face.state_sizes(),
-        forward_state: manifest.head.forward_state.width,
-        past_ticks: manifest.head.past_ticks,
-        cross_face_past_ticks: manifest.cross_face.as_ref().map(|c| c.past_ticks),
-        gate,
-    }
-}
-
-/// The part of the crop that the map covers, as fractions of its sides.
-fn area_of(manifest: &SpeakerManifest) -> Rect {
-    let (area, side) = (manifest.face.map.area, manifest.features.crop.size_px() as f32);
-    let share = |px: usize| px as f32 / side;
-    Rect::new(
-        share(area.left),
-        share(area.top),
-        share(area.left + area.width),
-        share(area.top + area.height),
-    )
-}
-
-pub(super) fn inference_error(
-    package: &str,
-    graph: &'static str,
-    error: &SessionError,
-) -> InferenceError {
-    InferenceError { package: package.to_owned(), graph, reason: error.to_string() }
 }
 
 impl SpeakerGraphs {
@@ -128,7 +79,7 @@ impl AudioHeadGraphs {
         let audio = open(package, &manifest.audio.file, options)?;
         Ok(Self {
             package: package.manifest().common.name.clone(),
-            shape: shape_of(&manifest),
+            shape: ModelShape::of(&manifest),
             max_batch_size: max_batch_size(audio.provider),
             audio,
             head: open(package, &manifest.head.file, options)?,
@@ -187,7 +138,7 @@ impl AudioHeadGraphs {
             ([(audio.rows.as_str(), &dims[..], rows)], [audio.embedding.name.as_str()]);
         let each = vec![1; streams];
         let results = self.audio.run_with(&inputs, &outputs, |_, values| split_rows(values, &each));
-        let results = results.map_err(|e| inference_error(&self.package, "audio", &e))?;
+        let results = results.map_err(|e| e.in_speaker_graph(&self.package, "audio"))?;
         Ok(results.into_iter().next().unwrap_or_default())
     }
 
@@ -217,7 +168,7 @@ impl AudioHeadGraphs {
         let mut outputs = vec![head.score.as_str(), head.forward_states.as_str()];
         outputs.extend(head.gate.iter().map(|g| g.name.as_str()));
         let results = self.head.run_with(&inputs, &outputs, |_, values| split_rows(values, &rows));
-        let results = results.map_err(|e| inference_error(&self.package, "head", &e))?;
+        let results = results.map_err(|e| e.in_speaker_graph(&self.package, "head"))?;
         let mut parts = results.into_iter().map(InlineVec::into_iter);
         let mut next = || parts.next().unwrap_or_else(|| InlineVec::new().into_iter());
         let (mut logits, mut forward) = (next(), next());
@@ -259,7 +210,7 @@ impl AudioHeadGraphs {
                 let out = [names.out.as_str()];
                 let results = graph.run_with(&inputs, &out, |_, values| split_rows(values, &each));
                 let results =
-                    results.map_err(|e| inference_error(&self.package, "cross_face", &e))?;
+                    results.map_err(|e| e.in_speaker_graph(&self.package, "cross_face"))?;
                 Ok(results.into_iter().next().unwrap_or_default())
             },
         )

@@ -11,7 +11,7 @@ use crate::onnx::engine::EngineError;
 use crate::stages::overlay::gst::BlendError;
 use crate::stages::sink::atomic_file::FileError;
 use crate::stages::sink::gst::FileSinkError;
-use crate::stages::sink::stage::LanesApart;
+use crate::stages::sink::stage::FrameMismatch;
 use crate::stages::source::SourceError;
 
 /// A pipeline that could not be built, or ended early.
@@ -52,7 +52,7 @@ pub enum PipelineError {
     Element(#[from] ElementError),
     /// A fault of the program.
     #[error(transparent)]
-    LanesApart(#[from] LanesApart),
+    FrameMismatch(#[from] FrameMismatch),
     /// The system gives no thread.
     #[error("a thread cannot be started: {0}")]
     Thread(#[from] std::io::Error),
@@ -78,7 +78,7 @@ impl PipelineError {
             Self::Detect(_)
             | Self::Score(_)
             | Self::Blend(_)
-            | Self::LanesApart(_)
+            | Self::FrameMismatch(_)
             | Self::Thread(_)
             | Self::Panicked { .. } => Exit::Internal,
         }

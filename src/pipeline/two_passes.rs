@@ -16,9 +16,9 @@ use crate::core::time::FrameRef;
 use crate::onnx::engine::Engine;
 use crate::stages::overlay::Painter;
 use crate::stages::overlay::gst::{BlendCounts, Blender};
+use crate::stages::sink::evidence_file::{EvidenceFile, EvidenceReader};
 use crate::stages::sink::gst::FileSink;
-use crate::stages::sink::spool::{Spool, SpoolReader};
-use crate::stages::sink::stage::{LanesApart, Progress, Records};
+use crate::stages::sink::stage::{FrameMismatch, Progress, Records};
 use crate::stages::source::SourceError;
 use crate::stages::source::gst::Recording;
 use crate::stages::sync::timeline::{JumpPolicy, Timeline};
@@ -37,7 +37,7 @@ pub fn run_two_passes(
     (progress, stop): (&Progress, &AtomicBool),
 ) -> Result<PassCounts, PipelineError> {
     tracing::info!("the frames are too large to hold: reading the recording twice");
-    let (spool, writer) = Spool::create()?;
+    let (evidence_file, writer) = EvidenceFile::create()?;
     records.add(Box::new(writer));
     let mut counts = run_pass(settings, recording, engine, None, records, (progress, stop))?;
     recording.stop();
@@ -45,7 +45,7 @@ pub fn run_two_passes(
         return Ok(counts);
     }
     let again = again()?;
-    let mut stored_evidence = spool.read()?;
+    let mut stored_evidence = evidence_file.read()?;
     progress.drawing.store(true, Ordering::Relaxed);
     let evidence = |frame| next_of(&mut stored_evidence, frame);
     counts.drawn = draw(settings, &again, output, evidence, (progress, stop))?;
@@ -53,7 +53,7 @@ pub fn run_two_passes(
     // A second reading that ends early is a film shorter than its records.
     match stored_evidence.next_frame()? {
         Some(left) if !counts.source_counts.stopped => {
-            Err(LanesApart::new(left.frame.seq, None).into())
+            Err(FrameMismatch::new(left.frame.seq, None).into())
         }
         _ => Ok(counts),
     }
@@ -62,12 +62,12 @@ pub fn run_two_passes(
 /// The evidence of `frame`, which comes next; `None` where a first pass that was stopped has no
 /// more.
 fn next_of(
-    stored_evidence: &mut SpoolReader,
+    stored_evidence: &mut EvidenceReader,
     frame: FrameRef,
 ) -> Result<Option<FrameEvidence>, PipelineError> {
     let Some(next) = stored_evidence.next_frame()? else { return Ok(None) };
     if next.frame != frame {
-        return Err(LanesApart::new(next.frame.seq, Some(frame.seq)).into());
+        return Err(FrameMismatch::new(next.frame.seq, Some(frame.seq)).into());
     }
     Ok(Some(next))
 }

@@ -46,7 +46,7 @@ impl Outputs {
         let context = RecordContext {
             stream: stem.clone(),
             video_id: stem,
-            image: FrameSize { width: video.width, height: video.height },
+            frame_size: FrameSize { width: video.width, height: video.height },
             turns: TurnRules::default(),
         };
         let mut open: Vec<Box<dyn Record>> = Vec::new();
@@ -86,14 +86,14 @@ impl Outputs {
         // The film first: it is what takes long and what can still fail.
         if let Some(NamedOutput { output, file }) = self.output {
             if ending == Ending::Stopped {
-                output.end_audio_with_frames();
+                output.trim_audio_to_frames();
             }
             output.finish()?;
             match ending {
                 Ending::Complete => file.commit()?,
                 Ending::Stopped => {
                     let kept = incomplete_name(file.path());
-                    file.keep_as(kept)?;
+                    file.commit_as(kept)?;
                 }
             }
         }

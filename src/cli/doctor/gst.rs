@@ -5,7 +5,7 @@ use gstreamer::prelude::*;
 
 use super::report::{DecoderStatus, ElementStatus, EncoderStatus, Media};
 use crate::gst::decoders;
-use crate::gst::elements::{WANTED, is_installed};
+use crate::gst::elements::{ELEMENTS, is_installed};
 use crate::gst::encoder::{EncoderOptions, describe};
 use crate::gst::video_codec::VideoCodec;
 
@@ -15,13 +15,13 @@ pub(super) fn inspect() -> Media {
         let fix = Some("sudo apt-get install libgstreamer1.0-0".into());
         return Media { problem: Some(error.to_string()), fix, ..Media::default() };
     }
-    let elements = WANTED.iter().map(|wanted| ElementStatus {
-        element: wanted.element,
-        group: wanted.group.name(),
-        purpose: wanted.purpose,
-        package: wanted.package,
-        required: wanted.required,
-        found: wanted.any().find(|name| is_installed(name)),
+    let elements = ELEMENTS.iter().map(|spec| ElementStatus {
+        element: spec.element,
+        group: spec.group.name(),
+        purpose: spec.purpose,
+        package: spec.package,
+        required: spec.required,
+        found: spec.candidates().find(|name| is_installed(name)),
     });
     Media {
         version: Some(crate::gst::version()),
@@ -42,7 +42,7 @@ pub(super) fn inspect() -> Media {
 
 /// The decoder of `media`; a missing one is reported with the other elements.
 fn decoder(codec: &'static str, media: &str) -> Option<DecoderStatus> {
-    let mut found = decoders::ranked(media).into_iter();
+    let mut found = decoders::decoders_by_rank(media).into_iter();
     let element = found.next()?;
     let runs_on = decoders::describe(&element);
     Some(DecoderStatus { codec, element, runs_on, others: found.collect() })
@@ -112,19 +112,19 @@ mod tests {
     fn every_element_is_in_its_package() {
         crate::gst::start().unwrap();
         let known: Vec<_> =
-            WANTED.iter().filter_map(|w| Some((w, package_by_dpkg(w.element)?))).collect();
-        if known.len() < WANTED.len() {
-            let missing = WANTED.len() - known.len();
+            ELEMENTS.iter().filter_map(|w| Some((w, package_by_dpkg(w.element)?))).collect();
+        if known.len() < ELEMENTS.len() {
+            let missing = ELEMENTS.len() - known.len();
             eprintln!("SKIPPED: {missing} elements are not installed as Debian packages");
         }
-        for (wanted, package) in known {
-            assert_eq!(wanted.package, package, "{}", wanted.element);
+        for (spec, package) in known {
+            assert_eq!(spec.package, package, "{}", spec.element);
         }
     }
 
     #[test]
     fn no_element_is_listed_twice() {
-        let mut names: Vec<_> = WANTED.iter().map(|w| w.element).collect();
+        let mut names: Vec<_> = ELEMENTS.iter().map(|w| w.element).collect();
         names.sort_unstable();
         let all = names.len();
         names.dedup();

@@ -9,8 +9,9 @@ use super::report::{ProviderStatus, Runtime};
 use crate::models::Package;
 use crate::models::device::Device;
 use crate::models::registry;
+use crate::onnx::providers::Provider;
 use crate::onnx::runtime::{self, RuntimeError};
-use crate::onnx::session::{Provider, SessionOptions, open};
+use crate::onnx::session::{SessionOptions, open};
 
 /// An execution provider that is only queried by name.
 ///

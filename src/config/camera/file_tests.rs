@@ -247,7 +247,7 @@ fn certificates_are_named_where_there_is_tls_and_they_count() {
         let text = format!("[source]\nuri = \"{uri}\"\ntls_ca_file = \"camera.pem\"\n");
         read_text(&text).map(|camera| camera.source.tls_ca_file)
     };
-    let beside = Some(std::path::PathBuf::from("/etc/locutor/camera.pem"));
+    let beside = Some(PathBuf::from("/etc/locutor/camera.pem"));
     assert_eq!(source("rtsps://camera.lan/1"), Ok(beside.clone()));
     assert_eq!(source("https://camera.lan/1.ts"), Ok(beside));
     let said = source("rtsp://camera.lan/1").expect_err("no TLS");

@@ -14,7 +14,7 @@ mod view;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::ModelError;
+use super::error::ModelError;
 use super::tensor::Tensor;
 use archive::Archive;
 use view::{Element, TensorView};

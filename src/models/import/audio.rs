@@ -1,6 +1,6 @@
 //! The audio encoders' graph: two-dimensional over coefficients and time, stateless.
 
-use crate::models::ModelError;
+use crate::models::error::ModelError;
 use crate::models::graph::{Axis, Conv, GraphBuilder, ValueRef};
 use crate::models::tensor::Tensor;
 

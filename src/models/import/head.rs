@@ -5,7 +5,7 @@
 //! an input and outputs its state after every tick, so that a caller can carry it across windows.
 
 use super::weights::Weights;
-use crate::models::ModelError;
+use crate::models::error::ModelError;
 use crate::models::graph::{Axis, GraphBuilder, Gru, GruDirection, ValueRef};
 use crate::models::tensor::Tensor;
 

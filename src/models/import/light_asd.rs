@@ -13,7 +13,7 @@ use super::face::{self, FaceBuilder, Spatial, Temporal, TemporalConv};
 use super::head::{GruWeights, HeadBuilder};
 use super::speaker::SpeakerGraphs;
 use super::weights::Weights;
-use crate::models::ModelError;
+use crate::models::error::ModelError;
 use crate::models::graph::ValueRef;
 use crate::models::manifest::raw::{RawDecision, RawExplain};
 use crate::models::tensor::Tensor;

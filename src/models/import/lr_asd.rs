@@ -10,7 +10,7 @@ use super::head::{self, GruWeights, HeadBuilder};
 use super::light_asd::reshaped;
 use super::speaker::SpeakerGraphs;
 use super::weights::Weights;
-use crate::models::ModelError;
+use crate::models::error::ModelError;
 use crate::models::graph::ValueRef;
 use crate::models::manifest::raw::{RawDecision, RawExplain};
 

@@ -23,8 +23,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::ModelError;
 use super::checkpoint::Checkpoint;
+use super::error::ModelError;
 use super::manifest::Sha256;
 use super::manifest::raw::{RawDecision, RawExplain, RawLookahead, RawPackage};
 use super::package::Package;

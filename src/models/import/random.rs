@@ -1,7 +1,7 @@
 //! Random weights, reproducible from a seed on every machine.
 
 use super::weights::Weights;
-use crate::models::ModelError;
+use crate::models::error::ModelError;
 use crate::models::tensor::Tensor;
 
 /// A small random generator (SplitMix64).

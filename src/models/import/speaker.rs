@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{audio, face, head};
-use crate::models::ModelError;
+use crate::models::error::ModelError;
 use crate::models::manifest::raw::{
     RawAudio, RawDecision, RawExplain, RawFace, RawFeatures, RawGate, RawHead, RawLookahead,
     RawMap, RawPackage, RawSpeaker, RawState, RawWidth,

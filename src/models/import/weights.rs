@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::models::ModelError;
 use crate::models::checkpoint::Checkpoint;
+use crate::models::error::ModelError;
 use crate::models::tensor::Tensor;
 
 /// The epsilon of every batch normalisation in both networks.

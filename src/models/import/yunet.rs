@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::speaker::finish;
-use crate::models::ModelError;
 use crate::models::contract::Signature;
+use crate::models::error::ModelError;
 use crate::models::graph;
 use crate::models::manifest::raw::{RawDetector, RawDetectorGraph, RawPackage, RawSize};
 use crate::models::manifest::{DETECTOR_KIND, MANIFEST_FILE, Manifest};

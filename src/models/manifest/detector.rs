@@ -1,10 +1,11 @@
 //! The part of a manifest that describes a face detector.
 
-use super::check::{Checker, FileName, TensorName};
+use super::check::Checker;
 use super::raw::RawDetectorGraph;
+use super::values::{FileName, TensorName};
 use crate::core::evidence::Probability;
-use crate::models::ModelError;
 use crate::models::contract::{Dim, GraphContract, TensorContract};
+use crate::models::error::ModelError;
 
 /// How a detector's outputs are decoded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -12,22 +12,23 @@ mod detector;
 pub(crate) mod raw;
 mod speaker;
 mod speaker_check;
+pub(crate) mod values;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
-pub use check::{FileName, Sha256, TensorName};
 pub use detector::{DetectorFamily, DetectorManifest, InputSize};
 pub use speaker::{
     AudioGraph, AudioRecipe, CropRecipe, CrossFaceGraph, Decision, Explain, FaceGraph, Features,
     HeadGate, HeadGraph, Lookahead, MapArea, MapOutput, OddTicks, SpeakerManifest, State,
     WidthTensor,
 };
+pub use values::{FileName, Sha256, TensorName};
 
-use super::ModelError;
 use super::contract::GraphContract;
+use super::error::ModelError;
 use check::Checker;
 use raw::{RawDetector, RawKind, RawPackage, RawSpeaker};
 

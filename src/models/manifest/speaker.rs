@@ -5,11 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use super::check::{FileName, TensorName};
+use super::values::{FileName, TensorName};
 use crate::core::evidence::Probability;
 use crate::models::contract::{Dim, GraphContract, TensorContract};
-use crate::models::explain::Mode;
-use crate::models::explain::ScaleRule;
+use crate::models::explain::{Mode, ScaleRule};
 
 /// How the face encoder's crop is made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,5 +1,7 @@
 //! Checks a speaker's raw manifest, key by key.
 
+use std::collections::BTreeMap;
+
 use super::check::Checker;
 use super::raw::{
     RawArea, RawAudio, RawCrossFace, RawFace, RawFeatures, RawHead, RawSpeaker, RawWidth,
@@ -10,11 +12,8 @@ use super::speaker::{
     WidthTensor,
 };
 use crate::core::time::Tick;
-use crate::models::ModelError;
-use crate::models::explain::Mode;
-use crate::models::explain::ScaleRule;
-use std::collections::BTreeMap;
-
+use crate::models::error::ModelError;
+use crate::models::explain::{Mode, ScaleRule};
 fn typical(
     raw: &BTreeMap<String, f64>,
     check: &Checker<'_>,

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use crate::models::ModelError;
+use crate::models::error::ModelError;
 use crate::models::graph::{Axis, Conv, GraphBuilder, ValueRef};
 use crate::models::import::speaker::finish;
 use crate::models::import::yunet::detector_manifest;

@@ -10,7 +10,7 @@ mod detector;
 
 use std::path::Path;
 
-use super::ModelError;
+use super::error::ModelError;
 use super::import::random::{Random, RandomWeights};
 use super::import::speaker::{self, SpeakerGraphs};
 use super::import::{light_asd, lr_asd, metadata};

@@ -10,6 +10,7 @@ use crate::core::evidence::FrameEvidence;
 use crate::core::frame::Frame;
 use crate::core::meter::QueueMeter;
 use crate::core::queue::{ByteSize, Receiver, Sender};
+use crate::core::signal::Signal;
 use crate::core::time::{Epoch, Span, Tick};
 use crate::onnx::engine::Engine;
 use crate::pipeline::settings::Settings;
@@ -105,8 +106,8 @@ pub struct StreamContext {
     pub reporter: Arc<Reporter>,
     /// Where sessions send to.
     pub to_presenter: ToPresenter,
-    /// Whether it is to end.
-    pub stop: Arc<AtomicBool>,
+    /// That something has changed, or that it is to end.
+    pub signal: Signal,
 }
 
 impl StreamContext {
@@ -128,7 +129,7 @@ impl StreamContext {
 
     /// Whether the stream is to end.
     pub fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        self.signal.is_stopped()
     }
 
     /// The present on the stream's clock.

@@ -16,7 +16,7 @@ use crate::core::frame::Frame;
 use crate::core::queue::Receiver;
 use crate::core::time::{Pts, Span};
 use crate::gst::image::RawFormat;
-use crate::gst::packet::{Kind, Packet};
+use crate::gst::packet::{Packet, PacketKind};
 use crate::stages::overlay::Painter;
 use crate::stages::overlay::gst::Blender;
 use crate::stages::overlay::slate::SlateWriter;
@@ -65,7 +65,7 @@ impl OutputEncoder {
             settings: context.settings.encoder.clone(),
             slates: SlateWriter::default(),
             encoder: None,
-            format: RawFormat::plain(SLATE_SIZE, None),
+            format: RawFormat::i420(SLATE_SIZE, None),
             retry_at: None,
             last_frame: None,
             last_slate_keyframe: None,
@@ -113,13 +113,13 @@ impl OutputEncoder {
         if self.last_frame.is_some_and(|last| at <= last) {
             return;
         }
-        let fits = self.format.fits(&format);
+        let is_compatible = self.format.is_compatible(&format);
         let failed = self.encoder.as_ref().and_then(Encoder::failure);
         if let Some(why) = &failed {
             tracing::warn!("the encoder failed: {why}");
             self.reporter.report_error("encoder", Some(why.clone()));
         }
-        if !fits || failed.is_some() {
+        if !is_compatible || failed.is_some() {
             self.encoder = None;
             self.format = format;
         }
@@ -148,7 +148,7 @@ impl OutputEncoder {
         let (fan_out, encoded) = (self.output.fan_out.clone(), Arc::clone(&self.encoded));
         let (clock, latency) = (self.reporter.clock, self.reporter.latency.clone());
         let take = move |packet: Packet| {
-            if matches!(packet.kind, Kind::Image { .. }) {
+            if matches!(packet.kind, PacketKind::Video { .. }) {
                 latency.add("encode", clock.now() - packet.at);
                 encoded.fetch_add(1, Ordering::Relaxed);
             }

@@ -28,8 +28,8 @@ use crate::stages::source::live::{LossReason, SourceLoss};
 use crate::stages::source::{AudioBlock, RawFrame};
 use crate::stages::sync::timeline::{JumpPolicy, Timeline};
 
-/// How often a session is looked at.
-const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// Added to a wait for a deadline, so that it is past when the wait ends.
+const TIMER_SLACK: Duration = Duration::from_millis(1);
 /// After the first frame so long is waited for an audio track to show up.
 const AUDIO_TIMEOUT: Duration = Duration::from_millis(800);
 /// How long a source may take to be taken down before it is left to itself.
@@ -118,6 +118,7 @@ fn taps(context: &Arc<StreamContext>, intake: &Arc<Mutex<Intake>>, senders: TapS
         move |raw: RawFrame| {
             let now = clock.now();
             let (frame, epoch) = lock(&intake).place(raw, now);
+            let is_first = epoch.is_some();
             let view = frame.image.view();
             let epoch = epoch.map(|reason| (frame.id.epoch, reason));
             context.reporter.set_frame_size(view.width, view.height, epoch);
@@ -127,6 +128,9 @@ fn taps(context: &Arc<StreamContext>, intake: &Arc<Mutex<Intake>>, senders: TapS
             }
             // Nobody looks any more: the session is about to end.
             let _ = slow.try_send(frame);
+            if is_first {
+                context.signal.notify();
+            }
         }
     };
     let placed = {
@@ -150,6 +154,7 @@ fn taps(context: &Arc<StreamContext>, intake: &Arc<Mutex<Intake>>, senders: TapS
     };
     let place = placed.clone();
     Taps {
+        changed: context.signal.clone(),
         image: Arc::new(image),
         heard: Arc::new(move |block| {
             let block = place(block);
@@ -229,6 +234,7 @@ fn watch(
     let stall_timeout = context.settings.source.stall_timeout;
     let mut ready_since: Option<Instant> = None;
     loop {
+        let seen = context.signal.seen();
         if let Some(loss) = lost(context, graph) {
             return loss;
         }
@@ -249,7 +255,11 @@ fn watch(
             };
             return SourceLoss { reason: LossReason::Stalled, why };
         }
-        std::thread::sleep(POLL_INTERVAL);
+        let wait = match ready_since {
+            Some(since) => AUDIO_TIMEOUT.saturating_sub(since.elapsed()),
+            None => stall_timeout.saturating_sub(begun.elapsed()),
+        };
+        context.signal.wait(seen, wait + TIMER_SLACK);
     }
 }
 
@@ -272,6 +282,7 @@ fn live(
             }
         };
         let loss = loop {
+            let seen = context.signal.seen();
             if let Some(loss) = lost(context, graph) {
                 break loss;
             }
@@ -287,7 +298,8 @@ fn live(
                 let why = "an audio track has appeared".to_owned();
                 break SourceLoss { reason: LossReason::Changed, why };
             }
-            std::thread::sleep(POLL_INTERVAL);
+            let wait = context.settings.source.stall_timeout.saturating_sub(quiet);
+            context.signal.wait(seen, wait + TIMER_SLACK);
         };
         // The source's threads let go of their ends of the edges, and the lane ends with them.
         done.store(true, Ordering::Relaxed);
@@ -310,8 +322,8 @@ fn lost(context: &StreamContext, graph: &LiveGraph) -> Option<SourceLoss> {
     if let Some(why) = shown.error {
         return Some(SourceLoss { reason: LossReason::Unreadable, why });
     }
-    if let Some(fault) = graph.bus.spoken().error {
-        let missing = graph.bus.spoken().missing;
+    if let Some(fault) = graph.bus.log().error {
+        let missing = graph.bus.log().missing;
         let reason = match () {
             () if fault.unauthorized => LossReason::Refused,
             () if !missing.is_empty() || fault.unknown_type => LossReason::Unreadable,
@@ -320,7 +332,11 @@ fn lost(context: &StreamContext, graph: &LiveGraph) -> Option<SourceLoss> {
         let why = match missing.is_empty() {
             true => {
                 let source = &context.settings.source;
-                fault.of_source(&source.uri, source.login.is_some(), source.tls_ca_file.as_deref())
+                fault.source_error(
+                    &source.uri,
+                    source.login.is_some(),
+                    source.tls_ca_file.as_deref(),
+                )
             }
             false => format!("GStreamer lacks a plugin for: {}", missing.join(", ")),
         };

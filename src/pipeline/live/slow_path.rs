@@ -13,6 +13,7 @@ use super::load::{LoadBudget, LoadLevel};
 use crate::core::fault_point::FaultPoint;
 use crate::core::frame::Frame;
 use crate::core::queue::{NoItem, Receiver, Sender};
+use crate::core::signal::NotifyOnDrop;
 use crate::core::time::{Span, Tick};
 use crate::models::explain::Mode;
 use crate::pipeline::build;
@@ -72,6 +73,7 @@ impl<'a> SlowPath<'a> {
         let settings = &context.analysis.settings;
         let front_end = build::front_end(settings, &context.analysis.engine).low_latency(people);
         let track = named("track").spawn_scoped(scope, move || {
+            let _ended = NotifyOnDrop(context.signal.clone());
             let end = InputsGuard(&to_score);
             let tracked_frames = track_frames(context, front_end, &frames, &to_score, done);
             drop(end);
@@ -82,6 +84,7 @@ impl<'a> SlowPath<'a> {
         let engine = &context.analysis.engine;
         let (scorer, join) = build::scoring(settings, engine, has_audio, first);
         let score = named("score").spawn_scoped(scope, move || {
+            let _ended = NotifyOnDrop(context.signal.clone());
             let mut monitor = ScoringMonitor::new(context);
             let most = context.analysis.settings.schedule.max_waiting_frames;
             let to_presenter = &context.to_presenter.scored;

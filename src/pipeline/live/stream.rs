@@ -3,7 +3,6 @@
 //! Two threads for good: this one opens the source, runs a session, and waits before the next try;
 //! `presenter` draws and encodes whatever there is. Neither waits for the other.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,6 +16,7 @@ use super::queues;
 use super::session::{SessionState, session};
 use crate::core::backoff::Backoff;
 use crate::core::queue::{Overflow, bounded};
+use crate::core::signal::{NotifyOnDrop, Signal};
 use crate::onnx::engine::Engine;
 use crate::pipeline::settings::Settings;
 use crate::stages::sink::events::hub::EventHub;
@@ -28,8 +28,6 @@ use crate::telemetry::status::{SourceState, Status};
 
 /// A stream that was stable for so long is tried again at once.
 const BACKOFF_RESET_AFTER: Duration = Duration::from_secs(20);
-/// How often a waiting stream looks whether it is to end.
-const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What a stream is made from.
 pub struct StreamParts {
@@ -51,8 +49,8 @@ pub struct StreamParts {
     pub output: Output,
     /// Where its events go.
     pub hub: EventHub,
-    /// Whether it is to end.
-    pub stop: Arc<AtomicBool>,
+    /// That something has changed, or that it is to end.
+    pub signal: Signal,
 }
 
 /// Runs a stream until it is told to stop (or its file has ended), on this thread and one more.
@@ -63,12 +61,13 @@ pub fn run(parts: StreamParts, latencies: Latencies) -> std::io::Result<()> {
     let encoder = context.settings.has_video_sinks.then(|| OutputEncoder::new(&context, output));
     let presenter = {
         let context = Arc::clone(&context);
-        std::thread::Builder::new()
-            .name("present".into())
-            .spawn(move || present(&context, inputs, encoder))?
+        std::thread::Builder::new().name("present".into()).spawn(move || {
+            let _ended = NotifyOnDrop(context.signal.clone());
+            present(&context, inputs, encoder);
+        })?
     };
     supervise(&context, &presenter);
-    context.stop.store(true, Ordering::Relaxed);
+    context.signal.stop();
     if presenter.join().is_err() {
         // Nothing can be shown any more: the process has to start the stream anew.
         let why = "it panicked; this is a fault of the program".to_owned();
@@ -103,7 +102,7 @@ fn connect(parts: StreamParts, latency: Latencies) -> (StreamContext, PresenterI
             scored: scored_in,
             early: early_in,
         },
-        stop: parts.stop,
+        signal: parts.signal,
     };
     (context, PresenterInputs { frames, scored, early, audio })
 }
@@ -146,7 +145,8 @@ fn supervise(context: &Arc<StreamContext>, presenter: &std::thread::JoinHandle<(
 
 /// A file has ended: what is on its way is shown before the stream ends.
 fn drain(context: &StreamContext) {
-    std::thread::sleep(Duration::from_nanos(u64::try_from(context.delay().ns()).unwrap_or(0)));
+    let delay = u64::try_from(context.delay().ns()).unwrap_or(0);
+    context.signal.wait_for_stop(Duration::from_nanos(delay));
 }
 
 fn opened(context: &StreamContext, was_lost_since: Option<Instant>, codecs: &[String]) {
@@ -191,7 +191,5 @@ fn source_lost(
     let key = reason_labels(name, "source", loss.reason.as_str());
     reporter.metrics.reconnects.get_or_create(&key).inc();
     reporter.hub.status(&reporter.status);
-    while Instant::now() < next_try && !context.is_stopped() {
-        std::thread::sleep(POLL_INTERVAL.min(next_try.saturating_duration_since(Instant::now())));
-    }
+    context.signal.wait_for_stop(wait);
 }

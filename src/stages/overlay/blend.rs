@@ -10,7 +10,8 @@ use std::ops::Range;
 
 use multiversion::multiversion;
 
-use super::{PixelRect, Sprite, SpriteContent};
+use super::pixel_rect::PixelRect;
+use super::sprite::{Sprite, SpriteContent};
 use crate::core::frame::{LumaRange, Plane};
 
 /// A frame's colorimetry.

@@ -8,10 +8,9 @@
 
 use smallvec::SmallVec;
 
-use super::PixelRect;
 use super::palette::DARK;
+use super::pixel_rect::PixelRect;
 use super::style::State;
-use crate::core::geometry::Rect as FaceRect;
 
 /// A strip of a box.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -183,23 +182,6 @@ fn rim(line: i32) -> i32 {
     (line / 3).max(1)
 }
 
-/// The face's box in whole pixels, widened by `outset` and clipped to the frame, so that a face
-/// that reaches out keeps all four sides. `None` if no part of the face is in the frame.
-pub(super) fn outer_rect(face: FaceRect, outset: u32, frame_size: (u32, u32)) -> Option<PixelRect> {
-    let (width, height) = (frame_size.0 as f32, frame_size.1 as f32);
-    let whole = FaceRect::new(0.0, 0.0, width, height);
-    let finite = [face.x1, face.y1, face.x2, face.y2].iter().all(|v| v.is_finite());
-    if !finite || face.intersection(whole).area() <= 0.0 {
-        return None;
-    }
-    let out = outset as f32;
-    let low = |v: f32, max: f32| (v.round() - out).clamp(0.0, max - 1.0) as i32;
-    let (x, y) = (low(face.x1, width), low(face.y1, height));
-    let high =
-        |v: f32, max: f32, low: i32| ((v.round() + out).clamp(0.0, max) as i32 - low).max(1) as u32;
-    Some(PixelRect { x, y, w: high(face.x2, width, x), h: high(face.y2, height, y) })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -276,17 +258,5 @@ mod tests {
             }
         }
         assert!(coloured(&whole(26, 28, 2, State::Speaking), State::Speaking) > 150);
-    }
-
-    #[test]
-    fn a_face_that_reaches_out_keeps_its_box_inside() {
-        let at = |face| outer_rect(face, 3, (320, 240));
-        let cut = at(FaceRect::new(-50.0, 100.4, 40.0, 400.0)).expect("partly inside");
-        assert_eq!(cut, PixelRect { x: 0, y: 97, w: 43, h: 143 });
-        assert!(at(FaceRect::new(-50.0, 10.0, 0.0, 50.0)).is_none());
-        assert!(at(FaceRect::new(f32::NAN, 10.0, 50.0, 50.0)).is_none());
-        assert!(at(FaceRect::new(50.0, 10.0, 40.0, 50.0)).is_none());
-        let all = at(FaceRect::new(-1e30, -1e30, 1e30, 1e30)).expect("covers all");
-        assert_eq!(all, PixelRect { x: 0, y: 0, w: 320, h: 240 });
     }
 }

@@ -8,18 +8,16 @@
 
 use std::collections::BTreeMap;
 
-use smallvec::SmallVec;
-
-use super::box_outline::{BoxOutline, outer_rect};
+use super::box_outline::BoxOutline;
 use super::box_stabilizer::{BoxStabilizer, Numbers};
 use super::cache::{Pixels, SpriteCache};
 use super::heat::HeatPainter;
-use super::label::{BAR_STEPS, Background, Detail, Label};
-use super::label_part::{LabelPart, talk_chars};
-use super::layout::{self, LabelRequest};
+use super::label::{BAR_STEPS, Background, Detail, Label, LabelPart, talk_chars};
+use super::layout::{self, FaceVec, LabelRequest};
+use super::pixel_rect::PixelRect;
+use super::sprite::{Sprite, SpriteContent};
 use super::style::{Sizes, State, Style};
 use super::text::TextRenderer;
-use super::{PixelRect, Sprite, SpriteContent};
 use crate::core::evidence::{FaceEvidence, FrameEvidence, TrackId, Verdict};
 
 /// Draws the evidence of one video, frame after frame.
@@ -44,9 +42,6 @@ struct VisibleFace<'a> {
     em_px: u32,
     numbers: Numbers,
 }
-
-/// A list per face; no heap memory for the usual number of faces.
-pub(super) type FaceVec<T> = SmallVec<[T; 4]>;
 
 /// Frames after which an absent person's stabilizer is dropped: some seconds.
 const FORGET_AFTER_FRAMES: u64 = 250;
@@ -86,7 +81,8 @@ impl Painter {
             stabilizer.last_drawn = self.frames_drawn;
             let rect = stabilizer.rect(face.rect);
             let line_px = sizes.line_px(state, rect.width().min(rect.height()));
-            let Some(bounds) = outer_rect(rect, BoxOutline::outset(line_px), frame_size) else {
+            let outset = BoxOutline::outset(line_px);
+            let Some(bounds) = PixelRect::around_face(rect, outset, frame_size) else {
                 continue;
             };
             if self.style.boxes {

@@ -10,10 +10,11 @@ use gstreamer_video::prelude::*;
 use super::blend::{
     Chroma, ChromaSums, Colorimetry, PlaneMut, YuvSprite, blend_chroma, blend_luma,
 };
-use super::{Painter, Sprite, SpriteContent};
+use super::draw::Painter;
+use super::sprite::{Sprite, SpriteContent};
 use crate::core::evidence::FrameEvidence;
 use crate::core::frame::Frame;
-use crate::gst::image::{GstImage, range};
+use crate::gst::image::{GstImage, luma_range};
 
 /// Maximum size of the cache of converted sprites; labels repeat from frame to frame.
 const MAX_CACHE_BYTES: usize = 8 << 20;
@@ -136,7 +137,7 @@ impl Blender {
         }
         let colorimetry = info.colorimetry();
         let bt709 = colorimetry.matrix() == gst_video::VideoColorMatrix::Bt709;
-        let colorimetry = Colorimetry { range: range(&colorimetry), bt709 };
+        let colorimetry = Colorimetry { range: luma_range(&colorimetry), bt709 };
         if self.colorimetry.replace(colorimetry) != Some(colorimetry) {
             self.clear_cache();
         }
@@ -239,7 +240,7 @@ mod tests {
     #[test]
     fn a_frame_is_copied_only_while_it_has_another_reader() {
         crate::gst::start().expect("GStreamer");
-        let info = RawFormat::plain((160, 120), None).info().clone();
+        let info = RawFormat::i420((160, 120), None).info().clone();
         let mut blender = Blender::new(Painter::new(Style::default()));
         let own = blender.draw(frame(grey(&info), &info), &evidence(1)).expect("drawn");
         assert_eq!(blender.counts(), BlendCounts { frames: 1, copied: 0 });

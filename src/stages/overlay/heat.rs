@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use super::palette::{Rgb, ramp};
+use super::pixel_rect::PixelRect;
+use super::sprite::{ColourTable, Sprite, SpriteContent};
 use super::style::Opacity;
-use super::{ColourTable, PixelRect, Sprite, SpriteContent};
 use crate::core::evidence::{Heatmap, PlacedHeatmap, TrackId};
 use crate::stages::explain::upsample::Bicubic;
 

@@ -8,9 +8,13 @@
 //! Labels are placed greedily in the order of the faces. This is not optimal, but needs no
 //! iteration.
 
-use super::PixelRect;
-use super::draw::FaceVec;
+use smallvec::SmallVec;
+
 use super::label::Detail;
+use super::pixel_rect::PixelRect;
+
+/// A list per face; no heap memory for the usual number of faces.
+pub(super) type FaceVec<T> = SmallVec<[T; 4]>;
 
 /// A label's position relative to its face's box.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -100,16 +104,15 @@ fn place_with_detail(
         let allowed = candidates(request, frame_size)
             .filter(|(placement, ..)| placement.detail >= max_detail);
         for (placement, at, cost) in allowed {
-            let labels =
-                placed.iter().flatten().map(|(_, label)| match overlap_ratio(at, *label) {
-                    0.0 => 0.0,
-                    shared => LABEL_TOUCH_COST + LABEL_OVERLAP_COST * shared,
-                });
+            let labels = placed.iter().flatten().map(|(_, label)| match at.overlap_ratio(*label) {
+                0.0 => 0.0,
+                shared => LABEL_TOUCH_COST + LABEL_OVERLAP_COST * shared,
+            });
             let faces = requests.iter().enumerate().filter(|(j, _)| *j != i);
             let cost = cost
                 + labels.sum::<f32>()
                 + FACE_OVERLAP_COST
-                    * faces.map(|(_, other)| overlap_ratio(at, other.face)).sum::<f32>();
+                    * faces.map(|(_, other)| at.overlap_ratio(other.face)).sum::<f32>();
             if best.is_none_or(|(cheapest, ..)| cost < cheapest) {
                 best = Some((cost, placement, at));
             }
@@ -133,7 +136,7 @@ fn candidates(
             let placement = Placement { detail, anchor };
             let stay = if request.before == Some(placement) { STAY_BONUS } else { 0.0 };
             let at = anchored_rect(anchor, request.face, size, frame_size)?;
-            let hidden = overlap(at, request.face) / area((request.face.w, request.face.h));
+            let hidden = at.overlap(request.face) / area((request.face.w, request.face.h));
             let cost =
                 cost + detail_cost + OUTGROWN_COST * outgrown + OWN_FACE_OVERLAP_COST * hidden
                     - stay;
@@ -179,22 +182,6 @@ fn anchored_rect(
     inside.then_some(PixelRect { x, y, w: size.0, h: size.1 })
 }
 
-/// Number of pixels that two rectangles share.
-fn overlap(a: PixelRect, b: PixelRect) -> f32 {
-    let span = |a: i32, aw: u32, b: i32, bw: u32| {
-        let end = (i64::from(a) + i64::from(aw)).min(i64::from(b) + i64::from(bw));
-        (end - i64::from(a.max(b))).max(0) as f32
-    };
-    span(a.x, a.w, b.x, b.w) * span(a.y, a.h, b.y, b.h)
-}
-
-/// Share of the smaller rectangle that the other one covers, 0..=1.
-fn overlap_ratio(a: PixelRect, b: PixelRect) -> f32 {
-    let area = |p: PixelRect| p.w as f32 * p.h as f32;
-    let smaller = area(a).min(area(b));
-    if smaller > 0.0 { overlap(a, b) / smaller } else { 0.0 }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -234,9 +221,9 @@ mod tests {
         let places = place_labels(&row, (640, 360));
         for (i, a) in places.iter().flatten().enumerate() {
             for b in places.iter().flatten().skip(i + 1) {
-                assert_eq!(overlap_ratio(a.1, b.1), 0.0, "{a:?} {b:?}");
+                assert_eq!(a.1.overlap_ratio(b.1), 0.0, "{a:?} {b:?}");
             }
-            assert!(row.iter().all(|face| overlap_ratio(a.1, face.face) == 0.0));
+            assert!(row.iter().all(|face| a.1.overlap_ratio(face.face) == 0.0));
         }
     }
 
@@ -246,7 +233,7 @@ mod tests {
             (0..15).map(|i| request(10 + i % 5 * 64, 30 + i / 5 * 70, 40)).collect();
         let places = place_labels(&crowd, (330, 240));
         for (i, a) in places.iter().flatten().enumerate() {
-            assert!(places.iter().flatten().skip(i + 1).all(|b| overlap_ratio(a.1, b.1) == 0.0));
+            assert!(places.iter().flatten().skip(i + 1).all(|b| a.1.overlap_ratio(b.1) == 0.0));
             assert_eq!(a.0.detail, Detail::Short, "{a:?}");
         }
     }

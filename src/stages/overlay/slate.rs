@@ -10,8 +10,9 @@ use tiny_skia::Pixmap;
 
 use super::cache::Pixels;
 use super::palette::{LIGHT, Rgb};
+use super::pixel_rect::PixelRect;
+use super::sprite::{Sprite, SpriteContent};
 use super::text::TextRenderer;
-use super::{PixelRect, Sprite, SpriteContent};
 
 /// The first line's colour: a warning.
 const WARNING: Rgb = Rgb(255, 176, 0);

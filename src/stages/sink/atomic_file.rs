@@ -1,66 +1,70 @@
-//! Output files that are whole or not there: written beside their name, renamed at the end.
+//! Output files that appear whole or not at all: written to a temporary name, renamed at the end.
 //!
-//! Takes the name a file shall have. Gives a writer ([`AtomicFile`]), or a path for a library that
-//! opens files itself ([`AtomicPath`]); both write `.NAME.<pid>.part` in the same directory, so
-//! that the final rename cannot cross file systems.
+//! [`AtomicFile`] is a writer. [`AtomicPath`] is a path for a library that opens files itself. Both
+//! write to `.NAME.<random>.part` in the same directory, so the rename never crosses file systems.
 //!
-//! Promises: under the final name lies the old file or the whole new one, never a part; what is
-//! dropped without [`AtomicFile::commit`] is removed; data is on the disk before it gets its name.
-//! Names that are not regular files (`/dev/stdout`, a named pipe) are written to directly, for a
-//! rename would replace the device.
+//! Guarantees: the final name holds the old file or the whole new one. A file that is dropped
+//! without [`AtomicFile::commit`] is removed. The data is on disk before the file gets its name.
+//! Devices and named pipes (e.g. `/dev/stdout`) are written directly, as a rename would replace
+//! them.
 //!
-//! Does not promise that a killed process (`kill -9`) leaves no `.part` file behind.
+//! A killed process (`kill -9`) may leave a `.part` file behind.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+
+use tempfile::TempPath;
 
 pub use super::file_error::FileError;
 use super::file_error::directory_of;
 
-/// A file being written beside its name.
+/// A file that gets its name when it is complete.
 #[derive(Debug)]
 pub struct AtomicFile {
-    // Dropped before `place`, which removes the file.
+    // Dropped before `destination`, which removes the file.
     out: BufWriter<File>,
-    place: Place,
+    destination: Destination,
 }
 
 #[derive(Debug)]
-enum Place {
-    Beside(AtomicPath),
+enum Destination {
+    Temporary(AtomicPath),
     Direct(PathBuf),
 }
 
 impl AtomicFile {
-    /// Begins a file that shall be called `path`.
+    /// Starts a file with the later name `path`.
     ///
     /// # Errors
-    /// Where the file cannot be made there: better now than after an hour of work.
+    /// If the file cannot be created there: better now than after an hour of work.
     pub fn create(path: impl AsRef<Path>) -> Result<Self, FileError> {
         let path = path.as_ref();
         if fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir()) {
             let file = OpenOptions::new().write(true).open(path);
             let file = file.map_err(|e| FileError::new(path, e))?;
-            return Ok(Self { out: BufWriter::new(file), place: Place::Direct(path.into()) });
+            let destination = Destination::Direct(path.into());
+            return Ok(Self { out: BufWriter::new(file), destination });
         }
-        let (beside, file) = AtomicPath::open(path)?;
-        Ok(Self { out: BufWriter::new(file), place: Place::Beside(beside) })
+        let (file, atomic_path) = AtomicPath::open(path)?;
+        let destination = Destination::Temporary(atomic_path);
+        Ok(Self { out: BufWriter::new(file), destination })
     }
 
-    /// The name the file will have.
+    /// The final name.
     pub fn path(&self) -> &Path {
-        match &self.place {
-            Place::Beside(p) => p.path(),
-            Place::Direct(p) => p,
+        match &self.destination {
+            Destination::Temporary(atomic_path) => atomic_path.path(),
+            Destination::Direct(path) => path,
         }
     }
 
     /// Gives the finished file its name.
     ///
     /// # Errors
-    /// Where the rest cannot be written; nothing is left behind then.
+    /// If the rest cannot be written. The temporary file is removed then.
     pub fn commit(self) -> Result<(), FileError> {
         self.close(None)
     }
@@ -69,20 +73,20 @@ impl AtomicFile {
     ///
     /// # Errors
     /// As [`AtomicFile::commit`].
-    pub fn keep_as(self, other: impl AsRef<Path>) -> Result<(), FileError> {
+    pub fn commit_as(self, other: impl AsRef<Path>) -> Result<(), FileError> {
         self.close(Some(other.as_ref()))
     }
 
     fn close(self, other: Option<&Path>) -> Result<(), FileError> {
-        let Self { mut out, place } = self;
-        match place {
-            Place::Direct(path) => out.flush().map_err(|e| FileError::new(&path, e)),
-            Place::Beside(beside) => {
-                out.flush().map_err(|e| FileError::new(beside.path(), e))?;
+        let Self { mut out, destination } = self;
+        match destination {
+            Destination::Direct(path) => out.flush().map_err(|e| FileError::new(&path, e)),
+            Destination::Temporary(atomic_path) => {
+                out.flush().map_err(|e| FileError::new(atomic_path.path(), e))?;
                 drop(out);
                 match other {
-                    Some(other) => beside.keep_as(other),
-                    None => beside.commit(),
+                    Some(other) => atomic_path.commit_as(other),
+                    None => atomic_path.commit(),
                 }
             }
         }
@@ -99,27 +103,26 @@ impl Write for AtomicFile {
     }
 }
 
-/// A path to be written by someone else, who opens it by name, and its later name.
+/// A temporary path for a library that opens files by name, and the later name.
 #[derive(Debug)]
 pub struct AtomicPath {
-    temp: PathBuf,
-    /// As the user gave it: for messages.
+    temp: TempPath,
+    /// As the user gave it, for messages.
     path: PathBuf,
-    /// Where it really lies: a link stays a link to the new file.
+    /// The resolved path: a symbolic link stays a link, to the new file.
     target: PathBuf,
-    done: bool,
 }
 
 impl AtomicPath {
-    /// Begins a file that shall be called `path`; an empty one lies at [`AtomicPath::temp`] now.
+    /// Starts a file with the later name `path`. Creates an empty file at [`AtomicPath::temp`].
     ///
     /// # Errors
-    /// Where the file cannot be made there, or the name is that of a directory or a device.
+    /// If the file cannot be created there, or `path` is a directory or a device.
     pub fn create(path: impl AsRef<Path>) -> Result<Self, FileError> {
-        Self::open(path.as_ref()).map(|(beside, _)| beside)
+        Self::open(path.as_ref()).map(|(_, atomic_path)| atomic_path)
     }
 
-    fn open(path: &Path) -> Result<(Self, File), FileError> {
+    fn open(path: &Path) -> Result<(File, Self), FileError> {
         let target = match fs::metadata(path) {
             Ok(m) if m.is_dir() => return Err(FileError::IsDirectory(path.into())),
             Ok(m) if !m.is_file() => return Err(FileError::NotRegular(path.into())),
@@ -129,18 +132,14 @@ impl AtomicPath {
         if target.file_name().is_none() {
             return Err(FileError::IsDirectory(path.into()));
         }
-        for attempt in 0_u32.. {
-            let temp = beside(&target, attempt);
-            match OpenOptions::new().write(true).create_new(true).open(&temp) {
-                Ok(file) => {
-                    return Ok((Self { temp, path: path.into(), target, done: false }, file));
-                }
-                // A second writer of the same name, or one left by a killed process.
-                Err(e) if e.kind() == ErrorKind::AlreadyExists && attempt < 1000 => {}
-                Err(e) => return Err(FileError::new(path, e)),
-            }
-        }
-        Err(FileError::new(path, ErrorKind::AlreadyExists.into()))
+        // As for any new file, the umask decides; a temporary file's own default is 0600.
+        let file = tempfile::Builder::new()
+            .permissions(Permissions::from_mode(0o666))
+            .prefix(&temp_prefix(&target))
+            .suffix(".part")
+            .tempfile_in(directory_of(&target));
+        let (file, temp) = file.map_err(|e| FileError::new(path, e))?.into_parts();
+        Ok((file, Self { temp, path: path.into(), target }))
     }
 
     /// Where to write.
@@ -148,15 +147,15 @@ impl AtomicPath {
         &self.temp
     }
 
-    /// The name the file will have.
+    /// The final name.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Gives the finished file its name. Whoever wrote it must have closed it.
+    /// Gives the finished file its name. Its writer must have closed it.
     ///
     /// # Errors
-    /// Where the file cannot be brought to the disk or renamed; it is removed then.
+    /// If the file cannot be synced or renamed. It is removed then.
     pub fn commit(self) -> Result<(), FileError> {
         let target = self.target.clone();
         self.rename_to(&target)
@@ -166,34 +165,23 @@ impl AtomicPath {
     ///
     /// # Errors
     /// As [`AtomicPath::commit`].
-    pub fn keep_as(self, other: impl AsRef<Path>) -> Result<(), FileError> {
+    pub fn commit_as(self, other: impl AsRef<Path>) -> Result<(), FileError> {
         self.rename_to(other.as_ref())
     }
 
-    fn rename_to(mut self, name: &Path) -> Result<(), FileError> {
-        let moved = File::open(&self.temp)
-            .and_then(|f| f.sync_all())
-            .and_then(|()| fs::rename(&self.temp, name));
-        moved.map_err(|e| FileError::new(&self.path, e))?;
-        self.done = true;
-        // The name itself is on the disk only after this; some file systems cannot do it, and the
-        // file is whole without it.
+    fn rename_to(self, name: &Path) -> Result<(), FileError> {
+        let Self { temp, path, .. } = self;
+        let synced = File::open(&temp).and_then(|f| f.sync_all());
+        synced.map_err(|e| FileError::new(&path, e))?;
+        temp.persist(name).map_err(|e| FileError::new(&path, e.error))?;
+        // Only this puts the name on disk. Some file systems cannot do it; the file is whole
+        // without it.
         let _ = File::open(directory_of(name)).and_then(|d| d.sync_all());
         Ok(())
     }
 }
 
-impl Drop for AtomicPath {
-    fn drop(&mut self) {
-        if !self.done {
-            // Nobody is left to tell, and a stray `.part` file does no harm.
-            let _ = fs::remove_file(&self.temp);
-        }
-    }
-}
-
-/// The name for a file that was not finished: `a.annotated.mp4` becomes
-/// `a.annotated.incomplete.mp4`.
+/// The name of an unfinished file: `a.annotated.mp4` becomes `a.annotated.incomplete.mp4`.
 pub fn incomplete_name(path: &Path) -> PathBuf {
     let mut name = path.file_stem().unwrap_or_default().to_os_string();
     name.push(".incomplete");
@@ -204,23 +192,25 @@ pub fn incomplete_name(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// `.NAME.<pid>.part` beside `path`, NAME shortened where the whole would be too long a name.
-fn beside(path: &Path, attempt: u32) -> PathBuf {
-    const LONGEST: usize = 200;
+/// `.NAME.`, with NAME shortened so that the temporary name fits the file system's limit.
+fn temp_prefix(path: &Path) -> OsString {
+    const MAX_NAME_BYTES: usize = 200;
     let name = path.file_name().unwrap_or_default();
-    let mut temp = OsString::from(".");
-    if name.len() <= LONGEST {
-        temp.push(name);
+    let mut prefix = OsString::from(".");
+    if name.len() <= MAX_NAME_BYTES {
+        prefix.push(name);
     } else {
-        temp.push(name.to_string_lossy().chars().take(LONGEST / 4).collect::<String>());
+        let start = name.to_string_lossy().chars().take(MAX_NAME_BYTES / 4).collect::<String>();
+        prefix.push(start);
     }
-    let pid = std::process::id();
-    temp.push(if attempt == 0 { format!(".{pid}.part") } else { format!(".{pid}-{attempt}.part") });
-    directory_of(path).join(temp)
+    prefix.push(".");
+    prefix
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::ErrorKind;
+
     use super::*;
 
     fn names(dir: &Path) -> Vec<String> {
@@ -239,8 +229,9 @@ mod tests {
         fs::write(&path, "old").expect("write");
         let mut file = AtomicFile::create(&path).expect("create");
         file.write_all(b"new").expect("write");
-        let temp = format!(".a b.jsonl.{}.part", std::process::id());
-        assert_eq!(names(dir.path()), [temp.as_str(), "a b.jsonl"]);
+        let [temp, last] = names(dir.path()).try_into().expect("two files");
+        assert!(temp.starts_with(".a b.jsonl.") && temp.ends_with(".part"), "{temp}");
+        assert_eq!(last, "a b.jsonl");
         assert_eq!(fs::read_to_string(&path).expect("read"), "old");
         file.commit().expect("commit");
         assert_eq!(names(dir.path()), ["a b.jsonl"]);
@@ -251,16 +242,16 @@ mod tests {
     }
 
     #[test]
-    fn what_was_done_can_be_kept_under_another_name() {
+    fn a_part_can_be_committed_under_another_name() {
         let dir = tempfile::tempdir().expect("temp");
-        let beside = AtomicPath::create(dir.path().join("out.mp4")).expect("create");
-        fs::write(beside.temp(), "half").expect("another library writes it");
-        beside.keep_as(dir.path().join("out.incomplete.mp4")).expect("keep");
+        let atomic_path = AtomicPath::create(dir.path().join("out.mp4")).expect("create");
+        fs::write(atomic_path.temp(), "half").expect("another library writes it");
+        atomic_path.commit_as(dir.path().join("out.incomplete.mp4")).expect("keep");
         assert_eq!(names(dir.path()), ["out.incomplete.mp4"]);
     }
 
     #[test]
-    fn two_writers_of_one_name_do_not_meet() {
+    fn two_writers_of_one_name_use_separate_files() {
         let dir = tempfile::tempdir().expect("temp");
         let path = dir.path().join("x");
         let (a, b) = (AtomicFile::create(&path), AtomicFile::create(&path));
@@ -271,6 +262,16 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).expect("read"), "a");
         b.commit().expect("b");
         assert_eq!(fs::read_to_string(&path).expect("read"), "b");
+    }
+
+    #[test]
+    fn a_new_file_has_the_mode_of_any_new_file() {
+        let dir = tempfile::tempdir().expect("temp");
+        let (plain, atomic) = (dir.path().join("plain"), dir.path().join("atomic"));
+        File::create(&plain).expect("create");
+        AtomicFile::create(&atomic).expect("create").commit().expect("commit");
+        let mode = |path| fs::metadata(path).expect("there").permissions().mode();
+        assert_eq!(mode(&atomic), mode(&plain));
     }
 
     #[test]
@@ -287,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_the_file_and_tell_the_reasons_apart() {
+    fn errors_name_the_file_and_distinguish_the_reasons() {
         let dir = tempfile::tempdir().expect("temp");
         let gone = AtomicFile::create(dir.path().join("no/such/x.csv")).expect_err("no directory");
         assert!(matches!(&gone, FileError::NoDirectory { dir, .. } if dir.ends_with("no/such")));
@@ -304,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_is_written_to_and_a_full_one_is_an_error() {
+    fn a_device_is_written_directly_and_a_full_one_is_an_error() {
         let mut full = AtomicFile::create("/dev/full").expect("a device of every Linux");
         full.write_all(b"x").expect("buffered");
         assert!(full.commit().expect_err("full").is_no_space());

@@ -8,46 +8,46 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::core::queue::{Capacity, Overflow, Receiver, Sender, TrySendError, bounded};
-use crate::gst::packet::{Kind, Packet};
+use crate::gst::packet::{Packet, PacketKind};
 
 /// Packets that may wait for a sink: ten seconds of frames at 30 a second and their audio.
-const PACKETS_WAITING: usize = 800;
+const MAX_PACKETS: usize = 800;
 
 /// What a sink got and did not get.
 #[derive(Debug, Default)]
-pub struct OutletCounts {
+pub struct SinkCounts {
     /// Packets handed over.
     pub sent: AtomicU64,
     /// Packets left out because the sink was behind.
     pub dropped: AtomicU64,
 }
 
-struct Outlet {
+struct SinkQueue {
     name: String,
     packets: Sender<Packet>,
     /// Left out until the next keyframe.
-    waits_for_key: bool,
-    counts: Arc<OutletCounts>,
+    waiting_for_keyframe: bool,
+    counts: Arc<SinkCounts>,
 }
 
 /// Hands packets to all sinks.
 #[derive(Clone, Default)]
-pub struct FanOut(Arc<Mutex<Vec<Outlet>>>);
+pub struct FanOut(Arc<Mutex<Vec<SinkQueue>>>);
 
 impl FanOut {
     /// A new sink called `name`, which may be `bytes` behind.
-    pub fn add(&self, name: &str, bytes: usize) -> (Receiver<Packet>, Arc<OutletCounts>) {
-        let capacity = Capacity { items: PACKETS_WAITING, bytes };
-        let (packets, out) = bounded("encoder→sink", capacity, Overflow::Block);
-        let counts = Arc::new(OutletCounts::default());
-        let outlet = Outlet {
+    pub fn add(&self, name: &str, bytes: usize) -> (Receiver<Packet>, Arc<SinkCounts>) {
+        let capacity = Capacity { items: MAX_PACKETS, bytes };
+        let (packets, receiver) = bounded("encoder→sink", capacity, Overflow::Block);
+        let counts = Arc::new(SinkCounts::default());
+        let sink = SinkQueue {
             name: name.to_owned(),
             packets,
-            waits_for_key: true,
+            waiting_for_keyframe: true,
             counts: Arc::clone(&counts),
         };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(outlet);
-        (out, counts)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(sink);
+        (receiver, counts)
     }
 
     /// Nothing comes any more: every sink ends what it has begun.
@@ -57,18 +57,18 @@ impl FanOut {
 
     /// Hands `packet` to every sink that has room. Never waits. Sinks that are gone are forgotten.
     pub fn offer(&self, packet: &Packet) {
-        let mut outlets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        outlets.retain_mut(|outlet| outlet.offer(packet));
+        let mut sinks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sinks.retain_mut(|sink| sink.offer(packet));
     }
 }
 
-impl Outlet {
+impl SinkQueue {
     /// `false` where nobody reads any more.
     fn offer(&mut self, packet: &Packet) -> bool {
-        if packet.kind == (Kind::Image { key: true }) {
-            self.waits_for_key = false;
+        if packet.kind == (PacketKind::Video { keyframe: true }) {
+            self.waiting_for_keyframe = false;
         }
-        if self.waits_for_key {
+        if self.waiting_for_keyframe {
             self.counts.dropped.fetch_add(1, Ordering::Relaxed);
             return true;
         }
@@ -80,7 +80,7 @@ impl Outlet {
             Err(TrySendError::Full(_)) => {
                 tracing::debug!(sink = %self.name, "behind; left out until the next keyframe");
                 self.counts.dropped.fetch_add(1, Ordering::Relaxed);
-                self.waits_for_key = true;
+                self.waiting_for_keyframe = true;
                 true
             }
             Err(TrySendError::Closed(_)) => false,

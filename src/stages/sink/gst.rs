@@ -21,15 +21,15 @@ use crate::gst::encoder::EncoderOptions;
 use crate::gst::video_codec::VideoCodec;
 
 /// Frames that may wait for the encoder.
-const FRAMES_WAITING: u64 = 3;
+const MAX_FRAMES: u64 = 3;
 /// Bytes of stored audio that may wait for frames to catch up in the muxer.
-const PACKETS_WAITING_BYTES: u64 = 64 << 20;
+const MAX_PACKET_BYTES: u64 = 64 << 20;
 /// How often a waiting writer looks for room.
 const ROOM_LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(2);
 /// How often the end is looked for.
 const POLL_INTERVAL: gst::ClockTime = gst::ClockTime::from_mseconds(100);
 /// How long a finished film may take to reach the disk without any progress.
-const FINISH_DEADLINE_LOOKS: u32 = 600;
+const MAX_IDLE_POLLS: u32 = 600;
 
 /// What went wrong while writing.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -86,7 +86,7 @@ pub struct FileSink {
     frames: gst_app::AppSrc,
     packets: Option<gst_app::AppSrc>,
     audio_kept: bool,
-    late_packets: AtomicU64,
+    priming_packets: AtomicU64,
     /// When the last frame ends, in ns.
     frames_end_ns: AtomicU64,
     /// Audio from here on stays out, in ns.
@@ -100,39 +100,39 @@ impl FileSink {
     /// Where an element is missing or the file cannot be opened for writing.
     pub fn create(plan: FileSinkPlan) -> Result<Self, FileSinkError> {
         let pipeline = gst::Pipeline::with_name("film");
-        let MuxerPads { muxer, frames: into_frames, audio: into_audio } =
+        let MuxerPads { muxer, frames: video_pad, audio: audio_pad } =
             plan.container.muxer_with_pads(plan.packets.is_some())?;
         let sink = make("filesink")?;
         sink.set_property("location", plan.path.to_string_lossy().as_ref());
         chain(&pipeline, &[&muxer, &sink])?;
-        let frames = frame_branch(&pipeline, &plan, &into_frames)?;
+        let frames = frame_branch(&pipeline, &plan, &video_pad)?;
         let audio_end_ns = Arc::new(AtomicU64::new(u64::MAX));
-        if let Some(pad) = &into_audio {
-            end_with(pad, Arc::clone(&audio_end_ns));
+        if let Some(pad) = &audio_pad {
+            drop_from(pad, Arc::clone(&audio_end_ns));
         }
         let mut audio_kept = false;
-        let packets = match (&plan.packets, &into_audio) {
+        let packets = match (&plan.packets, &audio_pad) {
             (Some(caps), Some(pad)) => {
-                audio_kept = plan.container.keeps(caps);
+                audio_kept = plan.container.accepts_audio(caps);
                 Some(audio_branch(&pipeline, plan.container, caps, audio_kept, pad)?)
             }
             _ => None,
         };
         let bus = BusListener::attach(&pipeline);
-        let film = Self {
+        let file_sink = Self {
             pipeline,
             bus,
             path: plan.path,
             frames,
             packets,
             audio_kept,
-            late_packets: AtomicU64::new(0),
+            priming_packets: AtomicU64::new(0),
             frames_end_ns: AtomicU64::new(0),
             audio_end_ns,
         };
-        match film.pipeline.set_state(gst::State::Playing) {
-            Ok(_) => Ok(film),
-            Err(e) => Err(film.why(&e.to_string())),
+        match file_sink.pipeline.set_state(gst::State::Playing) {
+            Ok(_) => Ok(file_sink),
+            Err(e) => Err(file_sink.error(&e.to_string())),
         }
     }
 
@@ -163,8 +163,8 @@ impl FileSink {
         meta.set_duration(span.and_then(|s| clock_time(s.ns())));
         let end_ns = pts + span.unwrap_or_default();
         self.frames_end_ns.store(u64::try_from(end_ns.ns()).unwrap_or(0), Ordering::Relaxed);
-        self.wait_for_room(|| self.frames.current_level_buffers() < FRAMES_WAITING)?;
-        self.frames.push_buffer(buffer).map(drop).map_err(|e| self.why(&e.to_string()))
+        self.wait_for_room(|| self.frames.current_level_buffers() < MAX_FRAMES)?;
+        self.frames.push_buffer(buffer).map(drop).map_err(|e| self.error(&e.to_string()))
     }
 
     /// Waits for room in a queue. A queue that is full when the pipeline fails stays full for good,
@@ -172,7 +172,7 @@ impl FileSink {
     fn wait_for_room(&self, room: impl Fn() -> bool) -> Result<(), FileSinkError> {
         while !room() {
             if self.bus.failed() {
-                return Err(self.why("an element failed"));
+                return Err(self.error("an element failed"));
             }
             std::thread::sleep(ROOM_LOOK_EVERY);
         }
@@ -197,15 +197,15 @@ impl FileSink {
         // Priming lies before zero; containers that could say so are rarer than players that
         // would get it wrong, so it is left out. What follows keeps its exact time.
         let Some(gst::Signed::Positive(pts)) = running(buffer.pts()) else {
-            self.late_packets.fetch_add(1, Ordering::Relaxed);
+            self.priming_packets.fetch_add(1, Ordering::Relaxed);
             return Ok(());
         };
         let dts = running(buffer.dts()).and_then(gst::Signed::positive);
         let meta = buffer.make_mut();
         meta.set_pts(pts);
         meta.set_dts(dts);
-        self.wait_for_room(|| source.current_level_bytes() < PACKETS_WAITING_BYTES)?;
-        source.push_buffer(buffer).map(drop).map_err(|e| self.why(&e.to_string()))
+        self.wait_for_room(|| source.current_level_bytes() < MAX_PACKET_BYTES)?;
+        source.push_buffer(buffer).map(drop).map_err(|e| self.error(&e.to_string()))
     }
 
     /// Says that no more frames come.
@@ -222,7 +222,7 @@ impl FileSink {
 
     /// Lets the audio end with the last frame. It runs ahead of the frames, so that a film which
     /// is stopped early would go on as audio alone.
-    pub fn end_audio_with_frames(&self) {
+    pub fn trim_audio_to_frames(&self) {
         let end_ns = self.frames_end_ns.load(Ordering::Relaxed);
         self.audio_end_ns.store(end_ns, Ordering::Relaxed);
     }
@@ -234,28 +234,28 @@ impl FileSink {
     pub fn finish(self) -> Result<(), FileSinkError> {
         let _ = self.frames.end_of_stream();
         self.end_packets();
-        let bus = self.pipeline.bus().ok_or_else(|| self.why("the pipeline lost its bus"))?;
-        let wanted = [gst::MessageType::Eos, gst::MessageType::Error];
+        let bus = self.pipeline.bus().ok_or_else(|| self.error("the pipeline lost its bus"))?;
+        let ends = [gst::MessageType::Eos, gst::MessageType::Error];
         let written = || std::fs::metadata(&self.path).map_or(0, |m| m.len());
-        let (mut bytes, mut looks) = (written(), 0);
-        while looks < FINISH_DEADLINE_LOOKS {
-            looks += 1;
+        let (mut bytes, mut idle_polls) = (written(), 0);
+        while idle_polls < MAX_IDLE_POLLS {
+            idle_polls += 1;
             let now = written();
             if now != bytes {
-                (bytes, looks) = (now, 0);
+                (bytes, idle_polls) = (now, 0);
             }
-            match bus.timed_pop_filtered(POLL_INTERVAL, &wanted) {
+            match bus.timed_pop_filtered(POLL_INTERVAL, &ends) {
                 Some(m) if m.type_() == gst::MessageType::Eos => return Ok(()),
-                Some(_) => return Err(self.why("an element failed")),
-                None if self.bus.failed() => return Err(self.why("an element failed")),
+                Some(_) => return Err(self.error("an element failed")),
+                None if self.bus.failed() => return Err(self.error("an element failed")),
                 None => {}
             }
         }
-        Err(self.why("the film did not grow for a minute and did not end"))
+        Err(self.error("the film did not grow for a minute and did not end"))
     }
 
-    fn why(&self, fallback: &str) -> FileSinkError {
-        why(&self.bus, &self.path, fallback)
+    fn error(&self, fallback: &str) -> FileSinkError {
+        error(&self.bus, &self.path, fallback)
     }
 }
 
@@ -265,9 +265,9 @@ impl Drop for FileSink {
     }
 }
 
-fn why(bus: &BusListener, path: &Path, fallback: &str) -> FileSinkError {
+fn error(bus: &BusListener, path: &Path, fallback: &str) -> FileSinkError {
     let path = path.to_owned();
-    match bus.spoken().error {
+    match bus.log().error {
         Some(fault) if fault.no_space => FileSinkError::NoSpace { path },
         Some(fault) => FileSinkError::Failed { path, reason: fault.to_string() },
         None => FileSinkError::Failed { path, reason: fallback.to_owned() },
@@ -281,7 +281,7 @@ fn clock_time(ns: i64) -> Option<gst::ClockTime> {
 fn frame_branch(
     pipeline: &gst::Pipeline,
     plan: &FileSinkPlan,
-    into: &gst::Pad,
+    muxer_pad: &gst::Pad,
 ) -> Result<gst_app::AppSrc, ElementError> {
     let source = gst_app::AppSrc::builder()
         .name("frames")
@@ -294,24 +294,27 @@ fn frame_branch(
     let encoder = codec.make(&plan.encoder)?;
     let queue = make("queue")?;
     let from: &gst::Element = source.upcast_ref();
-    let whole_chroma = whole_chroma(codec, &plan.frames)?;
-    let mut row = vec![from];
-    row.extend(&whole_chroma);
-    row.push(&encoder);
+    let odd_size_converters = odd_size_converters(codec, &plan.frames)?;
+    let mut elements = vec![from];
+    elements.extend(&odd_size_converters);
+    elements.push(&encoder);
     let parse = match codec {
         VideoCodec::H264 => Some(make("h264parse")?),
         VideoCodec::Vp9 => None,
     };
-    row.extend(&parse);
-    row.push(&queue);
-    chain(pipeline, &row)?;
-    link_to(&queue, into)?;
+    elements.extend(&parse);
+    elements.push(&queue);
+    chain(pipeline, &elements)?;
+    link_to_muxer(&queue, muxer_pad)?;
     Ok(source)
 }
 
 /// H.264 holds an odd size as 4:4:4 only: halved chroma has no half pixels. What turns frames into
 /// that, where it is needed.
-fn whole_chroma(codec: VideoCodec, frames: &gst::Caps) -> Result<Vec<gst::Element>, ElementError> {
+fn odd_size_converters(
+    codec: VideoCodec,
+    frames: &gst::Caps,
+) -> Result<Vec<gst::Element>, ElementError> {
     let odd = |s: &gst::StructureRef, key| s.get::<i32>(key).is_ok_and(|n| n % 2 != 0);
     let odd = frames.structure(0).is_some_and(|s| odd(s, "width") || odd(s, "height"));
     if codec != VideoCodec::H264 || !odd {
@@ -321,18 +324,18 @@ fn whole_chroma(codec: VideoCodec, frames: &gst::Caps) -> Result<Vec<gst::Elemen
         "the frame's size is odd, so the film is H.264 4:4:4, which some players cannot show; \
          a .webm has no such limit"
     );
-    let (convert, fixed) = (make("videoconvert")?, make("capsfilter")?);
+    let (convert, caps_filter) = (make("videoconvert")?, make("capsfilter")?);
     let caps = gst::Caps::builder("video/x-raw").field("format", "Y444").build();
-    fixed.set_property("caps", caps);
-    Ok(vec![convert, fixed])
+    caps_filter.set_property("caps", caps);
+    Ok(vec![convert, caps_filter])
 }
 
 fn audio_branch(
     pipeline: &gst::Pipeline,
     container: Container,
     caps: &gst::Caps,
-    kept: bool,
-    into: &gst::Pad,
+    copied: bool,
+    muxer_pad: &gst::Pad,
 ) -> Result<gst_app::AppSrc, ElementError> {
     let source = gst_app::AppSrc::builder()
         .name("packets")
@@ -342,9 +345,9 @@ fn audio_branch(
         .build();
     let from: &gst::Element = source.upcast_ref();
     let queue = make("queue")?;
-    if kept {
+    if copied {
         chain(pipeline, &[from, &queue])?;
-        link_to(&queue, into)?;
+        link_to_muxer(&queue, muxer_pad)?;
         return Ok(source);
     }
     let decode = make("decodebin")?;
@@ -352,10 +355,10 @@ fn audio_branch(
     let encoder = container.audio_encoder()?;
     chain(pipeline, &[from, &decode])?;
     chain(pipeline, &[&convert, &resample, &encoder, &queue])?;
-    link_to(&queue, into)?;
-    let next = convert.downgrade();
+    link_to_muxer(&queue, muxer_pad)?;
+    let converter = convert.downgrade();
     decode.connect_pad_added(move |_, pad| {
-        let Some(sink) = next.upgrade().and_then(|n| n.static_pad("sink")) else {
+        let Some(sink) = converter.upgrade().and_then(|n| n.static_pad("sink")) else {
             return;
         };
         if let Err(e) = pad.link(&sink) {
@@ -366,7 +369,7 @@ fn audio_branch(
 }
 
 /// Keeps buffers that begin at `end_ns` or later from the muxer's pad.
-fn end_with(pad: &gst::Pad, end_ns: Arc<AtomicU64>) {
+fn drop_from(pad: &gst::Pad, end_ns: Arc<AtomicU64>) {
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         let pts = info.buffer().and_then(|b| b.pts());
         match pts {
@@ -377,7 +380,7 @@ fn end_with(pad: &gst::Pad, end_ns: Arc<AtomicU64>) {
 }
 
 /// The link into the muxer, guarded: a buffer without a time makes muxers stop for good.
-fn link_to(element: &gst::Element, into: &gst::Pad) -> Result<(), ElementError> {
+fn link_to_muxer(element: &gst::Element, muxer_pad: &gst::Pad) -> Result<(), ElementError> {
     let pad = element
         .static_pad("src")
         .ok_or_else(|| broken(&element.name(), "it has no pad called src"))?;
@@ -388,5 +391,5 @@ fn link_to(element: &gst::Element, into: &gst::Pad) -> Result<(), ElementError> 
         }
         _ => gst::PadProbeReturn::Ok,
     });
-    pad.link(into).map(drop).map_err(|e| broken(&element.name(), e))
+    pad.link(muxer_pad).map(drop).map_err(|e| broken(&element.name(), e))
 }

@@ -3,6 +3,7 @@
 pub mod atomic_file;
 #[cfg(all(feature = "gst", feature = "onnx"))]
 pub mod events;
+pub mod evidence_file;
 #[cfg(feature = "gst")]
 pub mod fan_out;
 mod file_error;
@@ -12,5 +13,4 @@ pub mod gst;
 pub mod live;
 pub mod records;
 pub mod settings;
-pub mod spool;
 pub mod stage;

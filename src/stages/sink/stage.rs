@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use super::records::event::Event;
-use super::records::summary::{Summary, Tally};
+use super::records::summary::{Summary, SummaryBuilder};
 use super::records::{Ending, Record, RecordError};
 use crate::core::evidence::FrameEvidence;
 use crate::core::frame::Frame;
@@ -39,13 +39,13 @@ impl Progress {
 /// Everything that is written of a run but the film.
 pub struct Records {
     open: Vec<Box<dyn Record>>,
-    tally: Tally,
+    summary: SummaryBuilder,
 }
 
 impl Records {
     /// Writes to `open`.
     pub fn new(open: Vec<Box<dyn Record>>) -> Self {
-        Self { open, tally: Tally::new() }
+        Self { open, summary: SummaryBuilder::new() }
     }
 
     /// Writes to `record`, too.
@@ -66,7 +66,7 @@ impl Records {
     /// # Errors
     /// Where a record cannot be written.
     pub fn write(&mut self, evidence: &FrameEvidence) -> Result<(), RecordError> {
-        self.tally.push(evidence);
+        self.summary.push(evidence);
         self.open.iter_mut().try_for_each(|r| r.write(evidence))
     }
 
@@ -75,7 +75,7 @@ impl Records {
     /// # Errors
     /// Where a record cannot be written.
     pub fn degraded(&mut self, what: &str) -> Result<(), RecordError> {
-        self.tally.degraded(what);
+        self.summary.degraded(what);
         let what = what.to_owned();
         self.event(&Event::Degraded { epoch: 0, pts_ns: None, what })
     }
@@ -85,7 +85,7 @@ impl Records {
     /// # Errors
     /// Where a record cannot be written.
     pub fn close(self, ending: Ending) -> Result<Summary, RecordError> {
-        let summary = self.tally.finish();
+        let summary = self.summary.finish();
         let complete = ending == Ending::Complete;
         let end = Event::End { complete, summary: summary.clone() };
         for mut record in self.open {
@@ -99,12 +99,12 @@ impl Records {
 /// A frame for which there is no evidence, or the other way round.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("the lanes have come apart: evidence for frame {evidence}, but the frame is {frame:?}")]
-pub struct LanesApart {
+pub struct FrameMismatch {
     evidence: u64,
     frame: Option<u64>,
 }
 
-impl LanesApart {
+impl FrameMismatch {
     /// Evidence for frame `evidence` met frame `frame`.
     pub const fn new(evidence: u64, frame: Option<u64>) -> Self {
         Self { evidence, frame }
@@ -115,7 +115,7 @@ impl LanesApart {
 ///
 /// # Errors
 /// Where a record cannot be written, `film` fails, or the lanes come apart.
-pub fn write<E: From<RecordError> + From<LanesApart>>(
+pub fn write<E: From<RecordError> + From<FrameMismatch>>(
     evidence: &Receiver<FrameEvidence>,
     frames: Option<&Receiver<Frame>>,
     records: &mut Records,
@@ -130,7 +130,7 @@ pub fn write<E: From<RecordError> + From<LanesApart>>(
                 Some(frame) if frame.id == evidence.frame => film(frame, &evidence)?,
                 other => {
                     let frame = other.map(|f| f.id.seq);
-                    return Err(LanesApart { evidence: evidence.frame.seq, frame }.into());
+                    return Err(FrameMismatch { evidence: evidence.frame.seq, frame }.into());
                 }
             }
         }

@@ -12,9 +12,9 @@ use gstreamer_video as gst_video;
 use super::{AudioBlock, AudioShape, RawFrame, SourceError, SourceShape, VideoShape};
 use crate::core::time::{Rate, Span};
 use crate::gst::bus::BusListener;
+use crate::gst::decode_graph::{DecodeGraph, StreamInfo, build};
 use crate::gst::elements::conversions;
 use crate::gst::image::GstImage;
-use crate::gst::intake::{Found, Graph, build};
 use crate::gst::running_time;
 
 /// Timeout for a file's first frame.
@@ -24,7 +24,7 @@ const POLL_INTERVAL: gst::ClockTime = gst::ClockTime::from_mseconds(100);
 
 /// An opened recording. Dropping it stops the pipeline.
 pub struct Recording {
-    graph: Graph,
+    graph: DecodeGraph,
     bus: BusListener,
     shape: SourceShape,
 }
@@ -63,13 +63,13 @@ impl Recording {
 
     /// The caps of the decoded frames, for the encoder.
     pub fn frame_caps(&self) -> Option<gst::Caps> {
-        self.graph.outlets.frames.static_pad("sink").and_then(|p| p.current_caps())
+        self.graph.app_sinks.frames.static_pad("sink").and_then(|p| p.current_caps())
     }
 
     /// The caps of the encoded audio, for the muxer; `None` without audio.
     pub fn packet_caps(&self) -> Option<gst::Caps> {
         self.shape.audio.as_ref()?;
-        self.graph.outlets.packets.static_pad("sink").and_then(|p| p.current_caps())
+        self.graph.app_sinks.packets.static_pad("sink").and_then(|p| p.current_caps())
     }
 
     /// Number of elements between the decoder and the frame reader that convert every pixel; 0 if
@@ -80,19 +80,19 @@ impl Recording {
 
     /// The reader of frames.
     pub fn frames(&self) -> FrameReader {
-        FrameReader { puller: SamplePuller::new(&self.graph.outlets.frames, &self.bus) }
+        FrameReader { puller: SamplePuller::new(&self.graph.app_sinks.frames, &self.bus) }
     }
 
     /// The reader of audio for the model; `None` without audio.
     pub fn audio(&self) -> Option<AudioReader> {
         self.shape.audio.as_ref()?;
-        Some(AudioReader { puller: SamplePuller::new(&self.graph.outlets.audio, &self.bus) })
+        Some(AudioReader { puller: SamplePuller::new(&self.graph.app_sinks.audio, &self.bus) })
     }
 
     /// The reader of encoded audio; `None` without audio.
     pub fn packets(&self) -> Option<PacketReader> {
         self.shape.audio.as_ref()?;
-        Some(PacketReader { puller: SamplePuller::new(&self.graph.outlets.packets, &self.bus) })
+        Some(PacketReader { puller: SamplePuller::new(&self.graph.app_sinks.packets, &self.bus) })
     }
 
     /// Starts the pipeline. Before that, the readers have their first buffers only.
@@ -114,11 +114,11 @@ impl Recording {
 
     /// Errors and warnings of the pipeline, as readable messages for the report.
     pub fn damage(&self) -> Vec<String> {
-        let spoken = self.bus.spoken();
+        let log = self.bus.log();
         let mut notes: Vec<String> =
-            spoken.error.iter().map(|e| format!("the source ended early: {e}")).collect();
-        let unlisted = spoken.warning_count.saturating_sub(spoken.warnings.len() as u64);
-        notes.extend(spoken.warnings.iter().map(ToString::to_string));
+            log.error.iter().map(|e| format!("the source ended early: {e}")).collect();
+        let unlisted = log.warning_count.saturating_sub(log.warnings.len() as u64);
+        notes.extend(log.warnings.iter().map(ToString::to_string));
         if unlisted > 0 {
             notes.push(format!("and {unlisted} more warnings from the source"));
         }
@@ -151,7 +151,7 @@ fn check_file(path: &Path) -> Result<(), SourceError> {
 
 fn preroll(
     path: &Path,
-    graph: &Graph,
+    graph: &DecodeGraph,
     bus: &BusListener,
     audio_track: u32,
 ) -> Result<SourceShape, SourceError> {
@@ -159,20 +159,20 @@ fn preroll(
     let deadline = Instant::now() + OPEN_TIMEOUT;
     loop {
         let (state, ..) = graph.pipeline.state(POLL_INTERVAL);
-        let found = graph.found.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(reason) = found.error {
+        let streams = graph.streams.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(reason) = streams.error {
             return Err(SourceError::Library(reason));
         }
         if bus.failed() {
-            return Err(open_error(path, bus, &found));
+            return Err(open_error(path, bus, &streams));
         }
         // Until the demuxer has found its streams, the pipeline has no sinks and counts as ready.
         // So each app sink is checked itself.
         let ready = state.is_ok_and(|s| s != gst::StateChangeSuccess::Async);
-        if ready && outputs_ready(graph, &found, audio_track) {
-            return match found.frames {
-                0 => Err(no_frame_error(path, bus, &found)),
-                _ => shape(path, graph, bus, &found, audio_track),
+        if ready && outputs_ready(graph, &streams, audio_track) {
+            return match streams.frames {
+                0 => Err(no_frame_error(path, bus, &streams)),
+                _ => shape(path, graph, bus, &streams, audio_track),
             };
         }
         if ready {
@@ -188,42 +188,42 @@ fn preroll(
 }
 
 /// Whether every app sink with a stream has its first buffer or has ended.
-fn outputs_ready(graph: &Graph, found: &Found, audio_track: u32) -> bool {
+fn outputs_ready(graph: &DecodeGraph, streams: &StreamInfo, audio_track: u32) -> bool {
     let has_data = |sink: &gst_app::AppSink| {
         // A sink that has not started reports EOS.
         let ended = sink.current_state() >= gst::State::Paused && sink.is_eos();
         ended || sink.static_pad("sink").is_some_and(|p| p.has_current_caps())
     };
-    let outlets = &graph.outlets;
-    let frames = found.frames == 0 || has_data(&outlets.frames);
-    let audios =
-        found.audios < audio_track || (has_data(&outlets.audio) && has_data(&outlets.packets));
-    found.frames + found.audios > 0 && frames && audios
+    let app_sinks = &graph.app_sinks;
+    let frames = streams.frames == 0 || has_data(&app_sinks.frames);
+    let audio_streams = streams.audio_streams < audio_track
+        || (has_data(&app_sinks.audio) && has_data(&app_sinks.packets));
+    streams.frames + streams.audio_streams > 0 && frames && audio_streams
 }
 
-fn no_frame_error(path: &Path, bus: &BusListener, found: &Found) -> SourceError {
-    let missing = bus.spoken().missing;
+fn no_frame_error(path: &Path, bus: &BusListener, streams: &StreamInfo) -> SourceError {
+    let missing = bus.log().missing;
     if !missing.is_empty() {
         return SourceError::MissingPlugin { path: path.to_owned(), what: missing.join(", ") };
     }
-    if found.audios > 0 {
+    if streams.audio_streams > 0 {
         return SourceError::NoFrame { path: path.to_owned() };
     }
     SourceError::NotMedia { path: path.to_owned(), reason: "no frame and no audio in it".into() }
 }
 
-fn open_error(path: &Path, bus: &BusListener, found: &Found) -> SourceError {
-    let spoken = bus.spoken();
+fn open_error(path: &Path, bus: &BusListener, streams: &StreamInfo) -> SourceError {
+    let log = bus.log();
     let path = path.to_owned();
-    if !spoken.missing.is_empty() {
-        return SourceError::MissingPlugin { path, what: spoken.missing.join(", ") };
+    if !log.missing.is_empty() {
+        return SourceError::MissingPlugin { path, what: log.missing.join(", ") };
     }
-    let Some(fault) = spoken.error else {
+    let Some(fault) = log.error else {
         return SourceError::Broken { path, reason: "no reason given".into() };
     };
     if fault.unknown_type {
         SourceError::NotMedia { path, reason: fault.text }
-    } else if found.frames == 0 && found.audios > 0 {
+    } else if streams.frames == 0 && streams.audio_streams > 0 {
         SourceError::NoFrame { path }
     } else {
         SourceError::Broken { path, reason: fault.to_string() }
@@ -232,21 +232,21 @@ fn open_error(path: &Path, bus: &BusListener, found: &Found) -> SourceError {
 
 fn shape(
     path: &Path,
-    graph: &Graph,
+    graph: &DecodeGraph,
     bus: &BusListener,
-    found: &Found,
+    streams: &StreamInfo,
     audio_track: u32,
 ) -> Result<SourceShape, SourceError> {
-    if found.audios > 0 && audio_track > found.audios || audio_track == 0 {
+    if streams.audio_streams > 0 && audio_track > streams.audio_streams || audio_track == 0 {
         return Err(SourceError::NoSuchTrack {
             path: path.to_owned(),
             requested: audio_track,
-            tracks: found.audios,
+            tracks: streams.audio_streams,
         });
     }
-    let caps = graph.outlets.frames.static_pad("sink").and_then(|p| p.current_caps());
+    let caps = graph.app_sinks.frames.static_pad("sink").and_then(|p| p.current_caps());
     let info = caps.and_then(|c| gst_video::VideoInfo::from_caps(&c).ok()).ok_or_else(|| {
-        let missing = bus.spoken().missing;
+        let missing = bus.log().missing;
         if missing.is_empty() {
             let reason = "no frame in it could be decoded".into();
             SourceError::Broken { path: path.to_owned(), reason }
@@ -264,10 +264,10 @@ fn shape(
             rate: Rate::new(to_u32(rate.numer()), to_u32(rate.denom())),
             frame_bytes: info.size(),
         },
-        audio: found.codec.clone().map(|codec| AudioShape {
+        audio: streams.codec.clone().map(|codec| AudioShape {
             codec,
             track: audio_track,
-            tracks: found.audios,
+            tracks: streams.audio_streams,
         }),
         duration: duration.map(to_span),
     })

@@ -1,9 +1,9 @@
-//! One hub a stream: evidence and events become lines once, and are offered to every sink.
+//! The event hub of a stream: formats evidence and events once and offers them to every sink.
 //!
 //! Takes [`FrameEvidence`], [`Event`]s and the stream's [`Status`]; gives [`EventLine`]s. Never
-//! waits. The hub itself says what can be seen from what passes: a `turn` line before the frame
-//! that the floor changes in, `source-lost`, `source-restored`, `sink-failed` and `sink-recovered` when the
-//! status changes, and a state line when the faces, the speakers, the floor or the source do.
+//! blocks. The hub adds lines of its own: `turn` before the frame in which the floor changes;
+//! `source-lost`, `source-restored`, `sink-failed` and `sink-recovered` when the status changes;
+//! and a state line when the faces, the speakers, the floor or the source change.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,21 +11,21 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::outlet::Outlet;
+use super::event_queue::EventSender;
 use super::watch::{self, StatusWatch};
 use super::{EventLine, LineKind};
 use crate::core::evidence::{FrameEvidence, TrackId};
 use crate::stages::sink::records::event::Event;
-use crate::stages::sink::records::jsonl::{self, turn};
+use crate::stages::sink::records::jsonl::{self, turn_event};
 use crate::stages::sink::records::{FrameSize, person};
 use crate::telemetry::status::{SourceState, Status};
 
 /// The schema that state lines name.
 pub const STATE_SCHEMA: &str = "locutor.state/1";
-/// State lines come no closer together than this, however fast things change.
-const STATE_EVERY: Duration = Duration::from_millis(250);
+/// Minimum time between two state lines.
+const MIN_STATE_INTERVAL: Duration = Duration::from_millis(250);
 
-/// What holds now.
+/// The current state.
 #[derive(Clone, Debug, PartialEq)]
 struct State {
     source: &'static str,
@@ -42,24 +42,24 @@ struct StateLine<'a> {
     utc: String,
     /// `connecting`, `live`, `lost` or `ended`.
     source: &'a str,
-    /// Why it is away.
+    /// Why it is lost.
     why: Option<&'a str>,
     faces: usize,
-    /// How many of them speak.
+    /// How many faces speak.
     speaking: usize,
-    /// Which of them.
+    /// The tracks that speak.
     speakers: &'a [u32],
     floor: Option<u32>,
     person: Option<String>,
 }
 
 struct Inner {
-    outlets: Vec<Outlet>,
-    names: Vec<String>,
+    senders: Vec<EventSender>,
+    sink_names: Vec<String>,
     floor: Option<TrackId>,
     state: State,
     /// The state as last offered, and when.
-    told: Option<(State, Timestamp)>,
+    offered_state: Option<(State, Timestamp)>,
     watch: StatusWatch,
     closed: bool,
 }
@@ -76,11 +76,11 @@ impl EventHub {
     pub fn new(stream: &str) -> Self {
         let (why, speaking) = (None, Vec::new());
         let inner = Inner {
-            outlets: Vec::new(),
-            names: Vec::new(),
+            senders: Vec::new(),
+            sink_names: Vec::new(),
             floor: None,
             state: State { source: "connecting", why, faces: 0, speaking, floor: None },
-            told: None,
+            offered_state: None,
             watch: StatusWatch::default(),
             closed: false,
         };
@@ -92,10 +92,10 @@ impl EventHub {
         Arc::clone(&self.stream)
     }
 
-    /// The evidence of the next frame, taken at `utc`, whose frame was of that size.
+    /// The evidence of the next frame, captured at `utc`, of size `image`.
     pub fn frame(&self, evidence: &FrameEvidence, utc: Timestamp, image: FrameSize) {
         let mut inner = self.lock();
-        if let Some(turn) = turn(evidence, inner.floor) {
+        if let Some(turn) = turn_event(evidence, inner.floor) {
             inner.floor = evidence.floor;
             inner.offer(self.event_line(&turn, utc));
         }
@@ -109,22 +109,22 @@ impl EventHub {
             floor: evidence.floor.map(|track| track.0),
             ..inner.state.clone()
         };
-        self.tell_state(&mut inner, utc, true);
+        self.offer_state(&mut inner, utc, true);
     }
 
-    /// Something that happened now.
+    /// An event that happened now.
     pub fn event(&self, event: &Event) {
         self.event_at(event, Timestamp::now());
     }
 
-    /// Something that happened at `utc`.
+    /// An event that happened at `utc`.
     pub fn event_at(&self, event: &Event, utc: Timestamp) {
         let mut inner = self.lock();
         inner.offer(self.event_line(event, utc));
     }
 
-    /// Looks at what the source and the sinks do, and says what has changed: call it once a second,
-    /// and whenever the source's state was set.
+    /// Reports what has changed in the state of the source and the sinks. To be called once a
+    /// second, and whenever the source's state was set.
     pub fn status(&self, status: &Status) {
         self.status_at(status, Timestamp::now());
     }
@@ -140,43 +140,42 @@ impl EventHub {
             SourceState::Lost { why, .. } => ("lost", Some(why)),
             SourceState::Ended => ("ended", None),
         };
-        let gone = matches!(source, "lost" | "ended");
-        if gone {
-            // Nobody is seen, so nobody can be said to be there.
+        if matches!(source, "lost" | "ended") {
+            // Without a source there are no faces.
             inner.state.faces = 0;
             inner.state.speaking.clear();
             inner.state.floor = None;
         }
         (inner.state.source, inner.state.why) = (source, why);
-        self.tell_state(&mut inner, utc, false);
+        self.offer_state(&mut inner, utc, false);
     }
 
-    /// No line will come any more: sinks finish what they have and end.
+    /// Ends the stream of lines: the sinks finish what they have and end.
     pub fn close(&self) {
         let mut inner = self.lock();
         inner.closed = true;
-        inner.outlets.clear();
+        inner.senders.clear();
     }
 
-    /// `kind`, or `kind-2` and so on where a sink has that name already.
+    /// `kind`, or `kind-2` and so on if the name is taken.
     pub(super) fn unique_name(&self, kind: &str) -> String {
         let mut inner = self.lock();
         let numbered = (2..).map(|n| format!("{kind}-{n}"));
         let mut names = std::iter::once(kind.to_owned()).chain(numbered);
-        let name = names.find(|name| !inner.names.contains(name)).unwrap_or_default();
-        inner.names.push(name.clone());
+        let name = names.find(|name| !inner.sink_names.contains(name)).unwrap_or_default();
+        inner.sink_names.push(name.clone());
         name
     }
 
-    /// One more sink; it hears at once what holds now.
-    pub(super) fn add(&self, mut outlet: Outlet) {
+    /// Adds a sink. It gets the current state at once.
+    pub(super) fn add(&self, mut sender: EventSender) {
         let mut inner = self.lock();
         if inner.closed {
             return;
         }
         let utc = Timestamp::now();
-        outlet.offer(&self.state_line(&inner.state, utc));
-        inner.outlets.push(outlet);
+        sender.offer(&self.state_line(&inner.state, utc));
+        inner.senders.push(sender);
     }
 
     fn event_line(&self, event: &Event, utc: Timestamp) -> EventLine {
@@ -201,16 +200,18 @@ impl EventHub {
         json(&line, utc, LineKind::State)
     }
 
-    /// Offers the state where it has changed; `calmly`: not right after the one before.
-    fn tell_state(&self, inner: &mut Inner, utc: Timestamp, calmly: bool) {
-        if let Some((state, at)) = &inner.told {
-            let soon = Duration::try_from(utc.duration_since(*at)).is_ok_and(|d| d < STATE_EVERY);
-            if *state == inner.state || calmly && soon {
+    /// Offers the state if it has changed; with `rate_limited`, not within
+    /// [`MIN_STATE_INTERVAL`] of the previous one.
+    fn offer_state(&self, inner: &mut Inner, utc: Timestamp, rate_limited: bool) {
+        if let Some((state, at)) = &inner.offered_state {
+            let elapsed = Duration::try_from(utc.duration_since(*at));
+            let too_soon = elapsed.is_ok_and(|d| d < MIN_STATE_INTERVAL);
+            if *state == inner.state || rate_limited && too_soon {
                 return;
             }
         }
         let line = self.state_line(&inner.state, utc);
-        inner.told = Some((inner.state.clone(), utc));
+        inner.offered_state = Some((inner.state.clone(), utc));
         inner.offer(line);
     }
 
@@ -220,9 +221,9 @@ impl EventHub {
 }
 
 impl Inner {
-    /// Sinks that are gone are forgotten.
+    /// Offers the line to all sinks; removes sinks that have ended.
     fn offer(&mut self, line: EventLine) {
-        self.outlets.retain_mut(|outlet| outlet.offer(&line));
+        self.senders.retain_mut(|sender| sender.offer(&line));
     }
 }
 
@@ -233,7 +234,7 @@ pub(super) fn event_line(stream: &str, event: &Event, utc: Timestamp, kind: Line
 }
 
 fn json(line: &impl Serialize, at: Timestamp, kind: LineKind) -> EventLine {
-    // Numbers, strings and lists of them: there is nothing in these that JSON cannot say.
+    // The lines hold numbers, strings and lists of them only: JSON can represent them all.
     let json = serde_json::to_string(line).unwrap_or_default();
     EventLine { at, json: json.into(), kind }
 }

@@ -1,8 +1,8 @@
-//! JSON Lines in a file that is renamed by size, for years.
+//! JSON Lines in a file that is rotated by size.
 //!
-//! Where the file cannot be written (a full disk, a directory that is gone or read-only) lines are
-//! held while little memory suffices, then left out and counted; it is tried again and again, and
-//! the first line that can be written says how many were left out, and why.
+//! While the file cannot be written (a full disk, a missing or read-only folder), up to 1 MB of
+//! lines is kept in memory. More is dropped and counted. The file is retried every second; the
+//! first line that can be written has the number of dropped lines and the reason.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -11,72 +11,72 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::event_queue::EventReceiver;
 use super::hub::event_line;
-use super::outlet::Inlet;
+use super::reporter::SinkReporter;
 use super::rotate::{RotatingFile, Rotation};
-use super::trouble::Trouble;
 use super::{EventLine, LineKind};
 use crate::core::queue::NoItem;
 use crate::stages::sink::records::event::Event;
 
-/// Time between two tries while the file cannot be written.
-const TRY_EVERY: Duration = Duration::from_secs(1);
-/// Bytes that are held while it cannot.
-const HELD_BYTES: usize = 1 << 20;
+/// Time between two retries while the file cannot be written.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// Bytes that may wait in memory meanwhile.
+const MAX_PENDING_BYTES: usize = 1 << 20;
 /// Bytes written at once.
 const BATCH_BYTES: usize = 64 << 10;
 
-/// Writes the file.
-pub struct Jsonl {
+/// Writes lines to the file.
+pub struct JsonlWriter {
     file: RotatingFile,
     stream: Arc<str>,
     sink: String,
-    /// What is still to be written; the front is the oldest.
-    held: VecDeque<EventLine>,
-    held_bytes: usize,
-    left_out: u64,
-    /// Why the last try failed, and when the next one is due.
+    /// Lines that are still to be written, oldest first.
+    pending: VecDeque<EventLine>,
+    pending_bytes: usize,
+    dropped: u64,
+    /// Why the last write failed, and when the next one is due.
     failed: Option<(String, Instant)>,
 }
 
-impl Jsonl {
-    /// The file called `path`, of the sink called `sink`.
+impl JsonlWriter {
+    /// A writer of the file `path` for the sink `sink`.
     pub fn new(path: &Path, rotation: Rotation, stream: Arc<str>, sink: &str) -> Self {
         let (file, sink) = (RotatingFile::new(path, rotation), sink.to_owned());
-        let held = VecDeque::new();
-        Self { file, stream, sink, held, held_bytes: 0, left_out: 0, failed: None }
+        let pending = VecDeque::new();
+        Self { file, stream, sink, pending, pending_bytes: 0, dropped: 0, failed: None }
     }
 
-    /// Takes a line to be written; the oldest ones held are left out where there are too many.
-    fn take(&mut self, line: EventLine) -> u64 {
-        self.held_bytes += line.json.len() + 1;
-        self.held.push_back(line);
-        let mut left_out = 0;
-        while self.held_bytes > HELD_BYTES {
-            // Frames go before events.
-            let frame = self.held.iter().position(|line| line.kind == LineKind::Frame);
-            let Some(line) = self.held.remove(frame.unwrap_or(0)) else { break };
-            self.held_bytes -= line.json.len() + 1;
-            left_out += 1;
+    /// Queues a line. Drops the oldest lines if too many wait, and returns their number.
+    fn push(&mut self, line: EventLine) -> u64 {
+        self.pending_bytes += line.json.len() + 1;
+        self.pending.push_back(line);
+        let mut dropped = 0;
+        while self.pending_bytes > MAX_PENDING_BYTES {
+            // Frames are dropped before events.
+            let frame = self.pending.iter().position(|line| line.kind == LineKind::Frame);
+            let Some(line) = self.pending.remove(frame.unwrap_or(0)) else { break };
+            self.pending_bytes -= line.json.len() + 1;
+            dropped += 1;
         }
-        self.left_out += left_out;
-        left_out
+        self.dropped += dropped;
+        dropped
     }
 
-    /// Writes what is held.
+    /// Writes all pending lines.
     fn write(&mut self) -> Result<(), String> {
-        if self.left_out > 0 {
+        if self.dropped > 0 {
             let why = self.failed.as_ref().map(|(why, _)| why.as_str());
             let why = why.unwrap_or("the sink was behind").to_owned();
-            let event = Event::Dropped { sink: self.sink.clone(), lines: self.left_out, why };
+            let event = Event::Dropped { sink: self.sink.clone(), lines: self.dropped, why };
             let line = event_line(&self.stream, &event, Timestamp::now(), LineKind::Event);
             self.append(&format!("{}\n", line.json))?;
-            self.left_out = 0;
+            self.dropped = 0;
         }
-        while !self.held.is_empty() {
+        while !self.pending.is_empty() {
             let mut batch = String::new();
             let mut lines = 0;
-            for line in &self.held {
+            for line in &self.pending {
                 if lines > 0 && batch.len() + line.json.len() > BATCH_BYTES {
                     break;
                 }
@@ -85,61 +85,61 @@ impl Jsonl {
                 lines += 1;
             }
             self.append(&batch)?;
-            self.held.drain(..lines);
-            self.held_bytes -= batch.len();
+            self.pending.drain(..lines);
+            self.pending_bytes -= batch.len();
         }
         Ok(())
     }
 
     fn append(&mut self, text: &str) -> Result<(), String> {
         let outcome = self.file.append(text.as_bytes());
-        outcome.map_err(|e| format!("{}: {e}; lines are left out", self.file.path().display()))
+        outcome.map_err(|e| format!("{}: {e}; lines are dropped", self.file.path().display()))
     }
 
-    /// Writes what is held, where a try is due, and tells how it went.
-    fn try_write(&mut self, trouble: &mut Trouble, now: Instant) {
+    /// Writes all pending lines if a write is due, and reports the outcome.
+    fn try_write(&mut self, reporter: &mut SinkReporter, now: Instant) {
         if self.failed.as_ref().is_some_and(|(_, due)| now < *due) {
             return;
         }
         match self.write() {
             Ok(()) => {
                 self.failed = None;
-                trouble.well();
+                reporter.report_working();
             }
             Err(why) => {
-                trouble.is(&why);
-                self.failed = Some((why, now + TRY_EVERY));
+                reporter.report_failure(&why);
+                self.failed = Some((why, now + RETRY_INTERVAL));
             }
         }
     }
 }
 
-/// Writes lines until none can come any more.
-pub fn run(mut jsonl: Jsonl, mut lines: Inlet, mut trouble: Trouble) {
+/// Writes lines until the hub is closed.
+pub fn run(mut jsonl: JsonlWriter, mut lines: EventReceiver, mut reporter: SinkReporter) {
     loop {
-        let first = lines.next(TRY_EVERY);
+        let first = lines.recv_timeout(RETRY_INTERVAL);
         let ended = matches!(first, Err(NoItem::Ended));
-        // What waits is written at once, but not more than a batch: a burst must not be held whole.
+        // A batch at most, so that a burst is not held in memory as a whole.
         let mut next = first;
         let mut taken = 0;
         while let Ok(line) = next {
             taken += line.json.len();
             if line.kind != LineKind::State {
-                trouble.lost(jsonl.take(line), "disk");
+                reporter.count_dropped(jsonl.push(line), "disk");
             }
             if taken > BATCH_BYTES {
                 break;
             }
-            next = lines.next(Duration::ZERO);
+            next = lines.recv_timeout(Duration::ZERO);
         }
-        jsonl.left_out += lines.take_lost();
+        jsonl.dropped += lines.take_dropped();
         if ended && let Some((_, due)) = &mut jsonl.failed {
-            // One last try, whenever the next one was due.
+            // The last try does not wait until the next one is due.
             *due = Instant::now();
         }
-        jsonl.try_write(&mut trouble, Instant::now());
+        jsonl.try_write(&mut reporter, Instant::now());
         if ended {
-            trouble.lost(jsonl.held.len() as u64, "disk");
+            reporter.count_dropped(jsonl.pending.len() as u64, "disk");
             return;
         }
     }

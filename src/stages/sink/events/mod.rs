@@ -1,21 +1,21 @@
-//! Event sinks of a live stream: what happens goes to files, an MQTT broker, a webhook.
+//! Event sinks of a live stream: files, an MQTT broker, a webhook.
 //!
-//! Takes evidence and events ([`hub::EventHub`]), makes every line once, and offers it to all
-//! sinks. Each sink has a queue and a thread of its own: none of them can hold up the stream or
-//! another sink. Frames are left out where a sink is behind, oldest first, and counted; events only
-//! where thousands of them wait, counted too, and said in the sink's own `dropped` line.
+//! Takes evidence and events ([`hub::EventHub`]), formats every line once, and offers it to all
+//! sinks. Each sink has its own queue and thread, so none can block the stream or another sink. A
+//! sink that is behind drops frames, oldest first. It drops events only when thousands of them
+//! wait, and reports their number in a `dropped` line. Both are counted.
 //!
-//! The lines are those of a recording (`docs/records.md`) with `utc`; how they travel is described
-//! in `docs/events.md`.
+//! The lines are those of a recording (`docs/records.md`) with `utc`; `docs/events.md` describes
+//! their transport.
 
+mod event_queue;
 pub mod hub;
 mod jsonl;
 mod mqtt;
-mod outlet;
+mod reporter;
 mod rotate;
 pub mod spool;
 pub mod tls;
-mod trouble;
 mod watch;
 mod webhook;
 
@@ -33,31 +33,31 @@ use crate::stages::sink::settings::SinkSettings;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::status::Status;
 
+use event_queue::EventReceiver;
 use hub::EventHub;
-use outlet::Inlet;
-use trouble::Trouble;
+use reporter::SinkReporter;
 
-/// What a line tells.
+/// The kind of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineKind {
     /// The evidence of one frame.
     Frame,
-    /// Something that happened.
+    /// An event.
     Event,
-    /// The floor changed hands; an event, too.
+    /// Another person has the floor: also an event.
     Turn,
-    /// What holds now: the newest one makes all older ones worthless.
+    /// The current state. Only the newest one matters.
     State,
 }
 
 /// One line of JSON, shared by all sinks.
 #[derive(Clone, Debug)]
 pub struct EventLine {
-    /// When it was taken or happened.
+    /// When the frame was captured, or the event happened.
     pub at: Timestamp,
     /// The line, without the line feed.
     pub json: Arc<str>,
-    /// What it tells.
+    /// Its kind.
     pub kind: LineKind,
 }
 
@@ -67,19 +67,19 @@ impl ByteSize for EventLine {
     }
 }
 
-/// What every event sink has to know of its stream.
+/// What every event sink needs from its stream.
 #[derive(Clone)]
 pub struct EventContext {
     /// Where the lines come from; [`open`] adds the sink to it.
     pub hub: EventHub,
-    /// Where trouble is told.
+    /// Where failures are reported.
     pub status: Status,
-    /// Where losses are counted.
+    /// Where drops are counted.
     pub metrics: Metrics,
 }
 
-/// Why a sink cannot be had at all; trouble that may pass (a broker that is away, a full disk) is
-/// no such reason.
+/// Why a sink can never work. A failure that may pass (an unreachable broker, a full disk) is not
+/// among them.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// It takes frames, not events.
@@ -90,7 +90,7 @@ pub enum OpenError {
     Address {
         /// Without user and password.
         address: String,
-        /// What is wrong, and what to do.
+        /// What is wrong, and how to fix it.
         why: &'static str,
     },
     /// Another process writes to the same spool.
@@ -99,12 +99,12 @@ pub enum OpenError {
         .0.display()
     )]
     SpoolInUse(PathBuf),
-    /// The system gives no thread or no event loop.
+    /// The system cannot start a thread.
     #[error("a thread for the sink `{sink}` cannot be started: {reason}")]
     Thread {
-        /// Which.
+        /// The sink.
         sink: String,
-        /// What the system says.
+        /// The system's error.
         reason: std::io::Error,
     },
     /// TLS cannot be set up.
@@ -117,17 +117,17 @@ pub enum OpenError {
     },
 }
 
-/// A sink at work. It ends when the hub is closed ([`EventHub::close`]).
+/// A running sink. It ends when the hub is closed ([`EventHub::close`]).
 #[derive(Debug)]
 pub struct EventSinkHandle {
-    /// What the sink is called in status, metrics and events.
+    /// The sink's name in status, metrics and events.
     pub name: String,
     thread: JoinHandle<()>,
 }
 
 impl EventSinkHandle {
-    /// Waits until the sink has written or sent what it still can: a few seconds at most, and only
-    /// after the hub was closed.
+    /// Waits until the sink has written or sent what it can. To be called after the hub was closed;
+    /// takes a few seconds at most.
     pub fn join(self) {
         if self.thread.join().is_err() {
             tracing::error!(sink = %self.name, "the sink's thread has panicked");
@@ -143,65 +143,65 @@ impl EventSinkHandle {
 /// Starts the event sink that `sink` describes.
 ///
 /// # Errors
-/// Where it can never work: see [`OpenError`]. One that cannot work *now* is started, and in
-/// trouble until it can.
+/// Where it can never work: see [`OpenError`]. A sink that cannot work *now* is started and reports
+/// a failure until it can.
 pub fn open(sink: &SinkSettings, context: &EventContext) -> Result<EventSinkHandle, OpenError> {
     match sink {
         SinkSettings::Events { path, rotate_bytes, keep, frames } => {
-            let kept = rotate::Rotation { bytes: *rotate_bytes, keep: *keep };
-            let (path, kept, stream) = (path.clone(), kept, context.hub.stream());
-            start("events", *frames, context, move |lines, trouble| {
-                let jsonl = jsonl::Jsonl::new(&path, kept, stream, trouble.sink());
-                jsonl::run(jsonl, lines, trouble);
+            let rotation = rotate::Rotation { bytes: *rotate_bytes, keep: *keep };
+            let (path, rotation, stream) = (path.clone(), rotation, context.hub.stream());
+            start("events", *frames, context, move |lines, reporter| {
+                let jsonl = jsonl::JsonlWriter::new(&path, rotation, stream, reporter.sink());
+                jsonl::run(jsonl, lines, reporter);
             })
         }
         SinkSettings::Mqtt(mqtt) => {
             let plan = mqtt::Plan::new(mqtt, &context.hub.stream())?;
             let spool = open_spool(&mqtt.spool, mqtt.spool_bytes, &plan.broker)?;
-            let (meter, stream) = (trouble::SpoolMeter::new(context), context.hub.stream());
-            start("mqtt", mqtt.frames, context, move |lines, trouble| {
-                mqtt::run(plan, stream, spool, lines, trouble, meter);
+            let (meter, stream) = (reporter::SpoolMeter::new(context), context.hub.stream());
+            start("mqtt", mqtt.frames, context, move |lines, reporter| {
+                mqtt::run(plan, stream, spool, lines, reporter, meter);
             })
         }
         SinkSettings::Webhook { uri, login, tls_ca_file, spool, spool_bytes } => {
-            let post = webhook::Post::new(uri, login.as_ref(), tls_ca_file.as_deref())?;
-            let spool = open_spool(spool, *spool_bytes, &post.address())?;
-            let metrics = trouble::SpoolMeter::new(context);
-            start("webhook", false, context, move |lines, trouble| {
-                webhook::run(&post, spool, lines, trouble, metrics);
+            let client = webhook::WebhookClient::new(uri, login.as_ref(), tls_ca_file.as_deref())?;
+            let spool = open_spool(spool, *spool_bytes, &client.address())?;
+            let meter = reporter::SpoolMeter::new(context);
+            start("webhook", false, context, move |lines, reporter| {
+                webhook::run(&client, spool, lines, reporter, meter);
             })
         }
         _ => Err(OpenError::NotEvents),
     }
 }
 
-/// The spool of one sink; a disk that refuses is no error, for messages can wait in memory.
-fn open_spool(path: &Path, bytes: u64, whose: &str) -> Result<spool::Spool, OpenError> {
+/// Opens the spool of one sink. A disk error is no failure here: messages then wait in memory.
+fn open_spool(path: &Path, bytes: u64, address: &str) -> Result<spool::Spool, OpenError> {
     spool::Spool::open(path, bytes).map_err(|error| match error {
         spool::SpoolError::InUse => OpenError::SpoolInUse(path.to_path_buf()),
-        spool::SpoolError::Unusable => OpenError::Address {
-            address: whose.to_owned(),
+        spool::SpoolError::TooSmall => OpenError::Address {
+            address: address.to_owned(),
             why: "its spool is smaller than 16 kB; give it more",
         },
     })
 }
 
-/// Starts `work` on a thread that is named after the sink, and adds it to the hub.
+/// Starts `work` on a thread named after the sink, and adds the sink to the hub.
 fn start(
     kind: &'static str,
     frames: bool,
     context: &EventContext,
-    work: impl FnOnce(Inlet, Trouble) + Send + 'static,
+    work: impl FnOnce(EventReceiver, SinkReporter) + Send + 'static,
 ) -> Result<EventSinkHandle, OpenError> {
     let name = context.hub.unique_name(kind);
-    let lost = outlet::Lost::new(&name, context);
-    let (outlet, inlet) = outlet::line(frames, lost);
-    let trouble = Trouble::new(&name, context);
+    let drops = event_queue::DropCounter::new(&name, context);
+    let (sender, receiver) = event_queue::channel(frames, drops);
+    let reporter = SinkReporter::new(&name, context);
     let thread = std::thread::Builder::new()
-        // The system keeps 15 bytes of it.
+        // The system keeps 15 bytes of the name.
         .name(format!("{name}:{}", context.hub.stream()))
-        .spawn(move || work(inlet, trouble))
+        .spawn(move || work(receiver, reporter))
         .map_err(|reason| OpenError::Thread { sink: name.clone(), reason })?;
-    context.hub.add(outlet);
+    context.hub.add(sender);
     Ok(EventSinkHandle { name, thread })
 }

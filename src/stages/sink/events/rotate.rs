@@ -1,8 +1,10 @@
-//! A file that only grows at its end, and is renamed when it is large: `NAME`, `NAME.1`, `NAME.2`…
+//! An append-only file that is rotated by size: `NAME`, `NAME.1`, `NAME.2`…
 //!
-//! Promises: a line is whole in one file; what was written before a rename is on the disk before
-//! it; a line that a crash left half written is ended before anything follows it; a file that
-//! was moved or removed by someone else is made anew.
+//! Promises: a line is never split between two files; a file is synced before it is renamed; a line
+//! cut off by a crash is terminated before the next one is appended; a file that was moved or
+//! removed from outside is created again.
+//!
+//! The crate file-rotate neither syncs, nor rotates before the limit, nor undoes a partial write.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -10,12 +12,12 @@ use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-/// When to rename, and how many to keep.
+/// When to rotate, and how many files to keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rotation {
-    /// Renamed before it would be larger than this.
+    /// Size limit of a file: it is renamed before it would exceed this.
     pub bytes: u64,
-    /// Renamed files kept; with 0 it is emptied instead.
+    /// Number of renamed files to keep; with 0 the file is truncated instead.
     pub keep: u32,
 }
 
@@ -23,71 +25,70 @@ pub struct Rotation {
 pub struct RotatingFile {
     path: PathBuf,
     rotation: Rotation,
-    open: Option<Open>,
+    open: Option<OpenFile>,
 }
 
-struct Open {
+struct OpenFile {
     file: File,
     bytes: u64,
-    /// A line was cut off: by a crash, or by a disk that became full.
+    /// The last line is cut off: by a crash, or by a full disk.
     torn: bool,
 }
 
 impl RotatingFile {
-    /// A file called `path`; nothing is opened yet.
+    /// A file at `path`; nothing is opened yet.
     pub fn new(path: &Path, rotation: Rotation) -> Self {
         Self { path: path.to_path_buf(), rotation, open: None }
     }
 
-    /// Its name.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Appends `lines` (each with its line feed) in one piece, after a rename where they would make
-    /// the file too large.
+    /// Appends `lines` (each with its line feed) in one write. Rotates first if the file would
+    /// exceed its limit.
     ///
     /// # Errors
-    /// Where the file cannot be made, renamed or written; nothing of `lines` counts as written
-    /// then, and the next call tries everything anew.
+    /// Where the file cannot be created, renamed or written. Then nothing of `lines` counts as
+    /// written, and the next call opens the file again.
     pub fn append(&mut self, lines: &[u8]) -> io::Result<()> {
-        if !self.is_ours() {
+        if !self.is_current() {
             self.open = None;
         }
-        let most = self.rotation.bytes;
-        let open = self.opened()?;
-        if open.bytes > 0 && open.bytes + lines.len() as u64 > most {
+        let max_bytes = self.rotation.bytes;
+        let open = self.open_file()?;
+        if open.bytes > 0 && open.bytes + lines.len() as u64 > max_bytes {
             self.rotate()?;
         }
-        let outcome = self.opened()?.append(lines);
+        let outcome = self.open_file()?.append(lines);
         if outcome.is_err() {
-            // Opened anew next time: the directory may be another by then.
+            // Opened again next time: the directory may have been replaced by then.
             self.open = None;
         }
         outcome
     }
 
-    /// Whether the open file is still the one under its name.
-    fn is_ours(&self) -> bool {
+    /// Whether the open file is still the one at its path.
+    fn is_current(&self) -> bool {
         let Some(open) = &self.open else { return false };
-        let (ours, named) = (open.file.metadata(), fs::metadata(&self.path));
-        match (ours, named) {
+        match (open.file.metadata(), fs::metadata(&self.path)) {
             (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()) && b.len() >= open.bytes,
             _ => false,
         }
     }
 
-    fn opened(&mut self) -> io::Result<&mut Open> {
+    fn open_file(&mut self) -> io::Result<&mut OpenFile> {
         if self.open.is_none() {
             if let Some(directory) = self.path.parent() {
                 fs::create_dir_all(directory)?;
             }
-            self.open = Some(Open::new(&self.path)?);
+            self.open = Some(OpenFile::new(&self.path)?);
         }
         self.open.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    /// Brings the file to the disk and renames it and its elders by one.
+    /// Syncs the file, then renames it and all older ones to the next number.
     fn rotate(&mut self) -> io::Result<()> {
         if let Some(open) = self.open.take() {
             open.file.sync_all()?;
@@ -102,7 +103,7 @@ impl RotatingFile {
                 outcome => outcome?,
             }
         }
-        // The names are on the disk only after this; some file systems cannot do it.
+        // Makes the new names durable; some file systems do not support it.
         let directory = self.path.parent().filter(|d| !d.as_os_str().is_empty());
         let _ = File::open(directory.unwrap_or(Path::new("."))).and_then(|d| d.sync_all());
         Ok(())
@@ -115,7 +116,7 @@ impl RotatingFile {
     }
 }
 
-impl Open {
+impl OpenFile {
     fn new(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
         let metadata = file.metadata()?;
@@ -136,8 +137,8 @@ impl Open {
         let outcome = self.file.write_all(lines);
         match outcome {
             Ok(()) => self.bytes += lines.len() as u64,
-            // What was written of them is taken back, so that none is in the file twice. Where that
-            // does not work, it is ended as a torn line when the file is opened again.
+            // Undoes a partial write, so that no line is in the file twice. Where that fails, the
+            // torn line is terminated when the file is opened again.
             Err(_) => drop(self.file.set_len(before)),
         }
         outcome
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_renamed_by_size_and_the_oldest_goes() {
+    fn it_is_rotated_by_size_and_the_oldest_is_removed() {
         let dir = tempfile::tempdir().expect("temp");
         let path = dir.path().join("new/e.jsonl");
         let mut file = RotatingFile::new(&path, Rotation { bytes: 4, keep: 2 });
@@ -172,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_line_is_ended_and_a_removed_file_made_anew() {
+    fn a_torn_line_is_terminated_and_a_removed_file_created_again() {
         let dir = tempfile::tempdir().expect("temp");
         let path = dir.path().join("e.jsonl");
         fs::write(&path, "whole\nto").expect("write");
@@ -182,7 +183,7 @@ mod tests {
         fs::rename(&path, dir.path().join("moved")).expect("rename");
         file.append(b"other\n").expect("append");
         assert_eq!(read(&path), "other\n");
-        fs::write(&path, "").expect("emptied by someone else");
+        fs::write(&path, "").expect("truncated from outside");
         file.append(b"more\n").expect("append");
         assert_eq!(read(&path), "more\n");
     }

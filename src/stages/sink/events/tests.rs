@@ -1,4 +1,4 @@
-//! Sinks fed by a hub: files that go away, a web server that is away, queues that are full.
+//! Sinks with a hub: files that cannot be written, a failing web server, full queues.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -42,7 +42,7 @@ fn values(path: &Path) -> Vec<serde_json::Value> {
 }
 
 #[test]
-fn frames_turns_and_changes_of_status_are_in_the_file_in_order() {
+fn frames_turns_and_status_changes_are_written_in_order() {
     let dir = tempfile::tempdir().expect("temp");
     let (context, path) = (context(), dir.path().join("e.jsonl"));
     let sink =
@@ -81,7 +81,7 @@ fn frames_turns_and_changes_of_status_are_in_the_file_in_order() {
 }
 
 #[test]
-fn a_file_that_cannot_be_written_resumes_and_says_what_was_left_out() {
+fn a_file_that_could_not_be_written_resumes_and_reports_dropped_lines() {
     let dir = tempfile::tempdir().expect("temp");
     let folder = dir.path().join("events");
     fs::write(&folder, "a file where the folder should be").expect("write");
@@ -102,19 +102,19 @@ fn a_file_that_cannot_be_written_resumes_and_says_what_was_left_out() {
     context.hub.close();
     handle.join();
     let lines = values(&path);
-    let left_out: u64 = lines.iter().filter_map(|l| l["lines"].as_u64()).sum();
+    let dropped: u64 = lines.iter().filter_map(|l| l["lines"].as_u64()).sum();
     let written: Vec<u64> = lines.iter().filter_map(|l| l["what"].as_str()?.parse().ok()).collect();
-    assert!(left_out > 0 && lines[0]["event"] == "dropped", "{}", lines[0]);
-    assert_eq!(written.len() as u64 + left_out, sent);
+    assert!(dropped > 0 && lines[0]["event"] == "dropped", "{}", lines[0]);
+    assert_eq!(written.len() as u64 + dropped, sent);
     assert!(written.is_sorted() && written.last() == Some(&(sent - 1)));
 }
 
 #[test]
-fn a_sink_that_is_behind_loses_old_frames_and_no_event() {
+fn a_sink_that_is_behind_drops_old_frames_and_no_event() {
     let context = context();
-    let lost = outlet::Lost::new("slow", &context);
-    let (outlet, mut inlet) = outlet::line(true, lost);
-    context.hub.add(outlet);
+    let drops = event_queue::DropCounter::new("slow", &context);
+    let (sender, mut receiver) = event_queue::channel(true, drops);
+    context.hub.add(sender);
     let utc = Timestamp::now();
     for n in 0..2000 {
         context.hub.frame(&frame(n, None), utc, FRAME);
@@ -122,7 +122,7 @@ fn a_sink_that_is_behind_loses_old_frames_and_no_event() {
     }
     context.hub.close();
     let mut got = Vec::new();
-    while let Ok(line) = inlet.next(Duration::ZERO) {
+    while let Ok(line) = receiver.recv_timeout(Duration::ZERO) {
         let value: serde_json::Value = serde_json::from_str(&line.json).expect("JSON");
         let number = value["what"].as_str().and_then(|w| w.parse().ok());
         let number = number.or(value["seq"].as_u64());
@@ -131,12 +131,12 @@ fn a_sink_that_is_behind_loses_old_frames_and_no_event() {
     let events = got.iter().filter(|(_, event)| *event).count();
     let frames: Vec<u64> = got.iter().filter(|(_, event)| !event).map(|(n, _)| *n).collect();
     assert_eq!((events, frames.len(), frames.last()), (2000, 300, Some(&1999)));
-    assert!(got.is_sorted(), "a frame comes before the event that followed it");
+    assert!(got.is_sorted(), "lines are not in the order in which they were sent");
     let why = crate::telemetry::metrics::reason_labels("hall", "slow", "behind");
     assert_eq!(context.metrics.drops.get_or_create(&why).get(), 1700);
 }
 
-/// Answers one request with `status`; gives its head and body.
+/// Answers one request with `status`; returns the request's head and body.
 fn serve(listener: &TcpListener, status: &str) -> (String, String) {
     let (mut stream, _) = listener.accept().expect("a request");
     let (mut all, mut buffer) = (Vec::new(), [0; 4096]);
@@ -160,7 +160,7 @@ fn serve(listener: &TcpListener, status: &str) -> (String, String) {
 }
 
 #[test]
-fn a_webhook_gets_every_event_once_it_answers_and_its_secrets_are_not_told() {
+fn a_webhook_gets_every_event_and_its_secrets_are_not_shown() {
     let dir = tempfile::tempdir().expect("temp");
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
@@ -179,14 +179,14 @@ fn a_webhook_gets_every_event_once_it_answers_and_its_secrets_are_not_told() {
     let (head, body) = serve(&listener, "503 Busy");
     assert!(head.starts_with("POST /secret-token?key=1 ") && head.contains("Basic bWU6cHc="));
     assert!(body.contains("\"what\":\"0\""), "{body}");
-    until("trouble", || !context.status.sink_errors().is_empty());
-    let trouble = format!("{:?}", context.status.sink_errors());
-    assert!(trouble.contains("503") && !trouble.contains("secret"), "{trouble}");
+    until("the sink fails", || !context.status.sink_errors().is_empty());
+    let errors = format!("{:?}", context.status.sink_errors());
+    assert!(errors.contains("503") && !errors.contains("secret"), "{errors}");
     for (n, status) in [(0, "200 OK"), (1, "400 No"), (2, "204 OK")] {
         let (_, body) = serve(&listener, status);
         assert!(body.contains(&format!("\"what\":\"{n}\"")), "{body}");
     }
-    until("well", || context.status.sink_errors().is_empty());
+    until("the sink recovers", || context.status.sink_errors().is_empty());
     context.hub.close();
     handle.join();
     let why = crate::telemetry::metrics::reason_labels("hall", "webhook", "refused");

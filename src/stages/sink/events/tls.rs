@@ -1,4 +1,5 @@
-//! TLS to brokers and webhooks: the certificates of a file, of `SSL_CERT_FILE`, or the system's.
+//! TLS to brokers and webhooks. Trusted are the certificates of a file, of `SSL_CERT_FILE`, or the
+//! system's.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,15 +8,15 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 
-/// What computes.
+/// The cryptography provider.
 pub(super) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// The certificates that are trusted: those in `file`, or the system's.
+/// The trusted certificates: those in `file`, or the system's.
 ///
 /// # Errors
-/// Where there is none.
+/// A readable message if there are none.
 pub(super) fn roots(file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, String> {
     if let Some(file) = file {
         return certificates(file).map_err(|e| format!("tls_ca_file: {e}"));
@@ -33,21 +34,21 @@ pub(super) fn roots(file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>,
 /// The certificates in `file`.
 ///
 /// # Errors
-/// In words, with the file's name, where it cannot be read or holds none.
+/// A readable message with the file's name, if it cannot be read or holds none.
 pub fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let shown = file.display();
     let found = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
     let found: Vec<_> = found.map_err(|e| format!("{shown}: {e}"))?;
     if found.is_empty() {
-        return Err(format!("{shown} holds no certificate in PEM"));
+        return Err(format!("{shown} holds no PEM certificate"));
     }
     Ok(found)
 }
 
-/// A client that trusts those.
+/// A TLS client that trusts [`roots`].
 ///
 /// # Errors
-/// Where there are none, or TLS cannot be set up.
+/// A readable message if there are none, or TLS cannot be set up.
 pub(super) fn client(file: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
     let mut store = RootCertStore::empty();
     store.add_parsable_certificates(roots(file)?);
@@ -56,28 +57,28 @@ pub(super) fn client(file: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
     Ok(Arc::new(config.with_root_certificates(store).with_no_client_auth()))
 }
 
-/// What is wrong with TLS, and what to do, where that is what `error` is about.
-pub(super) fn words_in(error: &std::io::Error) -> Option<String> {
-    error.get_ref()?.downcast_ref::<rustls::Error>().map(words)
+/// The message of [`error_message`] if `error` is a TLS error.
+pub(super) fn io_error_message(error: &std::io::Error) -> Option<String> {
+    error.get_ref()?.downcast_ref::<rustls::Error>().map(error_message)
 }
 
-/// What is wrong, and what to do.
-pub(super) fn words(error: &rustls::Error) -> String {
+/// What is wrong, and how to fix it.
+pub(super) fn error_message(error: &rustls::Error) -> String {
     let rustls::Error::InvalidCertificate(flaw) = error else { return format!("TLS: {error}") };
     let why = match flaw {
         CertificateError::UnknownIssuer => {
-            "nobody vouches for it who is trusted here; write its CA's certificate into a file in \
-             PEM, and name that: tls_ca_file = \"FILE\""
+            "its issuer is unknown; save the certificate of its CA in a PEM file and set \
+             tls_ca_file = \"FILE\""
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "it was made for another name; write the name that stands in it"
+            "it is valid for another host name; use that name in the address"
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired",
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "it is not valid yet; is the clock right?"
         }
         other if format!("{other:?}").contains("CaUsedAsEndEntity") => {
-            "it is a CA's own; make the server one with basicConstraints=CA:FALSE"
+            "it is a CA certificate; create a server certificate with basicConstraints=CA:FALSE"
         }
         other => return format!("its certificate is not trusted: {other}"),
     };

@@ -1,4 +1,4 @@
-//! What has changed in a stream's status since it was last looked at, as events.
+//! Changes of a stream's status since the last check, as events.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -13,28 +13,28 @@ pub(super) fn rfc3339(at: Timestamp) -> String {
     format!("{at:.3}")
 }
 
-/// Remembers what was said.
+/// The status as reported so far.
 #[derive(Default)]
 pub(super) struct StatusWatch {
-    /// Since when the source is away.
-    away: Option<Instant>,
-    /// Since when each sink is in trouble, and why.
+    /// Since when the source is lost.
+    lost_since: Option<Instant>,
+    /// Since when each failed sink fails, and why.
     sink_errors: BTreeMap<String, (Instant, String)>,
 }
 
 impl StatusWatch {
-    /// The events that tell how `status` has changed; `utc` is now.
+    /// The changes of `status` as events; `utc` is now.
     pub fn changes(&mut self, status: &Status, utc: Timestamp) -> Vec<Event> {
         let mut events = Vec::new();
         match status.source() {
-            SourceState::Lost { since, why, next_try } if self.away.is_none() => {
-                self.away = Some(since);
-                let since = wall(since, utc);
-                events.push(Event::SourceLost { since, why, next_try: wall(next_try, utc) });
+            SourceState::Lost { since, why, next_try } if self.lost_since.is_none() => {
+                self.lost_since = Some(since);
+                let since = to_utc(since, utc);
+                events.push(Event::SourceLost { since, why, next_try: to_utc(next_try, utc) });
             }
             SourceState::Live { since } => {
-                if let Some(away) = self.away.take() {
-                    let lost_seconds = seconds(since.saturating_duration_since(away));
+                if let Some(lost_since) = self.lost_since.take() {
+                    let lost_seconds = seconds(since.saturating_duration_since(lost_since));
                     events.push(Event::SourceRestored { lost_seconds });
                 }
             }
@@ -47,12 +47,12 @@ impl StatusWatch {
     fn sinks(&mut self, status: &Status, events: &mut Vec<Event>) {
         let now = status.sink_errors();
         self.sink_errors.retain(|sink, (since, _)| {
-            let still = now.contains_key(sink);
-            if !still {
+            let still_fails = now.contains_key(sink);
+            if !still_fails {
                 let failed_seconds = seconds(since.elapsed());
                 events.push(Event::SinkRecovered { sink: sink.clone(), failed_seconds });
             }
-            still
+            still_fails
         });
         for (sink, why) in now {
             let before = self.sink_errors.get_mut(&sink);
@@ -66,13 +66,13 @@ impl StatusWatch {
     }
 }
 
-/// To the millisecond.
+/// Seconds, rounded to the millisecond.
 fn seconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
-/// A moment of the steady clock on the wall clock, by their difference now.
-fn wall(at: Instant, now_utc: Timestamp) -> String {
+/// Converts a monotonic time to UTC by the difference of the two clocks now.
+fn to_utc(at: Instant, now_utc: Timestamp) -> String {
     let now = Instant::now();
     let ahead = at.saturating_duration_since(now);
     let ago = now.saturating_duration_since(at);

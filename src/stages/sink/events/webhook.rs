@@ -1,8 +1,8 @@
-//! Every event to a web server: one HTTP POST of one line of JSON each.
+//! Sends every event to a web server: one HTTP POST per line of JSON.
 //!
-//! Through a spool, so that what happens while the server is away reaches it later, in order, at
-//! least once. A server that answers with an error is asked again a few times; a message that it
-//! will not take (4xx, or 5xx to the end) is left out and counted, so that one cannot hold up all.
+//! Events go through a spool. Those from while the server is unreachable arrive later, in order, at
+//! least once. After an HTTP error a message is retried a few times. A message that the server
+//! does not accept (4xx, or 5xx every time) is dropped and counted, so that it cannot block others.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -11,68 +11,68 @@ use base64::Engine;
 use secrecy::{ExposeSecret, SecretString};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
-use super::outlet::Inlet;
+use super::event_queue::EventReceiver;
+use super::reporter::{SinkReporter, SpoolMeter};
 use super::spool::{Message, Spool};
-use super::trouble::{SpoolMeter, Trouble};
 use super::{LineKind, OpenError, tls};
 use crate::core::backoff::Backoff;
 use crate::core::credentials::Login;
 use crate::core::queue::NoItem;
 
-/// A whole exchange takes no longer.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// The first wait before it is tried again, and the longest.
-const WAIT: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
-/// How often a message is tried that the server answers with 5xx.
-const TRIES: u32 = 5;
-/// Longest time between two looks at the spool.
-const TICK: Duration = Duration::from_secs(1);
-/// What is left is sent for so long after the stream has ended.
-const FAREWELL: Duration = Duration::from_secs(3);
+/// Timeout of a request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// The first and the longest wait before a retry.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// Number of tries for a message that the server answers with 5xx.
+const MAX_TRIES: u32 = 5;
+/// Longest time between two checks of the spool.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// Time to send what is left after the stream has ended.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How messages are posted.
-pub struct Post {
+/// The HTTP client of one webhook.
+pub struct WebhookClient {
     agent: ureq::Agent,
     uri: url::Url,
     authorization: Option<SecretString>,
 }
 
-/// How a try went.
+/// The outcome of a request.
 #[derive(Debug, PartialEq, Eq)]
-enum Outcome {
-    /// The server has it.
-    Taken,
-    /// It says that it will never take it.
-    Refused(u16),
-    /// It may take it later.
-    Failed(u16),
-    /// It is away.
-    Lost(String),
+enum PostResult {
+    /// The server has accepted the message.
+    Accepted,
+    /// The server will never accept it.
+    Rejected(u16),
+    /// The server may accept it later.
+    ServerError(u16),
+    /// The server cannot be reached.
+    Unreachable(String),
 }
 
-impl Post {
-    /// Posts to `uri`.
+impl WebhookClient {
+    /// A client for `uri`.
     ///
     /// # Errors
-    /// Where that is no address of a web server, or TLS cannot be set up.
+    /// Where `uri` is not the address of a web server, or TLS cannot be set up.
     pub fn new(
         uri: &url::Url,
         login: Option<&Login>,
-        trust: Option<&Path>,
+        tls_ca_file: Option<&Path>,
     ) -> Result<Self, OpenError> {
         let why = "a webhook is http://HOST/PATH or https://HOST/PATH, without user and password";
         if !matches!(uri.scheme(), "http" | "https") || !uri.username().is_empty() {
             return Err(OpenError::Address { address: redacted(uri), why });
         }
         let mut config = ureq::Agent::config_builder()
-            .timeout_global(Some(PATIENCE))
+            .timeout_global(Some(REQUEST_TIMEOUT))
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
             .user_agent(concat!("locutor/", env!("CARGO_PKG_VERSION")))
             .proxy(None);
         if uri.scheme() == "https" {
-            let roots = tls::roots(trust);
+            let roots = tls::roots(tls_ca_file);
             let roots = roots.map_err(|why| OpenError::Tls { address: redacted(uri), why })?;
             let roots: Vec<_> =
                 roots.iter().map(|der| Certificate::from_der(der).to_owned()).collect();
@@ -90,12 +90,12 @@ impl Post {
         Ok(Self { agent: config.build().into(), uri: uri.clone(), authorization })
     }
 
-    /// The address as it may be shown: paths and queries of webhooks often are secrets.
+    /// The address without path and query, which are often secrets.
     pub fn address(&self) -> String {
         redacted(&self.uri)
     }
 
-    fn send(&self, message: &[u8]) -> Outcome {
+    fn send(&self, message: &[u8]) -> PostResult {
         let mut request = self.agent.post(self.uri.as_str());
         request = request.header("Content-Type", "application/json");
         if let Some(authorization) = &self.authorization {
@@ -103,11 +103,11 @@ impl Post {
         }
         match request.send(message) {
             Ok(answer) => match answer.status().as_u16() {
-                200..=299 => Outcome::Taken,
-                code @ (408 | 425 | 429 | 500..=599) => Outcome::Failed(code),
-                code => Outcome::Refused(code),
+                200..=299 => PostResult::Accepted,
+                code @ (408 | 425 | 429 | 500..=599) => PostResult::ServerError(code),
+                code => PostResult::Rejected(code),
             },
-            Err(error) => Outcome::Lost(words(&error)),
+            Err(error) => PostResult::Unreachable(error_message(&error)),
         }
     }
 }
@@ -117,111 +117,120 @@ fn redacted(uri: &url::Url) -> String {
     format!("{}://{}{port}", uri.scheme(), uri.host_str().unwrap_or_default())
 }
 
-/// What went wrong, in words that cannot hold the address.
-fn words(error: &ureq::Error) -> String {
+/// A message that cannot contain the address.
+fn error_message(error: &ureq::Error) -> String {
     match error {
-        ureq::Error::Timeout(_) => "no answer in time".to_owned(),
-        ureq::Error::HostNotFound => "the host is not known".to_owned(),
-        ureq::Error::Io(error) => tls::words_in(error).unwrap_or_else(|| error.kind().to_string()),
+        ureq::Error::Timeout(_) => "the request timed out".to_owned(),
+        ureq::Error::HostNotFound => "the host is unknown".to_owned(),
+        ureq::Error::Io(error) => {
+            tls::io_error_message(error).unwrap_or_else(|| error.kind().to_string())
+        }
         ureq::Error::ConnectionFailed => "no connection".to_owned(),
-        ureq::Error::Rustls(error) => tls::words(error),
+        ureq::Error::Rustls(error) => tls::error_message(error),
         ureq::Error::Tls(why) => format!("TLS: {why}"),
-        _ => "no answer that is HTTP".to_owned(),
+        _ => "the answer is not HTTP".to_owned(),
     }
 }
 
-/// What is being posted, and when it is tried next.
-struct Work {
+/// The message that is being sent, and when it is tried next.
+struct Delivery {
     spool: Spool,
-    now: Option<Message>,
+    current: Option<Message>,
     tries: u32,
     backoff: Backoff,
     due: Instant,
 }
 
-impl Work {
-    /// Tries the next message where it is due; whether it is worth to go on at once.
-    fn step(&mut self, post: &Post, trouble: &mut Trouble) -> bool {
+impl Delivery {
+    /// Sends the next message if it is due. Returns whether the next one may follow at once.
+    fn try_next(&mut self, client: &WebhookClient, reporter: &mut SinkReporter) -> bool {
         if Instant::now() < self.due {
             return false;
         }
-        let Some(message) = self.now.take().or_else(|| self.spool.give()) else { return false };
-        match post.send(&message.bytes) {
-            Outcome::Taken => {
-                trouble.well();
-                self.done(message.number);
+        let message = self.current.take().or_else(|| self.spool.read_next());
+        let Some(message) = message else { return false };
+        match client.send(&message.bytes) {
+            PostResult::Accepted => {
+                reporter.report_working();
+                self.acknowledge(message.number);
                 return true;
             }
-            Outcome::Failed(code) if self.tries + 1 < TRIES => {
+            PostResult::ServerError(code) if self.tries + 1 < MAX_TRIES => {
                 self.tries += 1;
-                trouble.is(&format!("{}: the server answers {code}", post.address()));
+                let address = client.address();
+                reporter.report_failure(&format!("{address}: the server answers {code}"));
             }
-            Outcome::Failed(code) | Outcome::Refused(code) => {
-                let address = post.address();
-                trouble.is(&format!("{address}: the server answers {code}; events are left out"));
-                trouble.lost(1, "refused");
-                self.done(message.number);
+            PostResult::ServerError(code) | PostResult::Rejected(code) => {
+                let address = client.address();
+                reporter.report_failure(&format!(
+                    "{address}: the server answers {code}; events are dropped"
+                ));
+                reporter.count_dropped(1, "refused");
+                self.acknowledge(message.number);
                 return true;
             }
-            Outcome::Lost(why) => {
-                trouble.reconnects("network");
-                trouble.is(&format!("{}: {why}", post.address()));
+            PostResult::Unreachable(why) => {
+                reporter.count_reconnect("network");
+                reporter.report_failure(&format!("{}: {why}", client.address()));
             }
         }
-        self.now = Some(message);
+        self.current = Some(message);
         self.due = Instant::now() + self.backoff.next_wait();
         false
     }
 
-    fn done(&mut self, number: u64) {
+    fn acknowledge(&mut self, number: u64) {
         self.spool.ack(number);
-        (self.tries, self.now) = (0, None);
+        (self.tries, self.current) = (0, None);
         self.backoff.reset();
     }
 
-    /// How long there is nothing to do.
-    fn idle(&self) -> Duration {
-        self.due.saturating_duration_since(Instant::now()).min(TICK)
+    /// Time until the next try, [`POLL_INTERVAL`] at most.
+    fn time_to_retry(&self) -> Duration {
+        self.due.saturating_duration_since(Instant::now()).min(POLL_INTERVAL)
     }
 }
 
-/// Posts events until none can come any more.
+/// Sends events until the hub is closed.
 pub fn run(
-    post: &Post,
+    client: &WebhookClient,
     spool: Spool,
-    mut lines: Inlet,
-    mut trouble: Trouble,
+    mut lines: EventReceiver,
+    mut reporter: SinkReporter,
     mut meter: SpoolMeter,
 ) {
-    let backoff = Backoff::new(WAIT.0, WAIT.1);
-    let mut work = Work { spool, now: None, tries: 0, backoff, due: Instant::now() };
+    let backoff = Backoff::new(BACKOFF.0, BACKOFF.1);
+    let mut delivery = Delivery { spool, current: None, tries: 0, backoff, due: Instant::now() };
     let mut ended: Option<Instant> = None;
     let mut busy = false;
     loop {
-        let waits = work.now.is_some() && !busy;
-        let patience = match (busy, waits) {
+        let retrying = delivery.current.is_some() && !busy;
+        let timeout = match (busy, retrying) {
             (true, _) => Duration::ZERO,
-            (_, true) => work.idle(),
-            _ => TICK,
+            (_, true) => delivery.time_to_retry(),
+            _ => POLL_INTERVAL,
         };
-        let mut next = if ended.is_none() { lines.next(patience) } else { Err(NoItem::Ended) };
+        let mut next = match ended {
+            None => lines.recv_timeout(timeout),
+            Some(_) => Err(NoItem::Ended),
+        };
         while let Ok(line) = next {
             if matches!(line.kind, LineKind::Event | LineKind::Turn) {
-                work.spool.push(line.json.as_bytes());
+                delivery.spool.push(line.json.as_bytes());
             }
-            next = lines.next(Duration::ZERO);
+            next = lines.recv_timeout(Duration::ZERO);
         }
         if matches!(next, Err(NoItem::Ended)) && ended.is_none() {
             ended = Some(Instant::now());
         }
-        busy = work.step(post, &mut trouble);
-        work.spool.tick();
-        let loss = work.spool.take_loss();
-        trouble.lost(loss.full, "spool-full");
-        trouble.lost(loss.too_large, "too-large");
-        trouble.lost(loss.damaged, "disk");
-        meter.bytes(work.spool.waiting_bytes());
-        if ended.is_some_and(|since| !busy || since.elapsed() > FAREWELL) {
+        busy = delivery.try_next(client, &mut reporter);
+        delivery.spool.tick();
+        let loss = delivery.spool.take_loss();
+        reporter.count_dropped(loss.full, "spool-full");
+        reporter.count_dropped(loss.too_large, "too-large");
+        reporter.count_dropped(loss.damaged, "disk");
+        meter.set_bytes(delivery.spool.waiting_bytes());
+        if ended.is_some_and(|since| !busy || since.elapsed() > DRAIN_TIMEOUT) {
             return;
         }
     }

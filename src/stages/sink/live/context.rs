@@ -1,11 +1,10 @@
 //! What a sink gets from its stream, and the handle that the stream has of it.
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::rtsp_server::error::RtspError;
-use crate::core::queue::{ByteSize, Capacity, NoItem, Overflow, Receiver, Sender, bounded};
+use crate::core::timed_thread::TimedThread;
 use crate::stages::sink::fan_out::FanOut;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::status::Status;
@@ -42,44 +41,22 @@ pub enum SinkError {
     Thread(#[from] std::io::Error),
 }
 
-/// Nothing is ever sent: the queue ends with the thread that holds the sender.
-struct Alive;
-
-impl ByteSize for Alive {
-    fn byte_size(&self) -> usize {
-        0
-    }
-}
-
 /// A sink at work. It ends with its queue; a dropped handle leaves it running.
-pub struct SinkHandle {
-    thread: JoinHandle<()>,
-    ended: Receiver<Alive>,
-}
+pub struct SinkHandle(TimedThread<()>);
 
 impl SinkHandle {
     pub(super) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<Self> {
-        // The system shows fifteen characters of a name.
-        let name: String = name.chars().filter(|c| *c != '\0').take(15).collect();
-        let one = Capacity { items: 1, bytes: usize::MAX };
-        let (alive, ended) = bounded("sink→end", one, Overflow::Block);
-        let work = move || {
-            let _alive: Sender<Alive> = alive;
-            work();
-        };
-        let thread = std::thread::Builder::new().name(name).spawn(work)?;
-        Ok(Self { thread, ended })
+        TimedThread::spawn(name, work).map(Self)
     }
 
     /// Whether the sink has ended.
     pub fn is_finished(&self) -> bool {
-        self.thread.is_finished()
+        self.0.is_finished()
     }
 
     /// Waits until the sink has ended, no longer than `timeout`: a disk may never answer. Returns
     /// whether it has.
     pub fn join(self, timeout: Duration) -> bool {
-        let ended = matches!(self.ended.recv_timeout(timeout), Err(NoItem::Ended));
-        ended && self.thread.join().is_ok()
+        self.0.join_within(timeout).is_some()
     }
 }

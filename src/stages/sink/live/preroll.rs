@@ -10,7 +10,7 @@
 use std::collections::VecDeque;
 
 use crate::core::time::Span;
-use crate::gst::packet::{Kind, Packet};
+use crate::gst::packet::{Packet, PacketKind};
 
 /// A track without packets for so long is not there.
 pub const AUDIO_TIMEOUT: Span = Span::from_ms(1500);
@@ -38,11 +38,11 @@ impl Preroll {
     /// Takes a packet; [`Preroll::pop`] gives what is ready.
     pub fn push(&mut self, packet: Packet) {
         match packet.kind {
-            Kind::Image { .. } => self.image = Some(packet.clone()),
-            Kind::Audio => self.audio = Some(packet.clone()),
+            PacketKind::Video { .. } => self.image = Some(packet.clone()),
+            PacketKind::Audio => self.audio = Some(packet.clone()),
         }
         let nothing_yet = !self.settled && self.held.is_empty();
-        if nothing_yet && packet.kind != (Kind::Image { key: true }) {
+        if nothing_yet && packet.kind != (PacketKind::Video { keyframe: true }) {
             return;
         }
         self.held.push_back(packet);

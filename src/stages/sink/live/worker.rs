@@ -13,7 +13,7 @@ use super::preroll::{Formats, Preroll};
 use crate::core::backoff::Backoff;
 use crate::core::queue::{NoItem, Receiver};
 use crate::core::time::{Pts, Span};
-use crate::gst::packet::{Kind, Packet};
+use crate::gst::packet::{Packet, PacketKind};
 use crate::telemetry::metrics::{Metrics, reason_labels};
 use crate::telemetry::status::Status;
 
@@ -143,10 +143,10 @@ impl<S: PacketSink> Worker<S> {
     fn take(&mut self, packet: Packet) -> Result<(), SinkFault> {
         self.preroll.push(packet);
         while let Some(packet) = self.preroll.pop() {
-            if packet.kind == (Kind::Image { key: true }) {
+            if packet.kind == (PacketKind::Video { keyframe: true }) {
                 self.cut(&packet)?;
             }
-            if matches!(packet.kind, Kind::Image { .. }) {
+            if matches!(packet.kind, PacketKind::Video { .. }) {
                 self.last_frame = Some(packet.at);
             }
             if let Some(output) = &mut self.output {

@@ -32,7 +32,7 @@ pub struct AvaCsv {
     rows: csv::Writer<AtomicFile>,
     path: PathBuf,
     video_id: String,
-    image: FrameSize,
+    frame_size: FrameSize,
     clock: RunClock,
 }
 
@@ -46,7 +46,7 @@ impl AvaCsv {
             rows: csv::Writer::from_writer(AtomicFile::create(path)?),
             path: path.to_path_buf(),
             video_id: context.video_id.clone(),
-            image: context.image,
+            frame_size: context.frame_size,
             clock: RunClock::default(),
         };
         let outcome = record.rows.write_record(HEADER);
@@ -73,7 +73,8 @@ impl Record for AvaCsv {
             let Some(score) = face.verdict.p() else {
                 continue;
             };
-            let [x1, y1, x2, y2] = self.image.box_fractions(face.rect).map(|v| v.clamp(0.0, 1.0));
+            let [x1, y1, x2, y2] =
+                self.frame_size.box_fractions(face.rect).map(|v| v.clamp(0.0, 1.0));
             if x2 <= x1 || y2 <= y1 {
                 continue;
             }
@@ -97,7 +98,7 @@ impl Record for AvaCsv {
 
     fn event(&mut self, event: &Event) -> Result<(), RecordError> {
         if let Event::Epoch { width, height, .. } = *event {
-            self.image = FrameSize { width, height };
+            self.frame_size = FrameSize { width, height };
         }
         Ok(())
     }

@@ -33,13 +33,13 @@ pub struct FrameLine<'a> {
 }
 
 impl<'a> FrameLine<'a> {
-    /// The line of `evidence`, whose boxes are fractions of `image`; `utc` is when it was taken,
+    /// The line of `evidence`, whose boxes are fractions of `frame_size`; `utc` is when it was taken,
     /// where that is known (RFC 3339).
     pub fn new(
         stream: &'a str,
         utc: Option<&'a str>,
         evidence: &FrameEvidence,
-        image: FrameSize,
+        frame_size: FrameSize,
     ) -> Self {
         let frame = evidence.frame;
         Self {
@@ -49,7 +49,7 @@ impl<'a> FrameLine<'a> {
             epoch: frame.epoch.0,
             seq: frame.seq,
             pts_ns: frame.pts.ns(),
-            faces: evidence.faces.iter().map(|f| FaceLine::new(f, image)).collect(),
+            faces: evidence.faces.iter().map(|f| FaceLine::new(f, frame_size)).collect(),
             floor: evidence.floor.map(|t| t.0),
         }
     }
@@ -71,7 +71,7 @@ struct FaceLine {
 }
 
 impl FaceLine {
-    fn new(face: &FaceEvidence, image: FrameSize) -> Self {
+    fn new(face: &FaceEvidence, frame_size: FrameSize) -> Self {
         let (unknown, speaking, shares) = match face.verdict {
             Verdict::Unknown(why) => (Some(why.reason()), None, None),
             Verdict::Scored { speaking, shares, .. } => (None, Some(speaking), shares),
@@ -79,8 +79,8 @@ impl FaceLine {
         Self {
             track: face.track.0,
             person: Person(face.track),
-            corners: image.box_fractions(face.rect),
-            landmarks: face.landmarks.map(|p| image.fractions(p.x, p.y)),
+            corners: frame_size.box_fractions(face.rect),
+            landmarks: face.landmarks.map(|p| frame_size.fractions(p.x, p.y)),
             detected: face.detected,
             score: face.verdict.p(),
             unknown,
@@ -111,7 +111,7 @@ impl<'a> EventLine<'a> {
 
 /// The event that the floor is someone else's from `evidence`'s frame on; `None` where it is still
 /// `before`'s.
-pub fn turn(evidence: &FrameEvidence, before: Option<TrackId>) -> Option<Event> {
+pub fn turn_event(evidence: &FrameEvidence, before: Option<TrackId>) -> Option<Event> {
     let frame = evidence.frame;
     (evidence.floor != before).then(|| Event::Turn {
         epoch: frame.epoch.0,
@@ -127,7 +127,7 @@ pub fn turn(evidence: &FrameEvidence, before: Option<TrackId>) -> Option<Event> 
 pub struct Jsonl {
     out: RecordFile,
     stream: String,
-    image: FrameSize,
+    frame_size: FrameSize,
     floor: Option<TrackId>,
 }
 
@@ -140,7 +140,7 @@ impl Jsonl {
         Ok(Self {
             out: RecordFile::create(path)?,
             stream: context.stream.clone(),
-            image: context.image,
+            frame_size: context.frame_size,
             floor: None,
         })
     }
@@ -158,17 +158,17 @@ fn write_line(out: &mut RecordFile, line: &impl Serialize) -> Result<(), RecordE
 
 impl Record for Jsonl {
     fn write(&mut self, evidence: &FrameEvidence) -> Result<(), RecordError> {
-        if let Some(turn) = turn(evidence, self.floor) {
+        if let Some(turn) = turn_event(evidence, self.floor) {
             self.floor = evidence.floor;
             self.event_line(&turn)?;
         }
-        let line = FrameLine::new(&self.stream, None, evidence, self.image);
+        let line = FrameLine::new(&self.stream, None, evidence, self.frame_size);
         write_line(&mut self.out, &line)
     }
 
     fn event(&mut self, event: &Event) -> Result<(), RecordError> {
         if let Event::Epoch { width, height, .. } = *event {
-            self.image = FrameSize { width, height };
+            self.frame_size = FrameSize { width, height };
         }
         self.event_line(event)
     }

@@ -16,11 +16,12 @@ pub mod event;
 pub mod jsonl;
 pub mod rttm;
 pub mod summary;
+pub mod turn_record;
 pub mod turns;
 pub mod vtt;
 
 #[cfg(test)]
-mod scene;
+mod fixtures;
 #[cfg(test)]
 mod tests;
 
@@ -42,7 +43,7 @@ pub struct RecordContext {
     /// The video's name in records that are compared with others: the file's stem.
     pub video_id: String,
     /// The size of the source frame, upright.
-    pub image: FrameSize,
+    pub frame_size: FrameSize,
     /// What counts as one turn.
     pub turns: TurnRules,
 }
@@ -128,7 +129,7 @@ impl RecordFile {
             Ending::Complete => self.0.commit().map(|()| path),
             Ending::Stopped => {
                 let other = incomplete_name(&path);
-                self.0.keep_as(&other).map(|()| other)
+                self.0.commit_as(&other).map(|()| other)
             }
         }
     }

@@ -1,67 +1,30 @@
-//! RTTM, as diarization is scored: one `SPEAKER` line per turn.
+//! RTTM, the format in which diarization is scored: one `SPEAKER` line per turn.
 //!
-//! Takes evidence, gives `SPEAKER FILE 1 ONSET DURATION <NA> <NA> Person_N <NA> <NA>` in seconds to
-//! the millisecond, sorted by onset. Turns are those of [`super::turns`]. The format knows neither
-//! quotes nor escapes, so that white space in the file's name becomes `_`. Speech that the model
-//! could not score is not in it: RTTM has no word for "unknown".
+//! A line is `SPEAKER FILE 1 ONSET DURATION <NA> <NA> Person_N <NA> <NA>`, with seconds to the
+//! millisecond, sorted by onset. The format has no quotes and no escapes, so white space in the
+//! file's name becomes `_`. RTTM cannot express "unknown": unscored speech is left out.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use super::turn_record::{TurnFormat, TurnRecord};
+use super::turns::Turn;
+use super::{RecordContext, person};
 
-use crate::core::evidence::FrameEvidence;
+/// The RTTM record.
+pub type Rttm = TurnRecord<RttmFormat>;
 
-use super::event::Event;
-use super::turns::{Turn, Turns};
-use super::{Ending, Record, RecordContext, RecordError, RecordFile, person};
-
-/// Writes the RTTM record.
-pub struct Rttm {
-    out: RecordFile,
+/// The lines of an RTTM file.
+pub struct RttmFormat {
     file: String,
-    turns: Turns,
 }
 
-impl Rttm {
-    /// Begins the record that shall be called `path`.
-    ///
-    /// # Errors
-    /// Where the file cannot be made.
-    pub fn create(path: &Path, context: &RecordContext) -> Result<Self, RecordError> {
-        Ok(Self {
-            out: RecordFile::create(path)?,
-            file: one_word(&context.video_id),
-            turns: Turns::new(context.turns),
-        })
+impl TurnFormat for RttmFormat {
+    fn new(context: &RecordContext) -> Self {
+        Self { file: one_word(&context.video_id) }
     }
 
-    fn lines(&mut self, turns: &[Turn]) -> Result<(), RecordError> {
-        for turn in turns {
-            let (onset, lasts) = (turn.start.seconds(), (turn.end - turn.start).seconds());
-            let who = one_word(&person(turn.track));
-            let file = &self.file;
-            let line =
-                format!("SPEAKER {file} 1 {onset:.3} {lasts:.3} <NA> <NA> {who} <NA> <NA>\n");
-            let outcome = self.out.0.write_all(line.as_bytes());
-            self.out.check(outcome)?;
-        }
-        Ok(())
-    }
-}
-
-impl Record for Rttm {
-    fn write(&mut self, evidence: &FrameEvidence) -> Result<(), RecordError> {
-        let turns = self.turns.push(evidence);
-        self.lines(&turns)
-    }
-
-    fn event(&mut self, _event: &Event) -> Result<(), RecordError> {
-        Ok(())
-    }
-
-    fn close(mut self: Box<Self>, ending: Ending) -> Result<PathBuf, RecordError> {
-        let turns = self.turns.finish();
-        self.lines(&turns)?;
-        self.out.close(ending)
+    fn turn(&mut self, turn: &Turn) -> Option<String> {
+        let (onset, duration) = (turn.start.seconds(), (turn.end - turn.start).seconds());
+        let (file, speaker) = (&self.file, one_word(&person(turn.track)));
+        Some(format!("SPEAKER {file} 1 {onset:.3} {duration:.3} <NA> <NA> {speaker} <NA> <NA>\n"))
     }
 }
 

@@ -58,7 +58,7 @@ pub struct Summary {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Times {
+struct PersonTotals {
     talk_ns: i64,
     seen_ns: i64,
     unknown_ns: i64,
@@ -67,21 +67,21 @@ struct Times {
 
 /// Adds a run up, frame by frame.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct SummaryBuilder {
     clock: RunClock,
     frames: u64,
     total_ns: i64,
     speech_ns: i64,
     overlap_ns: i64,
     turns: u32,
-    people: BTreeMap<TrackId, Times>,
+    people: BTreeMap<TrackId, PersonTotals>,
     floor: Option<TrackId>,
     /// The frame before, which counts for as long as it is shown.
     previous: Vec<(TrackId, Verdict)>,
     degraded: Vec<String>,
 }
 
-impl Tally {
+impl SummaryBuilder {
     /// Nothing seen yet.
     pub fn new() -> Self {
         Self::default()
@@ -89,8 +89,8 @@ impl Tally {
 
     /// Takes the next frame.
     pub fn push(&mut self, evidence: &FrameEvidence) {
-        if let Some(lasted) = self.clock.next(evidence.frame).previous_lasted {
-            self.count(lasted);
+        if let Some(duration) = self.clock.next(evidence.frame).previous_duration {
+            self.add_previous(duration);
         }
         self.frames += 1;
         self.previous.clear();
@@ -115,7 +115,7 @@ impl Tally {
     /// The run in figures, as it ends here.
     pub fn finish(mut self) -> Summary {
         if self.frames > 0 {
-            self.count(self.clock.last_lasts());
+            self.add_previous(self.clock.last_duration());
         }
         let talk: f64 = self.people.values().map(|t| seconds(t.talk_ns)).sum();
         let people = self.people.iter().map(|(track, t)| PersonSummary {
@@ -139,8 +139,8 @@ impl Tally {
     }
 
     /// Counts the previous frame for as long as it was shown.
-    fn count(&mut self, lasted: Span) {
-        let lasted_ns = lasted.ns();
+    fn add_previous(&mut self, duration: Span) {
+        let lasted_ns = duration.ns();
         self.total_ns += lasted_ns;
         let mut speaking = 0;
         for (track, verdict) in &self.previous {
@@ -222,11 +222,11 @@ fn clock_time(seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scene::{evidence, scored, unknown};
+    use super::super::fixtures::{evidence, scored, unknown};
     use super::*;
 
     fn run() -> Summary {
-        let mut tally = Tally::new();
+        let mut builder = SummaryBuilder::new();
         for n in 0..100 {
             let faces =
                 vec![scored(1, 0.9, n < 50), scored(2, 0.4, (40..60).contains(&n)), unknown(3)];
@@ -237,11 +237,11 @@ mod tests {
                 70..80 => Some(TrackId(1)),
                 _ => None,
             };
-            tally.push(&e);
+            builder.push(&e);
         }
-        tally.degraded("heatmaps at half rate");
-        tally.degraded("heatmaps at half rate");
-        tally.finish()
+        builder.degraded("heatmaps at half rate");
+        builder.degraded("heatmaps at half rate");
+        builder.finish()
     }
 
     #[test]
@@ -265,7 +265,7 @@ mod tests {
         }
         let crowd = Summary { people: vec![run().people[0].clone(); 30], ..run() };
         assert!(crowd.to_table().contains("and 10 more"));
-        assert!(Tally::new().finish().to_table().contains("no faces"));
+        assert!(SummaryBuilder::new().finish().to_table().contains("no faces"));
         assert_eq!(clock_time(3725.04), "1:02:05.0");
         assert_eq!(clock_time(59.96), "1:00.0");
     }

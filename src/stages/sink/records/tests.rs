@@ -11,10 +11,10 @@ use serde_json::Value;
 
 use super::ava_csv::AvaCsv;
 use super::event::{Event, Start};
+use super::fixtures::{evidence, scored, unknown};
 use super::jsonl::Jsonl;
 use super::rttm::Rttm;
-use super::scene::{evidence, scored, unknown};
-use super::summary::Tally;
+use super::summary::SummaryBuilder;
 use super::turns::TurnRules;
 use super::vtt::Vtt;
 use super::*;
@@ -25,13 +25,13 @@ fn context() -> RecordContext {
     RecordContext {
         stream: "file".to_owned(),
         video_id: "own__my, \"first\" talk".to_owned(),
-        image: FrameSize { width: 320, height: 200 },
+        frame_size: FrameSize { width: 320, height: 200 },
         turns: TurnRules::default(),
     }
 }
 
 /// Person 1 speaks in frames 0–49, person 2 in 40–89; person 3 is never scored.
-fn meeting() -> Vec<FrameEvidence> {
+fn sample_meeting() -> Vec<FrameEvidence> {
     (0..100)
         .map(|n| {
             let (one, two) = (n < 50, (40..90).contains(&n));
@@ -60,16 +60,16 @@ fn write(mut record: Box<dyn Record>) -> String {
         versions: BTreeMap::from([("locutor".to_owned(), "0.1.0".to_owned())]),
     };
     record.event(&Event::Start(start)).expect("start");
-    let mut tally = Tally::new();
-    for e in &meeting() {
+    let mut summary_builder = SummaryBuilder::new();
+    for e in &sample_meeting() {
         record.write(e).expect("write");
-        tally.push(e);
+        summary_builder.push(e);
     }
     let epoch = Event::Epoch { epoch: 1, width: 64, height: 64, reason: "jump".to_owned() };
     record.event(&epoch).expect("epoch");
     let what = "heatmaps at half rate".to_owned();
     record.event(&Event::Degraded { epoch: 0, pts_ns: None, what }).expect("degraded");
-    let summary = tally.finish();
+    let summary = summary_builder.finish();
     record.event(&Event::End { complete: true, summary }).expect("end");
     let path = record.close(Ending::Complete).expect("close");
     fs::read_to_string(path).expect("read")
@@ -136,7 +136,7 @@ fn live_lines_fit_the_published_schema_and_say_when() {
         wrong["event"] = "unheard-of".into();
         assert!(schema::check(&wrong, &schema, &schema).is_err());
     }
-    let frame = jsonl::FrameLine::new("hall", utc, &meeting()[3], context().image);
+    let frame = jsonl::FrameLine::new("hall", utc, &sample_meeting()[3], context().frame_size);
     let line = serde_json::to_value(&frame).expect("JSON");
     schema::check(&line, &schema, &schema).unwrap_or_else(|e| panic!("{line}\n{e}"));
     assert_eq!(line["utc"], when);
@@ -187,7 +187,7 @@ fn csv_rows_read_back_and_scores_do_not_tie() {
     assert_eq!(reader.headers().expect("header").iter().collect::<Vec<_>>(), ava_csv::HEADER);
     let rows: Vec<csv::StringRecord> = reader.records().map(|r| r.expect("row")).collect();
     assert_eq!(rows.len(), 200, "two scored faces a frame, none for the unknown one");
-    let faces: Vec<f32> = meeting()
+    let faces: Vec<f32> = sample_meeting()
         .iter()
         .flat_map(|e| e.faces.iter().filter_map(|f| f.verdict.p()).collect::<Vec<_>>())
         .collect();
@@ -209,7 +209,7 @@ fn the_scoring_tool_reads_the_csv() {
     let dir = tempfile::tempdir().expect("temp");
     let (labels, predictions) = (dir.path().join("labels.csv"), dir.path().join("p.csv"));
     let text = write(Box::new(AvaCsv::create(&predictions, &context()).expect("create")));
-    // The labels say the truth of `meeting`: a perfect score is the only right answer.
+    // The labels say the truth of `sample_meeting`: a perfect score is the only right answer.
     let truth = text.lines().enumerate().map(|(n, line)| {
         // Line 0 is the header; then person 1 and person 2 by turns.
         let (frame, two) = (n.saturating_sub(1) / 2, n % 2 == 0);
@@ -235,11 +235,11 @@ fn a_dropped_record_leaves_nothing_and_a_stopped_one_says_so() {
     let dir = tempfile::tempdir().expect("temp");
     let path = dir.path().join("meeting.rttm");
     let mut record = Rttm::create(&path, &context()).expect("create");
-    record.write(&meeting()[0]).expect("write");
+    record.write(&sample_meeting()[0]).expect("write");
     drop(record);
     assert_eq!(fs::read_dir(dir.path()).expect("dir").count(), 0);
     let mut record = Box::new(Rttm::create(&path, &context()).expect("create"));
-    for e in &meeting()[..30] {
+    for e in &sample_meeting()[..30] {
         record.write(e).expect("write");
     }
     let kept = record.close(Ending::Stopped).expect("close");
@@ -249,7 +249,7 @@ fn a_dropped_record_leaves_nothing_and_a_stopped_one_says_so() {
 }
 
 #[test]
-fn a_full_disk_is_told_by_name() {
+fn a_full_disk_error_names_the_file() {
     for make in [
         |p: &Path| Jsonl::create(p, &context()).map(|r| Box::new(r) as Box<dyn Record>),
         |p: &Path| AvaCsv::create(p, &context()).map(|r| Box::new(r) as Box<dyn Record>),
@@ -257,7 +257,7 @@ fn a_full_disk_is_told_by_name() {
         |p: &Path| Vtt::create(p, &context()).map(|r| Box::new(r) as Box<dyn Record>),
     ] {
         let mut record = make(Path::new("/dev/full")).expect("open");
-        let wrote = meeting().iter().try_for_each(|e| record.write(e));
+        let wrote = sample_meeting().iter().try_for_each(|e| record.write(e));
         let error = wrote.and_then(|()| record.finish()).expect_err("the device is full");
         assert!(error.is_no_space() && error.to_string().contains("/dev/full"), "{error}");
     }

@@ -46,7 +46,7 @@ pub struct Turn {
 
 /// Collects turns from frames.
 #[derive(Debug)]
-pub struct Turns {
+pub struct TurnCollector {
     merge_gap: Span,
     min_duration: Span,
     clock: RunClock,
@@ -57,7 +57,7 @@ pub struct Turns {
     closed: Vec<Turn>,
 }
 
-impl Turns {
+impl TurnCollector {
     /// Nobody has spoken yet.
     pub fn new(rules: TurnRules) -> Self {
         Self {
@@ -72,11 +72,11 @@ impl Turns {
 
     /// Takes the next frame; gives the turns that are now certain.
     pub fn push(&mut self, evidence: &FrameEvidence) -> Vec<Turn> {
-        let moment = self.clock.next(evidence.frame);
-        self.extend(moment.previous_lasted.unwrap_or_default());
+        let timing = self.clock.next(evidence.frame);
+        self.extend(timing.previous_duration.unwrap_or_default());
         let speaking = evidence.faces.iter().filter(|f| f.verdict.speaking()).map(|f| f.track);
-        self.previous = Some((moment.at, speaking.collect()));
-        let over = |t: &Turn| moment.at - t.end >= self.merge_gap;
+        self.previous = Some((timing.at, speaking.collect()));
+        let over = |t: &Turn| timing.at - t.end >= self.merge_gap;
         let closed: Vec<Turn> = self.open.values().filter(|t| over(t)).copied().collect();
         for turn in closed {
             self.open.remove(&turn.track);
@@ -88,7 +88,7 @@ impl Turns {
 
     /// Gives the turns that are still open, as the run ends here.
     pub fn finish(&mut self) -> Vec<Turn> {
-        self.extend(self.clock.last_lasts());
+        self.extend(self.clock.last_duration());
         self.previous = None;
         for turn in std::mem::take(&mut self.open).into_values() {
             self.close(turn);
@@ -97,14 +97,14 @@ impl Turns {
     }
 
     /// Lets those who spoke in the previous frame speak for as long as it was shown.
-    fn extend(&mut self, lasted: Span) {
+    fn extend(&mut self, duration: Span) {
         let Some((at, speaking)) = self.previous.take() else {
             return;
         };
-        let end = at + lasted;
+        let end = at + duration;
         for track in speaking {
-            let going_on = self.open.get(&track).filter(|t| at - t.end < self.merge_gap).copied();
-            match going_on {
+            let continued = self.open.get(&track).filter(|t| at - t.end < self.merge_gap).copied();
+            match continued {
                 Some(turn) => {
                     self.open.insert(track, Turn { end, ..turn });
                 }
@@ -126,8 +126,8 @@ impl Turns {
 
     /// The closed turns that began before `earliest`, sorted.
     fn take_closed(&mut self, earliest: Option<Pts>) -> Vec<Turn> {
-        let certain = |t: &mut Turn| earliest.is_none_or(|e| t.start < e);
-        let mut out: Vec<Turn> = self.closed.extract_if(.., certain).collect();
+        let is_final = |t: &mut Turn| earliest.is_none_or(|e| t.start < e);
+        let mut out: Vec<Turn> = self.closed.extract_if(.., is_final).collect();
         out.sort_by_key(|t| (t.start, t.track));
         out
     }
@@ -135,14 +135,14 @@ impl Turns {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scene::{evidence, scored};
+    use super::super::fixtures::{evidence, scored};
     use super::*;
 
     fn turns_of(rules: TurnRules, speaking: &[&[u32]]) -> Vec<(u32, i64, i64)> {
-        let mut turns = Turns::new(rules);
+        let mut turns = TurnCollector::new(rules);
         let mut out = Vec::new();
-        for (n, who) in speaking.iter().enumerate() {
-            let faces = (1..=3).map(|t| scored(t, 0.5, who.contains(&t))).collect();
+        for (n, speakers) in speaking.iter().enumerate() {
+            let faces = (1..=3).map(|t| scored(t, 0.5, speakers.contains(&t))).collect();
             out.extend(turns.push(&evidence(n as u64, faces)));
         }
         out.extend(turns.finish());
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flicker_is_no_turn() {
+    fn a_short_flicker_is_not_a_turn() {
         let rules = TurnRules::default();
         assert_eq!(turns_of(rules, &[&[], &[2], &[2], &[], &[]]), []);
         assert_eq!(turns_of(rules, &[&[], &[2], &[2], &[2], &[]]), [(2, 40, 160)]);
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn turns_come_by_start_even_where_the_first_lasts_longest() {
+    fn turns_are_sorted_by_start_even_if_the_first_is_the_longest() {
         let mut frames: Vec<&[u32]> = vec![&[3]; 2];
         frames.extend(vec![&[1, 3][..]; 5]);
         frames.extend(vec![&[3][..]; 10]);

@@ -1,71 +1,39 @@
-//! WebVTT: a cue per turn, for a player to show beside the video.
+//! WebVTT: one cue per turn, for a player to show with the video.
 //!
-//! Takes evidence, gives `<v Person N>[speaking]</v>` from the turn's start to its end, sorted by
-//! start as the format asks; where people overlap, so do their cues. There are no words in it: this
-//! program does not transcribe. Turns are those of [`super::turns`].
+//! A cue is `<v Person N>[speaking]</v>` from the start to the end of the turn. Cues are sorted by
+//! start, as the format requires, and overlap where people do. They hold no words: this program does
+//! not transcribe.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
-
-use crate::core::evidence::FrameEvidence;
 use crate::core::time::Pts;
 
-use super::event::Event;
-use super::turns::{Turn, Turns};
-use super::{Ending, Record, RecordContext, RecordError, RecordFile, person};
+use super::turn_record::{TurnFormat, TurnRecord};
+use super::turns::Turn;
+use super::{RecordContext, person};
 
-/// Writes the WebVTT record.
-pub struct Vtt {
-    out: RecordFile,
-    turns: Turns,
-}
+/// The WebVTT record.
+pub type Vtt = TurnRecord<VttFormat>;
 
-impl Vtt {
-    /// Begins the record that shall be called `path`.
-    ///
-    /// # Errors
-    /// Where the file cannot be made.
-    pub fn create(path: &Path, context: &RecordContext) -> Result<Self, RecordError> {
-        let mut out = RecordFile::create(path)?;
-        let outcome = out.0.write_all(b"WEBVTT\n");
-        out.check(outcome)?;
-        Ok(Self { out, turns: Turns::new(context.turns) })
+/// The cues of a WebVTT file.
+pub struct VttFormat;
+
+impl TurnFormat for VttFormat {
+    fn new(_context: &RecordContext) -> Self {
+        Self
     }
 
-    fn cues(&mut self, turns: &[Turn]) -> Result<(), RecordError> {
-        for turn in turns {
-            let (from, to) = (cue_time(turn.start), cue_time(turn.end));
-            // The format wants a cue to end after it starts, in milliseconds.
-            if from == to {
-                continue;
-            }
-            let who = person(turn.track);
-            let cue = format!("\n{from} --> {to}\n<v {who}>[speaking]</v>\n");
-            let outcome = self.out.0.write_all(cue.as_bytes());
-            self.out.check(outcome)?;
-        }
-        Ok(())
+    fn header(&self) -> &'static str {
+        "WEBVTT\n"
+    }
+
+    fn turn(&mut self, turn: &Turn) -> Option<String> {
+        let (start, end) = (cue_time(turn.start), cue_time(turn.end));
+        let speaker = person(turn.track);
+        // A cue must end after it starts, in whole milliseconds.
+        (start != end).then(|| format!("\n{start} --> {end}\n<v {speaker}>[speaking]</v>\n"))
     }
 }
 
-impl Record for Vtt {
-    fn write(&mut self, evidence: &FrameEvidence) -> Result<(), RecordError> {
-        let turns = self.turns.push(evidence);
-        self.cues(&turns)
-    }
-
-    fn event(&mut self, _event: &Event) -> Result<(), RecordError> {
-        Ok(())
-    }
-
-    fn close(mut self: Box<Self>, ending: Ending) -> Result<PathBuf, RecordError> {
-        let turns = self.turns.finish();
-        self.cues(&turns)?;
-        self.out.close(ending)
-    }
-}
-
-/// `hh:mm:ss.mmm`, hours as many as it takes.
+/// `hh:mm:ss.mmm`; the hours may have more digits.
 fn cue_time(at: Pts) -> String {
     let ms = (at.ns().max(0) + 500_000) / 1_000_000;
     let (s, ms) = (ms / 1000, ms % 1000);

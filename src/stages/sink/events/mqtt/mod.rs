@@ -1,11 +1,11 @@
-//! Events, state and (where asked for) frames to an MQTT broker.
+//! Publishes events, state and (where configured) frames to an MQTT broker.
 //!
 //! One thread with one connection. Every event goes through the spool and leaves it when the broker
-//! has acknowledged it (QoS 1), so that what happens while the broker is away reaches it later, in
-//! order, at least once. State and availability are retained; the last will says `offline`.
+//! has acknowledged it (QoS 1). Events from while the broker is unreachable arrive later, in order,
+//! at least once. State and availability are retained; the last will is `offline`.
 
-mod desk;
 mod plan;
+mod session;
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -13,30 +13,30 @@ use std::time::{Duration, Instant};
 
 use rumqttc::{AsyncClient, ConnectionError, Event, Packet, TlsError};
 
-use super::outlet::Inlet;
+use super::event_queue::EventReceiver;
+use super::reporter::{SinkReporter, SpoolMeter};
 use super::spool::Spool;
 use super::tls;
-use super::trouble::{SpoolMeter, Trouble};
 use crate::core::backoff::Backoff;
-use desk::{MqttSession, REQUESTS};
 pub use plan::Plan;
+use session::{MqttSession, REQUEST_CAPACITY};
 
-/// The first wait before the broker is tried again, and the longest.
-const WAIT: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
-/// How long a broker may take to accept a connection, in seconds.
+/// The first and the longest wait before a reconnect.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// Timeout of a connection attempt, in seconds.
 const CONNECT_SECONDS: u64 = 5;
-/// Longest time between two looks at the spool.
-const TICK: Duration = Duration::from_millis(500);
-/// What is left is sent for so long after the stream has ended; the rest waits for the next start.
-const FAREWELL: Duration = Duration::from_secs(3);
+/// Longest time between two checks of the spool.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
+/// Time to send what is left after the stream has ended; the rest waits for the next start.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Publishes lines until none can come any more.
+/// Publishes lines until the hub is closed.
 pub fn run(
     plan: Plan,
     stream: Arc<str>,
     spool: Spool,
-    mut lines: Inlet,
-    trouble: Trouble,
+    mut lines: EventReceiver,
+    reporter: SinkReporter,
     meter: SpoolMeter,
 ) {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -48,59 +48,59 @@ pub fn run(
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
-            tracing::error!(broker = %plan.broker, %error, "no event loop for MQTT");
+            tracing::error!(broker = %plan.broker, %error, "the MQTT event loop cannot start");
             return;
         }
     };
-    let desk = RefCell::new(MqttSession::new(stream, &plan, spool, trouble, meter));
+    let session = RefCell::new(MqttSession::new(stream, &plan, spool, reporter, meter));
     runtime.block_on(async {
         tokio::select! {
-            () = take(&desk, &mut lines) => {}
-            () = talk(&desk, &plan) => {}
+            () = take_lines(&session, &mut lines) => {}
+            () = reconnect_loop(&session, &plan) => {}
         }
     });
-    // A name that is being looked up must not hold up the end.
+    // A pending name lookup must not delay the end.
     runtime.shutdown_background();
 }
 
-/// Takes lines, whether the broker is there or not.
-async fn take(desk: &RefCell<MqttSession>, lines: &mut Inlet) {
+/// Takes lines, whether the broker is connected or not.
+async fn take_lines(session: &RefCell<MqttSession>, lines: &mut EventReceiver) {
     let mut ticked = Instant::now();
     loop {
-        let open = desk.borrow_mut().take(lines);
+        let open = session.borrow_mut().take_lines(lines);
         if !open {
             break;
         }
-        if ticked.elapsed() >= TICK {
+        if ticked.elapsed() >= POLL_INTERVAL {
             ticked = Instant::now();
-            desk.borrow_mut().tick();
+            session.borrow_mut().tick();
         }
-        let _ = tokio::time::timeout(TICK, lines.rung()).await;
+        let _ = tokio::time::timeout(POLL_INTERVAL, lines.wait()).await;
     }
-    desk.borrow_mut().closing = true;
-    desk.borrow_mut().pump();
+    session.borrow_mut().closing = true;
+    session.borrow_mut().pump();
     let since = Instant::now();
-    while desk.borrow().is_connected() && since.elapsed() < FAREWELL {
+    while session.borrow().is_connected() && since.elapsed() < DRAIN_TIMEOUT {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    desk.borrow_mut().tick();
+    session.borrow_mut().tick();
 }
 
-/// Connects again and again.
-async fn talk(desk: &RefCell<MqttSession>, plan: &Plan) {
-    let mut backoff = Backoff::new(WAIT.0, WAIT.1);
+/// Connects, and reconnects with back-off.
+async fn reconnect_loop(session: &RefCell<MqttSession>, plan: &Plan) {
+    let mut backoff = Backoff::new(BACKOFF.0, BACKOFF.1);
     loop {
-        let (met, error) = converse(desk, plan).await;
-        desk.borrow_mut().disconnected();
-        if desk.borrow().done {
+        let (was_connected, error) = run_connection(session, plan).await;
+        session.borrow_mut().disconnected();
+        if session.borrow().done {
             return;
         }
         {
-            let trouble = &mut desk.borrow_mut().trouble;
-            trouble.is(&format!("{}: {}", plan.broker, words(&error)));
-            trouble.reconnects(reason(&error));
+            let reporter = &mut session.borrow_mut().reporter;
+            reporter.report_failure(&format!("{}: {}", plan.broker, error_message(&error)));
+            reporter.count_reconnect(reason(&error));
         }
-        if met {
+        if was_connected {
             backoff.reset();
         }
         let wait = backoff.next_wait();
@@ -108,26 +108,26 @@ async fn talk(desk: &RefCell<MqttSession>, plan: &Plan) {
     }
 }
 
-/// One connection, until it fails; whether there was one at all, and why it failed.
-async fn converse(desk: &RefCell<MqttSession>, plan: &Plan) -> (bool, ConnectionError) {
-    // A new client each time: what it had not sent is still in the spool.
-    let (client, mut events) = AsyncClient::new(plan.options.clone(), REQUESTS);
+/// Runs one connection until it fails. Returns whether it was established, and the error.
+async fn run_connection(session: &RefCell<MqttSession>, plan: &Plan) -> (bool, ConnectionError) {
+    // A new client each time. What the old one had not sent is still in the spool.
+    let (client, mut events) = AsyncClient::new(plan.options.clone(), REQUEST_CAPACITY);
     events.network_options.set_connection_timeout(CONNECT_SECONDS);
     events.network_options.set_tcp_nodelay(true);
-    let mut met = false;
+    let mut was_connected = false;
     loop {
         match events.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(_))) => {
-                met = true;
-                desk.borrow_mut().connected(client.clone(), plan);
+                was_connected = true;
+                session.borrow_mut().connected(client.clone(), plan);
             }
-            Ok(event) => desk.borrow_mut().on(&event),
-            Err(error) => return (met, error),
+            Ok(event) => session.borrow_mut().on_event(&event),
+            Err(error) => return (was_connected, error),
         }
     }
 }
 
-/// The label of a lost connection.
+/// The metric label of a lost connection.
 fn reason(error: &ConnectionError) -> &'static str {
     match error {
         ConnectionError::NetworkTimeout | ConnectionError::FlushTimeout => "timeout",
@@ -138,14 +138,14 @@ fn reason(error: &ConnectionError) -> &'static str {
     }
 }
 
-/// What went wrong; none of it holds a secret.
-fn words(error: &ConnectionError) -> String {
+/// A message without secrets.
+fn error_message(error: &ConnectionError) -> String {
     match error {
         ConnectionError::ConnectionRefused(code) => {
             format!("the broker refused the connection ({code:?}); is the login right?")
         }
         ConnectionError::Tls(TlsError::Io(error)) => {
-            tls::words_in(error).unwrap_or_else(|| error.to_string())
+            tls::io_error_message(error).unwrap_or_else(|| error.to_string())
         }
         other => other.to_string(),
     }

@@ -1,14 +1,14 @@
-//! Where an MQTT sink connects, under which topics it publishes, and what Home Assistant is told.
+//! Where an MQTT sink connects, its topics, and the discovery messages for Home Assistant.
 
 use rumqttc::{LastWill, MqttOptions, QoS, TlsConfiguration, Transport};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use super::super::spool::LARGEST_MESSAGE;
+use super::super::spool::MAX_MESSAGE_BYTES;
 use super::super::{OpenError, tls};
 use crate::stages::sink::settings::MqttSettings;
 
-/// Time without traffic after which the broker is asked whether it is there.
+/// Time without traffic after which the broker is pinged.
 const KEEP_ALIVE: std::time::Duration = std::time::Duration::from_secs(15);
 
 /// The topics of one stream.
@@ -18,7 +18,7 @@ pub struct Topics {
     pub event: String,
     /// Frames.
     pub frame: String,
-    /// What holds now; retained.
+    /// The current state; retained.
     pub state: String,
     /// `online` or `offline`; retained.
     pub available: String,
@@ -26,7 +26,7 @@ pub struct Topics {
 
 /// A retained message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Retained {
+pub struct RetainedMessage {
     /// Its topic.
     pub topic: String,
     /// Its payload.
@@ -37,12 +37,12 @@ pub struct Retained {
 pub struct Plan {
     /// The broker's address without user and password.
     pub broker: String,
-    /// How it is connected to.
+    /// Options of the connection.
     pub options: MqttOptions,
-    /// Where messages go.
+    /// The topics to publish to.
     pub topics: Topics,
-    /// What Home Assistant is told.
-    pub discovery: Vec<Retained>,
+    /// Discovery messages for Home Assistant.
+    pub discovery: Vec<RetainedMessage>,
 }
 
 impl Plan {
@@ -55,25 +55,26 @@ impl Plan {
         let (tls, default_port) = match mqtt.broker.scheme() {
             "mqtt" => (false, 1883),
             "mqtts" => (true, 8883),
-            _ => return Err(wrong(mqtt, "a broker is mqtt://HOST or mqtts://HOST")),
+            _ => return Err(invalid(mqtt, "a broker is mqtt://HOST or mqtts://HOST")),
         };
         let port = mqtt.broker.port().unwrap_or(default_port);
         if host.is_empty() {
-            return Err(wrong(mqtt, "the broker's host is missing: mqtt://HOST"));
+            return Err(invalid(mqtt, "the broker's host is missing: mqtt://HOST"));
         }
         let prefixes = [Some(&mqtt.topic), mqtt.discovery_prefix.as_ref()];
         if !prefixes.into_iter().flatten().all(|topic| is_topic(topic)) {
-            return Err(wrong(mqtt, "a topic is not empty and has no +, #, $ or / at an end"));
+            let why = "a topic must not be empty, contain + or #, start with $ or /, or end with /";
+            return Err(invalid(mqtt, why));
         }
         let broker = format!("{}://{host}:{port}", mqtt.broker.scheme());
         let topics = Topics::new(&mqtt.topic, stream);
-        // An IPv6 address stands in brackets in a URL only.
+        // Only a URL has brackets around an IPv6 address.
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let mut options = MqttOptions::new(client_id(&mqtt.topic, stream), host, port);
         options.set_keep_alive(KEEP_ALIVE);
         options.set_clean_session(true);
-        // Topic and header beside the message itself.
-        options.set_max_packet_size(64 << 10, LARGEST_MESSAGE + (64 << 10));
+        // Room for topic and header in addition to the message.
+        options.set_max_packet_size(64 << 10, MAX_MESSAGE_BYTES + (64 << 10));
         let will = LastWill::new(&topics.available, "offline", QoS::AtLeastOnce, true);
         options.set_last_will(will);
         if let Some(login) = &mqtt.login {
@@ -102,9 +103,9 @@ impl Topics {
     }
 }
 
-fn wrong(mqtt: &MqttSettings, why: &'static str) -> OpenError {
+fn invalid(mqtt: &MqttSettings, why: &'static str) -> OpenError {
     let mut address = mqtt.broker.clone();
-    // Neither is there in a checked configuration.
+    // A validated configuration has neither.
     let _ = address.set_username("");
     let _ = address.set_password(None);
     OpenError::Address { address: address.to_string(), why }
@@ -115,20 +116,20 @@ fn is_topic(topic: &str) -> bool {
     !topic.is_empty() && !ends && !topic.contains(['+', '#', '\0'])
 }
 
-/// The same at every start, and another one on another machine or under another topic.
+/// A client identifier: the same at every start, different on other machines or topics.
 fn client_id(topic: &str, stream: &str) -> String {
     let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let whose = crc32fast::hash(format!("{topic}\n{machine}").as_bytes());
-    format!("locutor-{stream}-{whose:08x}")
+    let hash = crc32fast::hash(format!("{topic}\n{machine}").as_bytes());
+    format!("locutor-{stream}-{hash:08x}")
 }
 
-/// Home Assistant's own words: two binary sensors and a sensor of one device.
-fn discover(prefix: &str, topic: &str, stream: &str, topics: &Topics) -> Vec<Retained> {
-    let plain = |text: &str| {
+/// Discovery messages for Home Assistant: two binary sensors and a sensor of one device.
+fn discover(prefix: &str, topic: &str, stream: &str, topics: &Topics) -> Vec<RetainedMessage> {
+    let slug = |text: &str| {
         let keep = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
         text.chars().map(keep).collect::<String>()
     };
-    let node = format!("{}_{}", plain(topic), plain(stream));
+    let node = format!("{}_{}", slug(topic), slug(stream));
     let entity = |kind: &str, object: &str, own: serde_json::Value| {
         let mut config = json!({
             "unique_id": format!("{node}_{object}"),
@@ -145,7 +146,7 @@ fn discover(prefix: &str, topic: &str, stream: &str, topics: &Topics) -> Vec<Ret
             config.extend(own);
         }
         let topic = format!("{prefix}/{kind}/{node}/{object}/config");
-        Retained { topic, payload: config.to_string() }
+        RetainedMessage { topic, payload: config.to_string() }
     };
     vec![
         entity(
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_used_is_refused_and_no_secret_told() {
+    fn invalid_settings_are_refused_without_showing_secrets() {
         for (broker, topic) in
             [("http://me:hunter2@broker", "a"), ("mqtt://broker", "a/#"), ("mqtt://broker", "")]
         {

@@ -1,13 +1,13 @@
-//! A bounded first-in-first-out of messages on disk: what waits while a broker is away.
+//! A bounded first-in-first-out queue of messages on disk, for the time a broker is unreachable.
 //!
-//! Takes messages ([`Spool::push`]), gives them in the same order ([`Spool::give`]), and forgets
-//! them once they were acknowledged ([`Spool::ack`]).
+//! Takes messages ([`Spool::push`]), returns them in the same order ([`Spool::read_next`]), and
+//! removes them when they are acknowledged ([`Spool::ack`]).
 //!
-//! Promises: a message that was taken is given until it is acknowledged, whatever happens to the
-//! process in between (`kill -9` included; a power cut may cost the last second); never another
-//! order; after a crash some may be given twice (at least once). When it is full the oldest go
-//! first, and are counted. While the disk refuses, messages wait in a little memory instead, in
-//! the same order, and move to the disk when it takes them.
+//! Promises: a message stays until it is acknowledged, even if the process is killed (`kill -9`
+//! included; a power cut may cost the last second). The order never changes. Delivery is at least
+//! once: after a crash some messages may be returned twice. A full spool drops the oldest messages
+//! and counts them. While the disk fails, up to 1 MB of messages waits in memory, in the same
+//! order, and moves to the disk later.
 
 mod position;
 mod segment;
@@ -21,32 +21,32 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use position::Position;
-pub use segment::LARGEST_MESSAGE;
+pub use segment::MAX_MESSAGE_BYTES;
 use segment::Segment;
 
-/// No spool is smaller.
-const LEAST_BYTES: u64 = 16 << 10;
-/// A spool has about so many segments: so much of it is lost at once when it is full.
-const SEGMENTS: u64 = 16;
+/// Minimum size of a spool.
+const MIN_BYTES: u64 = 16 << 10;
+/// Number of segments of a full spool. It drops one segment at a time.
+const SEGMENT_COUNT: u64 = 16;
 /// Bytes that may wait in memory.
-const MEMORY_BYTES: u64 = 1 << 20;
+const MAX_MEMORY_BYTES: u64 = 1 << 20;
 /// Bytes of one segment in memory.
-const MEMORY_SEGMENT: u64 = 64 << 10;
-/// Time between two tries to use a disk that refused, and between two syncs.
-const EVERY: Duration = Duration::from_secs(1);
+const MEMORY_SEGMENT_BYTES: u64 = 64 << 10;
+/// Time between two retries after a disk error, and between two syncs.
+const DISK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Why a spool cannot be had.
+/// Why a spool cannot be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SpoolError {
     /// Another process or sink uses the folder.
     #[error("the spool's folder is in use by another process or sink")]
     InUse,
-    /// It is too small.
-    #[error("a spool has at least 16 kB")]
-    Unusable,
+    /// The size limit is too small.
+    #[error("a spool needs at least 16 kB")]
+    TooSmall,
 }
 
-/// A message that waits.
+/// A message in the spool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// Its number, counted over the spool's whole life.
@@ -55,18 +55,18 @@ pub struct Message {
     pub bytes: Vec<u8>,
 }
 
-/// What was lost on the way.
+/// Numbers of lost messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SpoolLoss {
-    /// Messages that went because the spool was full.
+    /// Messages dropped because the spool was full.
     pub full: u64,
-    /// Messages larger than [`LARGEST_MESSAGE`], or than the spool.
+    /// Messages larger than [`MAX_MESSAGE_BYTES`], or than the spool.
     pub too_large: u64,
-    /// Messages that the disk took and could not give back.
+    /// Messages that were written and could not be read back.
     pub damaged: u64,
 }
 
-/// A place in the spool.
+/// A position in the spool.
 #[derive(Clone, Copy, Debug)]
 struct Cursor {
     number: u64,
@@ -78,41 +78,41 @@ struct Cursor {
 #[derive(Debug)]
 pub struct Spool {
     directory: PathBuf,
-    most_bytes: u64,
-    /// By number; the last one is written to.
+    max_bytes: u64,
+    /// Ordered by number; messages are appended to the last one.
     segments: VecDeque<Segment>,
     /// The first message that is not acknowledged.
     head: Cursor,
-    /// The next message to be given.
+    /// The next message to be read.
     read: Cursor,
     position: Option<Position>,
     loss: SpoolLoss,
-    /// Why the disk refused, and when it is tried again.
-    refused: Option<(String, Instant)>,
+    /// The last disk error, and when the disk is tried again.
+    disk_failure: Option<(String, Instant)>,
     synced: Instant,
     dirty: bool,
 }
 
 impl Spool {
-    /// The spool in `directory`, which is made where it is missing, with what waits in it from an
-    /// earlier run. Where the disk refuses it starts in memory, and [`Spool::trouble`] says why.
+    /// Opens the spool in `directory` with the messages of an earlier run. Creates the directory if
+    /// it is missing. After a disk error it starts in memory, and [`Spool::disk_error`] says why.
     ///
     /// # Errors
-    /// Where another process uses it, or `most_bytes` is too small to be of use.
-    pub fn open(directory: &Path, most_bytes: u64) -> Result<Self, SpoolError> {
-        if most_bytes < LEAST_BYTES {
-            return Err(SpoolError::Unusable);
+    /// Where another process uses it, or `max_bytes` is less than 16 kB.
+    pub fn open(directory: &Path, max_bytes: u64) -> Result<Self, SpoolError> {
+        if max_bytes < MIN_BYTES {
+            return Err(SpoolError::TooSmall);
         }
         let start = Cursor { number: 0, offset: Segment::START };
         let mut spool = Self {
             directory: directory.to_path_buf(),
-            most_bytes,
+            max_bytes,
             segments: VecDeque::new(),
             head: start,
             read: start,
             position: None,
             loss: SpoolLoss::default(),
-            refused: None,
+            disk_failure: None,
             synced: Instant::now(),
             dirty: false,
         };
@@ -120,20 +120,20 @@ impl Spool {
             Ok(()) => Ok(spool),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(SpoolError::InUse),
             Err(error) => {
-                // What waits there is left for the next start. Numbers begin so high that they
-                // come after it, and the position is not touched.
+                // The messages on disk are left for the next start. The clock as first number
+                // makes new messages come after them. The position file is not touched.
                 let number = u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap_or(0);
                 spool.segments.clear();
                 spool.position = None;
                 spool.head = Cursor { number, offset: Segment::START };
                 spool.read = spool.head;
-                spool.refuse(&error);
+                spool.set_disk_failure(&error);
                 Ok(spool)
             }
         }
     }
 
-    /// Reads what is there, before what waits in memory.
+    /// Loads the segments on disk.
     fn load(&mut self) -> io::Result<()> {
         fs::create_dir_all(&self.directory)?;
         let (position, acknowledged) = Position::open(&self.directory)?;
@@ -164,42 +164,41 @@ impl Spool {
         Ok(())
     }
 
-    /// Takes a message. It waits on the disk from here on, or in memory where that refuses.
+    /// Appends a message on the disk, or in memory after a disk error.
     pub fn push(&mut self, message: &[u8]) {
-        let large = message.len() as u64 > self.most_bytes / 4;
-        if large || message.len() > LARGEST_MESSAGE {
+        let large = message.len() as u64 > self.max_bytes / 4;
+        if large || message.len() > MAX_MESSAGE_BYTES {
             self.loss.too_large += 1;
             return;
         }
-        self.settle(Instant::now());
-        if self.refused.is_none() {
+        self.move_to_disk(Instant::now());
+        if self.disk_failure.is_none() {
             match self.push_to_disk(message) {
                 Ok(()) => return self.trim(),
-                Err(error) => self.refuse(&error),
+                Err(error) => self.set_disk_failure(&error),
             }
-            // A file without a message must not keep the name that the next one will have.
+            // The next segment will have the same name as this empty one.
             if self.segments.back().is_some_and(|segment| segment.count == 0)
                 && let Some(empty) = self.segments.pop_back()
             {
                 empty.remove();
             }
         }
-        let roll = self
-            .segments
-            .back()
-            .is_none_or(|s| !s.is_in_memory() || s.bytes + message.len() as u64 > MEMORY_SEGMENT);
-        if roll {
+        let needs_segment = self.segments.back().is_none_or(|s| {
+            !s.is_in_memory() || s.bytes + message.len() as u64 > MEMORY_SEGMENT_BYTES
+        });
+        if needs_segment {
             self.segments.push_back(Segment::in_memory(self.end()));
         }
         if let Some(segment) = self.segments.back_mut() {
-            // Memory takes everything.
+            // This cannot fail in memory.
             let _ = segment.push(message);
         }
         self.trim();
     }
 
     fn push_to_disk(&mut self, message: &[u8]) -> io::Result<()> {
-        let full = (self.most_bytes / SEGMENTS).max(LEAST_BYTES / SEGMENTS);
+        let full = (self.max_bytes / SEGMENT_COUNT).max(MIN_BYTES / SEGMENT_COUNT);
         let end = self.end();
         let fits = |s: &Segment| s.count == 0 || s.bytes + message.len() as u64 <= full;
         if !self.segments.back().is_some_and(|s| fits(s) && s.end() == end) {
@@ -214,14 +213,15 @@ impl Spool {
         segment.push(message)
     }
 
-    /// Lets the oldest messages go where there are too many.
+    /// Removes the oldest segments while the spool is too large.
     fn trim(&mut self) {
-        let is_too_much = |spool: &Self| {
-            let memory = spool.segments.iter().filter(|s| s.is_in_memory());
-            spool.bytes() > spool.most_bytes || memory.map(|s| s.bytes).sum::<u64>() > MEMORY_BYTES
+        let is_too_large = |spool: &Self| {
+            let in_memory = spool.segments.iter().filter(|s| s.is_in_memory());
+            let memory_bytes: u64 = in_memory.map(|s| s.bytes).sum();
+            spool.bytes() > spool.max_bytes || memory_bytes > MAX_MEMORY_BYTES
         };
-        while self.segments.len() > 1 && is_too_much(self) {
-            // On a full disk, what waits on it is older than what waits in memory.
+        while self.segments.len() > 1 && is_too_large(self) {
+            // Segments on disk are older than those in memory.
             let Some(oldest) = self.segments.pop_front() else { return };
             let end = oldest.end();
             self.loss.full += end.saturating_sub(self.head.number.max(oldest.first));
@@ -230,7 +230,8 @@ impl Spool {
         }
     }
 
-    /// Nothing before message `end`, which begins a segment, is there any more.
+    /// Moves both cursors to `end`, the first message of a segment, after what is before it was
+    /// removed.
     fn skip_to(&mut self, end: u64) {
         let next = self.segments.front().map_or(end, |segment| segment.first.max(end));
         let cursor = Cursor { number: next, offset: Segment::START };
@@ -243,39 +244,39 @@ impl Spool {
         self.store_position();
     }
 
-    /// The next message that was not given since [`Spool::rewind`]; `None` where there is none now.
-    pub fn give(&mut self) -> Option<Message> {
+    /// The next message that was not read since [`Spool::rewind`]; `None` if there is none now.
+    pub fn read_next(&mut self) -> Option<Message> {
         loop {
             let segment = self.segments.iter().find(|s| self.read.number < s.end())?;
-            self.read = begin(segment, self.read);
+            self.read = at_or_first(segment, self.read);
             if let Ok(Some(found)) = segment.read(self.read.offset) {
                 let number = self.read.number;
                 self.read = Cursor { number: number + 1, offset: found.next };
                 return Some(Message { number, bytes: found.message });
             }
-            // The disk gave a whole message when this was opened or written, and does not now.
+            // The message was whole when it was written or opened, and cannot be read now.
             let end = segment.end();
             self.loss.damaged += end - self.read.number;
             self.read = Cursor { number: end, offset: Segment::START };
         }
     }
 
-    /// Gives again, from the first message on that is not acknowledged.
+    /// Starts reading again at the first message that is not acknowledged.
     pub fn rewind(&mut self) {
         self.read = self.head;
     }
 
-    /// Forgets all messages up to number `through`.
+    /// Removes all messages up to and including number `through`.
     pub fn ack(&mut self, through: u64) {
         while self.head.number <= through
             && let Some(segment) = self.segments.front()
         {
-            self.head = begin(segment, self.head);
+            self.head = at_or_first(segment, self.head);
             let end = segment.end();
             if through >= end - 1 {
                 self.head = Cursor { number: end, offset: segment.bytes };
                 if self.segments.len() == 1 {
-                    // It is written to: the next message goes behind.
+                    // Messages are appended to this segment: it stays.
                     break;
                 }
                 self.store_position();
@@ -295,85 +296,85 @@ impl Spool {
         self.store_position();
     }
 
-    /// Whether every message was acknowledged.
+    /// Whether every message is acknowledged.
     pub fn is_empty(&self) -> bool {
         self.head.number >= self.end()
     }
 
-    /// Bytes that it takes up.
+    /// Size of all segments in bytes.
     pub fn bytes(&self) -> u64 {
         self.segments.iter().map(|segment| segment.bytes).sum()
     }
 
-    /// Bytes that wait to be acknowledged, to a segment's first message.
+    /// Bytes that wait to be acknowledged.
     pub fn waiting_bytes(&self) -> u64 {
         if self.is_empty() { 0 } else { self.bytes().saturating_sub(self.head.offset) }
     }
 
-    /// What was lost since this was last asked.
+    /// Losses since the last call.
     pub fn take_loss(&mut self) -> SpoolLoss {
         std::mem::take(&mut self.loss)
     }
 
-    /// Why messages wait in memory only, where they do.
-    pub fn trouble(&self) -> Option<&str> {
-        self.refused.as_ref().map(|(why, _)| why.as_str())
+    /// The disk error because of which messages wait in memory only.
+    pub fn disk_error(&self) -> Option<&str> {
+        self.disk_failure.as_ref().map(|(why, _)| why.as_str())
     }
 
-    /// To be called once a second or so: brings what was written to the disk, and tries a disk
-    /// that refused again.
+    /// To be called about once a second: syncs what was written, and retries the disk after an
+    /// error.
     pub fn tick(&mut self) {
         let now = Instant::now();
-        self.settle(now);
-        if self.dirty && now.duration_since(self.synced) >= EVERY {
+        self.move_to_disk(now);
+        if self.dirty && now.duration_since(self.synced) >= DISK_INTERVAL {
             self.synced = now;
             self.dirty = false;
             if let Some(Err(error)) = self.segments.back().map(Segment::sync) {
-                self.refuse(&error);
+                self.set_disk_failure(&error);
             }
         }
     }
 
-    /// Moves to the disk what waits in memory, once that is due.
-    fn settle(&mut self, now: Instant) {
-        if self.refused.as_ref().is_none_or(|(_, due)| now < *due) {
+    /// Moves messages from memory to the disk, if a retry is due.
+    fn move_to_disk(&mut self, now: Instant) {
+        if self.disk_failure.as_ref().is_none_or(|(_, due)| now < *due) {
             return;
         }
-        self.refused = None;
-        if let Err(error) = self.settle_all() {
-            self.refuse(&error);
+        self.disk_failure = None;
+        if let Err(error) = self.move_all_to_disk() {
+            self.set_disk_failure(&error);
         }
     }
 
-    fn settle_all(&mut self) -> io::Result<()> {
+    fn move_all_to_disk(&mut self) -> io::Result<()> {
         fs::create_dir_all(&self.directory)?;
         for segment in self.segments.iter_mut().filter(|s| s.is_in_memory()) {
-            segment.settle(&self.directory)?;
+            segment.move_to_disk(&self.directory)?;
         }
         self.store_position();
         Ok(())
     }
 
-    fn refuse(&mut self, error: &io::Error) {
+    fn set_disk_failure(&mut self, error: &io::Error) {
         let why = format!("the spool {}: {error}", self.directory.display());
-        self.refused = Some((why, Instant::now() + EVERY));
+        self.disk_failure = Some((why, Instant::now() + DISK_INTERVAL));
     }
 
     fn store_position(&mut self) {
         if let Some(position) = &self.position {
-            // Where this fails, messages are given twice after a crash: they may be.
+            // A failure only makes messages be read twice after a crash, which is allowed.
             let _ = position.store(self.head.number);
         }
     }
 
-    /// Number of the next message that is taken.
+    /// The number that the next pushed message gets.
     fn end(&self) -> u64 {
         self.segments.back().map_or(0, Segment::end).max(self.head.number)
     }
 }
 
-/// `at`, or the segment's first message where `at` lies before or on that.
-fn begin(segment: &Segment, at: Cursor) -> Cursor {
+/// `at`, or the segment's first message if `at` is not behind it.
+fn at_or_first(segment: &Segment, at: Cursor) -> Cursor {
     if at.number <= segment.first {
         Cursor { number: segment.first, offset: Segment::START }
     } else {

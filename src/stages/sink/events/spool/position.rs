@@ -1,8 +1,8 @@
-//! How far a spool was read, kept across restarts; also what keeps two processes apart.
+//! The read position of a spool, kept across restarts. Its file is also the lock between processes.
 //!
 //! Twelve bytes in one file: the number of the first message that is not acknowledged (u64, little
-//! endian) and its CRC-32. Written in one piece, in place. Where it cannot be read everything that
-//! is there is given again.
+//! endian) and its CRC-32. Written in place in one write. If it cannot be read, all messages in the
+//! spool are sent again.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -12,15 +12,15 @@ use std::path::Path;
 const NAME: &str = "position";
 const BYTES: usize = 12;
 
-/// The file, locked while it lives.
+/// The file, locked until this is dropped.
 #[derive(Debug)]
 pub struct Position(File);
 
 impl Position {
-    /// The file in `directory`, and what it says.
+    /// Opens the file in `directory`; returns it and the stored number.
     ///
     /// # Errors
-    /// `WouldBlock` where another process has it; else what the disk says.
+    /// `WouldBlock` if another process has locked it; otherwise a disk error.
     pub fn open(directory: &Path) -> io::Result<(Self, u64)> {
         let path = directory.join(NAME);
         let mut options = OpenOptions::new();
@@ -39,10 +39,10 @@ impl Position {
         Ok((Self(file), number))
     }
 
-    /// Remembers `number`.
+    /// Stores `number`.
     ///
     /// # Errors
-    /// Where the disk refuses.
+    /// A disk error.
     pub fn store(&self, number: u64) -> io::Result<()> {
         let mut bytes = [0; BYTES];
         let (value, check) = bytes.split_at_mut(8);
@@ -54,6 +54,6 @@ impl Position {
 
 fn parse(bytes: [u8; BYTES]) -> Option<u64> {
     let (value, check) = bytes.split_at(8);
-    let right = crc32fast::hash(value).to_le_bytes() == check;
-    right.then(|| u64::from_le_bytes(value.try_into().unwrap_or_default()))
+    let is_valid = crc32fast::hash(value).to_le_bytes() == check;
+    is_valid.then(|| u64::from_le_bytes(value.try_into().unwrap_or_default()))
 }

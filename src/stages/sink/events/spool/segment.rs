@@ -1,26 +1,25 @@
-//! One stretch of a spool: messages one behind the other, each with its length and a checksum.
+//! A segment of a spool: a sequence of messages, each with its length and a checksum.
 //!
 //! A segment begins with [`MAGIC`]; a message is its length (u32, little endian), the CRC-32 of
-//! length and bytes, and the bytes. Reading stops at the first message that is not whole, so that
-//! a tail torn off by a crash is as if it had never been written. Lies in a file, or in memory
-//! while the disk refuses.
+//! length and bytes, and the bytes. Reading stops at the first message that is not whole, so a tail
+//! torn by a crash is ignored. A segment is a file, or in memory while the disk fails.
 
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// The first bytes of every segment: what it is, and the version of its form.
+/// The first bytes of every segment: file type and format version.
 pub const MAGIC: [u8; 8] = *b"locspl\x00\x01";
-/// Bytes before a message's own.
-const FRAME: u64 = 8;
-/// No message is larger: a length above this is damage, and nothing is allocated for it.
-pub const LARGEST_MESSAGE: usize = 1 << 20;
+/// Bytes before the message: length and checksum.
+const HEADER_BYTES: u64 = 8;
+/// Maximum size of a message. A larger length means damage, and nothing is allocated for it.
+pub const MAX_MESSAGE_BYTES: usize = 1 << 20;
 
 /// Where a segment's bytes are.
 #[derive(Debug)]
 enum Store {
-    /// The file stays open: it can be read even where someone removes it.
+    /// The file stays open, so that it can be read even if it is removed from outside.
     File {
         file: File,
         path: PathBuf,
@@ -40,12 +39,12 @@ pub struct Segment {
     pub bytes: u64,
 }
 
-/// A message and where the next one begins.
+/// A message as read, and where the next one begins.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct StoredMessage {
     /// Its bytes.
     pub message: Vec<u8>,
-    /// Offset of the next.
+    /// Offset of the next message.
     pub next: u64,
 }
 
@@ -56,7 +55,7 @@ impl Segment {
     /// A new segment in `directory`.
     ///
     /// # Errors
-    /// Where the file cannot be made.
+    /// Where the file cannot be created.
     pub fn create(directory: &Path, first: u64) -> io::Result<Self> {
         let path = directory.join(format!("{first:020}.seg"));
         let mut options = OpenOptions::new();
@@ -70,8 +69,8 @@ impl Segment {
         Self { store: Store::Memory(MAGIC.to_vec()), first, count: 0, bytes: Self::START }
     }
 
-    /// The segment that lies at `path`, up to its last whole message; what follows is cut off.
-    /// `None` where the file is none of a spool's.
+    /// Opens the segment at `path` and truncates it after its last whole message. `None` if the
+    /// file is not a segment.
     ///
     /// # Errors
     /// Where the file cannot be read.
@@ -116,7 +115,7 @@ impl Segment {
         self.first.saturating_add(self.count)
     }
 
-    /// Whether it lies in memory only.
+    /// Whether it is in memory only.
     pub const fn is_in_memory(&self) -> bool {
         matches!(self.store, Store::Memory(_))
     }
@@ -124,50 +123,51 @@ impl Segment {
     /// Appends a message, whole or not at all.
     ///
     /// # Errors
-    /// Where the disk refuses.
+    /// A disk error.
     pub fn push(&mut self, message: &[u8]) -> io::Result<()> {
         let length = u32::try_from(message.len()).map_err(io::Error::other)?;
-        let mut framed = Vec::with_capacity(message.len() + FRAME as usize);
-        framed.extend(length.to_le_bytes());
-        framed.extend(checksum(length, message).to_le_bytes());
-        framed.extend(message);
+        let mut record = Vec::with_capacity(message.len() + HEADER_BYTES as usize);
+        record.extend(length.to_le_bytes());
+        record.extend(checksum(length, message).to_le_bytes());
+        record.extend(message);
         match &mut self.store {
-            Store::Memory(bytes) => bytes.extend(&framed),
+            Store::Memory(bytes) => bytes.extend(&record),
             Store::File { file, .. } => {
-                if let Err(error) = file.write_all_at(&framed, self.bytes) {
-                    // What was written of it is overwritten by the next one, or cut off when the
-                    // spool is opened again: its checksum is not right.
+                if let Err(error) = file.write_all_at(&record, self.bytes) {
+                    // If this fails too, the next message overwrites the partial one, or its
+                    // wrong checksum makes the next open truncate it.
                     let _ = file.set_len(self.bytes);
                     return Err(error);
                 }
             }
         }
-        self.bytes += framed.len() as u64;
+        self.bytes += record.len() as u64;
         self.count += 1;
         Ok(())
     }
 
-    /// The message at `offset`; `None` where none begins there, or it is not whole.
+    /// The message at `offset`; `None` if none begins there, or it is not whole.
     ///
     /// # Errors
-    /// Where the disk refuses.
-    pub fn read(&self, offset: u64) -> io::Result<Option<Found>> {
-        let mut frame = [0; FRAME as usize];
-        if !self.read_at(&mut frame, offset)? {
+    /// A disk error.
+    pub fn read(&self, offset: u64) -> io::Result<Option<StoredMessage>> {
+        let mut header = [0; HEADER_BYTES as usize];
+        if !self.read_at(&mut header, offset)? {
             return Ok(None);
         }
-        let [l0, l1, l2, l3, c0, c1, c2, c3] = frame;
+        let [l0, l1, l2, l3, c0, c1, c2, c3] = header;
         let length = u32::from_le_bytes([l0, l1, l2, l3]);
-        if length as usize > LARGEST_MESSAGE {
+        if length as usize > MAX_MESSAGE_BYTES {
             return Ok(None);
         }
         let mut message = vec![0; length as usize];
-        let whole = self.read_at(&mut message, offset + FRAME)?;
-        let right = whole && checksum(length, &message) == u32::from_le_bytes([c0, c1, c2, c3]);
-        Ok(right.then(|| Found { message, next: offset + FRAME + u64::from(length) }))
+        let whole = self.read_at(&mut message, offset + HEADER_BYTES)?;
+        let is_valid = whole && checksum(length, &message) == u32::from_le_bytes([c0, c1, c2, c3]);
+        let next = offset + HEADER_BYTES + u64::from(length);
+        Ok(is_valid.then_some(StoredMessage { message, next }))
     }
 
-    /// Fills `into` from `offset`; `false` where there are not so many bytes.
+    /// Fills `into` from `offset`; `false` if there are too few bytes.
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<bool> {
         match &self.store {
             Store::Memory(bytes) => {
@@ -186,10 +186,10 @@ impl Segment {
         }
     }
 
-    /// Brings it to the disk.
+    /// Syncs it to the disk.
     ///
     /// # Errors
-    /// Where the disk refuses.
+    /// A disk error.
     pub fn sync(&self) -> io::Result<()> {
         match &self.store {
             Store::File { file, .. } => file.sync_data(),
@@ -197,27 +197,27 @@ impl Segment {
         }
     }
 
-    /// Moves a segment from memory to `directory`; nothing changes where it is there already.
+    /// Moves a segment from memory to `directory`; does nothing if it is a file already.
     ///
     /// # Errors
-    /// Where the disk refuses; it stays in memory then.
-    pub fn settle(&mut self, directory: &Path) -> io::Result<()> {
+    /// A disk error; the segment then stays in memory.
+    pub fn move_to_disk(&mut self, directory: &Path) -> io::Result<()> {
         let Store::Memory(bytes) = &self.store else { return Ok(()) };
-        let settled = Self::create(directory, self.first)?;
-        if let Store::File { file, path } = &settled.store
+        let moved = Self::create(directory, self.first)?;
+        if let Store::File { file, path } = &moved.store
             && let Err(error) = file.write_all_at(bytes, 0)
         {
             let _ = std::fs::remove_file(path);
             return Err(error);
         }
-        self.store = settled.store;
+        self.store = moved.store;
         Ok(())
     }
 
-    /// Removes it for good.
+    /// Removes the segment and its file.
     pub fn remove(self) {
         if let Store::File { path, .. } = self.store {
-            // Where it cannot be removed, the position says that it was read.
+            // If this fails, the stored position says that its messages were acknowledged.
             let _ = std::fs::remove_file(path);
         }
     }

@@ -1,4 +1,4 @@
-//! The spool under crashes, full disks and nonsense.
+//! The spool after crashes, disk errors and damage.
 
 use std::fs::OpenOptions;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ fn message(number: u64) -> Vec<u8> {
 }
 
 fn all(spool: &mut Spool) -> Vec<Message> {
-    std::iter::from_fn(|| spool.give()).collect()
+    std::iter::from_fn(|| spool.read_next()).collect()
 }
 
 fn segments(directory: &Path) -> Vec<PathBuf> {
@@ -33,7 +33,7 @@ fn segments(directory: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn what_waits_comes_again_in_order_until_it_is_acknowledged() {
+fn messages_are_read_again_in_order_until_they_are_acknowledged() {
     let dir = tempfile::tempdir().expect("temp");
     let mut spool = open(dir.path());
     (0..1000).for_each(|n| spool.push(&message(n)));
@@ -49,17 +49,17 @@ fn what_waits_comes_again_in_order_until_it_is_acknowledged() {
     spool.ack(999);
     assert!(spool.is_empty() && spool.waiting_bytes() == 0);
     spool.push(b"more");
-    assert_eq!(spool.give().expect("one").number, 1000);
-    assert!(spool.bytes() < ROOM / 8, "what was acknowledged is gone: {}", spool.bytes());
+    assert_eq!(spool.read_next().expect("one").number, 1000);
+    assert!(spool.bytes() < ROOM / 8, "acknowledged messages are still there: {}", spool.bytes());
     assert_eq!(spool.take_loss(), SpoolLoss::default());
 }
 
 #[test]
-fn the_oldest_go_first_when_it_is_full_and_are_counted() {
+fn a_full_spool_drops_the_oldest_messages_and_counts_them() {
     let dir = tempfile::tempdir().expect("temp");
-    let mut spool = Spool::open(dir.path(), LEAST_BYTES).expect("a spool");
+    let mut spool = Spool::open(dir.path(), MIN_BYTES).expect("a spool");
     (0..500).for_each(|n| spool.push(&message(n)));
-    assert!(spool.bytes() <= LEAST_BYTES);
+    assert!(spool.bytes() <= MIN_BYTES);
     let lost = spool.take_loss().full;
     let got = all(&mut spool);
     assert_eq!(got.len() as u64 + lost, 500);
@@ -67,12 +67,12 @@ fn the_oldest_go_first_when_it_is_full_and_are_counted() {
     assert_eq!(got.last().map(|m| m.number), Some(499));
     let on_disk: u64 = segments(dir.path()).iter().map(|f| f.metadata().expect("m").len()).sum();
     assert_eq!(on_disk, spool.bytes());
-    spool.push(&vec![0; LEAST_BYTES as usize]);
+    spool.push(&vec![0; MIN_BYTES as usize]);
     assert_eq!(spool.take_loss().too_large, 1);
 }
 
 #[test]
-fn two_do_not_share_a_folder() {
+fn a_second_spool_in_the_same_folder_is_refused() {
     let dir = tempfile::tempdir().expect("temp");
     let first = open(dir.path());
     assert_eq!(Spool::open(dir.path(), ROOM).expect_err("in use"), SpoolError::InUse);
@@ -81,20 +81,20 @@ fn two_do_not_share_a_folder() {
 }
 
 #[test]
-fn where_the_disk_refuses_messages_wait_in_memory_and_move_later() {
+fn after_a_disk_error_messages_wait_in_memory_and_move_to_the_disk_later() {
     let dir = tempfile::tempdir().expect("temp");
     let folder = dir.path().join("spool");
     fs::write(&folder, "a file where the folder should be").expect("write");
     let mut spool = open(&folder);
-    assert!(spool.trouble().is_some());
+    assert!(spool.disk_error().is_some());
     (0..10).for_each(|n| spool.push(&message(n)));
-    let first = spool.give().expect("one");
+    let first = spool.read_next().expect("one");
     assert_eq!(first.bytes, message(0));
     spool.ack(first.number);
     fs::remove_file(&folder).expect("remove");
-    std::thread::sleep(EVERY + EVERY / 10);
+    std::thread::sleep(DISK_INTERVAL + DISK_INTERVAL / 10);
     spool.tick();
-    assert_eq!(spool.trouble(), None);
+    assert_eq!(spool.disk_error(), None);
     spool.push(&message(10));
     assert!(!segments(&folder).is_empty());
     let got: Vec<_> = all(&mut spool).into_iter().map(|m| m.bytes).collect();
@@ -102,13 +102,13 @@ fn where_the_disk_refuses_messages_wait_in_memory_and_move_later() {
 }
 
 #[test]
-fn a_folder_that_is_removed_costs_nothing_that_was_not_given() {
+fn no_unread_message_is_lost_when_the_folder_is_removed() {
     let dir = tempfile::tempdir().expect("temp");
     let folder = dir.path().join("spool");
     let mut spool = open(&folder);
     (0..100).for_each(|n| spool.push(&message(n)));
     fs::remove_dir_all(&folder).expect("remove");
-    // More than what is left of the segment: a new one is made, and its folder.
+    // More than the segment has room for: a new one is created, and its folder.
     (100..1000).for_each(|n| spool.push(&message(n)));
     assert!(!segments(&folder).is_empty());
     let got: Vec<_> = all(&mut spool).into_iter().map(|m| m.number).collect();
@@ -118,25 +118,25 @@ fn a_folder_that_is_removed_costs_nothing_that_was_not_given() {
 #[derive(Clone, Debug)]
 enum Step {
     Push(u64),
-    Give(usize),
+    Read(usize),
     Ack(usize),
     Rewind,
-    /// The process dies; the file that was written last loses so much of its tail (in 1/65536 of
-    /// what was pushed since the last crash at most), and the position its own where `true`.
+    /// The process dies. The newest segment is truncated to this many 65536ths of its size, and
+    /// the position file is truncated too if `true`.
     Crash(u16, bool),
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (1_u64..60).prop_map(Step::Push),
-        3 => (1_usize..80).prop_map(Step::Give),
+        3 => (1_usize..80).prop_map(Step::Read),
         3 => (1_usize..80).prop_map(Step::Ack),
         1 => Just(Step::Rewind),
         2 => (any::<u16>(), any::<bool>()).prop_map(|(cut, position)| Step::Crash(cut, position)),
     ]
 }
 
-/// Cuts the newest segment at a random byte; gives how many messages are whole before the cut.
+/// Truncates the newest segment at a random byte; returns the number after the last whole message.
 fn tear(directory: &Path, cut: u16) -> Option<u64> {
     let file = segments(directory).pop()?;
     let bytes = file.metadata().expect("metadata").len();
@@ -155,20 +155,20 @@ fn tear(directory: &Path, cut: u16) -> Option<u64> {
     Some(whole)
 }
 
-/// Takes up to `count` messages, each of which must be the next; fewer only where none is left.
-fn give(spool: &mut Spool, count: usize, from: u64, pushed: u64, given: &mut VecDeque<u64>) {
+/// Reads up to `count` messages and checks their order; fewer only if none is left.
+fn read_next(spool: &mut Spool, count: usize, from: u64, pushed: u64, unacked: &mut VecDeque<u64>) {
     for _ in 0..count {
-        let expected = from + given.len() as u64;
-        let Some(got) = spool.give() else {
+        let expected = from + unacked.len() as u64;
+        let Some(got) = spool.read_next() else {
             assert_eq!(expected, pushed);
             return;
         };
         assert_eq!((got.number, got.bytes), (expected, message(expected)));
-        given.push_back(expected);
+        unacked.push_back(expected);
     }
 }
 
-/// The spool as found after a crash, and the whole messages before the cut as [`tear`] counts them.
+/// The spool as reopened after a crash, and the result of [`tear`].
 fn crash(spool: Spool, directory: &Path, cut: u16, position: bool) -> (Spool, Option<u64>) {
     drop(spool);
     let whole = tear(directory, cut);
@@ -182,27 +182,27 @@ fn crash(spool: Spool, directory: &Path, cut: u16, position: bool) -> (Spool, Op
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
-    /// Message `n` says `n`: after a torn tail the numbers go on from the last whole message.
+    /// Message `n` contains `n`: after a torn tail numbering continues from the last whole message.
     #[test]
-    fn no_whole_message_is_lost_and_none_comes_out_of_order(
+    fn no_whole_message_is_lost_or_reordered(
         steps in prop::collection::vec(step(), 1..60)
     ) {
         let dir = tempfile::tempdir().expect("temp");
         let mut spool = open(dir.path());
         // [acknowledged, pushed) must be there.
         let (mut acknowledged, mut pushed) = (0_u64, 0_u64);
-        let mut given: VecDeque<u64> = VecDeque::new();
+        let mut unacked: VecDeque<u64> = VecDeque::new();
         for step in steps {
             match step {
                 Step::Push(count) => {
                     (pushed..pushed + count).for_each(|n| spool.push(&message(n)));
                     pushed += count;
                 }
-                Step::Give(count) => {
-                    give(&mut spool, count, acknowledged, pushed, &mut given);
+                Step::Read(count) => {
+                    read_next(&mut spool, count, acknowledged, pushed, &mut unacked);
                 }
                 Step::Ack(count) => {
-                    let last = given.drain(..count.min(given.len())).next_back();
+                    let last = unacked.drain(..count.min(unacked.len())).next_back();
                     if let Some(last) = last {
                         spool.ack(last);
                         acknowledged = last + 1;
@@ -210,16 +210,16 @@ proptest! {
                 }
                 Step::Rewind => {
                     spool.rewind();
-                    given.clear();
+                    unacked.clear();
                 }
                 Step::Crash(cut, position) => {
-                    given.clear();
+                    unacked.clear();
                     let whole;
                     (spool, whole) = crash(spool, dir.path(), cut, position);
-                    // What follows the cut is gone; numbers are never given twice below what
-                    // was acknowledged, unless the position is lost: then all is given again.
+                    // Messages after the cut are lost. Acknowledged messages are not read again,
+                    // unless the position is lost: then all messages are.
                     let end = whole.unwrap_or(pushed);
-                    let first = spool.give().map(|m| m.number);
+                    let first = spool.read_next().map(|m| m.number);
                     spool.rewind();
                     if let Some(first) = first {
                         prop_assert!(first <= acknowledged);
@@ -241,10 +241,10 @@ proptest! {
         prop_assert_eq!(spool.take_loss(), SpoolLoss::default());
     }
 
-    /// Whatever lies in the folder: no panic, no more memory than a message may have, and a spool
-    /// that works.
+    /// Whatever is in the folder: no panic, no allocation larger than a message may be, and a
+    /// working spool.
     #[test]
-    fn nonsense_on_the_disk_is_read_over(
+    fn damaged_files_are_skipped(
         mut bytes in prop::collection::vec(any::<u8>(), 0..4096),
         magic in any::<bool>(),
         whole in any::<bool>(),
@@ -273,8 +273,8 @@ proptest! {
         fs::write(dir.path().join("not a number.seg"), &bytes).expect("write");
         let mut spool = open(dir.path());
         let found = all(&mut spool);
-        let most = bytes.len();
-        prop_assert!(found.iter().map(|m| m.bytes.len()).sum::<usize>() <= most);
+        let max = bytes.len();
+        prop_assert!(found.iter().map(|m| m.bytes.len()).sum::<usize>() <= max);
         prop_assert!(!(magic && whole) || found[0].bytes == b"a whole message");
         spool.push(b"works");
         prop_assert_eq!(all(&mut spool).pop().expect("one").bytes, b"works");

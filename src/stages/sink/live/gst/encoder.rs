@@ -17,7 +17,7 @@ use gstreamer_video as gst_video;
 use crate::core::time::{Pts, Rate, Span};
 use crate::gst::bus::BusListener;
 use crate::gst::elements::{ElementError, broken, chain, is_installed, make};
-use crate::gst::packet::{Kind, Packet};
+use crate::gst::packet::{Packet, PacketKind};
 use crate::stages::sink::settings::EncoderSettings;
 
 /// Frames that may wait for the encoder.
@@ -78,7 +78,7 @@ fn probe(element: &str) -> Result<(), ElementError> {
     let wanted = [gst::MessageType::Eos, gst::MessageType::Error];
     let ended = pipeline.bus().and_then(|b| b.timed_pop_filtered(PROBE_DEADLINE, &wanted));
     let _ = pipeline.set_state(gst::State::Null);
-    match (started, ended, bus.spoken().error) {
+    match (started, ended, bus.log().error) {
         (Ok(_), Some(m), None) if m.type_() == gst::MessageType::Eos => Ok(()),
         (_, _, Some(fault)) => Err(broken(element, plain(element, &fault.to_string()))),
         _ => Err(broken(element, "it gives no frame within 5 s")),
@@ -132,7 +132,7 @@ impl Encoder {
         frame_row(&pipeline, settings, (element, rate), &frames, Arc::clone(&take))?;
         audio_row(&pipeline, settings, &audio, take)?;
         pipeline.set_state(gst::State::Playing).map_err(|e| {
-            let said = bus.spoken().error.map_or_else(|| e.to_string(), |f| f.to_string());
+            let said = bus.log().error.map_or_else(|| e.to_string(), |f| f.to_string());
             broken(element, plain(element, &said))
         })?;
         Ok(Self { pipeline, bus, frames, audio, caps: caps.clone() })
@@ -180,7 +180,7 @@ impl Encoder {
 
     /// What ended it, where something did.
     pub fn failure(&self) -> Option<String> {
-        self.bus.spoken().error.map(|f| f.to_string())
+        self.bus.log().error.map(|f| f.to_string())
     }
 
     /// Ends it once everything pushed is encoded, or after `patience`.
@@ -233,7 +233,12 @@ fn frame_row(
     let sink = outlet("out", move |sample| {
         let (buffer, at) = on_stream_clock(sample)?;
         let key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
-        take(Packet { kind: Kind::Image { key }, at, caps: sample.caps_owned()?, buffer });
+        take(Packet {
+            kind: PacketKind::Video { keyframe: key },
+            at,
+            caps: sample.caps_owned()?,
+            buffer,
+        });
         Some(())
     });
     let row = [from.upcast_ref(), &convert, &encoder, &parse, &fixed, sink.upcast_ref()];
@@ -298,7 +303,7 @@ fn audio_row(
     fixed.set_property("caps", caps);
     let sink = outlet("heard", move |sample| {
         let (buffer, at) = on_stream_clock(sample)?;
-        take(Packet { kind: Kind::Audio, at, caps: sample.caps_owned()?, buffer });
+        take(Packet { kind: PacketKind::Audio, at, caps: sample.caps_owned()?, buffer });
         Some(())
     });
     let row = [from.upcast_ref(), &convert, &encoder, &parse, &fixed, sink.upcast_ref()];

@@ -11,7 +11,7 @@ use gstreamer_app as gst_app;
 use super::super::preroll::Formats;
 use crate::core::time::{Pts, Span};
 use crate::gst::elements::{ElementError, broken};
-use crate::gst::packet::{Kind, Packet};
+use crate::gst::packet::{Packet, PacketKind};
 
 /// Packets cannot go in any more: the pipeline behind has failed or ended.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -71,8 +71,8 @@ impl Inlet {
     /// Where the pipeline has failed or ended.
     pub fn push(&self, packet: &Packet) -> Result<(), InletError> {
         let source = match packet.kind {
-            Kind::Image { .. } => Some(&self.frames),
-            Kind::Audio => self.audio.as_ref(),
+            PacketKind::Video { .. } => Some(&self.frames),
+            PacketKind::Audio => self.audio.as_ref(),
         };
         let Some((source, buffer)) = source.zip(stamped(packet, self.zero)) else {
             return Ok(());

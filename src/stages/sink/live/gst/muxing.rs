@@ -126,7 +126,7 @@ impl Muxing {
     }
 
     fn failed(&self) -> MuxError {
-        let why = self.bus.spoken().error.map(|fault| fault.to_string());
+        let why = self.bus.log().error.map(|fault| fault.to_string());
         MuxError::Failed(why.unwrap_or_else(|| "it takes nothing any more".to_owned()))
     }
 }

@@ -65,7 +65,7 @@ impl Playlist {
     /// # Errors
     /// In words: where it has failed, or the disk is too slow.
     pub fn push(&self, packet: &Packet) -> Result<(), String> {
-        if let Some(fault) = self.bus.spoken().error {
+        if let Some(fault) = self.bus.log().error {
             return Err(fault.text);
         }
         if self.inlet.waiting_bytes() > WAITING_BYTES {

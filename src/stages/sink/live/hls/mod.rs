@@ -68,7 +68,7 @@ impl PacketSink for HlsSink {
     }
 
     fn push(&mut self, output: &mut Playlist, packet: &Packet) -> Result<(), SinkFault> {
-        let is_keyframe = packet.kind == (crate::gst::packet::Kind::Image { key: true });
+        let is_keyframe = packet.kind == (crate::gst::packet::PacketKind::Video { keyframe: true });
         if is_keyframe && !self.directory.exists() {
             return Err(self.fault("the folder was removed"));
         }

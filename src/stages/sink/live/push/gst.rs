@@ -81,7 +81,7 @@ impl Sending {
 
     fn why(&self) -> Option<String> {
         // The library's debug text may hold the whole address: only its first words are told.
-        self.bus.spoken().error.map(|fault| {
+        self.bus.log().error.map(|fault| {
             let text = fault.text;
             text.split(" (").next().unwrap_or_default().to_owned()
         })
@@ -107,7 +107,7 @@ fn build(pipeline: &gst::Pipeline, inlet: &Inlet, peer: &Peer) -> Result<(), Ele
         sink.set_property("user-pw", login.password.expose_secret());
     }
     if peer.uri.scheme() == "rtsps" {
-        tls::rtsp(&sink, &peer.uri, peer.tls_ca_file.as_deref())?;
+        tls::trust_rtsp(&sink, &peer.uri, peer.tls_ca_file.as_deref())?;
     }
     pipeline.add(&sink).map_err(|e| broken("rtspclientsink", e))?;
     // The element announces its tracks in reverse: frames have to be first, as everywhere else,

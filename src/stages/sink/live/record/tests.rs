@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use super::*;
-use crate::gst::packet::Kind;
+use crate::gst::packet::PacketKind;
 use crate::stages::sink::fan_out::FanOut;
 use crate::stages::sink::live::testing::gst::{LiveEncoder, common_film, wait_until};
 use crate::telemetry::status::Status;
@@ -90,7 +90,7 @@ fn a_recording_has_every_frame_and_its_audio_in_sync() {
     assert!(files(dir.path(), ".part").is_empty());
     plays(&all[0]);
     let of = |image: bool| {
-        let of = common_film().iter().filter(|p| (p.kind != Kind::Audio) == image);
+        let of = common_film().iter().filter(|p| (p.kind != PacketKind::Audio) == image);
         of.map(|p| p.at.ns() as f64 / 1e9).collect::<Vec<_>>()
     };
     let (frames, audio) = (times(&all[0], "v"), times(&all[0], "a"));

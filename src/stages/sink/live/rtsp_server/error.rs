@@ -1,44 +1,43 @@
-//! Why there is no RTSP server, or no mount.
+//! Errors of the RTSP server and its mounts.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Why there is no server, or no mount. Every message says what to do.
+/// Why the server or a mount cannot start. Every message says how to fix it.
 #[derive(Debug, thiserror::Error)]
 pub enum RtspError {
     /// GStreamer does not start.
     #[error("{0}")]
     Start(#[from] crate::gst::StartError),
-    /// Everyone in the network could read.
+    /// Anyone in the network could read.
     #[error(
-        "the RTSP server would be open to everyone on {0}: set a login for it, or listen on \
-         127.0.0.1 or [::1]"
+        "the RTSP server would be open to anyone on {0}: set a login, or listen on 127.0.0.1 or [::1]"
     )]
-    Open(SocketAddr),
-    /// Somebody else listens there.
+    Unprotected(SocketAddr),
+    /// Another process listens there.
     #[error(
-        "the RTSP server cannot listen on {address}: the port is taken; stop what uses it (ss -ltnp \
-         names it), or choose another port"
+        "the RTSP server cannot listen on {address}: the port is taken; stop the process that uses \
+         it (see ss -ltnp), or choose another port"
     )]
-    Taken {
-        /// Where.
+    PortInUse {
+        /// The address.
         address: SocketAddr,
     },
-    /// The system does not let it listen there.
+    /// The system does not allow it to listen there.
     #[error(
         "the RTSP server cannot listen on {address}: {reason}; choose an address of this machine \
          and a port above 1023"
     )]
     Listen {
-        /// Where.
+        /// The address.
         address: SocketAddr,
         /// The system's reason.
         reason: String,
     },
     /// Certificate and key cannot be used.
     #[error(
-        "the RTSP server cannot use the certificate {certificate} with the key {key}: {reason}; both \
-         must be PEM files that belong together"
+        "the RTSP server cannot use the certificate {certificate} with the key {key}: {reason}; \
+         both must be PEM files that belong together"
     )]
     Tls {
         /// The certificate's file.
@@ -48,10 +47,10 @@ pub enum RtspError {
         /// The library's reason.
         reason: String,
     },
-    /// Two streams want the same mount.
+    /// Two streams use the same mount.
     #[error("the RTSP mount /{0} is taken by another stream; choose another `mount`")]
     MountTaken(String),
-    /// No thread can be made.
-    #[error("the RTSP server cannot have a thread: {0}; raise the limit (ulimit -u)")]
+    /// No thread can be started.
+    #[error("the RTSP server cannot start a thread: {0}; raise the limit (ulimit -u)")]
     Thread(std::io::Error),
 }

@@ -1,10 +1,9 @@
-//! The RTSP server of a process: every stream that wants it has a mount there, encoded once for all
-//! readers.
+//! The RTSP server of a process. Each served stream is a mount, encoded once for all readers.
 //!
-//! Takes what is configured and the packets of every mount; serves them as RTP, inside the RTSP
-//! connection or by UDP, with a login and TLS where those are configured. Promises: one media for
-//! all readers of a mount; a reader that does not read is dropped and slows nobody; no more readers
-//! than allowed; nobody reads from another machine without a login.
+//! Takes the configuration and the packets of every mount; serves them as RTP, inside the RTSP
+//! connection or by UDP, with a login and TLS where configured. Promises: one media for all readers
+//! of a mount; a reader that does not read is disconnected and does not slow others; no more
+//! readers than allowed; no access from other machines without a login, unless that is configured.
 
 pub mod error;
 pub mod gst;

@@ -9,7 +9,7 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 
 use crate::core::time::Pts;
-use crate::gst::packet::{Kind, Packet};
+use crate::gst::packet::{Packet, PacketKind};
 use crate::stages::sink::fan_out::FanOut;
 
 /// Frames a second.
@@ -17,15 +17,15 @@ pub const RATE: u64 = 25;
 
 /// A frame without content at `ms`, for tests that look at times only.
 pub fn image(ms: i64, key: bool) -> Packet {
-    blank(ms, Kind::Image { key }, "video/x-h264")
+    blank(ms, PacketKind::Video { keyframe: key }, "video/x-h264")
 }
 
 /// Audio without content at `ms`.
 pub fn audio(ms: i64) -> Packet {
-    blank(ms, Kind::Audio, "audio/mpeg")
+    blank(ms, PacketKind::Audio, "audio/mpeg")
 }
 
-fn blank(ms: i64, kind: Kind, format: &str) -> Packet {
+fn blank(ms: i64, kind: PacketKind, format: &str) -> Packet {
     gst::init().expect("GStreamer starts");
     let caps = gst::Caps::builder(format).build();
     let mut buffer = gst::Buffer::with_size(100).expect("memory");
@@ -55,7 +55,7 @@ pub fn film(seconds: u64, width: u32, with_audio: bool) -> Vec<Packet> {
         );
         packets.extend(run(&line, "a"));
     }
-    packets.sort_by_key(|p| (p.at, p.kind == Kind::Audio));
+    packets.sort_by_key(|p| (p.at, p.kind == PacketKind::Audio));
     packets
 }
 
@@ -88,9 +88,9 @@ fn packet(sample: &gst::Sample) -> Option<Packet> {
     buffer.make_mut().set_dts(dts);
     let kind = match caps.structure(0)?.name().as_str() {
         "video/x-h264" => {
-            Kind::Image { key: !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) }
+            PacketKind::Video { keyframe: !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) }
         }
-        _ => Kind::Audio,
+        _ => PacketKind::Audio,
     };
     Some(Packet { kind, at: Pts::from_ns(i64::try_from(at.nseconds()).ok()?), buffer, caps })
 }

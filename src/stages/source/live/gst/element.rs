@@ -65,7 +65,7 @@ pub fn head(source: &SourceSettings) -> Result<Head, ElementError> {
             let path = source.uri.to_file_path().unwrap_or_default();
             let element = make("filesrc")?;
             element.set_property("location", path.to_string_lossy().as_ref());
-            crate::gst::edit_list::guard(&element);
+            crate::gst::edit_list::attach(&element);
             (vec![element, make("parsebin")?], true)
         }
         "fd" => {
@@ -102,7 +102,7 @@ fn rtsp(source: &SourceSettings) -> Result<gst::Element, ElementError> {
     element.set_property("teardown-timeout", gst::ClockTime::from_mseconds(200).nseconds());
     element.set_property("do-retransmission", false);
     if source.uri.scheme() == "rtsps" {
-        tls::rtsp(&element, &source.uri, source.tls_ca_file.as_deref())?;
+        tls::trust_rtsp(&element, &source.uri, source.tls_ca_file.as_deref())?;
     }
     if let Some(login) = &source.login {
         element.set_property("user-id", &login.user);
@@ -117,7 +117,7 @@ fn http(source: &SourceSettings) -> Result<gst::Element, ElementError> {
     element.set_property("timeout", u32::try_from(QUIET_SECONDS).unwrap_or(5));
     element.set_property("retries", 0_i32);
     if let Some(file) = &source.tls_ca_file {
-        tls::http(&element, file)?;
+        tls::trust_http(&element, file)?;
     }
     if let Some(login) = &source.login {
         element.set_property("user-id", &login.user);

@@ -51,8 +51,8 @@ fn read(uri: &str, passphrase: Option<&str>) -> Result<(), String> {
     let _ = graph.play();
     let begun = Instant::now();
     let end = loop {
-        if let Some(fault) = graph.bus.spoken().error {
-            break Err(fault.of_source(
+        if let Some(fault) = graph.bus.log().error {
+            break Err(fault.source_error(
                 &source.uri,
                 source.login.is_some(),
                 source.tls_ca_file.as_deref(),

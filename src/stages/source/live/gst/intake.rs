@@ -14,9 +14,10 @@ use gstreamer_video as gst_video;
 
 use super::element::{Head, head};
 use crate::core::queue::{ByteSize, Capacity, Overflow, bounded};
+use crate::core::signal::Signal;
 use crate::core::time::{Pts, Span};
 use crate::gst::bus::BusListener;
-use crate::gst::decoded::{join_frames, join_when_decoded};
+use crate::gst::decoder_output::{link_audio, link_video};
 use crate::gst::elements::{ElementError, broken, chain, link, make, start};
 use crate::gst::image::{self, GstImage};
 use crate::gst::running_time;
@@ -35,6 +36,8 @@ pub struct Taps {
     pub heard: Arc<dyn Fn(AudioBlock) + Send + Sync>,
     /// Audio for people: 48 kHz, two channels by turns.
     pub audio: Arc<dyn Fn(AudioBlock) + Send + Sync>,
+    /// Notified when something has shown up, ended or failed.
+    pub changed: Signal,
 }
 
 #[cfg(test)]
@@ -46,7 +49,8 @@ impl Taps {
         let image = Arc::new(move |_| {
             count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         });
-        (Self { image, heard: Arc::new(|_| {}), audio: Arc::new(|_| {}) }, frames)
+        let (heard, audio) = (Arc::new(|_| {}), Arc::new(|_| {}));
+        (Self { image, heard, audio, changed: Signal::default() }, frames)
     }
 }
 
@@ -88,7 +92,7 @@ impl LiveGraph {
     /// Where an element refuses, in the library's words.
     pub fn play(&self) -> Result<(), String> {
         let started = self.pipeline.set_state(gst::State::Playing);
-        started.map(drop).map_err(|e| match self.bus.spoken().error {
+        started.map(drop).map_err(|e| match self.bus.log().error {
             Some(fault) => fault.to_string(),
             None => e.to_string(),
         })
@@ -143,7 +147,11 @@ pub fn build(source: &SourceSettings, taps: Taps) -> Result<LiveGraph, ElementEr
     let pipeline = gst::Pipeline::with_name("camera");
     pipeline.use_clock(Some(&gst::SystemClock::obtain()));
     let shown = Arc::new(Mutex::new(Shown::default()));
-    let bus = BusListener::attach(&pipeline);
+    let changed = taps.changed.clone();
+    let bus = {
+        let changed = changed.clone();
+        BusListener::attach_with(&pipeline, move || changed.notify())
+    };
     let Head { row, audio, paced } = head(source)?;
     chain(&pipeline, &row.iter().collect::<Vec<_>>())?;
     let builder = Arc::new(Builder {
@@ -168,7 +176,10 @@ pub fn build(source: &SourceSettings, taps: Taps) -> Result<LiveGraph, ElementEr
         lock(&shown).all = true;
     }
     let known = Arc::clone(&shown);
-    last.connect_no_more_pads(move |_| lock(&known).all = true);
+    last.connect_no_more_pads(move |_| {
+        lock(&known).all = true;
+        changed.notify();
+    });
     Ok(LiveGraph { pipeline, bus, shown })
 }
 
@@ -185,6 +196,7 @@ impl Builder {
         if let Err(e) = self.route(pad) {
             lock(&self.shown).error.get_or_insert(e.to_string());
         }
+        self.taps.changed.notify();
     }
 
     fn route(&self, pad: &gst::Pad) -> Result<(), ElementError> {
@@ -220,7 +232,7 @@ impl Builder {
         let sink: &gst::Element = outlet.upcast_ref();
         chain(pipeline, &[&decode])?;
         chain(pipeline, &[&convert, &fixed, sink])?;
-        join_frames(&decode, &convert);
+        link_video(&decode, &convert);
         start(&[sink, &fixed, &convert, &decode])?;
         link(pad, &decode)
     }
@@ -254,7 +266,7 @@ impl Builder {
             tee.link(&queue).map_err(|e| broken("tee", e))?;
             start(&[sink, &fixed, &resample, &convert, &queue])?;
         }
-        join_when_decoded(&decode, &tee);
+        link_audio(&decode, &tee);
         start(&[&tee, &decode])?;
         link(pad, &decode)
     }
@@ -265,6 +277,7 @@ impl Builder {
         shown: Arc<Mutex<Shown>>,
         take: impl Fn(&gst::SampleRef) + Send + Sync + 'static,
     ) -> gst_app::AppSink {
+        let changed = self.taps.changed.clone();
         gst_app::AppSink::builder()
             .sync(self.paced)
             .async_(false)
@@ -278,7 +291,10 @@ impl Builder {
                         take(&sample);
                         Ok(gst::FlowSuccess::Ok)
                     })
-                    .eos(move |_| lock(&shown).ended = true)
+                    .eos(move |_| {
+                        lock(&shown).ended = true;
+                        changed.notify();
+                    })
                     .build(),
             )
             .build()

@@ -1,4 +1,4 @@
-//! Who may read: a login by digest, and TLS, as configured.
+//! Access control: digest login and TLS, as configured.
 
 use gstreamer_rtsp_server as rtsp;
 use rtsp::prelude::*;
@@ -8,10 +8,10 @@ use secrecy::ExposeSecret;
 use super::super::error::RtspError;
 use crate::stages::sink::settings::RtspServerSettings;
 
-/// The role of everyone who may read.
+/// The role of readers.
 const READER: &str = "reader";
 
-/// What the server asks of whoever connects; `None` where it asks nothing.
+/// The authentication that the server requires; `None` if it requires none.
 ///
 /// # Errors
 /// Where certificate and key cannot be used.
@@ -41,7 +41,7 @@ pub fn auth(serve: &RtspServerSettings) -> Result<Option<rtsp::RTSPAuth>, RtspEr
     Ok(Some(auth))
 }
 
-/// Lets readers of the role use what `factory` makes.
+/// Lets readers of the role use the media of `factory`.
 pub fn allow(factory: &rtsp::RTSPMediaFactory) {
     let role = gst::Structure::builder(READER)
         .field("media.factory.access", true)

@@ -1,8 +1,7 @@
-//! The factory of a mount's media: the same media whatever the address looks like under which a
-//! reader asks for it.
+//! The factory of a mount's media: one media, whatever URL a reader uses.
 //!
-//! The library tells medias apart by port, path and query of the address; behind a forwarded port, or
-//! with a slash at the end, a reader would get a pipeline of its own, and no frames.
+//! The library keys medias by port, path and query of the URL. Behind a forwarded port, or with a
+//! trailing slash, a reader would get a separate pipeline without frames.
 
 use gstreamer_rtsp_server as rtsp;
 use rtsp::subclass::prelude::*;
@@ -36,7 +35,7 @@ glib::wrapper! {
         @extends rtsp::RTSPMediaFactory;
 }
 
-/// A factory that makes one media, and gives it to everyone.
+/// A factory that creates one media and shares it between all readers.
 pub fn one_media() -> rtsp::RTSPMediaFactory {
     use glib::object::Cast;
     glib::Object::new::<OneMediaFactory>().upcast()

@@ -1,4 +1,4 @@
-//! The thread of a mount: packets from the edge to the mount's media, until the edge ends.
+//! The thread of a mount: moves packets from the queue to the mount's media until the queue ends.
 
 use std::io;
 use std::sync::Arc;
@@ -7,18 +7,18 @@ use std::time::Duration;
 use super::WeakServer;
 use super::media::Mount;
 use crate::core::queue::{NoItem, Receiver};
-use crate::gst::packet::{Kind, Packet};
+use crate::gst::packet::{Packet, PacketKind};
 use crate::stages::sink::live::context::SinkHandle;
 use crate::stages::sink::live::preroll::{Formats, Preroll};
 use crate::telemetry::status::Status;
 
-/// How often the thread looks up while nothing comes.
+/// Interval at which the thread wakes up while no packet comes.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Begins.
+/// Starts the thread.
 ///
 /// # Errors
-/// Where there is no thread.
+/// Where the thread cannot be started.
 pub fn start(
     server: WeakServer,
     mount: Arc<Mount>,
@@ -27,7 +27,7 @@ pub fn start(
 ) -> io::Result<SinkHandle> {
     let heartbeat = status.heartbeat("rtsp-server");
     SinkHandle::spawn(&format!("rtsp:{}", mount.path), move || {
-        let mut feed = Feed { server, mount, preroll: Preroll::default(), shown: None };
+        let mut feed = Feed { server, mount, preroll: Preroll::default(), published: None };
         loop {
             match packets.recv_timeout(POLL_INTERVAL) {
                 Ok(packet) => feed.take(packet),
@@ -49,43 +49,45 @@ struct Feed {
     server: WeakServer,
     mount: Arc<Mount>,
     preroll: Preroll,
-    /// The tracks as readers are told.
-    shown: Option<Formats>,
+    /// The tracks as published to readers.
+    published: Option<Formats>,
 }
 
 impl Feed {
     fn take(&mut self, packet: Packet) {
         self.preroll.push(packet);
         while let Some(packet) = self.preroll.pop() {
-            if packet.kind == (Kind::Image { key: true }) {
-                self.show(&packet);
+            if packet.kind == (PacketKind::Video { keyframe: true }) {
+                self.publish(&packet);
             }
             self.mount.offer(&packet);
         }
     }
 
-    /// Lets readers find the mount; again where its tracks are others now.
-    fn show(&mut self, key: &Packet) {
+    /// Publishes the mount; again if its tracks have changed.
+    fn publish(&mut self, key: &Packet) {
         let now = self.preroll.formats(key);
         let Some(server) = self.server.upgrade() else { return };
-        // Another size is told inside the stream; readers need not come again for that.
+        // A new frame size is signalled in the stream; readers need not reconnect for that.
         let audio = |f: &Formats| f.audio.as_ref().map(|s| s.caps.clone());
-        match &mut self.shown {
-            Some(shown) if audio(shown) == audio(&now) && !self.mount.is_broken() => {
-                if shown.outdated(&now) {
+        match &mut self.published {
+            Some(published) if audio(published) == audio(&now) && !self.mount.is_broken() => {
+                if published.outdated(&now) {
                     self.mount.set_formats(now.clone());
-                    *shown = now;
+                    *published = now;
                 }
             }
-            shown => {
+            published => {
                 self.mount.set_formats(now.clone());
-                if shown.is_some() {
-                    tracing::info!(mount = %self.mount.path, "the tracks have changed; readers must \
-                                                              come again");
-                    server.hide(&self.mount);
+                if published.is_some() {
+                    tracing::info!(
+                        mount = %self.mount.path,
+                        "the tracks have changed; readers must reconnect"
+                    );
+                    server.unpublish(&self.mount);
                 }
-                *shown = Some(now);
-                server.show(&self.mount);
+                *published = Some(now);
+                server.publish(&self.mount);
             }
         }
     }

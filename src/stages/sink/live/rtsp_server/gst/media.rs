@@ -1,8 +1,8 @@
-//! A mount, and the one media that all its readers share, for as long as the mount lives.
+//! A mount, and the media that all its readers share.
 //!
-//! Takes packets; hands them to the media, or drops them at once. The stream's clock is mapped to the
-//! media's running time at its first keyframe, the same for frames and audio. Readers begin with
-//! a keyframe ([`Gate`]).
+//! Takes packets; hands them to the media, or drops them at once. At its first keyframe the
+//! stream's clock is mapped to the media's running time, the same for frames and audio. Readers
+//! start with a keyframe ([`KeyframeGate`]).
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -14,19 +14,19 @@ use rtsp::gst::prelude::*;
 use rtsp::prelude::*;
 
 use super::factory::one_media;
-use super::gate::Gate;
-use super::hold::{Hold, forgive};
+use super::keyframe_gate::KeyframeGate;
+use super::prepared_media::{PreparedMedia, ignore_flow_errors};
 use super::{MountPlan, access, lock};
 use crate::core::time::Pts;
-use crate::gst::packet::{Kind, Packet};
+use crate::gst::packet::{Packet, PacketKind};
 use crate::stages::sink::live::gst::stamped;
 use crate::stages::sink::live::preroll::Formats;
 use crate::telemetry::metrics::{Metrics, stream_labels};
 
-/// What may wait in a media, in bytes: two seconds of 8 Mbit/s.
-const WAITING_BYTES: u64 = 2 << 20;
-/// How often a keyframe is asked for while a media waits for one.
-const ASK_EVERY: Duration = Duration::from_millis(500);
+/// Bytes that may wait in a media: two seconds at 8 Mbit/s.
+const MAX_QUEUED_BYTES: u64 = 2 << 20;
+/// Interval of keyframe requests while a media waits for one.
+const KEYFRAME_REQUEST_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A mount.
 pub struct Mount {
@@ -36,32 +36,32 @@ pub struct Mount {
     metrics: Metrics,
     on_new_reader: Arc<dyn Fn() + Send + Sync>,
     with_roles: bool,
-    now: Mutex<Now>,
-    gate: Gate,
+    state: Mutex<State>,
+    gate: KeyframeGate,
 }
 
 #[derive(Default)]
-struct Now {
+struct State {
     formats: Option<Formats>,
-    media: Option<Live>,
-    hold: Option<Hold>,
+    media: Option<ActiveMedia>,
+    prepared: Option<PreparedMedia>,
     closed: bool,
     readers: usize,
 }
 
-/// The media that exists now.
-struct Live {
+/// The current media.
+struct ActiveMedia {
     frames: gst_app::AppSrc,
     audio: Option<gst_app::AppSrc>,
     /// The stream's time at which the media's running time was zero.
     zero: Option<Pts>,
-    /// Frames are left out up to the next keyframe.
-    waits_for_key: bool,
-    asked: Instant,
+    /// Frames are dropped until the next keyframe.
+    needs_keyframe: bool,
+    requested_at: Instant,
 }
 
 impl Mount {
-    /// A mount without a media; `with_roles` where the server asks for any.
+    /// A mount without a media; `with_roles` if the server requires roles.
     pub fn new(plan: &MountPlan, with_roles: bool) -> Self {
         Self {
             path: plan.mount.clone(),
@@ -69,73 +69,75 @@ impl Mount {
             metrics: plan.metrics.clone(),
             on_new_reader: Arc::clone(&plan.on_new_reader),
             with_roles,
-            now: Mutex::default(),
-            gate: Gate::default(),
+            state: Mutex::default(),
+            gate: KeyframeGate::default(),
         }
     }
 
-    /// The tracks are these from now on.
+    /// Sets the tracks.
     pub fn set_formats(&self, formats: Formats) {
-        lock(&self.now).formats = Some(formats);
+        lock(&self.state).formats = Some(formats);
     }
 
-    /// It takes and gives nothing any more.
+    /// Closes it: packets are ignored from now on.
     pub fn close(&self) {
         self.gate.close();
-        let mut now = lock(&self.now);
-        now.closed = true;
-        let old = (now.media.take(), now.hold.take());
-        drop(now);
+        let mut state = lock(&self.state);
+        state.closed = true;
+        let old = (state.media.take(), state.prepared.take());
+        drop(state);
         drop(old);
     }
 
-    /// Makes the media anew; calls `ready` once it runs.
+    /// Creates the media again; calls `ready` once it runs.
     pub fn open(
         self: &Arc<Self>,
         factory: &rtsp::RTSPMediaFactory,
         ready: impl FnOnce() + Send + 'static,
     ) {
-        let mut now = lock(&self.now);
-        let old = (now.media.take(), now.hold.take());
-        drop(now);
+        let mut state = lock(&self.state);
+        let old = (state.media.take(), state.prepared.take());
+        drop(state);
         drop(old);
         let (_, url) = rtsp::gst_rtsp::RTSPUrl::parse(&format!("rtsp://localhost/{}", self.path));
         let media = url.and_then(|url| factory.construct(&url).ok());
-        let hold = media.map(|media| Hold::begin(media, ready));
-        match hold {
-            Some(Ok(hold)) => {
-                let mut now = lock(&self.now);
-                if !now.closed {
-                    now.hold = Some(hold);
+        let prepared = media.map(|media| PreparedMedia::prepare(media, ready));
+        match prepared {
+            Some(Ok(prepared)) => {
+                let mut state = lock(&self.state);
+                if !state.closed {
+                    state.prepared = Some(prepared);
                 }
             }
-            Some(Err(e)) => tracing::warn!(mount = %self.path, "no thread for the mount: {e}"),
-            None => tracing::warn!(mount = %self.path, "the mount's pipeline cannot be made"),
+            Some(Err(e)) => {
+                tracing::warn!(mount = %self.path, "the mount's thread cannot be started: {e}")
+            }
+            None => tracing::warn!(mount = %self.path, "the mount's pipeline cannot be created"),
         }
     }
 
-    /// Whether its media is gone and must be made anew.
+    /// Whether its media is gone and must be created again.
     pub fn is_broken(&self) -> bool {
-        let now = lock(&self.now);
-        !now.closed && now.hold.as_ref().is_none_or(Hold::has_failed)
+        let state = lock(&self.state);
+        !state.closed && state.prepared.as_ref().is_none_or(PreparedMedia::has_failed)
     }
 
-    /// Whether it was closed.
+    /// Whether it is closed.
     pub fn is_closed(&self) -> bool {
-        lock(&self.now).closed
+        lock(&self.state).closed
     }
 
-    /// So many read it now.
+    /// Sets the number of readers.
     pub fn set_readers(&self, readers: usize) {
         let gauge = self.metrics.readers.get_or_create(&stream_labels(&self.stream)).clone();
         gauge.set(i64::try_from(readers).unwrap_or(i64::MAX));
-        lock(&self.now).readers = readers;
+        lock(&self.state).readers = readers;
     }
 
-    /// What makes the mount's media, with the tracks as they are now.
+    /// The factory of the mount's media, with the current tracks.
     pub fn factory(self: &Arc<Self>) -> rtsp::RTSPMediaFactory {
         let factory = one_media();
-        let audio = lock(&self.now).formats.as_ref().is_some_and(|f| f.audio.is_some());
+        let audio = lock(&self.state).formats.as_ref().is_some_and(|f| f.audio.is_some());
         let audio = if audio {
             "appsrc name=audio ! aacparse ! rtpmp4gpay name=pay1 pt=97 perfect-rtptime=false"
         } else {
@@ -145,7 +147,7 @@ impl Mount {
             "( appsrc name=frames ! h264parse ! rtph264pay name=pay0 pt=96 config-interval=0 \
              aggregate-mode=zero-latency perfect-rtptime=false {audio} )"
         ));
-        // A media for every reader costs a pipeline for every reader.
+        // A media per reader would cost a pipeline per reader.
         factory.set_shared(true);
         factory.set_suspend_mode(rtsp::RTSPSuspendMode::None);
         factory.set_stop_on_disconnect(true);
@@ -165,12 +167,12 @@ impl Mount {
         factory
     }
 
-    /// A media was made.
+    /// Configures a new media.
     fn configure(self: &Arc<Self>, media: &rtsp::RTSPMedia) {
         media.set_reusable(false);
         let element = media.element();
         if let Some(pipeline) = element.parent().and_downcast::<gst::Bin>() {
-            send_at_once(&pipeline);
+            disable_sync(&pipeline);
         }
         let source = |name: &str| {
             let source = element.downcast_ref::<gst::Bin>()?.by_name(name)?;
@@ -178,62 +180,62 @@ impl Mount {
         };
         let Some(frames) = source("frames") else { return };
         let audio = source("audio");
-        let mut now = lock(&self.now);
-        // One media at a time: packets go to the one that is held.
-        let free = !now.closed && now.media.is_none();
-        let Some(formats) = now.formats.clone().filter(|_| free) else { return };
-        set_up(&frames, &formats.image.caps);
+        let mut state = lock(&self.state);
+        // One media at a time: packets go to the prepared one.
+        let free = !state.closed && state.media.is_none();
+        let Some(formats) = state.formats.clone().filter(|_| free) else { return };
+        configure_source(&frames, &formats.image.caps);
         if let Some((audio, format)) = audio.as_ref().zip(formats.audio.as_ref()) {
-            set_up(audio, &format.caps);
+            configure_source(audio, &format.caps);
         }
-        forgive(frames.upcast_ref());
+        ignore_flow_errors(frames.upcast_ref());
         if let Some(audio) = &audio {
-            forgive(audio.upcast_ref());
+            ignore_flow_errors(audio.upcast_ref());
         }
-        let (zero, waits_for_key, asked) = (None, true, Instant::now());
-        now.media = Some(Live { frames, audio, zero, waits_for_key, asked });
-        drop(now);
+        let (zero, needs_keyframe, requested_at) = (None, true, Instant::now());
+        state.media = Some(ActiveMedia { frames, audio, zero, needs_keyframe, requested_at });
+        drop(state);
         (self.on_new_reader)();
     }
 
-    /// Waits, on the reader's thread, for the keyframe that it begins with.
-    pub fn reader_waits(&self) {
+    /// Waits, on the reader's thread, for the keyframe that it starts with.
+    pub fn wait_for_keyframe(&self) {
         self.gate.wait(|| (self.on_new_reader)());
     }
 
-    /// A reader is sent to from now on.
-    pub fn reader_plays(&self) {
-        self.gate.arrived();
+    /// A reader receives packets from now on.
+    pub fn reader_playing(&self) {
+        self.gate.entered();
     }
 
-    /// Hands `packet` to the media, where there is one. Waits only for readers that begin with it,
-    /// and then briefly.
+    /// Hands `packet` to the media, if there is one. Waits only for readers that start with it, and
+    /// then briefly.
     pub fn offer(&self, packet: &Packet) {
-        if packet.kind == (Kind::Image { key: true }) {
-            let waiting = |m: &Live| m.frames.current_level_bytes() > 0;
-            self.gate.open(|| lock(&self.now).media.as_ref().is_some_and(waiting));
+        if packet.kind == (PacketKind::Video { keyframe: true }) {
+            let waiting = |m: &ActiveMedia| m.frames.current_level_bytes() > 0;
+            self.gate.open(|| lock(&self.state).media.as_ref().is_some_and(waiting));
         }
-        let mut now = lock(&self.now);
-        let Some(media) = &mut now.media else { return };
-        let wanted = media.offer(packet);
-        drop(now);
-        if wanted {
+        let mut state = lock(&self.state);
+        let Some(media) = &mut state.media else { return };
+        let needs_request = media.offer(packet);
+        drop(state);
+        if needs_request {
             (self.on_new_reader)();
         }
     }
 }
 
-impl Live {
-    /// Whether a keyframe is to be asked for.
+impl ActiveMedia {
+    /// Hands `packet` over. Returns whether a keyframe must be requested.
     fn offer(&mut self, packet: &Packet) -> bool {
-        if packet.kind == (Kind::Image { key: true }) {
+        if packet.kind == (PacketKind::Video { keyframe: true }) {
             self.start(packet);
         }
-        let image = matches!(packet.kind, Kind::Image { .. });
-        let Some(zero) = self.zero.filter(|_| !(image && self.waits_for_key)) else {
-            let ask = self.asked.elapsed() >= ASK_EVERY;
+        let image = matches!(packet.kind, PacketKind::Video { .. });
+        let Some(zero) = self.zero.filter(|_| !(image && self.needs_keyframe)) else {
+            let ask = self.requested_at.elapsed() >= KEYFRAME_REQUEST_INTERVAL;
             if ask {
-                self.asked = Instant::now();
+                self.requested_at = Instant::now();
             }
             return ask;
         };
@@ -242,12 +244,12 @@ impl Live {
             if image && source.caps().as_ref() != Some(&packet.caps) {
                 source.set_caps(Some(&packet.caps));
             }
-            if source.current_level_bytes() > WAITING_BYTES {
-                // The media is stuck or about to end: what is old helps nobody.
-                self.waits_for_key = true;
+            if source.current_level_bytes() > MAX_QUEUED_BYTES {
+                // The media is stuck or about to end: old packets are useless.
+                self.needs_keyframe = true;
                 return false;
             }
-            // A media that is going away takes nothing, and needs nothing.
+            // A media that is ending takes no packets, and needs none.
             let _ = source.push_buffer(buffer);
         }
         false
@@ -260,31 +262,31 @@ impl Live {
             let running = i64::try_from(running.nseconds()).unwrap_or(0);
             self.zero = Some(Pts::from_ns(key.at.ns() - running));
         }
-        self.waits_for_key = self.zero.is_none();
+        self.needs_keyframe = self.zero.is_none();
     }
 }
 
-fn set_up(source: &gst_app::AppSrc, caps: &gst::Caps) {
+fn configure_source(source: &gst_app::AppSrc, caps: &gst::Caps) {
     source.set_caps(Some(caps));
     source.set_format(gst::Format::Time);
     source.set_is_live(true);
     source.set_do_timestamp(false);
     source.set_block(false);
-    source.set_max_bytes(WAITING_BYTES);
+    source.set_max_bytes(MAX_QUEUED_BYTES);
     source.set_leaky_type(gst_app::AppLeakyType::Downstream);
 }
 
-/// Every sink of the media sends what it gets at once: its time is in the packets, and a sink that
-/// waits for the clock makes all readers as late as the slowest frame ever was.
-fn send_at_once(pipeline: &gst::Bin) {
-    let at_once = |element: &gst::Element| {
+/// Makes every sink of the media send at once. The time is in the packets, and a sink that waits for
+/// the clock would delay all readers by the largest delay of any frame.
+fn disable_sync(pipeline: &gst::Bin) {
+    let disable = |element: &gst::Element| {
         let is_sink = element.element_flags().contains(gst::ElementFlags::SINK);
         if is_sink && element.has_property("sync") && !element.is::<gst::Bin>() {
             element.set_property("sync", false);
         }
     };
     for element in pipeline.iterate_recurse().into_iter().flatten() {
-        at_once(&element);
+        disable(&element);
     }
-    pipeline.connect_deep_element_added(move |_, _, element| at_once(element));
+    pipeline.connect_deep_element_added(move |_, _, element| disable(element));
 }

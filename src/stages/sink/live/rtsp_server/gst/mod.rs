@@ -1,15 +1,15 @@
-//! The server itself: a thread called `rtsp` with a main loop of its own, and one more for every
-//! connection, so that a reader who waits for a slow camera keeps nobody else waiting.
+//! The server: a thread `rtsp` with its own main loop, and one thread per connection, so that a
+//! reader that waits for a slow camera does not block others.
 //!
-//! Takes [`ServeRtsp`]; gives mounts ([`RtspServer::mount`]). It ends when the last handle is
-//! dropped: readers are disconnected, the thread is joined.
+//! Takes [`RtspServerSettings`]; gives mounts ([`RtspServer::mount`]). It ends when the last handle
+//! is dropped: readers are disconnected, the thread is joined.
 
 mod access;
 mod factory;
 mod feed;
-mod gate;
-mod hold;
+mod keyframe_gate;
 mod media;
+mod prepared_media;
 mod readers;
 #[cfg(test)]
 mod tests;
@@ -34,16 +34,16 @@ use crate::telemetry::status::Status;
 use media::Mount;
 use readers::Readers;
 
-/// How often sessions are looked through for those whose reader is gone.
-const CLEAN_EVERY: Duration = Duration::from_secs(2);
+/// Interval at which sessions of disconnected readers are removed.
+const CLEANUP_INTERVAL: Duration = Duration::from_secs(2);
 
-/// The RTSP server; clones are handles to the same.
+/// The RTSP server; clones are handles to the same server.
 #[derive(Clone)]
 pub struct RtspServer(Arc<Inner>);
 
 struct Inner {
     server: rtsp::RTSPServer,
-    /// What listens.
+    /// The listening socket.
     source: glib::Source,
     main_loop: glib::MainLoop,
     thread: Option<JoinHandle<()>>,
@@ -54,7 +54,7 @@ struct Inner {
     readers: Readers,
 }
 
-/// A stream that is to be served.
+/// A stream to be served.
 pub struct MountPlan {
     /// The path, without the slash in front.
     pub mount: String,
@@ -69,14 +69,14 @@ pub struct MountPlan {
 }
 
 impl RtspServer {
-    /// Begins to listen.
+    /// Starts to listen.
     ///
     /// # Errors
-    /// Where it would be open to everyone, the port is taken, or the certificate cannot be used.
+    /// Where it would be open to anyone, the port is taken, or the certificate cannot be used.
     pub fn start(serve: &RtspServerSettings) -> Result<Self, RtspError> {
         crate::gst::start()?;
         if serve.login.is_none() && !serve.allow_anonymous && !serve.listen.ip().is_loopback() {
-            return Err(RtspError::Open(serve.listen));
+            return Err(RtspError::Unprotected(serve.listen));
         }
         let server = rtsp::RTSPServer::new();
         server.set_address(&serve.listen.ip().to_string());
@@ -96,10 +96,10 @@ impl RtspServer {
         let idle = readers.clone();
         let watched = server.downgrade();
         let clean =
-            glib::timeout_source_new(CLEAN_EVERY, None, glib::Priority::DEFAULT, move || {
+            glib::timeout_source_new(CLEANUP_INTERVAL, None, glib::Priority::DEFAULT, move || {
                 sessions.cleanup();
                 if let Some(server) = watched.upgrade() {
-                    idle.drop_silent(&server);
+                    idle.drop_idle(&server);
                 }
                 glib::ControlFlow::Continue
             });
@@ -111,7 +111,7 @@ impl RtspServer {
         let (login, tls) = (serve.login.is_some(), serve.tls.is_some());
         let scheme = if tls { "rtsps" } else { "rtsp" };
         tracing::info!(login, tls, "{scheme}://{address}");
-        // With TLS alone, too, the library asks everyone for a role.
+        // The library requires a role also with TLS and no login.
         let with_roles = tls || login;
         let (thread, mounts) = (Some(thread), Mutex::default());
         let inner =
@@ -119,27 +119,27 @@ impl RtspServer {
         Ok(Self(Arc::new(inner)))
     }
 
-    /// Where it listens; the port that was really taken.
+    /// The address it listens on, with the actual port.
     pub fn address(&self) -> SocketAddr {
         self.0.address
     }
 
-    /// What a reader asks for.
+    /// The URL of a mount.
     pub fn url(&self, mount: &str) -> String {
         let scheme = if self.0.tls { "rtsps" } else { "rtsp" };
         format!("{scheme}://{}/{mount}", self.0.address)
     }
 
-    /// Readers of all mounts right now.
+    /// Current number of readers of all mounts.
     pub fn readers(&self) -> usize {
         self.0.readers.count()
     }
 
-    /// Serves a stream until its edge ends or [`RtspServer::unmount`]. It can be read from its first
-    /// keyframe on.
+    /// Serves a stream until its queue ends or [`RtspServer::unmount`]. Readers are accepted from
+    /// its first keyframe on.
     ///
     /// # Errors
-    /// Where the mount is taken, or there is no thread for it.
+    /// Where the mount is taken, or no thread can be started.
     pub fn mount(&self, plan: MountPlan) -> Result<SinkHandle, RtspError> {
         let mount = Arc::new(Mount::new(&plan, self.0.with_roles));
         {
@@ -157,29 +157,29 @@ impl RtspServer {
         })
     }
 
-    /// Serves the stream no longer; its readers are disconnected.
+    /// Stops serving the stream and disconnects its readers.
     pub fn unmount(&self, mount: &str) {
-        let Some(gone) = lock(&self.0.mounts).remove(mount) else { return };
-        gone.close();
-        self.hide(&gone);
-        self.0.readers.remove(&gone);
+        let Some(mount) = lock(&self.0.mounts).remove(mount) else { return };
+        mount.close();
+        self.unpublish(&mount);
+        self.0.readers.remove(&mount);
     }
 
-    /// Makes the mount's media, with its tracks as they are now, and lets it be found once it runs.
-    fn show(&self, mount: &Arc<Mount>) {
+    /// Creates the mount's media with its current tracks, and publishes it once it runs.
+    fn publish(&self, mount: &Arc<Mount>) {
         if !self.serves(mount) {
             return;
         }
         let factory = mount.factory();
-        let (server, shown) = (Arc::downgrade(&self.0), Arc::downgrade(mount));
-        let found = factory.clone();
+        let (server, published) = (Arc::downgrade(&self.0), Arc::downgrade(mount));
+        let media_factory = factory.clone();
         mount.open(&factory, move || {
             let server = server.upgrade().map(RtspServer);
-            if let Some((server, mount)) = server.zip(shown.upgrade())
+            if let Some((server, mount)) = server.zip(published.upgrade())
                 && server.serves(&mount)
                 && let Some(points) = server.0.server.mount_points()
             {
-                points.add_factory(&format!("/{}", mount.path), found);
+                points.add_factory(&format!("/{}", mount.path), media_factory);
             }
         });
     }
@@ -188,13 +188,13 @@ impl RtspServer {
         lock(&self.0.mounts).get(&mount.path).is_some_and(|m| Arc::ptr_eq(m, mount))
     }
 
-    /// A handle that does not keep the server.
+    /// A handle that does not keep the server alive.
     fn downgrade(&self) -> WeakServer {
         WeakServer(Arc::downgrade(&self.0))
     }
 
-    /// Nobody finds the mount any more, and who reads it is disconnected.
-    fn hide(&self, mount: &Arc<Mount>) {
+    /// Removes the mount point and disconnects its readers.
+    fn unpublish(&self, mount: &Arc<Mount>) {
         if let Some(points) = self.0.server.mount_points() {
             points.remove_factory(&format!("/{}", mount.path));
         }
@@ -202,7 +202,7 @@ impl RtspServer {
     }
 }
 
-/// The server, as long as somebody else keeps it.
+/// A handle that does not keep the server alive.
 #[derive(Clone)]
 struct WeakServer(Weak<Inner>);
 
@@ -214,13 +214,13 @@ impl WeakServer {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // The port is free from here on.
+        // Releases the port.
         self.source.destroy();
         let mounts = std::mem::take(&mut *lock(&self.mounts));
         mounts.values().for_each(|mount| mount.close());
         let mut all = |_: &rtsp::RTSPServer, _: &rtsp::RTSPClient| rtsp::RTSPFilterResult::Remove;
         self.server.client_filter(Some(&mut all));
-        // From inside the loop: told before it runs, it would run for ever.
+        // From inside the loop: a quit before the loop runs has no effect.
         let main_loop = self.main_loop.clone();
         let quit = glib::idle_source_new(None, glib::Priority::DEFAULT, move || {
             main_loop.quit();
@@ -241,7 +241,7 @@ fn run(
     let (context, main_loop) = (context.clone(), main_loop.clone());
     let work = move || {
         if context.with_thread_default(|| main_loop.run()).is_err() {
-            tracing::error!("the RTSP server's main loop belongs to another thread");
+            tracing::error!("the RTSP server's main loop is owned by another thread");
         }
     };
     let thread = std::thread::Builder::new().name("rtsp".into()).spawn(work);
@@ -250,7 +250,7 @@ fn run(
 
 fn cannot_listen(address: SocketAddr, why: &glib::Error) -> RtspError {
     match why.kind::<gio::IOErrorEnum>() {
-        Some(gio::IOErrorEnum::AddressInUse) => RtspError::Taken { address },
+        Some(gio::IOErrorEnum::AddressInUse) => RtspError::PortInUse { address },
         _ => RtspError::Listen { address, reason: why.message().to_owned() },
     }
 }

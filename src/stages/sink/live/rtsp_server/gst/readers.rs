@@ -1,7 +1,7 @@
-//! Who reads what: a place for every session that plays, and no more of them than allowed.
+//! Counts and limits the readers: a slot for every session that plays.
 //!
-//! Takes the server's signals; counts readers by mount. A place is taken at PLAY and free again when
-//! the session is gone, however that came: TEARDOWN, a closed connection, or silence for a minute.
+//! Takes the server's signals; counts readers by mount. A slot is taken at PLAY and freed when the
+//! session ends: by TEARDOWN, a closed connection, or a minute of silence.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Weak};
@@ -14,25 +14,25 @@ use rtsp::prelude::*;
 use super::lock;
 use super::media::Mount;
 
-/// Who connects and does not read is disconnected after this.
-const SILENT: Duration = Duration::from_secs(30);
-/// Connections beyond the readers: those that ask, or are about to be refused.
-const CONNECTIONS_BESIDE: usize = 32;
+/// A connection without a session is closed after this.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Connections allowed beyond the readers: for requests before PLAY, and for refusals.
+const EXTRA_CONNECTIONS: usize = 32;
 
 type Client = rtsp::glib::WeakRef<rtsp::RTSPClient>;
 
-/// All readers; clones are handles to the same.
+/// All readers; clones are handles to the same readers.
 #[derive(Clone)]
 pub struct Readers(Arc<Inner>);
 
 struct Inner {
-    most: usize,
+    max_readers: usize,
     mounts: Mutex<Vec<Arc<Mount>>>,
-    places: Mutex<HashMap<String, Place>>,
+    slots: Mutex<HashMap<String, ReaderSlot>>,
     connections: Mutex<Vec<Connection>>,
 }
 
-struct Place {
+struct ReaderSlot {
     mount: Weak<Mount>,
     client: Client,
 }
@@ -44,40 +44,40 @@ struct Connection {
 }
 
 impl Readers {
-    /// No readers yet, and never more than `most`.
-    pub fn new(most: usize) -> Self {
-        let (mounts, places, connections) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self(Arc::new(Inner { most, mounts, places, connections }))
+    /// No readers yet, and never more than `max_readers`.
+    pub fn new(max_readers: usize) -> Self {
+        let (mounts, slots, connections) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self(Arc::new(Inner { max_readers, mounts, slots, connections }))
     }
 
-    /// Readers right now.
+    /// Current number of readers.
     pub fn count(&self) -> usize {
-        lock(&self.0.places).len()
+        lock(&self.0.slots).len()
     }
 
-    /// A mount whose readers are counted.
+    /// Adds a mount.
     pub fn add(&self, mount: &Arc<Mount>) {
         lock(&self.0.mounts).push(Arc::clone(mount));
     }
 
-    /// The mount is gone.
+    /// Removes a mount.
     pub fn remove(&self, mount: &Arc<Mount>) {
         lock(&self.0.mounts).retain(|m| !Arc::ptr_eq(m, mount));
     }
 
-    /// Listens to everyone who connects from now on.
+    /// Connects to the signals of the server and its sessions.
     pub fn watch(&self, server: &rtsp::RTSPServer, sessions: &rtsp::RTSPSessionPool) {
         let readers = self.clone();
-        server.connect_client_connected(move |_, client| readers.connected(client));
+        server.connect_client_connected(move |_, client| readers.on_connected(client));
         let readers = self.clone();
         sessions.connect_session_removed(move |_, session| {
             if let Some(id) = session.sessionid() {
-                readers.left(&id);
+                readers.on_session_removed(&id);
             }
         });
     }
 
-    fn connected(&self, client: &rtsp::RTSPClient) {
+    fn on_connected(&self, client: &rtsp::RTSPClient) {
         let connection = Connection { client: client.downgrade(), since: Instant::now() };
         lock(&self.0.connections).push(connection);
         let readers = self.clone();
@@ -86,52 +86,53 @@ impl Readers {
             false => RTSPStatusCode::ServiceUnavailable,
         });
         let readers = self.clone();
-        client.connect_pre_play_request(move |client, request| readers.plays(client, request));
+        client.connect_pre_play_request(move |client, request| readers.on_play(client, request));
         let readers = self.clone();
         client.connect_play_request(move |_, request| {
             if let Some(mount) = readers.mount_of(request) {
-                mount.reader_plays();
+                mount.reader_playing();
             }
         });
     }
 
     fn has_room(&self) -> bool {
         let connections = lock(&self.0.connections).len();
-        self.count() < self.0.most && connections <= self.0.most + CONNECTIONS_BESIDE
+        self.count() < self.0.max_readers && connections <= self.0.max_readers + EXTRA_CONNECTIONS
     }
 
-    /// Takes a place, where there is one.
-    fn plays(&self, client: &rtsp::RTSPClient, request: &rtsp::RTSPContext) -> RTSPStatusCode {
-        // Without a session it is refused by the library itself.
+    /// Takes a slot, if one is free.
+    fn on_play(&self, client: &rtsp::RTSPClient, request: &rtsp::RTSPContext) -> RTSPStatusCode {
+        // The library refuses a request without a session.
         let id = request.session().and_then(|s| s.sessionid());
         let Some((id, mount)) = id.zip(self.mount_of(request)) else {
             return RTSPStatusCode::Ok;
         };
-        let mut places = lock(&self.0.places);
-        if !places.contains_key(id.as_str()) {
-            if places.len() >= self.0.most {
-                tracing::warn!(mount = %mount.path, most = self.0.most, "a reader was refused");
+        let mut slots = lock(&self.0.slots);
+        if !slots.contains_key(id.as_str()) {
+            if slots.len() >= self.0.max_readers {
+                let max_readers = self.0.max_readers;
+                tracing::warn!(mount = %mount.path, max_readers, "a reader was refused");
                 return RTSPStatusCode::ServiceUnavailable;
             }
-            let place = Place { mount: Arc::downgrade(&mount), client: client.downgrade() };
-            places.insert(id.to_string(), place);
+            let slot = ReaderSlot { mount: Arc::downgrade(&mount), client: client.downgrade() };
+            slots.insert(id.to_string(), slot);
         }
-        tell(&places, &mount);
-        drop(places);
-        wait_for_key(request, &mount);
+        update_count(&slots, &mount);
+        drop(slots);
+        wait_for_keyframe(request, &mount);
         RTSPStatusCode::Ok
     }
 
-    /// The session is gone.
-    fn left(&self, id: &str) {
-        let mut places = lock(&self.0.places);
-        let mount = places.remove(id).and_then(|place| place.mount.upgrade());
+    /// Frees the slot of the session.
+    fn on_session_removed(&self, id: &str) {
+        let mut slots = lock(&self.0.slots);
+        let mount = slots.remove(id).and_then(|slot| slot.mount.upgrade());
         if let Some(mount) = mount {
-            tell(&places, &mount);
+            update_count(&slots, &mount);
         }
     }
 
-    /// The mount that a request is about: the longest whose path its own begins with.
+    /// The mount of a request: the one with the longest path that its path starts with.
     fn mount_of(&self, request: &rtsp::RTSPContext) -> Option<Arc<Mount>> {
         let path = request.uri()?.decode_path_components();
         let path = path.iter().skip_while(|p| p.is_empty()).map(|p| p.as_str());
@@ -146,69 +147,69 @@ impl Readers {
 
     /// Disconnects the readers of a mount.
     pub fn disconnect(&self, server: &rtsp::RTSPServer, mount: &Arc<Mount>) {
-        let of_mount = |place: &&Place| std::ptr::eq(place.mount.as_ptr(), Arc::as_ptr(mount));
-        let places = lock(&self.0.places);
+        let of_mount = |slot: &&ReaderSlot| std::ptr::eq(slot.mount.as_ptr(), Arc::as_ptr(mount));
+        let slots = lock(&self.0.slots);
         let clients: Vec<_> =
-            places.values().filter(of_mount).filter_map(|p| p.client.upgrade()).collect();
-        drop(places);
+            slots.values().filter(of_mount).filter_map(|p| p.client.upgrade()).collect();
+        drop(slots);
         remove(server, &clients);
     }
 
-    /// Disconnects who connected and has no session after a while, and whoever is too many.
-    pub fn drop_silent(&self, server: &rtsp::RTSPServer) {
+    /// Closes connections without a session after [`IDLE_TIMEOUT`], and those above the limit.
+    pub fn drop_idle(&self, server: &rtsp::RTSPServer) {
         let mut connections = lock(&self.0.connections);
-        let mut silent = Vec::new();
+        let mut idle = Vec::new();
         connections.retain_mut(|connection| {
             let Some(client) = connection.client.upgrade() else { return false };
             if has_session(&client) {
                 connection.since = Instant::now();
-            } else if connection.since.elapsed() >= SILENT {
-                silent.push(client);
+            } else if connection.since.elapsed() >= IDLE_TIMEOUT {
+                idle.push(client);
                 return false;
             }
             true
         });
-        let mut excess = connections.len().saturating_sub(self.0.most + CONNECTIONS_BESIDE);
+        let mut excess = connections.len().saturating_sub(self.0.max_readers + EXTRA_CONNECTIONS);
         connections.retain(|connection| {
             let client = connection.client.upgrade();
             let Some(client) = client.filter(|c| excess > 0 && !has_session(c)) else {
                 return true;
             };
             excess -= 1;
-            silent.push(client);
+            idle.push(client);
             false
         });
         drop(connections);
-        remove(server, &silent);
+        remove(server, &idle);
     }
 }
 
-/// Waits for the keyframe that a reader begins with.
-fn wait_for_key(request: &rtsp::RTSPContext, mount: &Mount) {
+/// Waits for the keyframe that a reader starts with.
+fn wait_for_keyframe(request: &rtsp::RTSPContext, mount: &Mount) {
     let mut medias = Vec::new();
     if let Some(session) = request.session() {
-        let mut look = |_: &rtsp::RTSPSession, media: &rtsp::RTSPSessionMedia| {
+        let mut visit = |_: &rtsp::RTSPSession, media: &rtsp::RTSPSessionMedia| {
             medias.push(media.media());
             rtsp::RTSPFilterResult::Keep
         };
-        session.filter(Some(&mut look));
+        session.filter(Some(&mut visit));
     }
-    // The library holds the media's lock while it handles PLAY; it is let go meanwhile, or one who
-    // waits would keep all others from asking. Whose lock it is must be certain.
+    // The library holds the media's lock while it handles PLAY. It is released meanwhile, as a
+    // waiting reader would block all others. With several medias it is not known which is locked.
     if let [Some(media)] = medias.as_slice() {
         media.unlock();
-        mount.reader_waits();
+        mount.wait_for_keyframe();
         media.lock();
     }
 }
 
 fn has_session(client: &rtsp::RTSPClient) -> bool {
     let mut any = false;
-    let mut look = |_: &rtsp::RTSPClient, _: &rtsp::RTSPSession| {
+    let mut visit = |_: &rtsp::RTSPClient, _: &rtsp::RTSPSession| {
         any = true;
         rtsp::RTSPFilterResult::Keep
     };
-    client.session_filter(Some(&mut look));
+    client.session_filter(Some(&mut visit));
     any
 }
 
@@ -224,8 +225,8 @@ fn remove(server: &rtsp::RTSPServer, clients: &[rtsp::RTSPClient]) {
     server.client_filter(Some(&mut filter));
 }
 
-/// Tells how many read the mount now.
-fn tell(places: &HashMap<String, Place>, mount: &Arc<Mount>) {
-    let of_mount = |place: &&Place| std::ptr::eq(place.mount.as_ptr(), Arc::as_ptr(mount));
-    mount.set_readers(places.values().filter(of_mount).count());
+/// Updates the mount's number of readers.
+fn update_count(slots: &HashMap<String, ReaderSlot>, mount: &Arc<Mount>) {
+    let of_mount = |slot: &&ReaderSlot| std::ptr::eq(slot.mount.as_ptr(), Arc::as_ptr(mount));
+    mount.set_readers(slots.values().filter(of_mount).count());
 }

@@ -309,7 +309,7 @@ fn what_cannot_be_served_is_said_at_once() {
     let error = RtspServer::start(&taken).err().expect("taken").to_string();
     assert!(error.contains(&first.address().to_string()) && error.contains("taken"), "{error}");
     let open = RtspServerSettings { listen: SocketAddr::from(([0, 0, 0, 0], 0)), ..serve(None, 1) };
-    assert!(matches!(RtspServer::start(&open), Err(RtspError::Open(_))));
+    assert!(matches!(RtspServer::start(&open), Err(RtspError::Unprotected(_))));
     RtspServer::start(&RtspServerSettings { allow_anonymous: true, ..open })
         .expect("open, where that is meant");
     let pair = Some(("no/such.crt".into(), "no/such.key".into()));

@@ -35,9 +35,9 @@ fn refusal(url: &str, trust: Option<&Path>) -> String {
     let (source, graph, frames) = read(url, trust);
     wait_until("it is refused", || graph.bus.failed());
     assert_eq!(frames.load(Ordering::Relaxed), 0);
-    let fault = graph.bus.spoken().error.expect("a fault");
+    let fault = graph.bus.log().error.expect("a fault");
     graph.stop_within(Duration::from_secs(5));
-    fault.of_source(&source.uri, source.login.is_some(), source.tls_ca_file.as_deref())
+    fault.source_error(&source.uri, source.login.is_some(), source.tls_ca_file.as_deref())
 }
 
 #[test]
@@ -55,12 +55,16 @@ fn rtsps_is_read_where_the_certificate_is_trusted_and_else_told_in_words() {
         wait_until("frames, or none yet", || {
             frames.load(Ordering::Relaxed) > RATE || graph.bus.failed()
         });
-        match graph.bus.spoken().error {
+        match graph.bus.log().error {
             // Before the first keyframe the mount is not there.
             Some(fault) if fault.not_found => std::thread::sleep(Duration::from_millis(200)),
             Some(fault) => panic!(
                 "{}",
-                fault.of_source(&source.uri, source.login.is_some(), source.tls_ca_file.as_deref())
+                fault.source_error(
+                    &source.uri,
+                    source.login.is_some(),
+                    source.tls_ca_file.as_deref()
+                )
             ),
             None => break (source, graph, frames),
         }

@@ -15,18 +15,18 @@ const UPRIGHT: &str = "rotate-0";
 
 /// Watches what `pad` gives; once it says that its frames lie, an element that turns them is put
 /// behind it.
-pub(super) fn keep(pad: &gst::Pad) {
-    let lies = |event: &gst::Event| match event.view() {
+pub(super) fn rotate_if_needed(pad: &gst::Pad) {
+    let needs_rotation = |event: &gst::Event| match event.view() {
         gst::EventView::Tag(tag) => {
             tag.tag().get::<ImageOrientation>().is_some_and(|way| way.get() != UPRIGHT)
         }
         _ => false,
     };
     pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |pad, info| {
-        if !info.event().is_some_and(lies) {
+        if !info.event().is_some_and(needs_rotation) {
             return gst::PadProbeReturn::Ok;
         }
-        if let Err(e) = put_behind(pad) {
+        if let Err(e) = insert_videoflip(pad) {
             tracing::warn!("frames stay as they lie: {e}");
         }
         gst::PadProbeReturn::Remove
@@ -35,7 +35,7 @@ pub(super) fn keep(pad: &gst::Pad) {
 
 /// Puts the element between `pad` and what it is linked to. It learns what was said so far, as a new
 /// link repeats that.
-fn put_behind(pad: &gst::Pad) -> Result<(), ElementError> {
+fn insert_videoflip(pad: &gst::Pad) -> Result<(), ElementError> {
     let name = "videoflip";
     let refused = |reason: &str| broken(name, reason);
     let next = pad.peer().ok_or_else(|| refused("nothing takes the frames yet"))?;
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     /// The size of a frame of 64 × 48 that says this of itself, and whether anything turned it.
-    fn seen(tag: Option<&str>) -> ((i32, i32), bool) {
+    fn output_size(tag: Option<&str>) -> ((i32, i32), bool) {
         super::super::start().expect("GStreamer");
         let tag = tag.map(|way| format!("! taginject tags=image-orientation={way}"));
         let text = format!(
@@ -70,25 +70,25 @@ mod tests {
         let pipeline = gst::parse::launch(&text).expect("a pipeline");
         let pipeline = pipeline.downcast::<gst::Pipeline>().expect("a pipeline");
         let pad = |element: &str, pad| pipeline.by_name(element)?.static_pad(pad);
-        keep(&pad("decoded", "src").expect("a pad"));
+        rotate_if_needed(&pad("decoded", "src").expect("a pad"));
         pipeline.set_state(gst::State::Paused).expect("it starts");
         let (paused, ..) = pipeline.state(gst::ClockTime::from_seconds(10));
         paused.expect("a frame");
         let caps = pad("out", "sink").and_then(|pad| pad.current_caps()).expect("caps");
         let size = caps.structure(0).expect("one");
         let flips = |e: gst::Element| e.factory().is_some_and(|f| f.name() == "videoflip");
-        let turned = pipeline.iterate_elements().into_iter().flatten().any(flips);
+        let rotated = pipeline.iterate_elements().into_iter().flatten().any(flips);
         pipeline.set_state(gst::State::Null).expect("it stops");
         let of = |key| size.get::<i32>(key).expect("a number");
-        ((of("width"), of("height")), turned)
+        ((of("width"), of("height")), rotated)
     }
 
     #[test]
-    fn only_frames_that_lie_are_turned() {
-        assert_eq!(seen(None), ((64, 48), false));
-        assert_eq!(seen(Some("rotate-0")), ((64, 48), false));
-        assert_eq!(seen(Some("rotate-90")), ((48, 64), true));
-        assert_eq!(seen(Some("rotate-180")), ((64, 48), true));
-        assert_eq!(seen(Some("flip-rotate-270")), ((48, 64), true));
+    fn only_frames_with_an_orientation_tag_are_rotated() {
+        assert_eq!(output_size(None), ((64, 48), false));
+        assert_eq!(output_size(Some("rotate-0")), ((64, 48), false));
+        assert_eq!(output_size(Some("rotate-90")), ((48, 64), true));
+        assert_eq!(output_size(Some("rotate-180")), ((64, 48), true));
+        assert_eq!(output_size(Some("flip-rotate-270")), ((48, 64), true));
     }
 }

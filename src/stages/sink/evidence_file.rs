@@ -15,48 +15,49 @@ use crate::core::evidence::FrameEvidence;
 /// What the spool is called in errors.
 const NAME: &str = "the temporary file for evidence between the two passes";
 
-fn failed(reason: std::io::Error) -> RecordError {
+fn write_error(reason: std::io::Error) -> RecordError {
     RecordError::new(Path::new(NAME), reason)
 }
 
 /// The writing end: one more record among the others.
-pub struct SpoolWriter(Arc<Mutex<BufWriter<File>>>);
+pub struct EvidenceWriter(Arc<Mutex<BufWriter<File>>>);
 
 /// The file, kept until it is read.
-pub struct Spool(Arc<Mutex<BufWriter<File>>>);
+pub struct EvidenceFile(Arc<Mutex<BufWriter<File>>>);
 
-impl Spool {
+impl EvidenceFile {
     /// An empty spool, and its writing end.
     ///
     /// # Errors
     /// Where the system gives no temporary file.
-    pub fn create() -> Result<(Self, SpoolWriter), RecordError> {
-        let file = tempfile::tempfile().map_err(failed)?;
+    pub fn create() -> Result<(Self, EvidenceWriter), RecordError> {
+        let file = tempfile::tempfile().map_err(write_error)?;
         let shared = Arc::new(Mutex::new(BufWriter::new(file)));
-        Ok((Self(Arc::clone(&shared)), SpoolWriter(shared)))
+        Ok((Self(Arc::clone(&shared)), EvidenceWriter(shared)))
     }
 
     /// The reading end, from the first frame.
     ///
     /// # Errors
     /// Where the disk refuses.
-    pub fn read(self) -> Result<SpoolReader, RecordError> {
+    pub fn read(self) -> Result<EvidenceReader, RecordError> {
         let mut writer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        writer.flush().map_err(failed)?;
-        let mut file = writer.get_ref().try_clone().map_err(failed)?;
-        file.rewind().map_err(failed)?;
-        Ok(SpoolReader(BufReader::new(file)))
+        writer.flush().map_err(write_error)?;
+        let mut file = writer.get_ref().try_clone().map_err(write_error)?;
+        file.rewind().map_err(write_error)?;
+        Ok(EvidenceReader(BufReader::new(file)))
     }
 }
 
-impl Record for SpoolWriter {
+impl Record for EvidenceWriter {
     fn write(&mut self, evidence: &FrameEvidence) -> Result<(), RecordError> {
         let bytes =
-            postcard::to_allocvec(evidence).map_err(|e| failed(std::io::Error::other(e)))?;
-        let length = u32::try_from(bytes.len()).map_err(|e| failed(std::io::Error::other(e)))?;
+            postcard::to_allocvec(evidence).map_err(|e| write_error(std::io::Error::other(e)))?;
+        let length =
+            u32::try_from(bytes.len()).map_err(|e| write_error(std::io::Error::other(e)))?;
         let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        file.write_all(&length.to_le_bytes()).map_err(failed)?;
-        file.write_all(&bytes).map_err(failed)
+        file.write_all(&length.to_le_bytes()).map_err(write_error)?;
+        file.write_all(&bytes).map_err(write_error)
     }
 
     fn event(&mut self, _event: &Event) -> Result<(), RecordError> {
@@ -69,9 +70,9 @@ impl Record for SpoolWriter {
 }
 
 /// Frames of evidence in the order in which they were written.
-pub struct SpoolReader(BufReader<File>);
+pub struct EvidenceReader(BufReader<File>);
 
-impl SpoolReader {
+impl EvidenceReader {
     /// The next frame's evidence; `None` at the end.
     ///
     /// # Errors
@@ -81,11 +82,11 @@ impl SpoolReader {
         match self.0.read_exact(&mut length) {
             Ok(()) => {}
             Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
-            Err(e) => return Err(failed(e)),
+            Err(e) => return Err(write_error(e)),
         }
         let mut bytes = vec![0; u32::from_le_bytes(length) as usize];
-        self.0.read_exact(&mut bytes).map_err(failed)?;
-        postcard::from_bytes(&bytes).map(Some).map_err(|e| failed(std::io::Error::other(e)))
+        self.0.read_exact(&mut bytes).map_err(write_error)?;
+        postcard::from_bytes(&bytes).map(Some).map_err(|e| write_error(std::io::Error::other(e)))
     }
 }
 
@@ -97,8 +98,8 @@ mod tests {
     use crate::core::time::{Epoch, FrameRef, Pts};
 
     #[test]
-    fn what_goes_in_comes_out() {
-        let (spool, mut writer) = Spool::create().expect("a temporary file");
+    fn evidence_reads_back_as_written() {
+        let (evidence_file, mut writer) = EvidenceFile::create().expect("a temporary file");
         let map = Arc::new(Heatmap::new(2, 1, vec![0.25, 1.0].into()).expect("two cells"));
         for seq in 0..3 {
             let face = crate::core::evidence::FaceEvidence {
@@ -115,7 +116,7 @@ mod tests {
             let evidence = FrameEvidence { frame, faces: vec![face], floor };
             writer.write(&evidence).expect("room on the disk");
         }
-        let mut reader = spool.read().expect("it can be read");
+        let mut reader = evidence_file.read().expect("it can be read");
         for seq in 0..3 {
             let evidence = reader.next_frame().expect("whole").expect("three frames");
             assert_eq!((evidence.frame.seq, evidence.floor), (seq, Some(TrackId(7))));

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::*;
 
 /// Writes a film of `frames` frames.
-fn film(path: &Path, frames: usize) {
+fn write_video(path: &Path, frames: usize) {
     let text = format!(
         "videotestsrc num-buffers={frames} ! video/x-raw,format=I420,width=320,height=180 \
          ! x264enc ! h264parse ! mp4mux ! filesink location={}",
@@ -25,17 +25,17 @@ fn address(buffer: &gst::BufferRef) -> usize {
 }
 
 /// Writes down where every frame lies that a decoder inside `pipeline` gives.
-fn note_decoded(pipeline: &gst::Pipeline, noted: Arc<Mutex<Vec<usize>>>) {
+fn record_decoded_addresses(pipeline: &gst::Pipeline, addresses: Arc<Mutex<Vec<usize>>>) {
     pipeline.connect_deep_element_added(move |_, _, element| {
-        let noted = Arc::clone(&noted);
+        let addresses = Arc::clone(&addresses);
         if element.factory().is_none_or(|f| f.name() != "decodebin") {
             return;
         }
         element.connect_pad_added(move |_, pad| {
-            let noted = Arc::clone(&noted);
+            let addresses = Arc::clone(&addresses);
             pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
                 if let Some(buffer) = info.buffer() {
-                    noted.lock().expect("no panic before").push(address(buffer));
+                    addresses.lock().expect("no panic before").push(address(buffer));
                 }
                 gst::PadProbeReturn::Ok
             });
@@ -44,23 +44,23 @@ fn note_decoded(pipeline: &gst::Pipeline, noted: Arc<Mutex<Vec<usize>>>) {
 }
 
 #[test]
-fn between_decoder_and_reader_no_frame_is_copied() {
+fn decoded_frames_reach_the_reader_without_a_copy() {
     const FRAMES: usize = 40;
     super::super::start().expect("GStreamer");
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("film.mp4");
-    film(&path, FRAMES);
+    write_video(&path, FRAMES);
     let graph = build(path.to_str().expect("a name"), 1).expect("a graph");
     let decoded = Arc::default();
-    note_decoded(&graph.pipeline, Arc::clone(&decoded));
+    record_decoded_addresses(&graph.pipeline, Arc::clone(&decoded));
     graph.pipeline.set_state(gst::State::Playing).expect("it starts");
     // An outlet joins once there is something to come out.
-    let joined = || graph.outlets.frames.current_state() >= gst::State::Paused;
-    let patience = (0..2_000).take_while(|_| !joined());
-    patience.for_each(|_| std::thread::sleep(std::time::Duration::from_millis(5)));
+    let connected = || graph.app_sinks.frames.current_state() >= gst::State::Paused;
+    let polls = (0..2_000).take_while(|_| !connected());
+    polls.for_each(|_| std::thread::sleep(std::time::Duration::from_millis(5)));
     let wait = gst::ClockTime::from_seconds(10);
     let samples: Vec<gst::Sample> =
-        std::iter::from_fn(|| graph.outlets.frames.try_pull_sample(wait)).collect();
+        std::iter::from_fn(|| graph.app_sinks.frames.try_pull_sample(wait)).collect();
     let read: Vec<usize> = samples.iter().filter_map(|s| s.buffer().map(address)).collect();
     graph.pipeline.set_state(gst::State::Null).expect("it stops");
     assert_eq!(read.len(), FRAMES);

@@ -11,23 +11,23 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
 
-use super::decoded::{join_frames, join_when_decoded};
+use super::decoder_output::{link_audio, link_video};
 use super::elements::{ElementError, broken, chain, link, make, start};
 use super::image;
 
 /// Buffers that wait in each outlet; beyond that the demuxer waits.
-const BUFFERS_WAITING: u32 = 4;
+const MAX_BUFFERS: u32 = 4;
 /// Bytes of stored stream that may wait for another stream's first or next buffer.
-const STORED_WAITING_BYTES: u32 = 64 << 20;
+const MAX_STORED_BYTES: u32 = 64 << 20;
 /// Bytes of model audio (16 kHz, 16 bit) that may wait: 30 minutes, as some containers store
 /// audio and frame far apart.
-const AUDIO_WAITING_BYTES: u32 = 30 * 60 * 32_000;
+const MAX_AUDIO_BYTES: u32 = 30 * 60 * 32_000;
 /// Bytes of stored audio that may wait.
-const PACKETS_WAITING_BYTES: u32 = 64 << 20;
+const MAX_PACKET_BYTES: u32 = 64 << 20;
 
 /// The places where a file's streams come out.
 #[derive(Clone)]
-pub struct Outlets {
+pub struct AppSinks {
     /// Decoded frames.
     pub frames: gst_app::AppSink,
     /// Audio for the model.
@@ -38,11 +38,11 @@ pub struct Outlets {
 
 /// What the demuxer has shown so far.
 #[derive(Clone, Default, Debug)]
-pub struct Found {
+pub struct StreamInfo {
     /// Streams with frames.
     pub frames: u32,
     /// Streams with audio.
-    pub audios: u32,
+    pub audio_streams: u32,
     /// The chosen audio stream's stored form.
     pub codec: Option<String>,
     /// The first thing that went wrong while building a branch.
@@ -50,62 +50,65 @@ pub struct Found {
 }
 
 /// The graph, built as streams show up.
-pub struct Graph {
+pub struct DecodeGraph {
     /// The pipeline; its owner starts and stops it.
     pub pipeline: gst::Pipeline,
     /// Where the streams come out; those that the file lacks stay silent.
-    pub outlets: Outlets,
+    pub app_sinks: AppSinks,
     /// What was found.
-    pub found: Arc<Mutex<Found>>,
+    pub streams: Arc<Mutex<StreamInfo>>,
 }
 
 /// Builds the graph for the file at `location`, taking audio track `audio_track` (from 1).
 ///
 /// # Errors
 /// Where an element is missing.
-pub fn build(location: &str, audio_track: u32) -> Result<Graph, ElementError> {
-    let pipeline = gst::Pipeline::with_name("intake");
+pub fn build(location: &str, audio_track: u32) -> Result<DecodeGraph, ElementError> {
+    let pipeline = gst::Pipeline::with_name("decode");
     let source = make("filesrc")?;
     source.set_property("location", location);
-    super::edit_list::guard(&source);
+    super::edit_list::attach(&source);
     let parse = make("parsebin")?;
-    let streams = make("multiqueue")?;
+    let multiqueue = make("multiqueue")?;
     // One buffer at least and growing by itself: a stream that is stored ahead of the other waits
     // here until the other has something to show, up to a bound.
-    streams.set_property("max-size-buffers", 4_u32);
-    streams.set_property("max-size-bytes", STORED_WAITING_BYTES);
-    streams.set_property("max-size-time", 0_u64);
+    multiqueue.set_property("max-size-buffers", 4_u32);
+    multiqueue.set_property("max-size-bytes", MAX_STORED_BYTES);
+    multiqueue.set_property("max-size-time", 0_u64);
     chain(&pipeline, &[&source, &parse])?;
-    chain(&pipeline, &[&streams])?;
-    let outlets = Outlets {
+    chain(&pipeline, &[&multiqueue])?;
+    let app_sinks = AppSinks {
         frames: app_sink("frames")?,
         audio: app_sink("audio")?,
         packets: app_sink("packets")?,
     };
-    let found = Arc::new(Mutex::new(Found::default()));
+    let streams = Arc::new(Mutex::new(StreamInfo::default()));
     parse.connect_pad_added({
-        let (pipeline, outlets) = (pipeline.downgrade(), outlets.clone());
-        let found = Arc::clone(&found);
+        let (pipeline, app_sinks) = (pipeline.downgrade(), app_sinks.clone());
+        let streams = Arc::clone(&streams);
         move |_, pad| {
             let Some(pipeline) = pipeline.upgrade() else { return };
             let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
             let name = caps.structure(0).map(|s| s.name().to_string()).unwrap_or_default();
-            let result = through(&streams, pad)
-                .and_then(|pad| route(&pipeline, &outlets, &found, (&name, &pad), audio_track));
+            let result = link_through_multiqueue(&multiqueue, pad)
+                .and_then(|pad| route(&pipeline, &app_sinks, &streams, (&name, &pad), audio_track));
             if let Err(e) = result {
-                let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-                found.error.get_or_insert(e.to_string());
+                let mut streams = streams.lock().unwrap_or_else(PoisonError::into_inner);
+                streams.error.get_or_insert(e.to_string());
             }
         }
     });
-    Ok(Graph { pipeline, outlets, found })
+    Ok(DecodeGraph { pipeline, app_sinks, streams })
 }
 
 /// Leads a demuxed stream through the queue for all streams; without it the first stream to preroll
 /// would hold up the demuxer.
-fn through(streams: &gst::Element, pad: &gst::Pad) -> Result<gst::Pad, ElementError> {
+fn link_through_multiqueue(
+    multiqueue: &gst::Element,
+    pad: &gst::Pad,
+) -> Result<gst::Pad, ElementError> {
     let refused = || broken("multiqueue", "it gives no pad");
-    let into = streams.request_pad_simple("sink_%u").ok_or_else(refused)?;
+    let into = multiqueue.request_pad_simple("sink_%u").ok_or_else(refused)?;
     pad.link(&into).map_err(|e| broken("multiqueue", e))?;
     into.iterate_internal_links().next().ok().flatten().ok_or_else(refused)
 }
@@ -117,7 +120,7 @@ fn app_sink(name: &str) -> Result<gst_app::AppSink, ElementError> {
     Ok(gst_app::AppSink::builder()
         .name(name)
         .sync(false)
-        .max_buffers(BUFFERS_WAITING)
+        .max_buffers(MAX_BUFFERS)
         .enable_last_sample(false)
         .wait_on_eos(false)
         .build())
@@ -134,27 +137,27 @@ fn byte_queue(bytes: u32) -> Result<gst::Element, ElementError> {
 
 fn route(
     pipeline: &gst::Pipeline,
-    outlets: &Outlets,
-    found: &Mutex<Found>,
+    app_sinks: &AppSinks,
+    streams: &Mutex<StreamInfo>,
     (name, pad): (&str, &gst::Pad),
     audio_track: u32,
 ) -> Result<(), ElementError> {
-    let mut seen = found.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut info = streams.lock().unwrap_or_else(PoisonError::into_inner);
     if name.starts_with("video/") || name.starts_with("image/") {
-        seen.frames += 1;
-        if seen.frames == 1 {
-            drop(seen);
-            return frame_branch(pipeline, &outlets.frames, pad);
+        info.frames += 1;
+        if info.frames == 1 {
+            drop(info);
+            return frame_branch(pipeline, &app_sinks.frames, pad);
         }
     } else if name.starts_with("audio/") {
-        seen.audios += 1;
-        if seen.audios == audio_track {
-            seen.codec = Some(name.to_owned());
-            drop(seen);
-            return audio_branch(pipeline, outlets, pad);
+        info.audio_streams += 1;
+        if info.audio_streams == audio_track {
+            info.codec = Some(name.to_owned());
+            drop(info);
+            return audio_branch(pipeline, app_sinks, pad);
         }
     }
-    drop(seen);
+    drop(info);
     drain(pipeline, pad)
 }
 
@@ -170,28 +173,28 @@ fn drain(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), ElementError> {
 
 fn frame_branch(
     pipeline: &gst::Pipeline,
-    outlet: &gst_app::AppSink,
+    app_sink: &gst_app::AppSink,
     pad: &gst::Pad,
 ) -> Result<(), ElementError> {
     let decode = make("decodebin")?;
     let convert = make("videoconvert")?;
     let scale = make("videoscale")?;
-    let fixed = make("capsfilter")?;
+    let caps_filter = make("capsfilter")?;
     let caps = gst_video::VideoCapsBuilder::new().format_list(image::FORMATS).build();
-    fixed.set_property("caps", &caps);
-    keep_first_shape(&fixed);
-    let sink: &gst::Element = outlet.upcast_ref();
+    caps_filter.set_property("caps", &caps);
+    lock_first_format(&caps_filter);
+    let sink: &gst::Element = app_sink.upcast_ref();
     chain(pipeline, &[&decode])?;
-    chain(pipeline, &[&convert, &scale, &fixed, sink])?;
-    join_frames(&decode, &convert);
-    start(&[sink, &fixed, &scale, &convert, &decode])?;
+    chain(pipeline, &[&convert, &scale, &caps_filter, sink])?;
+    link_video(&decode, &convert);
+    start(&[sink, &caps_filter, &scale, &convert, &decode])?;
     link(pad, &decode)
 }
 
 /// A stream may change its size midway; encoders and muxers cannot. The first frame's shape stays,
 /// later frames are scaled to it (a pass-through while nothing changes). What is announced before
 /// the first frame does not count: that may still lie on a side.
-fn keep_first_shape(filter: &gst::Element) {
+fn lock_first_format(filter: &gst::Element) {
     let Some(pad) = filter.static_pad("src") else {
         return;
     };
@@ -217,36 +220,36 @@ fn keep_first_shape(filter: &gst::Element) {
 
 fn audio_branch(
     pipeline: &gst::Pipeline,
-    outlets: &Outlets,
+    app_sinks: &AppSinks,
     pad: &gst::Pad,
 ) -> Result<(), ElementError> {
     let tee = make("tee")?;
-    let (to_model, to_sink) = (make("queue")?, byte_queue(PACKETS_WAITING_BYTES)?);
-    let decoded = byte_queue(AUDIO_WAITING_BYTES)?;
+    let (to_model, to_sink) = (make("queue")?, byte_queue(MAX_PACKET_BYTES)?);
+    let decoded = byte_queue(MAX_AUDIO_BYTES)?;
     let decode = make("decodebin")?;
     let convert = make("audioconvert")?;
     let resample = make("audioresample")?;
-    let fixed = make("capsfilter")?;
+    let caps_filter = make("capsfilter")?;
     let caps = gst::Caps::builder("audio/x-raw")
         .field("format", "S16LE")
         .field("rate", 16_000)
         .field("channels", 1)
         .field("layout", "interleaved")
         .build();
-    fixed.set_property("caps", &caps);
+    caps_filter.set_property("caps", &caps);
     let (audio, packets): (&gst::Element, &gst::Element) =
-        (outlets.audio.upcast_ref(), outlets.packets.upcast_ref());
+        (app_sinks.audio.upcast_ref(), app_sinks.packets.upcast_ref());
     chain(pipeline, &[&tee, &to_sink, packets])?;
     chain(pipeline, &[&to_model, &decode])?;
     tee.link(&to_model).map_err(|e| broken("tee", e))?;
-    chain(pipeline, &[&convert, &resample, &fixed, &decoded, audio])?;
-    join_when_decoded(&decode, &convert);
-    let model_arm = [audio, &decoded, &fixed, &resample, &convert, &decode, &to_model];
-    start(&model_arm)?;
+    chain(pipeline, &[&convert, &resample, &caps_filter, &decoded, audio])?;
+    link_audio(&decode, &convert);
+    let model_branch = [audio, &decoded, &caps_filter, &resample, &convert, &decode, &to_model];
+    start(&model_branch)?;
     start(&[packets, &to_sink, &tee])?;
     link(pad, &tee)
 }
 
 #[cfg(test)]
-#[path = "intake_tests.rs"]
+#[path = "decode_graph_tests.rs"]
 mod tests;
