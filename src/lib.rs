@@ -12,6 +12,12 @@ pub mod gst;
 #[cfg(all(feature = "gst", feature = "onnx"))]
 pub mod live;
 pub mod models;
+#[cfg(test)]
+#[path = "../tests/support/needs.rs"]
+mod needs;
+#[cfg(test)]
+#[path = "../tests/support/needs_tests.rs"]
+mod needs_tests;
 #[cfg(feature = "onnx")]
 pub mod onnx;
 pub mod pipeline;

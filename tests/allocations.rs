@@ -6,8 +6,10 @@
 
 #![cfg(all(feature = "gst", feature = "onnx"))]
 
+#[path = "support/needs.rs"]
+mod needs;
+
 use std::alloc::System;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -50,11 +52,7 @@ fn mark(progress: &Progress, ended: &AtomicBool, frames: u64) -> Option<Mark> {
 
 #[test]
 fn a_frame_takes_few_allocations_once_everything_runs() {
-    let clip = Path::new(env!("CARGO_MANIFEST_DIR")).join("demo/sample.mp4");
-    if !clip.is_file() {
-        eprintln!("SKIPPED: counting allocations needs demo/sample.mp4 (make samples)");
-        return;
-    }
+    let Some(clip) = needs::demo("sample.mp4") else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let output = folder.path().join("film.mp4");
     let pipeline = Pipeline {

@@ -1,6 +1,9 @@
 //! `locutor doctor`, as a user runs it on this machine and on poorer ones.
 #![allow(clippy::unwrap_used, reason = "a test's helpers may panic, too")]
 
+#[path = "support/needs.rs"]
+mod needs;
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -118,7 +121,7 @@ fn on_this_machine_everything_is_here() {
     let report = json(&said);
     let runtime = &report["onnx_runtime"];
     if complete && runtime["path"] == Value::Null {
-        eprintln!("SKIPPED: readiness needs ONNX Runtime: {}", runtime["problem"]);
+        needs::skip(format_args!("ONNX Runtime: {}", runtime["problem"]));
         return;
     }
     let elements = report["gstreamer"]["elements"].as_array().unwrap();

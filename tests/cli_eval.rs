@@ -2,6 +2,9 @@
 //! prints, and what it says of tables that cannot be used.
 #![allow(clippy::unwrap_used, reason = "a test's helpers may panic, too")]
 
+#[path = "support/needs.rs"]
+mod needs;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -35,19 +38,12 @@ fn eval(folder: &Path, args: &[&str]) -> Said {
 
 /// The reference script and the composites' labels, where they are here.
 fn reference() -> Option<(PathBuf, PathBuf)> {
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let found = ["tools/score_speakers.py", "composites/labels.csv"].map(|name| shared.join(name));
-    for path in &found {
-        if !path.is_file() {
-            eprintln!("SKIPPED: this test needs {}", path.display());
-            return None;
-        }
-    }
+    let script = needs::shared("tools/score_speakers.py")?;
+    let labels = needs::shared("composites/labels.csv")?;
     if !Command::new("python3").arg("--version").output().is_ok_and(|o| o.status.success()) {
-        eprintln!("SKIPPED: this test needs python3");
+        needs::skip("python3");
         return None;
     }
-    let [script, labels] = found;
     Some((script, labels))
 }
 

@@ -1,7 +1,10 @@
 //! `locutor models`, as a user runs it: what it prints, where, and with which exit code.
 #![allow(clippy::unwrap_used, reason = "a test's helpers may panic, too")]
 
-use std::path::{Path, PathBuf};
+#[path = "support/needs.rs"]
+mod needs;
+
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use locutor::models::tiny::{self, TinyNetwork};
@@ -53,11 +56,7 @@ impl From<Output> for Said {
 }
 
 fn upstream(file: &str) -> Option<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/models").join(file);
-    if !path.is_file() {
-        eprintln!("SKIPPED: importing real weights needs ../shared/models/{file}");
-        return None;
-    }
+    let path = needs::shared(&format!("models/{file}"))?;
     Some(path.canonicalize().unwrap().to_str().unwrap().to_owned())
 }
 
@@ -68,7 +67,7 @@ fn has_runtime() -> bool {
     #[cfg(not(feature = "onnx"))]
     let here = false;
     if !here {
-        eprintln!("SKIPPED: proving graphs needs the feature onnx and ONNX Runtime");
+        needs::skip("the feature onnx and ONNX Runtime");
     }
     here
 }

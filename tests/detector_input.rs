@@ -2,6 +2,9 @@
 //!
 //! Needs the program `ffmpeg`; says so aloud where it is missing.
 
+#[path = "support/needs.rs"]
+mod needs;
+
 use std::process::Command;
 
 use locutor::core::frame::{Chroma, ImageView, LumaRange, Plane};
@@ -31,7 +34,7 @@ fn swscale(i420: &[u8], matrix: &str) -> Option<Vec<u8>> {
         .args(["-pix_fmt", "bgr24", "-f", "rawvideo", "-"])
         .output();
     let Ok(done) = done else {
-        eprintln!("SKIPPED: comparing with swscale needs ffmpeg");
+        needs::skip("ffmpeg");
         return None;
     };
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));

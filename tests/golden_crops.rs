@@ -2,9 +2,11 @@
 //!
 //! Needs `../shared` and the program `ffmpeg`; says so aloud where either is missing.
 
+#[path = "support/needs.rs"]
+mod needs;
+
 use std::fs::File;
 use std::io::{Cursor, Read};
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -14,12 +16,9 @@ use locutor::stages::features::crop::{CROP_PIXELS, CropRect, Cropper, FacePositi
 
 const WINDOW: usize = 13;
 
-fn shared(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(path)
-}
-
 fn golden<T: npyz::Deserialize>(clip: &str, name: &str) -> Vec<T> {
-    let file = File::open(shared(&format!("reference/golden/{clip}.npz"))).expect("golden arrays");
+    let path = needs::shared(&format!("reference/golden/{clip}.npz")).expect("golden arrays");
+    let file = File::open(path).expect("golden arrays");
     let mut bytes = Vec::new();
     let mut archive = zip::ZipArchive::new(file).expect("a zip archive");
     let mut member = archive.by_name(&format!("{name}.npy")).expect("the array");
@@ -29,23 +28,18 @@ fn golden<T: npyz::Deserialize>(clip: &str, name: &str) -> Vec<T> {
 
 /// The clip's frames on the 25 fps grid, I420, one after the other.
 fn decode(clip: &str) -> Option<Vec<u8>> {
-    let file = shared(&format!("clips/{clip}.mp4"));
-    if !file.exists() {
-        eprintln!("SKIPPED: crops of {clip} need ../shared");
-        return None;
-    }
+    let file = needs::shared(&format!("clips/{clip}.mp4"))?;
     let decoder = Command::new("ffmpeg")
         .args(["-v", "error", "-i"])
         .arg(file)
         .args(["-vf", "fps=25,format=yuv420p", "-frames:v", "80", "-f", "rawvideo", "-"])
         .output();
-    match decoder {
-        Ok(done) if done.status.success() => Some(done.stdout),
-        _ => {
-            eprintln!("SKIPPED: crops of {clip} need ffmpeg");
-            None
-        }
-    }
+    let Ok(done) = decoder else {
+        needs::skip("ffmpeg");
+        return None;
+    };
+    assert!(done.status.success(), "{clip}: {}", String::from_utf8_lossy(&done.stderr));
+    Some(done.stdout)
 }
 
 fn view(frame: &[u8], width: usize, height: usize, bt709: bool) -> ImageView<'_> {

@@ -9,6 +9,8 @@ mod bound;
 mod detector;
 #[path = "models_graphs/golden.rs"]
 mod golden;
+#[path = "support/needs.rs"]
+mod needs;
 #[path = "models_graphs/speaker.rs"]
 mod speaker;
 
@@ -38,7 +40,7 @@ fn released_networks_are_matched_on_real_faces_fed_in_any_pieces() {
         (ImportKind::LrAsd, "asd/lrasd_pretrain_AVA.model", "lr_ava"),
     ];
     for (kind, file, name) in networks {
-        let Some(file) = golden::shared(&format!("models/{file}")) else {
+        let Some(file) = needs::shared(&format!("models/{file}")) else {
             return;
         };
         let folder = tempfile::tempdir().expect("a folder");

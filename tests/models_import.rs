@@ -1,5 +1,8 @@
 //! The importer: what it refuses, in which words, and that it leaves nothing behind.
 
+#[path = "support/needs.rs"]
+mod needs;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -8,12 +11,7 @@ use locutor::models::tiny;
 use proptest::prelude::*;
 
 fn upstream(file: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/models").join(file);
-    if !path.is_file() {
-        eprintln!("SKIPPED: a test of the importer needs ../shared/models/{file}");
-        return None;
-    }
-    Some(path)
+    needs::shared(&format!("models/{file}"))
 }
 
 /// A stored zip archive of these records.

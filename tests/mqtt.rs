@@ -3,6 +3,9 @@
 
 #![cfg(all(feature = "gst", feature = "onnx"))]
 
+#[path = "support/needs.rs"]
+mod needs;
+
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -41,7 +44,7 @@ fn mosquitto() -> Option<PathBuf> {
     let found = places.iter().map(PathBuf::from).find(|p| p.exists());
     let clients = Command::new("mosquitto_sub").arg("--help").output().is_ok();
     if found.is_none() || !clients {
-        eprintln!("SKIPPED: needs mosquitto and mosquitto_sub (packages mosquitto*)");
+        needs::skip("mosquitto and mosquitto_sub (packages mosquitto*)");
     }
     found.filter(|_| clients)
 }
@@ -229,7 +232,7 @@ fn certificates(dir: &Path) -> bool {
                   ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out s.pem";
     let out = Command::new("sh").args(["-c", script]).current_dir(dir).output().expect("sh");
     if !out.status.success() {
-        eprintln!("SKIPPED: needs openssl: {}", String::from_utf8_lossy(&out.stderr));
+        needs::skip(format_args!("openssl: {}", String::from_utf8_lossy(&out.stderr)));
     }
     out.status.success()
 }

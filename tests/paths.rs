@@ -22,6 +22,8 @@ mod hears;
 mod kit;
 #[path = "paths/media.rs"]
 mod media;
+#[path = "support/needs.rs"]
+mod needs;
 #[path = "paths/probe.rs"]
 mod probe;
 #[path = "paths/records.rs"]

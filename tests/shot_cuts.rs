@@ -2,8 +2,10 @@
 //!
 //! Needs `../shared` and the program `ffmpeg`; says so aloud where either is missing.
 
+#[path = "support/needs.rs"]
+mod needs;
+
 use std::io::Read;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -12,11 +14,7 @@ use locutor::stages::detect::cuts::CutDetector;
 
 /// The cuts found in a clip's frames on the 25 fps grid, and the fastest look at a frame.
 fn cuts(clip: &str, width: usize, height: usize) -> Option<(Vec<usize>, Duration)> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/clips").join(clip);
-    if !file.exists() {
-        eprintln!("SKIPPED: cuts of {clip} need ../shared");
-        return None;
-    }
+    let file = needs::shared(&format!("clips/{clip}"))?;
     let decoder = Command::new("ffmpeg")
         .args(["-v", "error", "-i"])
         .arg(file)
@@ -24,7 +22,7 @@ fn cuts(clip: &str, width: usize, height: usize) -> Option<(Vec<usize>, Duration
         .stdout(Stdio::piped())
         .spawn();
     let Ok(mut decoder) = decoder else {
-        eprintln!("SKIPPED: cuts of {clip} need ffmpeg");
+        needs::skip("ffmpeg");
         return None;
     };
     let mut frames = decoder.stdout.take().expect("it is piped");

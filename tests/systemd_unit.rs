@@ -1,5 +1,8 @@
 //! The units as systemd itself reads them: no complaint, and little to attack.
 
+#[path = "support/needs.rs"]
+mod needs;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -13,7 +16,7 @@ fn folder() -> PathBuf {
 fn has_analyze() -> bool {
     let there = Command::new("systemd-analyze").arg("--version").output().is_ok();
     if !there {
-        eprintln!("SKIPPED: systemd-analyze is not here; nothing of the units was tested");
+        needs::skip("systemd-analyze");
     }
     there
 }
@@ -92,7 +95,7 @@ fn what_may_end_for_good_is_the_main_process() {
 fn the_user_can_be_made() {
     let mut command = Command::new("systemd-sysusers");
     let Ok(out) = command.arg("--dry-run").arg(folder().join("locutor.sysusers")).output() else {
-        eprintln!("SKIPPED: systemd-sysusers is not here");
+        needs::skip("systemd-sysusers");
         return;
     };
     let said = String::from_utf8_lossy(&out.stderr);

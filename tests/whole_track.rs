@@ -4,6 +4,9 @@
 
 #![cfg(all(feature = "gst", feature = "onnx"))]
 
+#[path = "support/needs.rs"]
+mod needs;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -30,12 +33,9 @@ const CLIPS: [&str; 3] =
     ["sbsturn__vr_face1__vr_face2.mp4", "sbsboth__aoc_512__hill_512.mp4", "own__aoc_512.mp4"];
 
 fn shared() -> Option<PathBuf> {
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    if shared.join("models/asd").is_dir() && shared.join("composites").is_dir() {
-        return Some(shared);
-    }
-    eprintln!("SKIPPED: file mode against the whole track needs ../shared");
-    None
+    needs::shared("models/asd")?;
+    needs::shared("composites")?;
+    needs::shared("")
 }
 
 fn packages(shared: &Path, into: &Path) -> Result<(Package, Package), ModelError> {

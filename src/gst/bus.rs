@@ -1,5 +1,5 @@
-//! The pipeline's bus, read as it is written: errors, damage and missing plugins are noted where
-//! any thread can look them up, so that no thread has to run a main loop.
+//! Records the errors, warnings and missing plugins that a pipeline posts on its bus. Any thread
+//! can read them, and no thread has to run a main loop.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,33 +8,33 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_pbutils as pbutils;
 
-/// What a pipeline has said so far.
+/// The bus messages of a pipeline so far.
 #[derive(Clone, Debug, Default)]
 pub struct BusLog {
-    /// The first error: what ended the pipeline.
+    /// The first error, which ended the pipeline.
     pub error: Option<BusMessage>,
-    /// Warnings, the first few, and how many there were.
+    /// The first few warnings.
     pub warnings: Vec<BusMessage>,
-    /// How many warnings were posted.
+    /// Number of all warnings.
     pub warning_count: u64,
-    /// Plugins that the pipeline asked for and did not find, in the library's words.
+    /// Descriptions of missing plugins, as GStreamer gives them.
     pub missing: Vec<String>,
 }
 
 /// One error or warning of an element.
 #[derive(Clone, Debug)]
 pub struct BusMessage {
-    /// The element that spoke.
+    /// The element that posted it.
     pub element: String,
-    /// What it said, with the library's debug text where that adds something.
+    /// The message, with the debug text if that adds something.
     pub text: String,
-    /// Whether the library counts it as "this is not a media stream that I know".
+    /// The stream's type is unknown.
     pub unknown_type: bool,
-    /// Whether there was no space left to write to.
+    /// No space is left on the device.
     pub no_space: bool,
-    /// Whether the other side wants to know who asks, or does not believe it.
+    /// The peer asks for credentials, or refuses those given.
     pub unauthorized: bool,
-    /// Whether there is nothing under that address.
+    /// The resource does not exist.
     pub not_found: bool,
 }
 
@@ -45,19 +45,19 @@ impl std::fmt::Display for BusMessage {
 }
 
 impl BusMessage {
-    /// What the library says of the source at `uri`, as people say it. Asks a web server once more where the
-    /// library does not say what was wrong.
+    /// A readable message for an error of the source at `uri`. Connects to a web server once more
+    /// if GStreamer does not give the reason.
     pub fn source_error(&self, uri: &url::Url, has_login: bool, ca_file: Option<&Path>) -> String {
         let host = uri.host_str().unwrap_or_default();
         let at = uri.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
         let mentions = |words: &str| self.text.contains(words);
         match uri.scheme() {
             _ if self.unauthorized => {
-                format!("{at} does not take this user and password; check `credentials`")
+                format!("{at} rejects this user name and password; check `credentials`")
             }
             _ if self.not_found => format!("{at} has nothing at {}", uri.path()),
             "srt" if mentions("set passphrase") => {
-                "a passphrase of SRT has 10 to 79 characters; check `credentials`".to_owned()
+                "an SRT passphrase has 10 to 79 characters; check `credentials`".to_owned()
             }
             "srt" if mentions("authenticate") || mentions("SRT socket") => {
                 let first = match mentions("authenticate") {
@@ -84,7 +84,7 @@ impl BusMessage {
     }
 }
 
-/// Warnings kept word for word; the rest are only counted.
+/// Warnings that are kept; the rest are only counted.
 const MAX_WARNINGS: usize = 8;
 
 /// A listener on one pipeline's bus.
@@ -94,12 +94,12 @@ pub struct BusListener {
 }
 
 impl BusListener {
-    /// Listens to `pipeline` from now on.
+    /// Listens to `pipeline`.
     pub fn attach(pipeline: &gst::Pipeline) -> Self {
         Self::attach_with(pipeline, || {})
     }
 
-    /// The same; `noted` is called after every message that was noted, on the thread that posted it.
+    /// Listens to `pipeline`; calls `noted` after every message, on the thread that posted it.
     pub fn attach_with(pipeline: &gst::Pipeline, noted: impl Fn() + Send + Sync + 'static) -> Self {
         let listener = Self::default();
         let Some(bus) = pipeline.bus() else {
@@ -109,7 +109,7 @@ impl BusListener {
         bus.set_sync_handler(move |_, message| {
             record_message(&mut log.lock().unwrap_or_else(PoisonError::into_inner), message);
             noted();
-            // Only what somebody waits for is kept: nobody pops the rest, and it would pile up.
+            // Only messages that are popped stay on the bus; the rest would pile up.
             match message.type_() {
                 gst::MessageType::Eos | gst::MessageType::Error => gst::BusSyncReply::Pass,
                 _ => gst::BusSyncReply::Drop,
@@ -118,7 +118,7 @@ impl BusListener {
         listener
     }
 
-    /// What was said up to now.
+    /// The messages so far.
     pub fn log(&self) -> BusLog {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -165,7 +165,7 @@ fn bus_message(element: String, error: &gst::glib::Error, debug: Option<String>)
     let no_space = resource == Some(gst::ResourceError::NoSpaceLeft);
     let unauthorized = resource == Some(gst::ResourceError::NotAuthorized);
     let not_found = resource == Some(gst::ResourceError::NotFound);
-    // The debug text starts with file and line of the library's source; what follows is the reason.
+    // The debug text starts with file and line of GStreamer's source; the reason follows.
     let reason = debug
         .as_deref()
         .and_then(|d| d.split_once(":\n"))

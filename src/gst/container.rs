@@ -1,4 +1,4 @@
-//! Containers by file extension: muxer, codecs, and whether stored audio fits as it is.
+//! Containers by file extension: muxer, codecs, and whether stored audio can be copied.
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -30,10 +30,10 @@ pub struct UnknownContainer {
 }
 
 impl Container {
-    /// The container that `path` asks for by its extension.
+    /// The container for the extension of `path`.
     ///
     /// # Errors
-    /// Where the extension is none of those written.
+    /// If no container has this extension.
     pub fn from_path(path: &Path) -> Result<Self, UnknownContainer> {
         let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
         match extension.as_deref() {
@@ -55,7 +55,7 @@ impl Container {
         }
     }
 
-    /// The codec of its frames.
+    /// The video codec.
     pub const fn video_codec(self) -> VideoCodec {
         match self {
             Self::Webm => VideoCodec::Vp9,
@@ -63,7 +63,7 @@ impl Container {
         }
     }
 
-    /// Whether audio stored as `caps` goes into this container unchanged.
+    /// Whether stored audio of this format can be copied into this container.
     pub fn accepts_audio(self, caps: &gst::Caps) -> bool {
         if matches!(self, Self::Mp4 | Self::Mov) && is_mp1_or_mp2(caps) {
             return false;
@@ -77,10 +77,10 @@ impl Container {
             .any(|t| t.name_template().starts_with("audio_") && t.caps().can_intersect(caps))
     }
 
-    /// The encoder for audio that cannot be kept, with its caps filter's content.
+    /// The encoder for audio that cannot be copied.
     ///
     /// # Errors
-    /// Where it is not installed.
+    /// If it is not installed.
     pub fn audio_encoder(self) -> Result<gst::Element, ElementError> {
         if self == Self::Webm {
             return make("opusenc");
@@ -91,10 +91,10 @@ impl Container {
         Ok(encoder)
     }
 
-    /// The muxer, and its two request pads by role.
+    /// The muxer and its request pads.
     ///
     /// # Errors
-    /// Where it is not installed or refuses a pad.
+    /// If it is not installed or refuses a pad.
     pub fn muxer_with_pads(self, audio: bool) -> Result<MuxerPads, ElementError> {
         let muxer = make(self.muxer())?;
         let pad = |template| {
@@ -108,8 +108,8 @@ impl Container {
     }
 }
 
-/// libavcodec's AAC encoder begins with one packet of silence, and GStreamer dates it as if it were
-/// audio: all that follows would come a packet late (128 ms at 8 kHz). Without it nothing does.
+/// Drops the priming packet of libavcodec's AAC encoder. GStreamer gives that packet of silence the
+/// first timestamp, so all audio would be a packet late (128 ms at 8 kHz).
 fn drop_priming(encoder: &gst::Element) {
     let Some(pad) = encoder.static_pad("src") else { return };
     let priming = OnceLock::new();
@@ -128,7 +128,7 @@ fn drop_priming(encoder: &gst::Element) {
     });
 }
 
-/// MPEG-1 audio other than MP3. The mp4 muxer takes it and calls it MP3; players stay silent.
+/// MPEG-1 audio other than MP3. The mp4 muxer accepts it but labels it MP3; players stay silent.
 fn is_mp1_or_mp2(caps: &gst::Caps) -> bool {
     caps.iter().any(|s| {
         s.name() == "audio/mpeg"
@@ -137,13 +137,13 @@ fn is_mp1_or_mp2(caps: &gst::Caps) -> bool {
     })
 }
 
-/// A muxer ready to be linked.
+/// A muxer and its sink pads.
 pub struct MuxerPads {
-    /// The muxer itself.
+    /// The muxer.
     pub muxer: gst::Element,
-    /// Where frames go in.
+    /// The video pad.
     pub frames: gst::Pad,
-    /// Where audio goes in.
+    /// The audio pad.
     pub audio: Option<gst::Pad>,
 }
 
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_extension_decides_and_an_unknown_one_says_what_to_do() {
+    fn the_extension_decides_and_an_unknown_one_gives_a_hint() {
         assert_eq!(Container::from_path(Path::new("a/b.MP4")).ok(), Some(Container::Mp4));
         assert_eq!(Container::from_path(Path::new("x.webm")).ok(), Some(Container::Webm));
         let error = Container::from_path(Path::new("x.flv")).expect_err("no such container");

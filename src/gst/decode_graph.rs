@@ -1,8 +1,8 @@
-//! The demux-and-decode graph of a file: `filesrc ! parsebin`, then a branch for the frame and
-//! one for the chosen audio track; every other stream is drained.
+//! The demux-and-decode graph of a file: `filesrc ! parsebin`, then one branch for the video and
+//! one for the chosen audio track. Every other stream is drained.
 //!
-//! The audio's branch is a tee: one arm decodes to 16 kHz mono for the model, the other hands out
-//! the packets as they were stored, so that the sink can keep them unchanged.
+//! The audio branch is a tee. One branch decodes to 16 kHz mono for the model; the other outputs
+//! the stored packets, so that the sink can copy them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,54 +15,54 @@ use super::decoder_output::{link_audio, link_video};
 use super::elements::{ElementError, broken, chain, link, make, start};
 use super::image;
 
-/// Buffers that wait in each outlet; beyond that the demuxer waits.
+/// Buffers that wait in each appsink; the demuxer blocks beyond that.
 const MAX_BUFFERS: u32 = 4;
-/// Bytes of stored stream that may wait for another stream's first or next buffer.
+/// Bytes of a demuxed stream that may wait for the next buffer of another stream.
 const MAX_STORED_BYTES: u32 = 64 << 20;
-/// Bytes of model audio (16 kHz, 16 bit) that may wait: 30 minutes, as some containers store
-/// audio and frame far apart.
+/// Bytes of model audio (16 kHz, 16 bit) that may wait: 30 minutes, as some containers interleave
+/// audio and video coarsely.
 const MAX_AUDIO_BYTES: u32 = 30 * 60 * 32_000;
 /// Bytes of stored audio that may wait.
 const MAX_PACKET_BYTES: u32 = 64 << 20;
 
-/// The places where a file's streams come out.
+/// The appsinks of a file's streams.
 #[derive(Clone)]
 pub struct AppSinks {
     /// Decoded frames.
     pub frames: gst_app::AppSink,
     /// Audio for the model.
     pub audio: gst_app::AppSink,
-    /// Audio as it was stored.
+    /// Stored audio packets.
     pub packets: gst_app::AppSink,
 }
 
-/// What the demuxer has shown so far.
+/// The streams that the demuxer has exposed so far.
 #[derive(Clone, Default, Debug)]
 pub struct StreamInfo {
-    /// Streams with frames.
+    /// Number of video streams.
     pub frames: u32,
-    /// Streams with audio.
+    /// Number of audio streams.
     pub audio_streams: u32,
-    /// The chosen audio stream's stored form.
+    /// Media type of the chosen audio stream.
     pub codec: Option<String>,
-    /// The first thing that went wrong while building a branch.
+    /// The first error while building a branch.
     pub error: Option<String>,
 }
 
-/// The graph, built as streams show up.
+/// The graph; branches are added as the demuxer exposes streams.
 pub struct DecodeGraph {
     /// The pipeline; its owner starts and stops it.
     pub pipeline: gst::Pipeline,
-    /// Where the streams come out; those that the file lacks stay silent.
+    /// The outputs; one without a stream in the file never gets data.
     pub app_sinks: AppSinks,
-    /// What was found.
+    /// The streams of the file.
     pub streams: Arc<Mutex<StreamInfo>>,
 }
 
 /// Builds the graph for the file at `location`, taking audio track `audio_track` (from 1).
 ///
 /// # Errors
-/// Where an element is missing.
+/// If an element is missing.
 pub fn build(location: &str, audio_track: u32) -> Result<DecodeGraph, ElementError> {
     let pipeline = gst::Pipeline::with_name("decode");
     let source = make("filesrc")?;
@@ -70,8 +70,8 @@ pub fn build(location: &str, audio_track: u32) -> Result<DecodeGraph, ElementErr
     super::edit_list::attach(&source);
     let parse = make("parsebin")?;
     let multiqueue = make("multiqueue")?;
-    // One buffer at least and growing by itself: a stream that is stored ahead of the other waits
-    // here until the other has something to show, up to a bound.
+    // A multiqueue grows by itself, up to the byte limit, while a stream that is stored ahead of
+    // another waits for it.
     multiqueue.set_property("max-size-buffers", 4_u32);
     multiqueue.set_property("max-size-bytes", MAX_STORED_BYTES);
     multiqueue.set_property("max-size-time", 0_u64);
@@ -101,8 +101,8 @@ pub fn build(location: &str, audio_track: u32) -> Result<DecodeGraph, ElementErr
     Ok(DecodeGraph { pipeline, app_sinks, streams })
 }
 
-/// Leads a demuxed stream through the queue for all streams; without it the first stream to preroll
-/// would hold up the demuxer.
+/// Links a demuxed stream through the multiqueue. Without it the first stream to preroll would
+/// block the demuxer.
 fn link_through_multiqueue(
     multiqueue: &gst::Element,
     pad: &gst::Pad,
@@ -126,7 +126,7 @@ fn app_sink(name: &str) -> Result<gst_app::AppSink, ElementError> {
         .build())
 }
 
-/// A queue that is bounded by bytes alone.
+/// A queue bounded by bytes only.
 fn byte_queue(bytes: u32) -> Result<gst::Element, ElementError> {
     let queue = make("queue")?;
     queue.set_property("max-size-bytes", bytes);
@@ -161,7 +161,7 @@ fn route(
     drain(pipeline, pad)
 }
 
-/// Streams that nobody wants must still flow, or the demuxer stops for want of a link.
+/// Links an unused stream to a fakesink; the demuxer stops with an error if nothing is linked.
 fn drain(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), ElementError> {
     let sink = make("fakesink")?;
     sink.set_property("sync", false);
@@ -191,22 +191,22 @@ fn frame_branch(
     link(pad, &decode)
 }
 
-/// A stream may change its size midway; encoders and muxers cannot. The first frame's shape stays,
-/// later frames are scaled to it (a pass-through while nothing changes). What is announced before
-/// the first frame does not count: that may still lie on a side.
+/// Fixes size and format to those of the first frame, as encoders and muxers cannot change them.
+/// Later frames are scaled to it (a pass-through while nothing changes). Caps before the first
+/// frame do not count: the stream may not be rotated yet.
 fn lock_first_format(filter: &gst::Element) {
     let Some(pad) = filter.static_pad("src") else {
         return;
     };
     let filter = filter.downgrade();
     pad.add_probe(gst::PadProbeType::BUFFER, move |pad, _| {
-        let shape = pad.current_caps().and_then(|caps| {
+        let format = pad.current_caps().and_then(|caps| {
             let s = caps.structure(0)?;
             let (width, height) = (s.get::<i32>("width").ok()?, s.get::<i32>("height").ok()?);
             let format = s.get::<String>("format").ok()?;
             Some((width, height, format))
         });
-        if let (Some((width, height, format)), Some(filter)) = (shape, filter.upgrade()) {
+        if let (Some((width, height, format)), Some(filter)) = (format, filter.upgrade()) {
             let caps = gst::Caps::builder("video/x-raw")
                 .field("width", width)
                 .field("height", height)

@@ -1,10 +1,10 @@
-//! That a decoded frame reaches its reader in the memory that the decoder wrote it to.
+//! A decoded frame reaches its reader in the memory that the decoder wrote.
 
 use std::path::Path;
 
 use super::*;
 
-/// Writes a film of `frames` frames.
+/// Writes a video of `frames` frames.
 fn write_video(path: &Path, frames: usize) {
     let text = format!(
         "videotestsrc num-buffers={frames} ! video/x-raw,format=I420,width=320,height=180 \
@@ -24,7 +24,7 @@ fn address(buffer: &gst::BufferRef) -> usize {
     buffer.map_readable().expect("memory").as_ptr().addr()
 }
 
-/// Writes down where every frame lies that a decoder inside `pipeline` gives.
+/// Records the address of every frame that a decoder in `pipeline` outputs.
 fn record_decoded_addresses(pipeline: &gst::Pipeline, addresses: Arc<Mutex<Vec<usize>>>) {
     pipeline.connect_deep_element_added(move |_, _, element| {
         let addresses = Arc::clone(&addresses);
@@ -48,13 +48,13 @@ fn decoded_frames_reach_the_reader_without_a_copy() {
     const FRAMES: usize = 40;
     super::super::start().expect("GStreamer");
     let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("film.mp4");
+    let path = folder.path().join("video.mp4");
     write_video(&path, FRAMES);
     let graph = build(path.to_str().expect("a name"), 1).expect("a graph");
     let decoded = Arc::default();
     record_decoded_addresses(&graph.pipeline, Arc::clone(&decoded));
     graph.pipeline.set_state(gst::State::Playing).expect("it starts");
-    // An outlet joins once there is something to come out.
+    // An appsink is linked only after the demuxer has found the stream.
     let connected = || graph.app_sinks.frames.current_state() >= gst::State::Paused;
     let polls = (0..2_000).take_while(|_| !connected());
     polls.for_each(|_| std::thread::sleep(std::time::Duration::from_millis(5)));

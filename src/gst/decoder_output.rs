@@ -1,5 +1,5 @@
-//! What follows a decoder: its stream linked once it is there, brought back from a device where it lies
-//! on one, and turned upright.
+//! Links the output of a decoder: downloads frames from device memory and rotates them upright if
+//! needed.
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -7,17 +7,17 @@ use gstreamer::prelude::*;
 use super::elements::{ElementError, broken, chain, link, make, start};
 use super::{decoders, orientation};
 
-/// Links `decode`'s first decoded stream to `next`, its frames upright.
+/// Links the first stream of `decode` to `next`, rotated upright.
 pub fn link_video(decode: &gst::Element, next: &gst::Element) {
     link_first(decode, next, orientation::rotate_if_needed);
 }
 
-/// Links `decode`'s first decoded stream to `next`.
+/// Links the first stream of `decode` to `next`.
 pub fn link_audio(decode: &gst::Element, next: &gst::Element) {
     link_first(decode, next, |_| ());
 }
 
-/// The same; `on_linked` sees the pad that `next` is linked to.
+/// As above; `on_linked` gets the pad that `next` is linked to.
 fn link_first(decode: &gst::Element, next: &gst::Element, on_linked: fn(&gst::Pad)) {
     let next = next.downgrade();
     decode.connect_pad_added(move |_, pad| {
@@ -34,21 +34,21 @@ fn link_first(decode: &gst::Element, next: &gst::Element, on_linked: fn(&gst::Pa
         };
         match linked {
             Ok(()) => sink.peer().iter().for_each(on_linked),
-            Err(e) => tracing::debug!(pad = %pad.name(), "decoded stream not taken: {e}"),
+            Err(e) => tracing::debug!(pad = %pad.name(), "decoded stream cannot be linked: {e}"),
         }
     });
 }
 
-/// Links `pad` to `sink` with `element` between, which brings frames back from a device.
+/// Links `pad` to `sink` through `element`, which downloads frames from device memory.
 fn link_through(element: &str, pad: &gst::Pad, sink: &gst::Pad) -> Result<(), ElementError> {
     let download = make(element)?;
     let bin = sink.parent_element().and_then(|e| e.parent()?.downcast::<gst::Bin>().ok());
-    let bin = bin.ok_or_else(|| broken(element, "there is no pipeline around it"))?;
+    let bin = bin.ok_or_else(|| broken(element, "it is in no pipeline"))?;
     chain(&bin, &[&download])?;
     let out =
         download.static_pad("src").ok_or_else(|| broken(element, "it has no pad called src"))?;
     out.link(sink).map_err(|e| broken(element, e))?;
     start(&[&download])?;
-    tracing::info!("decoded frames lie on a device; {element} brings them back");
+    tracing::info!("decoded frames are in device memory; {element} downloads them");
     link(pad, &download)
 }

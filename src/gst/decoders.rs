@@ -1,15 +1,14 @@
-//! Decoders of frames: which one is taken, and how frames that it leaves on a device come back.
+//! Video decoders: which one is used, and how frames in device memory are downloaded.
 //!
-//! `decodebin` tries what decodes a stream by rank, highest first, and passes over what does not
-//! open; so a GPU's decoder (NVDEC, VA-API) is taken where its plugin is installed and ranks it
-//! above the CPU's. Everything behind the decoder reads the host's memory. A decoder mostly writes
-//! there when asked, but one that had settled on its own memory before anyone asked is led through
-//! the element that brings such frames back.
+//! `decodebin` tries decoders by rank, highest first, and skips those that do not open. A GPU
+//! decoder (NVDEC, VA-API) is therefore used if its plugin is installed and ranks above the CPU's.
+//! All later stages read host memory. Most decoders write there if asked; if one has already chosen
+//! device memory, its output is linked through a download element.
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-/// Kinds of memory that only a device reads, and the element that brings frames back from each.
+/// Kinds of device memory, and the element that downloads frames from each.
 const DOWNLOADERS: [(&str, &str); 4] = [
     ("memory:CUDAMemory", "cudadownload"),
     ("memory:GLMemory", "gldownload"),
@@ -17,8 +16,8 @@ const DOWNLOADERS: [(&str, &str); 4] = [
     ("memory:VASurface", "vaapipostproc"),
 ];
 
-/// The installed decoders of the stored form `media` (as `video/x-h264`), in the order in which
-/// they are tried.
+/// The installed decoders for a media type (e.g. `video/x-h264`), in the order in which they are
+/// tried.
 pub fn decoders_by_rank(media: &str) -> Vec<String> {
     let caps = gst::Caps::builder(media).build();
     let kind = gst::ElementFactoryType::DECODER | gst::ElementFactoryType::MEDIA_VIDEO;
@@ -28,7 +27,7 @@ pub fn decoders_by_rank(media: &str) -> Vec<String> {
     found.into_iter().map(|f| f.name().to_string()).collect()
 }
 
-/// What a decoder runs on, in words.
+/// The device that a decoder runs on.
 pub fn describe(element: &str) -> &'static str {
     match element {
         _ if element.starts_with("nv") => "NVIDIA GPU",
@@ -38,8 +37,8 @@ pub fn describe(element: &str) -> &'static str {
     }
 }
 
-/// The element that brings frames of these caps to the host's memory; `None` where they lie
-/// there, or may.
+/// The element that downloads frames of these caps to host memory; `None` if host memory is among
+/// the choices.
 pub fn downloader(caps: &gst::CapsRef) -> Option<&'static str> {
     let mut kinds = caps.iter_with_features().map(|(_, features)| features.to_string());
     let first = kinds.next()?;
@@ -66,7 +65,7 @@ mod tests {
         assert_eq!(downloader_of("video/x-raw(memory:GLMemory),format=RGBA"), Some("gldownload"));
         assert_eq!(downloader_of("video/x-raw(memory:VAMemory)"), Some("vapostproc"));
         assert_eq!(downloader_of("video/x-raw(memory:VASurface)"), Some("vaapipostproc"));
-        // Who offers both can be asked for the host's.
+        // With both on offer, host memory can be negotiated.
         assert_eq!(downloader_of("video/x-raw(memory:CUDAMemory);video/x-raw"), None);
         assert_eq!(downloader_of("video/x-raw;video/x-raw(memory:GLMemory)"), None);
         assert_eq!(downloader_of("audio/x-raw,rate=48000"), None);

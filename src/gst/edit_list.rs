@@ -1,16 +1,20 @@
-//! A guard against qtdemux stopping early.
+//! Works around qtdemux ending a file early, up to GStreamer 1.22.2.
 //!
-//! GStreamer 1.22's qtdemux compares a sample's time *inside its track* with the movie's duration.
-//! Where an edit list skips a stretch at a track's start (encoder delay, B-frames), track time runs
-//! ahead of movie time by that stretch, so that much is missing at the end: an audio packet or two
-//! in most files, a third of a second of frames in some. The movie's duration is read from
-//! `mvhd` and used for nothing else but that and for display, so it is lengthened by the longest
-//! stretch skipped while the header passes by; each track still ends where its own edit list says.
+//! qtdemux compares the time of a sample *in its track* with the duration of the movie. If an edit
+//! list skips the start of a track (encoder delay, B-frames), track time is ahead of movie time by
+//! that amount, and as much is missing at the end: an audio packet or two in most files, a third of
+//! a second of video in some. qtdemux reads the duration from `mvhd` and uses it only for this
+//! check and for display. The probe here therefore adds the longest skipped time to it as the
+//! header passes. Each track still ends where its own edit list says.
+//!
+//! GStreamer 1.22.3 fixed this (its release notes: *Revert "qtdemux: fix conditions for end of
+//! segment in reverse playback" to fix edit list regression*). This module can be removed once
+//! 1.22.3 is the oldest supported version; Debian 12 has 1.22.0.
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-/// Watches what is pulled from `source` for a movie header.
+/// Extends the duration in the movie header that is pulled from `source`.
 pub fn attach(source: &gst::Element) {
     let Some(pad) = source.static_pad("src") else { return };
     let kind = gst::PadProbeType::PULL | gst::PadProbeType::BUFFER;
@@ -20,8 +24,7 @@ pub fn attach(source: &gst::Element) {
         };
         let is_header = buffer.map_readable().is_ok_and(|map| map.get(4..8) == Some(b"moov"));
         if is_header {
-            // A buffer that cannot be written is read as it is: the end of the film is lost then,
-            // and nothing else.
+            // If the buffer cannot be written, only the end of the file is lost.
             if let Ok(mut map) = buffer.make_mut().map_writable() {
                 extend_duration(&mut map);
             }
@@ -38,7 +41,7 @@ fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_be_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
 }
 
-/// The atoms in `bytes[from..to]`: name, start of content, end. Ends at what makes no sense.
+/// The atoms in `bytes[from..to]`: name, start of content, end. Ends at an invalid atom.
 fn atoms(bytes: &[u8], from: usize, to: usize) -> Vec<([u8; 4], usize, usize)> {
     let (mut found, mut at) = (Vec::new(), from);
     while let (Some(size), Some(name)) = (u32_at(bytes, at), bytes.get(at + 4..at + 8)) {
@@ -57,7 +60,7 @@ fn child(bytes: &[u8], (from, to): (usize, usize), name: &[u8; 4]) -> Option<(us
     Some((atom.1, atom.2))
 }
 
-/// Seconds that the track's edit list skips at its start.
+/// Seconds that the edit list skips at the start of the track.
 fn skipped_seconds(bytes: &[u8], track: (usize, usize)) -> Option<f64> {
     let mdhd = child(bytes, child(bytes, track, b"mdia")?, b"mdhd")?.0;
     let timescale = u32_at(bytes, mdhd + if bytes.get(mdhd) == Some(&1) { 20 } else { 12 })?;
@@ -73,14 +76,14 @@ fn skipped_seconds(bytes: &[u8], track: (usize, usize)) -> Option<f64> {
     (timescale > 0 && longest > 0).then(|| longest as f64 / f64::from(timescale))
 }
 
-/// Lengthens the duration in a whole `moov` atom by the longest stretch that an edit list skips.
-/// Returns the seconds added; anything that makes no sense is left alone.
+/// Adds the longest time that an edit list skips to the duration in a whole `moov` atom. Returns
+/// the seconds added; an invalid atom is not changed.
 fn extend_duration(moov: &mut [u8]) -> Option<f64> {
-    let whole = (8, moov.len());
-    let tracks = atoms(moov, whole.0, whole.1).into_iter().filter(|a| &a.0 == b"trak");
+    let content = (8, moov.len());
+    let tracks = atoms(moov, content.0, content.1).into_iter().filter(|a| &a.0 == b"trak");
     let skips = tracks.filter_map(|t| skipped_seconds(moov, (t.1, t.2)));
     let seconds = skips.fold(0.0, f64::max);
-    let mvhd = child(moov, whole, b"mvhd")?.0;
+    let mvhd = child(moov, content, b"mvhd")?.0;
     let is_64_bit = moov.get(mvhd) == Some(&1);
     let (scale_at, at) = if is_64_bit { (mvhd + 20, mvhd + 24) } else { (mvhd + 12, mvhd + 16) };
     let added = (seconds * f64::from(u32_at(moov, scale_at)?)).ceil();
@@ -131,7 +134,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn invalid_atoms_are_left_alone(at in 0_usize..120, value in any::<u8>(), cut in 0_usize..130) {
+        fn invalid_atoms_are_kept(at in 0_usize..120, value in any::<u8>(), cut in 0_usize..130) {
             let mut moov = movie(1_024);
             if let Some(byte) = moov.get_mut(at) { *byte = value; }
             moov.truncate(cut.max(8));

@@ -1,51 +1,50 @@
-//! The elements that this program uses or that common recordings need, by name.
+//! The elements that this program uses or that common recordings need.
 //!
-//! Gives [`ELEMENTS`]: what each element is for, the Debian 12 package that carries it, what else does
-//! the same work, and whether the main job can run without it. `doctor` prints it, and errors
-//! about missing elements take their advice from it. Decoders are picked by GStreamer itself, so
-//! this list does not limit what can be read: it names what is usual. That each element really
-//! comes in the package named here is tested against dpkg.
+//! [`ELEMENTS`] names the purpose of each element, its Debian 12 package, its alternatives, and
+//! whether `annotate` requires it. `doctor` prints the list, and errors about missing elements name
+//! the package. GStreamer selects decoders by itself, so the list does not limit what can be read.
+//! A test compares the packages with dpkg.
 
 use super::video_codec::VideoCodec;
 
-/// An element that this program uses, with the Debian package that carries it.
+/// An element and its Debian package.
 #[derive(Clone, Copy, Debug)]
 pub struct ElementSpec {
     /// The element's factory name.
     pub element: &'static str,
-    /// Other elements that do the same work, any of them.
+    /// Elements that can replace it.
     pub alternatives: &'static [&'static str],
-    /// The Debian package it comes in.
+    /// Its Debian package.
     pub package: &'static str,
-    /// What it is for.
+    /// Its purpose.
     pub purpose: &'static str,
-    /// Which part of the work it belongs to.
+    /// Its part of the pipeline.
     pub group: Group,
-    /// Whether the main job cannot run without it.
+    /// Whether `annotate` requires it.
     pub required: bool,
 }
 
-/// The parts of the work.
+/// The parts of the pipeline.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Group {
-    /// What every recording goes through.
+    /// Used for every recording.
     Pipeline,
-    /// Reading containers.
+    /// Demuxers.
     Containers,
-    /// Cutting streams into the packets that decoders and muxers take.
+    /// Parsers, which split streams into packets for decoders and muxers.
     Parsers,
-    /// Decoding frames.
+    /// Video decoders.
     Frames,
-    /// Decoding audio.
+    /// Audio decoders.
     Audio,
-    /// Encoding and writing.
+    /// Encoders and muxers.
     Output,
     /// Cameras and live sinks.
     Live,
 }
 
 impl Group {
-    /// All parts, in the order of a frame's way.
+    /// All parts, in pipeline order.
     pub const ALL: [Self; 7] = [
         Self::Pipeline,
         Self::Containers,
@@ -56,13 +55,13 @@ impl Group {
         Self::Live,
     ];
 
-    /// The part's name for people.
+    /// The name to print.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Pipeline => "pipeline",
             Self::Containers => "containers",
             Self::Parsers => "parsers",
-            Self::Frames => "frame decoders",
+            Self::Frames => "video decoders",
             Self::Audio => "audio decoders",
             Self::Output => "output",
             Self::Live => "live streams",
@@ -81,7 +80,7 @@ impl ElementSpec {
         self
     }
 
-    /// The element itself and then those that do the same work.
+    /// The element, then its alternatives.
     pub fn candidates(&self) -> impl Iterator<Item = &'static str> {
         std::iter::once(self.element).chain(self.alternatives.iter().copied())
     }
@@ -105,23 +104,23 @@ const LIBAV: &str = "gstreamer1.0-libav";
 
 use Group::{Audio, Containers, Frames, Live, Output, Parsers, Pipeline};
 
-/// Everything that `annotate` may need, in the order of a frame's way.
+/// Every element that may be needed, in pipeline order.
 pub const ELEMENTS: &[ElementSpec] = &[
     spec(Pipeline, "filesrc", CORE, "read files").required(),
     spec(Pipeline, "parsebin", BASE, "demux any container").required(),
-    spec(Pipeline, "multiqueue", CORE, "keep tracks of a recording together").required(),
-    spec(Pipeline, "queue", CORE, "let branches run side by side").required(),
-    spec(Pipeline, "tee", CORE, "share the audio").required(),
+    spec(Pipeline, "multiqueue", CORE, "buffer interleaved tracks").required(),
+    spec(Pipeline, "queue", CORE, "run branches in parallel").required(),
+    spec(Pipeline, "tee", CORE, "split the audio").required(),
     spec(Pipeline, "capsfilter", CORE, "fix formats").required(),
     spec(Pipeline, "decodebin", BASE, "pick decoders").required(),
-    spec(Pipeline, "videoflip", GOOD, "turn frames upright").required(),
-    spec(Pipeline, "videoconvert", BASE, "bring frames to I420 or NV12").required(),
-    spec(Pipeline, "videoscale", BASE, "follow a change of size").required(),
+    spec(Pipeline, "videoflip", GOOD, "rotate frames upright").required(),
+    spec(Pipeline, "videoconvert", BASE, "convert frames to I420 or NV12").required(),
+    spec(Pipeline, "videoscale", BASE, "scale after a change of size").required(),
     spec(Pipeline, "audioconvert", BASE, "mix audio down for the model").required(),
-    spec(Pipeline, "audioresample", BASE, "bring audio to 16 kHz for the model").required(),
-    spec(Pipeline, "appsink", BASE, "take frames out").required(),
-    spec(Pipeline, "appsrc", BASE, "put frames in").required(),
-    spec(Pipeline, "fakesink", CORE, "let go of tracks that nobody reads").required(),
+    spec(Pipeline, "audioresample", BASE, "resample audio to 16 kHz for the model").required(),
+    spec(Pipeline, "appsink", BASE, "output frames").required(),
+    spec(Pipeline, "appsrc", BASE, "input frames").required(),
+    spec(Pipeline, "fakesink", CORE, "discard unused tracks").required(),
     spec(Containers, "qtdemux", GOOD, "read mp4 and mov").required(),
     spec(Containers, "matroskademux", GOOD, "read mkv and webm").required(),
     spec(Containers, "avidemux", GOOD, "read avi"),
@@ -132,16 +131,16 @@ pub const ELEMENTS: &[ElementSpec] = &[
     spec(Containers, "oggdemux", BASE, "read ogg and ogv"),
     spec(Containers, "mxfdemux", BAD, "read mxf"),
     spec(Containers, "wavparse", GOOD, "read wav"),
-    spec(Parsers, "h264parse", BAD, "hand H.264 to decoders and muxers").required(),
-    spec(Parsers, "h265parse", BAD, "hand H.265 to decoders"),
-    spec(Parsers, "mpegvideoparse", BAD, "hand MPEG-1 and MPEG-2 to decoders"),
-    spec(Parsers, "mpeg4videoparse", BAD, "hand MPEG-4 part 2 to decoders"),
-    spec(Parsers, "vp9parse", BAD, "hand VP9 to decoders"),
-    spec(Parsers, "av1parse", BAD, "hand AV1 to decoders"),
-    spec(Parsers, "aacparse", GOOD, "hand AAC to decoders and muxers").required(),
-    spec(Parsers, "mpegaudioparse", GOOD, "hand MP2 and MP3 to decoders and muxers"),
-    spec(Parsers, "ac3parse", GOOD, "hand AC-3 to decoders and muxers"),
-    spec(Parsers, "opusparse", BAD, "hand Opus to decoders and muxers"),
+    spec(Parsers, "h264parse", BAD, "parse H.264 for decoders and muxers").required(),
+    spec(Parsers, "h265parse", BAD, "parse H.265 for decoders"),
+    spec(Parsers, "mpegvideoparse", BAD, "parse MPEG-1 and MPEG-2 for decoders"),
+    spec(Parsers, "mpeg4videoparse", BAD, "parse MPEG-4 part 2 for decoders"),
+    spec(Parsers, "vp9parse", BAD, "parse VP9 for decoders"),
+    spec(Parsers, "av1parse", BAD, "parse AV1 for decoders"),
+    spec(Parsers, "aacparse", GOOD, "parse AAC for decoders and muxers").required(),
+    spec(Parsers, "mpegaudioparse", GOOD, "parse MP2 and MP3 for decoders and muxers"),
+    spec(Parsers, "ac3parse", GOOD, "parse AC-3 for decoders and muxers"),
+    spec(Parsers, "opusparse", BAD, "parse Opus for decoders and muxers"),
     spec(Frames, "avdec_h264", LIBAV, "decode H.264")
         .alternatives(&["openh264dec", "nvh264dec", "vah264dec", "vaapih264dec", "v4l2h264dec"])
         .required(),
@@ -191,8 +190,7 @@ pub const ELEMENTS: &[ElementSpec] = &[
     spec(Output, "x264enc", UGLY, "encode H.264 (mp4, mov, mkv)")
         .alternatives(VideoCodec::H264.encoders())
         .required(),
-    spec(Output, "avenc_aac", LIBAV, "encode AAC where the audio cannot be kept as it is")
-        .required(),
+    spec(Output, "avenc_aac", LIBAV, "encode AAC if the audio cannot be copied").required(),
     spec(Output, "vp9enc", GOOD, "encode VP9 (webm)"),
     spec(Output, "opusenc", BASE, "encode Opus (webm)"),
     spec(Output, "mp4mux", GOOD, "write mp4").required(),
@@ -200,15 +198,15 @@ pub const ELEMENTS: &[ElementSpec] = &[
     spec(Output, "matroskamux", GOOD, "write mkv"),
     spec(Output, "webmmux", GOOD, "write webm"),
     spec(Live, "rtspsrc", GOOD, "read RTSP cameras"),
-    spec(Live, "rtph264depay", GOOD, "take H.264 out of RTP"),
+    spec(Live, "rtph264depay", GOOD, "depayload H.264 from RTP"),
     spec(Live, "souphttpsrc", GOOD, "read HTTP cameras"),
     spec(Live, "srtsrc", BAD, "read SRT"),
     spec(Live, "rtmp2src", BAD, "read RTMP"),
     spec(Live, "udpsrc", GOOD, "read UDP"),
     spec(Live, "v4l2src", GOOD, "read USB cameras"),
     spec(Live, "fdsrc", CORE, "read standard input"),
-    spec(Live, "videotestsrc", BASE, "make a test frame"),
-    spec(Live, "audiotestsrc", BASE, "make a test audio"),
+    spec(Live, "videotestsrc", BASE, "generate test video"),
+    spec(Live, "audiotestsrc", BASE, "generate test audio"),
     spec(Live, "rtph264pay", GOOD, "serve H.264 by RTSP"),
     spec(Live, "rtpmp4gpay", GOOD, "serve AAC by RTSP"),
     spec(Live, "rtspclientsink", "gstreamer1.0-rtsp", "push to an RTSP server"),

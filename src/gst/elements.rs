@@ -1,4 +1,4 @@
-//! Elements by name: where each comes from on Debian, and making one with an error that says so.
+//! Creates and links elements by name. An error for a missing element names its Debian package.
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -19,10 +19,10 @@ pub enum ElementError {
     Broken {
         /// The element's factory name.
         element: String,
-        /// The library's reason.
+        /// GStreamer's reason.
         reason: String,
     },
-    /// The file of trusted certificates has none.
+    /// The CA file cannot be used.
     #[error("tls_ca_file: {0}")]
     Trust(String),
 }
@@ -43,17 +43,17 @@ pub fn is_installed(element: &str) -> bool {
 /// Makes `element`.
 ///
 /// # Errors
-/// Where it is not installed (with the package that carries it) or cannot be made.
+/// If it is not installed (with the package that carries it) or cannot be made.
 pub fn make(element: &str) -> Result<gst::Element, ElementError> {
     let factory = gst::ElementFactory::find(element)
         .ok_or_else(|| ElementError::Missing { element: element.to_owned() })?;
     factory.create().build().map_err(|e| broken(element, e))
 }
 
-/// Links `elements` in a row inside `bin`, adding each.
+/// Adds `elements` to `bin` and links them in order.
 ///
 /// # Errors
-/// Where two of them do not fit together.
+/// If two of them do not fit together.
 pub fn chain(bin: &impl IsA<gst::Bin>, elements: &[&gst::Element]) -> Result<(), ElementError> {
     let name = |e: &gst::Element| e.factory().map_or_else(String::new, |f| f.name().to_string());
     for element in elements {
@@ -65,10 +65,10 @@ pub fn chain(bin: &impl IsA<gst::Bin>, elements: &[&gst::Element]) -> Result<(),
     Ok(())
 }
 
-/// Brings `elements` to the state of the pipeline that they are in.
+/// Sets `elements` to the state of their pipeline.
 ///
 /// # Errors
-/// Where one of them refuses.
+/// If one of them refuses.
 pub fn start(elements: &[&gst::Element]) -> Result<(), ElementError> {
     for element in elements {
         element.sync_state_with_parent().map_err(|e| {
@@ -81,7 +81,7 @@ pub fn start(elements: &[&gst::Element]) -> Result<(), ElementError> {
 /// Links `pad` to `element`.
 ///
 /// # Errors
-/// Where they do not fit together.
+/// If they do not fit together.
 pub fn link(pad: &gst::Pad, element: &gst::Element) -> Result<(), ElementError> {
     let sink = element
         .static_pad("sink")
@@ -89,23 +89,24 @@ pub fn link(pad: &gst::Pad, element: &gst::Element) -> Result<(), ElementError> 
     pad.link(&sink).map(drop).map_err(|e| broken(&element.name(), e))
 }
 
-/// How many elements inside `bin` bring frames to another format, size, memory or side right now:
-/// each of them touches every pixel.
+/// Number of elements in `bin` that currently change the format, size, memory or orientation of
+/// frames. Each of them touches every pixel.
 pub fn conversions(bin: &impl IsA<gst::Bin>) -> usize {
     let caps = |element: &gst::Element, pad| element.static_pad(pad)?.current_caps();
-    let turns = |element: &gst::Element| element.factory().is_some_and(|f| f.name() == "videoflip");
+    let rotates =
+        |element: &gst::Element| element.factory().is_some_and(|f| f.name() == "videoflip");
     let converts = |element: &gst::Element| {
-        let (Some(taken), Some(given)) = (caps(element, "sink"), caps(element, "src")) else {
+        let (Some(input), Some(output)) = (caps(element, "sink"), caps(element, "src")) else {
             return false;
         };
         let raw = |caps: &gst::Caps| caps.structure(0).is_some_and(|s| s.name() == "video/x-raw");
-        raw(&taken) && raw(&given) && !same_pixels(&taken, &given)
+        raw(&input) && raw(&output) && !same_pixels(&input, &output)
     };
-    let touches = |element: &gst::Element| turns(element) || converts(element);
+    let touches = |element: &gst::Element| rotates(element) || converts(element);
     bin.iterate_recurse().into_iter().flatten().filter(touches).count()
 }
 
-/// Whether both describe frames whose bytes are the same.
+/// Whether both caps describe frames with the same bytes.
 fn same_pixels(a: &gst::Caps, b: &gst::Caps) -> bool {
     let same = |key| {
         let of = |caps: &gst::Caps| caps.structure(0)?.value(key).ok()?.serialize().ok();
@@ -115,7 +116,7 @@ fn same_pixels(a: &gst::Caps, b: &gst::Caps) -> bool {
     memory(a) == memory(b) && ["format", "width", "height"].into_iter().all(same)
 }
 
-/// An [`ElementError::Broken`] with the library's reason.
+/// An [`ElementError::Broken`] with GStreamer's reason.
 pub fn broken(element: &str, reason: impl std::fmt::Display) -> ElementError {
     ElementError::Broken { element: element.to_owned(), reason: reason.to_string() }
 }
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn only_elements_that_have_something_to_do_count() {
+    fn only_elements_that_change_frames_count() {
         assert_eq!(conversions_to("video/x-raw,format=I420"), 0);
         assert_eq!(conversions_to("video/x-raw,format=NV12"), 1);
         assert_eq!(conversions_to("video/x-raw,format=NV12,width=32,height=24"), 2);

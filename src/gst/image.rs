@@ -1,4 +1,4 @@
-//! A decoded GStreamer buffer seen as a [`Image`], without a copy.
+//! A decoded GStreamer buffer as an [`Image`], without a copy.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -10,19 +10,19 @@ use gstreamer_video::prelude::*;
 use crate::core::frame::{Chroma, Frame, Image, ImageView, LumaRange, Plane};
 use crate::core::time::Rate;
 
-/// A mapped video buffer in one of the two layouts that the program reads: I420 or NV12.
+/// A mapped video buffer in I420 or NV12.
 pub struct GstImage {
     frame: gst_video::VideoFrame<gst_video::video_frame::Readable>,
     interleaved: bool,
 }
 
-/// The raw formats that [`GstImage`] can read, for caps filters.
+/// The raw formats that [`GstImage`] can map, for caps filters.
 pub const FORMATS: [gst_video::VideoFormat; 2] =
     [gst_video::VideoFormat::I420, gst_video::VideoFormat::Nv12];
 
 impl GstImage {
-    /// Maps `buffer` as described by `info`; `None` where the format is neither I420 nor NV12 or
-    /// the memory cannot be mapped.
+    /// Maps `buffer` as described by `info`; `None` if the format is neither I420 nor NV12, or the
+    /// memory cannot be mapped.
     pub fn map(buffer: gst::Buffer, info: &gst_video::VideoInfo) -> Option<Self> {
         let interleaved = match info.format() {
             gst_video::VideoFormat::I420 => false,
@@ -38,12 +38,12 @@ impl GstImage {
         self.frame.info().clone()
     }
 
-    /// The buffer itself, for the sink.
+    /// The buffer.
     pub fn into_buffer(self) -> gst::Buffer {
         self.frame.into_buffer()
     }
 
-    /// The buffer, shared with this frame.
+    /// A reference to the buffer.
     pub fn buffer(&self) -> gst::Buffer {
         self.frame.buffer_owned()
     }
@@ -81,8 +81,7 @@ impl Image for GstImage {
     }
 }
 
-/// What a luma value means. Unknown means limited: that is what cameras and encoders write when they
-/// say nothing.
+/// The range of luma values. Unknown counts as limited, the default of cameras and encoders.
 pub fn luma_range(colorimetry: &gst_video::VideoColorimetry) -> LumaRange {
     match colorimetry.range() {
         gst_video::VideoColorRange::Range0_255 => LumaRange::Full,
@@ -93,14 +92,14 @@ pub fn luma_range(colorimetry: &gst_video::VideoColorimetry) -> LumaRange {
 /// A buffer of raw pixels.
 pub type RawBuffer = gst::Buffer;
 
-/// The format of raw frames, as an encoder is told.
+/// The format of raw frames, for an encoder.
 #[derive(Clone, Debug)]
 pub struct RawFormat {
     info: gst_video::VideoInfo,
 }
 
 impl RawFormat {
-    /// A plain format of `size` (width, height) at `rate`.
+    /// I420 of `size` (width, height) at `rate`.
     pub fn i420(size: (u32, u32), rate: Option<Rate>) -> Self {
         let builder = gst_video::VideoInfo::builder(
             gst_video::VideoFormat::I420,
@@ -110,7 +109,7 @@ impl RawFormat {
         let integer = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
         let fps = rate.map_or((25, 1), |r| (integer(r.num()), integer(r.den())));
         let info = builder.fps(gst::Fraction::new(fps.0, fps.1)).build();
-        // Such a format always exists; a test makes one.
+        // Such a format always exists; a test creates one.
         Self { info: info.expect("I420 has every size from two by two on") }
     }
 
@@ -125,24 +124,24 @@ impl RawFormat {
         (self.info.width(), self.info.height())
     }
 
-    /// The library's description.
+    /// GStreamer's description.
     pub const fn info(&self) -> &gst_video::VideoInfo {
         &self.info
     }
 
-    /// Frames a second, where they are known.
+    /// Frames per second, if known.
     pub fn rate(&self) -> Option<Rate> {
         let fps = self.info.fps();
         let integer = |n: i32| u32::try_from(n).ok();
         Rate::new(integer(fps.numer())?, integer(fps.denom())?)
     }
 
-    /// As caps.
+    /// The format as caps.
     pub fn caps(&self) -> gst::Caps {
         self.info.to_caps().unwrap_or_else(|_| gst::Caps::new_any())
     }
 
-    /// Whether an encoder for this format takes frames of `other`.
+    /// Whether an encoder for this format accepts frames of `other`.
     pub fn is_compatible(&self, other: &Self) -> bool {
         let same = |a: &gst_video::VideoInfo, b: &gst_video::VideoInfo| {
             a.format() == b.format() && (a.width(), a.height()) == (b.width(), b.height())

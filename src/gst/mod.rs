@@ -1,7 +1,7 @@
-//! What every GStreamer stage shares: start-up, element look-up, buffers as frames, the bus.
+//! Shared by all GStreamer code: initialization, elements, buffers as frames, the bus.
 //!
-//! Together with the files called `gst.rs` in the stages this is the only place that names
-//! GStreamer; the thinking part builds and tests without it.
+//! Only this module and the files called `gst.rs` in the stages name GStreamer. The rest builds and
+//! tests without it.
 
 pub mod bus;
 pub mod container;
@@ -22,21 +22,21 @@ use std::sync::OnceLock;
 
 use crate::core::time::Pts;
 
-/// GStreamer could not be started.
+/// GStreamer cannot be initialized.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("GStreamer does not start: {0}; install it with: apt-get install libgstreamer1.0-0")]
 pub struct StartError(String);
 
-/// Starts GStreamer once for the process.
+/// Initializes GStreamer, once per process.
 ///
 /// # Errors
-/// Where the library refuses to start; the same error every time after that.
+/// If GStreamer cannot be initialized; every later call returns the same error.
 pub fn start() -> Result<(), StartError> {
     static STARTED: OnceLock<Result<(), StartError>> = OnceLock::new();
     STARTED.get_or_init(|| gstreamer::init().map_err(|e| StartError(e.to_string()))).clone()
 }
 
-/// A buffer's running time, which may lie before zero (encoder priming).
+/// The running time of a sample's buffer; negative for encoder priming.
 pub fn running_time(sample: &gstreamer::SampleRef) -> Option<Pts> {
     let pts = sample.buffer()?.pts()?;
     let segment = sample.segment()?.downcast_ref::<gstreamer::ClockTime>()?;
@@ -47,7 +47,7 @@ pub fn running_time(sample: &gstreamer::SampleRef) -> Option<Pts> {
     }
 }
 
-/// The library's version, e.g. `1.22.0`.
+/// The version of GStreamer, e.g. `1.22.0`.
 pub fn version() -> String {
     let (major, minor, micro, _) = gstreamer::version();
     format!("{major}.{minor}.{micro}")

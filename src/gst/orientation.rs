@@ -1,8 +1,8 @@
-//! Frames turned upright, where their stream says that they lie on a side or on the head.
+//! Rotates frames upright if the stream has an orientation tag.
 //!
-//! A `videoflip` that is always there costs two copies of every frame, also where it has nothing
-//! to turn: its own, up to GStreamer 1.22, and the decoder's, to which it offers no memory. So it is
-//! put in only once a tag `image-orientation` asks for it; that tag comes before the first frame.
+//! A permanent `videoflip` costs two copies of every frame even without rotation: its own (up to
+//! GStreamer 1.22) and the decoder's, because it offers the decoder no memory. It is therefore
+//! inserted only when an `image-orientation` tag asks for it. The tag comes before the first frame.
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -10,11 +10,10 @@ use gstreamer::tags::ImageOrientation;
 
 use super::elements::{ElementError, broken, chain, make, start};
 
-/// What a stream says whose frames are upright.
+/// The orientation tag of upright frames.
 const UPRIGHT: &str = "rotate-0";
 
-/// Watches what `pad` gives; once it says that its frames lie, an element that turns them is put
-/// behind it.
+/// Inserts a `videoflip` after `pad` once an orientation tag passes that is not upright.
 pub(super) fn rotate_if_needed(pad: &gst::Pad) {
     let needs_rotation = |event: &gst::Event| match event.view() {
         gst::EventView::Tag(tag) => {
@@ -27,22 +26,22 @@ pub(super) fn rotate_if_needed(pad: &gst::Pad) {
             return gst::PadProbeReturn::Ok;
         }
         if let Err(e) = insert_videoflip(pad) {
-            tracing::warn!("frames stay as they lie: {e}");
+            tracing::warn!("frames cannot be rotated: {e}");
         }
         gst::PadProbeReturn::Remove
     });
 }
 
-/// Puts the element between `pad` and what it is linked to. It learns what was said so far, as a new
-/// link repeats that.
+/// Inserts a `videoflip` between `pad` and its peer. Linking resends the sticky events, so the new
+/// element gets the tag.
 fn insert_videoflip(pad: &gst::Pad) -> Result<(), ElementError> {
     let name = "videoflip";
     let refused = |reason: &str| broken(name, reason);
-    let next = pad.peer().ok_or_else(|| refused("nothing takes the frames yet"))?;
+    let next = pad.peer().ok_or_else(|| refused("the decoder is not linked yet"))?;
     let bin = next.parent_element().and_then(|e| e.parent()?.downcast::<gst::Bin>().ok());
-    let bin = bin.ok_or_else(|| refused("there is no pipeline around it"))?;
+    let bin = bin.ok_or_else(|| refused("it is in no pipeline"))?;
     let flip = make(name)?;
-    // Follows the tag also where that changes.
+    // Follows later changes of the tag, too.
     flip.set_property_from_str("video-direction", "auto");
     chain(&bin, &[&flip])?;
     let end = |end| flip.static_pad(end).ok_or_else(|| refused("it lacks a pad"));
@@ -58,7 +57,7 @@ fn insert_videoflip(pad: &gst::Pad) -> Result<(), ElementError> {
 mod tests {
     use super::*;
 
-    /// The size of a frame of 64 × 48 that says this of itself, and whether anything turned it.
+    /// The output size of a 64 × 48 frame with this tag, and whether a `videoflip` was inserted.
     fn output_size(tag: Option<&str>) -> ((i32, i32), bool) {
         super::super::start().expect("GStreamer");
         let tag = tag.map(|way| format!("! taginject tags=image-orientation={way}"));

@@ -1,4 +1,4 @@
-//! An encoded frame or a stretch of encoded audio on its way to the sinks of a live stream.
+//! An encoded video or audio packet on its way to the sinks of a live stream.
 
 use gstreamer as gst;
 
@@ -20,14 +20,14 @@ pub enum PacketKind {
 /// An access unit, shared by all sinks.
 #[derive(Clone, Debug)]
 pub struct Packet {
-    /// What it is.
+    /// Video or audio.
     pub kind: PacketKind,
-    /// When it is shown or heard, on the stream's clock: nanoseconds since the stream started,
-    /// strictly increasing for each kind, over all epochs of the source.
+    /// Presentation time on the stream's clock: nanoseconds since the stream started. Strictly
+    /// increasing for each kind, over all epochs of the source.
     pub at: Pts,
     /// The bytes; its PTS (and DTS) are on the stream's clock.
     pub buffer: gst::Buffer,
-    /// Its format. Changes only before a keyframe, e.g. when the frame's size does.
+    /// Its format. Changes only before a keyframe, e.g. with the frame size.
     pub caps: gst::Caps,
 }
 

@@ -1,8 +1,9 @@
-//! Whom connections with TLS trust: the system's certificates, or those of a file in PEM, which may
-//! hold the peer's own, since cameras mostly vouch for themselves and under another name.
+//! Trusted certificates for TLS connections: the system's, or those of a PEM file. The file may
+//! hold the peer's own certificate: most cameras use self-signed certificates, made for another
+//! name.
 //!
-//! The elements say of a certificate that is not trusted only that there is no connection; what is
-//! said here names the reason and the key that mends it.
+//! For an untrusted certificate the elements only report that there is no connection. The messages
+//! here give the reason and the configuration key that fixes it.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,14 +16,14 @@ use gstreamer_rtsp_server::gio::prelude::*;
 use super::elements::ElementError;
 use crate::core::address::{HLS_CA_HINT, is_playlist};
 
-/// How long a web server may take to be asked for its certificate, in seconds.
+/// Timeout of the connection that checks a web server's certificate, in seconds.
 const CONNECT_TIMEOUT_SECONDS: u32 = 3;
 
-/// Makes an element for `rtsps://` trust what `file` holds, or else what the system trusts. A peer
-/// whose certificate is refused is told as an error of the element.
+/// Makes an `rtsps://` element trust the certificates in `file`, or else those of the system. A
+/// refused certificate becomes an error of the element.
 ///
 /// # Errors
-/// Where the file holds no certificates.
+/// If the file holds no certificates.
 pub fn trust_rtsp(
     element: &gst::Element,
     uri: &url::Url,
@@ -33,7 +34,7 @@ pub fn trust_rtsp(
         element.set_property("tls-database", anchors(file)?);
         let found = gio::TlsCertificate::list_new_from_file(file);
         let found = found.map_err(|e| unreadable(file, &e))?;
-        // The objects cannot go to the element's thread; what they hold can.
+        // Certificate objects cannot move to the element's thread; their PEM text can.
         trusted.extend(found.iter().filter_map(|k| k.certificate_pem()).map(String::from));
     }
     let (host, weak) = (uri.host_str().unwrap_or_default().to_owned(), element.downgrade());
@@ -51,16 +52,16 @@ pub fn trust_rtsp(
     Ok(())
 }
 
-/// Makes an element for `https://` trust what `file` holds.
+/// Makes an `https://` element trust the certificates in `file`.
 ///
 /// # Errors
-/// Where the file holds no certificates.
+/// If the file holds no certificates.
 pub fn trust_http(element: &gst::Element, file: &Path) -> Result<(), ElementError> {
     element.set_property("tls-database", anchors(file)?);
     Ok(())
 }
 
-/// Asks the web server at `uri` why it was not to be had; `None` where it can be connected to.
+/// Why the web server at `uri` cannot be reached; `None` if a connection succeeds.
 pub fn connection_error(uri: &url::Url, file: Option<&Path>) -> Option<String> {
     let (host, port) = (uri.host_str()?, uri.port_or_known_default()?);
     let client = gio::SocketClient::new();
@@ -100,7 +101,7 @@ fn anchors(file: &Path) -> Result<gio::TlsFileDatabase, ElementError> {
     let trusted =
         gio::TlsCertificate::list_new_from_file(&path).map_err(|e| unreadable(file, &e))?;
     if trusted.is_empty() {
-        let why = format!("{} holds no certificate in PEM", file.display());
+        let why = format!("{} holds no PEM certificate", file.display());
         return Err(ElementError::Trust(why));
     }
     gio::TlsFileDatabase::new(path).map_err(|e| unreadable(file, &e))
@@ -110,10 +111,10 @@ fn unreadable(file: &Path, error: &gst::glib::Error) -> ElementError {
     ElementError::Trust(format!("{}: {}", file.display(), error.message()))
 }
 
-/// What is wrong with a certificate, and what to do.
+/// What is wrong with a certificate, and how to fix it.
 fn certificate_error(host: &str, errors: Option<gio::TlsCertificateFlags>) -> String {
     format!(
-        "{}; write it, or that of its CA, into a file in PEM, and name that: tls_ca_file = \"FILE\"",
+        "{}; save it, or that of its CA, in a PEM file and set tls_ca_file = \"FILE\"",
         untrusted(host, errors)
     )
 }
@@ -125,8 +126,8 @@ fn untrusted(host: &str, errors: Option<gio::TlsCertificateFlags>) -> String {
         () if is(Flags::EXPIRED) => "it has expired",
         () if is(Flags::NOT_ACTIVATED) => "it is not valid yet; is the clock right?",
         () if is(Flags::REVOKED) => "it was revoked",
-        () if is(Flags::UNKNOWN_CA) => "nobody vouches for it who is trusted here",
-        () if is(Flags::BAD_IDENTITY) => "it was made for another name",
+        () if is(Flags::UNKNOWN_CA) => "no trusted authority has signed it",
+        () if is(Flags::BAD_IDENTITY) => "it was issued for another name",
         () => "it cannot be used",
     };
     format!("the certificate of {host} is not trusted: {why}")

@@ -1,4 +1,4 @@
-//! The codecs that films and streams are encoded by, and the elements for each.
+//! The codecs of output files and streams, and their encoder elements.
 
 /// A video codec that a container can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub enum VideoCodec {
 
 impl VideoCodec {
     /// Encoders for this codec, best first. Software comes first: a file is encoded once and kept,
-    /// and x264 gives the better frame at the same size.
+    /// and x264 has the better quality at the same size.
     pub const fn encoders(self) -> &'static [&'static str] {
         match self {
             Self::H264 => {

@@ -60,7 +60,7 @@ impl<'a> SmallDisk<'a> {
         mount.args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"]).arg(place);
         let mounted = mount.output().is_ok_and(|out| out.status.success());
         if !mounted {
-            eprintln!("SKIPPED: only root can mount a small disk");
+            crate::needs::skip_on_this_machine("root, who can mount a small disk");
         }
         mounted.then_some(Self(place))
     }

@@ -98,9 +98,7 @@ fn seen_by_a_client() {
     client(&mut row, "own model, latest", "[output]\npolicy = \"latest\"\n", 200.0);
     let light_asd = root().join(".models/light-asd");
     if !light_asd.is_dir() {
-        return eprintln!(
-            "SKIPPED: Light-ASD is measured where it is imported into .models/light-asd"
-        );
+        return crate::needs::skip("Light-ASD, imported into .models/light-asd");
     }
     let models = format!(
         "[models]\ndevice = \"cpu\"\nspeaker = \"{}\"\nlookahead = 6\nhop_ticks = 2\n",

@@ -18,6 +18,9 @@ mod doc;
 mod kit;
 /// How late frames reach a client.
 mod latency;
+/// What the repository does not hold.
+#[path = "../support/needs.rs"]
+mod needs;
 /// Streams beside each other; reload.
 mod neighbours;
 /// Those who read, and where events go.

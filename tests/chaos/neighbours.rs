@@ -110,11 +110,7 @@ fn rubbish_on_reload() {
 fn faces_flood() {
     let what = "twelve faces appear at once: less is done, as told, and frames go on";
     let Some(mut row) = Row::begin("faces_flood", what) else { return };
-    let clip = crate::kit::root().join("demo/mosaic12.mp4");
-    if !clip.is_file() {
-        eprintln!("SKIPPED: this row needs demo/mosaic12.mp4 (make samples)");
-        return row.skipped();
-    }
+    let Some(clip) = crate::needs::demo("mosaic12.mp4") else { return row.skipped() };
     let camera = Camera::of(&clip, free_port(), &["--size", "1280x720"]);
     let mut daemon = Start::new(row.dir.path(), &[Plan::new("cam", &camera.uri(), SERVE)]).spawn();
     daemon.until("cam", "live");

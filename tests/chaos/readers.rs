@@ -152,7 +152,7 @@ fn broker(dir: &Path, port: u16) -> Option<Own> {
     let places = ["/usr/sbin/mosquitto", "/usr/bin/mosquitto"];
     let program = places.iter().find(|p| Path::new(p).exists());
     let Some(program) = program else {
-        eprintln!("SKIPPED: needs mosquitto");
+        crate::needs::skip("mosquitto");
         return None;
     };
     let mut command = Command::new(program);
@@ -204,7 +204,7 @@ fn clock_step() {
     let Some(mut row) = Row::begin("clock_step", what) else { return };
     let library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
     if !Path::new(library).exists() {
-        eprintln!("SKIPPED: needs libfaketime");
+        crate::needs::skip("libfaketime");
         return row.skipped();
     }
     let camera = Camera::start(&[]);

@@ -24,7 +24,9 @@ impl<'a> Disk<'a> {
         let made = run(Command::new("mkfs.ext4").arg("-q").arg(image))
             && run(Command::new("mount").args(["-o", "loop"]).args([image, place]));
         if !made {
-            eprintln!("SKIPPED: only root can mount a disk that can be frozen (mkfs.ext4, mount)");
+            crate::needs::skip_on_this_machine(
+                "root and mkfs.ext4, to mount a disk that can be frozen",
+            );
         }
         made.then_some(Self(place))
     }

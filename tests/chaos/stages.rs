@@ -51,8 +51,8 @@ fn score_panics() {
 }
 
 #[test]
-fn show_panics() {
-    panics("show_panics", "show");
+fn present_panics() {
+    panics("present_panics", "present");
 }
 
 /// What systemd is told.
@@ -130,8 +130,8 @@ fn score_hangs() {
 
 #[test]
 #[ignore = "as long as track_hangs, of the same kind"]
-fn show_hangs() {
-    hangs("show_hangs", "show");
+fn present_hangs() {
+    hangs("present_hangs", "present");
 }
 
 #[test]

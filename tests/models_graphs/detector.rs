@@ -6,12 +6,12 @@ use locutor::models::tiny;
 use locutor::onnx::session::{self, OpenGraph};
 
 use super::speaker::far;
-use super::{CPU, golden};
+use super::{CPU, needs};
 
 #[test]
 fn upstream_detectors_are_what_their_manifest_says() {
     for name in ["yunet_n_dynamic", "yunet_n_320_320", "yunet_n_640_640"] {
-        let Some(file) = golden::shared(&format!("models/face/{name}.onnx")) else {
+        let Some(file) = needs::shared(&format!("models/face/{name}.onnx")) else {
             return;
         };
         let folder = tempfile::tempdir().expect("a folder");

@@ -1,17 +1,8 @@
 //! Reference results of the released networks, where the shared folder is at hand.
 
 use std::io::{Cursor, Read as _};
-use std::path::{Path, PathBuf};
 
-/// A file of the shared folder; says so where it is missing.
-pub(crate) fn shared(file: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(file);
-    if !path.exists() {
-        eprintln!("SKIPPED: a test of the imported networks needs ../shared/{file}");
-        return None;
-    }
-    Some(path)
-}
+use crate::needs::shared;
 
 /// One clip of 50 ticks and what a released network makes of it.
 pub(crate) struct Golden {

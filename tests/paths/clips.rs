@@ -1,6 +1,7 @@
 //! The recordings in `../shared/clips`, each through the whole program with the real models.
 
-use crate::kit::{annotate, check_conserved, real_models, shared};
+use crate::kit::{annotate, check_conserved, real_models};
+use crate::needs::shared;
 
 /// Whether the face of `clip` is found, and scored where it is said to be: most of these show
 /// somebody all the time.

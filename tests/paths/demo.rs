@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::kit::{Run, annotate};
+use crate::needs;
 use crate::probe::probe;
 
 /// A labelled face: its box as fractions of the frame, who it is, and whether it speaks.
@@ -51,12 +52,7 @@ type Counts = BTreeMap<String, [usize; 4]>;
 /// Annotates a clip of `demo` with nothing imported and counts; `None`, said loudly, where the clip is
 /// not here.
 fn lit_by_person(clip: &str) -> Option<(Run, Counts)> {
-    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("demo");
-    let input = demo.join(clip);
-    if !input.is_file() {
-        eprintln!("SKIPPED: this test needs demo/{clip} (make samples)");
-        return None;
-    }
+    let input = needs::demo(clip)?;
     let nothing = tempfile::tempdir().unwrap();
     let run = annotate(nothing.path(), &input, "mp4", &[], 0);
     let truth = truth(&input.with_extension("labels.csv"));

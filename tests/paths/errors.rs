@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::kit::{Said, leftovers, locutor, tiny_models};
 use crate::media::{AAC, H264, MONO_16K, Media, PLAIN, launch};
+use crate::needs;
 use crate::probe::probe;
 use crate::records;
 
@@ -157,7 +158,7 @@ fn a_recording_that_may_not_be_read() {
     let nobody = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o000);
     std::fs::set_permissions(&file, nobody).unwrap();
     if std::fs::File::open(&file).is_ok() {
-        eprintln!("SKIPPED: this test needs a user who is not root");
+        needs::skip_on_this_machine("a user who is not root");
         return;
     }
     let said = say(tiny_models(), folder.path(), "annotate good.mp4 FILM");
@@ -181,7 +182,7 @@ fn a_broken_package_that_stands_before_the_built_in_one() {
 #[test]
 fn a_device_that_is_not_here() {
     if Path::new("/dev/nvidiactl").exists() {
-        eprintln!("SKIPPED: this test needs a machine without an NVIDIA GPU");
+        needs::skip_on_this_machine("a machine without an NVIDIA GPU");
         return;
     }
     let folder = folder();

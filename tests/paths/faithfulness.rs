@@ -8,8 +8,9 @@ use locutor::models::tiny::{self, TinyNetwork};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::kit::{Said, locutor, real_models, shared};
+use crate::kit::{Said, locutor, real_models};
 use crate::media::{Media, PLAIN};
+use crate::needs::shared;
 
 /// A small network with random weights that happens to call the ball a speaker, and a detector.
 fn talkative() -> &'static Path {
@@ -51,7 +52,11 @@ fn every_map_and_control_is_measured_and_the_same_again() {
     let args = [&["ball.mp4", "mute.mp4", "--json", "--seed", "5"][..], &TINY].concat();
     let said = faithfulness(talkative(), folder.path(), &args);
     assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
-    assert!(said.err.starts_with("note: only 1 of the 30 windows"), "{}", said.err);
+    assert!(
+        said.err.starts_with("note: only 1 windows, where reliable figures need 30"),
+        "{}",
+        said.err
+    );
     let report: Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!(
         (&report["package"], &report["detector"]),
@@ -98,7 +103,7 @@ fn the_table_tells_the_same_as_words_and_modes_can_be_chosen() {
     assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
     for words in [
         "tiny-lr on cpu, faces by tiny-detector; 1 windows of 1 s, substrate still, seed 0\n",
-        "clip      tracks  windows  silent too short   left out\n",
+        "clip      tracks  windows  silent too short    skipped\n",
         "ball.mp4       1        1       0         0          0\n",
         "\nfixed mouth box (control) ",
         "\ngate-activation, permuted choice (control) ",

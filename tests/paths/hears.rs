@@ -7,7 +7,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::kit::{Said, locutor, shared};
+use crate::kit::{Said, locutor};
+use crate::needs::shared;
 
 /// Half of the people of the composites, each once with the own voice and once with another's.
 const PEOPLE: [&str; 4] = ["aoc_512", "vr_face1", "grid_bbaf2n", "grid_pwij3p"];

@@ -8,6 +8,7 @@ use locutor::models::import::{ImportKind, import};
 use locutor::models::tiny::{self, TinyNetwork};
 use tempfile::TempDir;
 
+use crate::needs::shared;
 use crate::probe::{Probe, probe};
 use crate::records::{Records, read};
 
@@ -39,16 +40,6 @@ pub fn real_models() -> Option<&'static Path> {
         Some(folder)
     });
     folder.as_ref().map(TempDir::path)
-}
-
-/// A folder beside the repository; `None`, said loudly, where it is not here.
-pub fn shared(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(name);
-    if !path.is_dir() {
-        eprintln!("SKIPPED: this test needs ../shared/{name}");
-        return None;
-    }
-    Some(path)
 }
 
 /// How a run ended and what it said.

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::kit::{annotate, tiny_models};
+use crate::needs;
 
 /// The Python of the sample's tools; `None`, said loudly, where it is not set up.
 fn python() -> Option<PathBuf> {
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/python");
     if !python.is_file() {
-        eprintln!("SKIPPED: this test needs .venv with tools/sample/requirements.txt (make demo)");
+        needs::skip(".venv with tools/sample/requirements.txt (make samples)");
         return None;
     }
     Some(python)

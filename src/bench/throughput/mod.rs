@@ -16,7 +16,7 @@ pub mod streams;
 use std::time::Duration;
 
 use bound_graphs::BoundGraphs;
-use rate::MeasurementLength;
+use rate::{MeasurementLength, Rate};
 use report::{BatchFigures, PackageFigures, Throughput};
 
 use crate::core::time::Span;
@@ -118,6 +118,43 @@ fn settings(
     Ok(settings)
 }
 
+/// What the graphs alone reach.
+struct BareRates {
+    /// By batch; shorter than asked for where the device has no memory for more.
+    rates: Vec<Rate>,
+    replayed: bool,
+    pinned: bool,
+    /// What ended the measurement early.
+    problem: Option<String>,
+}
+
+fn bare_rates(
+    speaker: &Package,
+    options: &ThroughputOptions,
+    session_options: &SessionOptions,
+) -> Result<BareRates, RunError> {
+    let mut bare = BareRates { rates: Vec::new(), replayed: true, pinned: true, problem: None };
+    for &faces in &options.batches {
+        let counts = (faces, stream_count(faces));
+        let opened = BoundGraphs::open(speaker, session_options, counts, options.frames_per_call);
+        let measured = opened.and_then(|mut graphs| {
+            bare.replayed &= graphs.replayed();
+            bare.pinned &= graphs.pinned();
+            graphs.rate(MEASUREMENT_LENGTH)
+        });
+        match measured {
+            Ok(rate) => bare.rates.push(rate),
+            // Device memory is limited: keep the batches measured so far.
+            Err(error) if !bare.rates.is_empty() => {
+                bare.problem = Some(format!("{faces} faces at once: {error}"));
+                break;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(bare)
+}
+
 /// One package's figures, and the provider that ran them.
 fn package(
     speaker: &Package,
@@ -126,34 +163,13 @@ fn package(
 ) -> Result<(PackageFigures, String), RunError> {
     let manifest = speaker.speaker()?;
     let session_options = SessionOptions { device: options.device, intra_threads: 1 };
-    let (mut bare, mut problem) = (Vec::new(), None);
-    let (mut replayed, mut pinned) = (true, true);
-    for &faces in &options.batches {
-        let measured = BoundGraphs::open(
-            speaker,
-            &session_options,
-            (faces, stream_count(faces)),
-            options.frames_per_call,
-        )
-        .and_then(|mut graphs| {
-            (replayed, pinned) = (replayed && graphs.replayed(), pinned && graphs.pinned());
-            graphs.rate(MEASUREMENT_LENGTH)
-        });
-        match measured {
-            Ok(rate) => bare.push(rate),
-            // Device memory is limited: keep the batches measured so far.
-            Err(error) if !bare.is_empty() => {
-                problem = Some(format!("{faces} faces at once: {error}"));
-                break;
-            }
-            Err(error) => return Err(error),
-        }
-    }
+    let BareRates { rates, replayed, pinned, mut problem } =
+        bare_rates(speaker, options, &session_options)?;
     // The bound sessions are closed before the engine opens its own.
     let engine = Engine::start(detector, speaker, &session_options)?;
     let settings = settings((speaker, detector), options.frames_per_call)?;
     let mut batches = Vec::new();
-    for (&batch, bare) in options.batches.iter().zip(bare) {
+    for (&batch, bare) in options.batches.iter().zip(rates) {
         let streams = stream_count(batch);
         match streams::rate(
             &engine,

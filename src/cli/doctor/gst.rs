@@ -115,7 +115,7 @@ mod tests {
             ELEMENTS.iter().filter_map(|w| Some((w, package_by_dpkg(w.element)?))).collect();
         if known.len() < ELEMENTS.len() {
             let missing = ELEMENTS.len() - known.len();
-            eprintln!("SKIPPED: {missing} elements are not installed as Debian packages");
+            crate::needs::skip_on_this_machine(format_args!("{missing} more elements from Debian"));
         }
         for (spec, package) in known {
             assert_eq!(spec.package, package, "{}", spec.element);

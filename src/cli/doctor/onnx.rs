@@ -135,7 +135,7 @@ mod tests {
     fn every_library_runs_on_the_cpu() {
         let found = inspect(None);
         if found.path.is_none() {
-            eprintln!("SKIPPED: inspecting ONNX Runtime needs the library: {:?}", found.problem);
+            crate::needs::skip(format_args!("ONNX Runtime: {:?}", found.problem));
             return;
         }
         let cpu = ProviderStatus { name: "CPUExecutionProvider", device: Some("cpu") };

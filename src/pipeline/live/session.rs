@@ -27,6 +27,7 @@ use crate::stages::source::live::gst::intake::{LiveGraph, Taps, build};
 use crate::stages::source::live::{LossReason, SourceLoss};
 use crate::stages::source::{AudioBlock, RawFrame};
 use crate::stages::sync::timeline::{JumpPolicy, Timeline};
+use crate::telemetry::metrics::{count_dropped, stream_labels};
 
 /// Added to a wait for a deadline, so that it is past when the wait ends.
 const TIMER_SLACK: Duration = Duration::from_millis(1);
@@ -112,27 +113,7 @@ fn lock(intake: &Mutex<Intake>) -> std::sync::MutexGuard<'_, Intake> {
 
 fn taps(context: &Arc<StreamContext>, intake: &Arc<Mutex<Intake>>, senders: TapSenders) -> Taps {
     let TapSenders { fast, slow, heard, audio } = senders;
-    let (clock, latency) = (context.reporter.clock, context.reporter.latency.clone());
-    let image = {
-        let (intake, context) = (Arc::clone(intake), Arc::clone(context));
-        move |raw: RawFrame| {
-            let now = clock.now();
-            let (frame, epoch) = lock(&intake).place(raw, now);
-            let is_first = epoch.is_some();
-            let view = frame.image.view();
-            let epoch = epoch.map(|reason| (frame.id.epoch, reason));
-            context.reporter.set_frame_size(view.width, view.height, epoch);
-            latency.add("decode", now - frame.id.pts);
-            if let Some(fast) = &fast {
-                let _ = fast.try_send(frame.clone());
-            }
-            // Nobody looks any more: the session is about to end.
-            let _ = slow.try_send(frame);
-            if is_first {
-                context.signal.notify();
-            }
-        }
-    };
+    let clock = context.reporter.clock;
     let placed = {
         let intake = Arc::clone(intake);
         move |block: AudioBlock| {
@@ -140,35 +121,21 @@ fn taps(context: &Arc<StreamContext>, intake: &Arc<Mutex<Intake>>, senders: TapS
             AudioBlock { pts: Some(at), ..block }
         }
     };
-    let metrics = (context.reporter.metrics.clone(), context.reporter.name.clone());
-    let skew = {
-        let intake = Arc::clone(intake);
-        let (metrics, name) = (context.reporter.metrics.clone(), context.reporter.name.clone());
-        move |at: Option<Pts>| {
-            if let (Some(audio), Some(image)) = (at, lock(&intake).last_frame_at) {
-                let level =
-                    metrics.av_skew.get_or_create(&crate::telemetry::metrics::stream_labels(&name));
-                level.set((audio - image).seconds());
-            }
-        }
-    };
-    let place = placed.clone();
+    let (reporter, place) = (Arc::clone(&context.reporter), placed.clone());
+    let skewed = Arc::clone(intake);
     Taps {
         changed: context.signal.clone(),
-        image: Arc::new(image),
+        image: Arc::new(frame_tap(context, intake, fast, slow)),
         heard: Arc::new(move |block| {
             let block = place(block);
-            skew(block.pts);
-            // A scorer that is behind hears less; it must not hold up the source.
+            if let (Some(audio), Some(frame)) = (block.pts, lock(&skewed).last_frame_at) {
+                let gauge = reporter.metrics.av_skew.get_or_create(&stream_labels(&reporter.name));
+                gauge.set((audio - frame).seconds());
+            }
+            // A scorer that is behind loses audio; it must not hold up the source.
             if heard.try_send(ScoreInput::Audio(block)).is_err() {
-                let (metrics, name) = &metrics;
-                crate::telemetry::metrics::count_dropped(
-                    metrics,
-                    name,
-                    queues::TO_SCORE_NAME,
-                    "full",
-                    1,
-                );
+                let queue = queues::TO_SCORE_NAME;
+                count_dropped(&reporter.metrics, &reporter.name, queue, "full", 1);
             }
         }),
         audio: Arc::new(move |block| {
@@ -176,6 +143,33 @@ fn taps(context: &Arc<StreamContext>, intake: &Arc<Mutex<Intake>>, senders: TapS
                 let _ = audio.try_send(placed(block));
             }
         }),
+    }
+}
+
+/// Puts each frame on the stream's clock and sends it down both paths.
+fn frame_tap(
+    context: &Arc<StreamContext>,
+    intake: &Arc<Mutex<Intake>>,
+    fast: Option<Sender<Frame>>,
+    slow: Sender<Frame>,
+) -> impl Fn(RawFrame) + Send + Sync + 'static {
+    let (intake, context) = (Arc::clone(intake), Arc::clone(context));
+    move |raw: RawFrame| {
+        let now = context.now();
+        let (frame, epoch) = lock(&intake).place(raw, now);
+        let begins_epoch = epoch.is_some();
+        let view = frame.image.view();
+        let epoch = epoch.map(|reason| (frame.id.epoch, reason));
+        context.reporter.set_frame_size(view.width, view.height, epoch);
+        context.reporter.latency.add("decode", now - frame.id.pts);
+        if let Some(fast) = &fast {
+            let _ = fast.try_send(frame.clone());
+        }
+        // Without a receiver the session is about to end.
+        let _ = slow.try_send(frame);
+        if begins_epoch {
+            context.signal.notify();
+        }
     }
 }
 

@@ -2,19 +2,12 @@
 
 use std::fs::File;
 use std::io::{Cursor, Read};
-use std::path::PathBuf;
 
 /// One array of a golden archive, flattened, in C order.
 ///
 /// `None`, with a message, where the references are missing.
 pub fn array<T: npyz::Deserialize>(clip: &str, name: &str) -> Option<Vec<T>> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../shared/reference/golden")
-        .join(format!("{clip}.npz"));
-    if !path.exists() {
-        eprintln!("SKIPPED: {name} of {clip} needs ../shared");
-        return None;
-    }
+    let path = crate::needs::shared(&format!("reference/golden/{clip}.npz"))?;
     let mut archive = zip::ZipArchive::new(File::open(path).unwrap()).unwrap();
     let mut bytes = Vec::new();
     archive.by_name(&format!("{name}.npy")).unwrap().read_to_end(&mut bytes).unwrap();

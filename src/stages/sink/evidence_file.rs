@@ -1,7 +1,7 @@
-//! Evidence set aside on disk between two passes over a recording.
+//! Stores evidence on disk between the two passes over a recording.
 //!
-//! A file without a name: it is gone when the program ends, however that happens. Grows by about
-//! 1 kB a face and frame; memory does not.
+//! The file has no name, so it is gone when the program ends, even after a crash. It grows by about
+//! 1 kB per face and frame; memory does not grow.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, Write};
@@ -12,34 +12,34 @@ use super::records::event::Event;
 use super::records::{Ending, Record, RecordError};
 use crate::core::evidence::FrameEvidence;
 
-/// What the spool is called in errors.
+/// The name of the file in error messages.
 const NAME: &str = "the temporary file for evidence between the two passes";
 
 fn write_error(reason: std::io::Error) -> RecordError {
     RecordError::new(Path::new(NAME), reason)
 }
 
-/// The writing end: one more record among the others.
+/// The writer; one of the records of a run.
 pub struct EvidenceWriter(Arc<Mutex<BufWriter<File>>>);
 
-/// The file, kept until it is read.
+/// The file, until it is read.
 pub struct EvidenceFile(Arc<Mutex<BufWriter<File>>>);
 
 impl EvidenceFile {
-    /// An empty spool, and its writing end.
+    /// An empty file and its writer.
     ///
     /// # Errors
-    /// Where the system gives no temporary file.
+    /// If no temporary file can be created.
     pub fn create() -> Result<(Self, EvidenceWriter), RecordError> {
         let file = tempfile::tempfile().map_err(write_error)?;
         let shared = Arc::new(Mutex::new(BufWriter::new(file)));
         Ok((Self(Arc::clone(&shared)), EvidenceWriter(shared)))
     }
 
-    /// The reading end, from the first frame.
+    /// A reader that starts at the first frame.
     ///
     /// # Errors
-    /// Where the disk refuses.
+    /// If the file cannot be written or read.
     pub fn read(self) -> Result<EvidenceReader, RecordError> {
         let mut writer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         writer.flush().map_err(write_error)?;
@@ -69,14 +69,14 @@ impl Record for EvidenceWriter {
     }
 }
 
-/// Frames of evidence in the order in which they were written.
+/// Reads the evidence in the order in which it was written.
 pub struct EvidenceReader(BufReader<File>);
 
 impl EvidenceReader {
     /// The next frame's evidence; `None` at the end.
     ///
     /// # Errors
-    /// Where the disk refuses or gives back something else than was written.
+    /// If the file cannot be read or its content is damaged.
     pub fn next_frame(&mut self) -> Result<Option<FrameEvidence>, RecordError> {
         let mut length = [0; 4];
         match self.0.read_exact(&mut length) {

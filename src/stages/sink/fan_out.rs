@@ -1,8 +1,8 @@
-//! Encoded once, handed to any number of sinks: none of them can hold up the encoder or another.
+//! Sends the packets of one encoder to any number of sinks. No sink can block the encoder or
+//! another sink.
 //!
-//! Every sink reads an edge of its own on a thread of its own. When that edge is full the sink is
-//! behind: what comes then is left out *for that sink*, up to the next keyframe, and counted.
-//! Every sink starts with a keyframe.
+//! Every sink has its own queue and thread. If its queue is full, packets are dropped *for that
+//! sink* until the next keyframe, and counted. Every sink starts with a keyframe.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,32 +10,32 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::core::queue::{Capacity, Overflow, Receiver, Sender, TrySendError, bounded};
 use crate::gst::packet::{Packet, PacketKind};
 
-/// Packets that may wait for a sink: ten seconds of frames at 30 a second and their audio.
+/// Packets that may wait for a sink: ten seconds of video at 30 fps and its audio.
 const MAX_PACKETS: usize = 800;
 
-/// What a sink got and did not get.
+/// Packets that a sink got and missed.
 #[derive(Debug, Default)]
 pub struct SinkCounts {
-    /// Packets handed over.
+    /// Packets sent.
     pub sent: AtomicU64,
-    /// Packets left out because the sink was behind.
+    /// Packets dropped because the queue was full.
     pub dropped: AtomicU64,
 }
 
 struct SinkQueue {
     name: String,
     packets: Sender<Packet>,
-    /// Left out until the next keyframe.
+    /// Packets are dropped until the next keyframe.
     waiting_for_keyframe: bool,
     counts: Arc<SinkCounts>,
 }
 
-/// Hands packets to all sinks.
+/// Sends packets to all sinks.
 #[derive(Clone, Default)]
 pub struct FanOut(Arc<Mutex<Vec<SinkQueue>>>);
 
 impl FanOut {
-    /// A new sink called `name`, which may be `bytes` behind.
+    /// Adds the sink `name` with a queue of `bytes`.
     pub fn add(&self, name: &str, bytes: usize) -> (Receiver<Packet>, Arc<SinkCounts>) {
         let capacity = Capacity { items: MAX_PACKETS, bytes };
         let (packets, receiver) = bounded("encoder→sink", capacity, Overflow::Block);
@@ -50,12 +50,12 @@ impl FanOut {
         (receiver, counts)
     }
 
-    /// Nothing comes any more: every sink ends what it has begun.
+    /// Ends all queues: every sink finishes its output.
     pub fn close(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Hands `packet` to every sink that has room. Never waits. Sinks that are gone are forgotten.
+    /// Sends `packet` to every sink with room. Never blocks. Removes sinks that have ended.
     pub fn offer(&self, packet: &Packet) {
         let mut sinks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         sinks.retain_mut(|sink| sink.offer(packet));
@@ -63,7 +63,7 @@ impl FanOut {
 }
 
 impl SinkQueue {
-    /// `false` where nobody reads any more.
+    /// `false` if the sink has ended.
     fn offer(&mut self, packet: &Packet) -> bool {
         if packet.kind == (PacketKind::Video { keyframe: true }) {
             self.waiting_for_keyframe = false;
@@ -78,7 +78,7 @@ impl SinkQueue {
                 true
             }
             Err(TrySendError::Full(_)) => {
-                tracing::debug!(sink = %self.name, "behind; left out until the next keyframe");
+                tracing::debug!(sink = %self.name, "queue full; dropping until the next keyframe");
                 self.counts.dropped.fetch_add(1, Ordering::Relaxed);
                 self.waiting_for_keyframe = true;
                 true

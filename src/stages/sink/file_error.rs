@@ -1,55 +1,55 @@
-//! Why an output file cannot be written, told apart by what the user can do about it.
+//! Errors of output files, by what the user can do about them.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::core::exit::Exit;
 
-/// Why an output file cannot be had. Every message names the file and what to do.
+/// Why an output file cannot be written. Every message names the file.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// The directory is not there.
-    #[error("cannot write {path}: there is no directory {dir}; make it, or choose another place")]
+    /// The directory does not exist.
+    #[error("cannot write {path}: there is no directory {dir}; create it or choose another one")]
     NoDirectory {
-        /// The file that was asked for.
+        /// The output file.
         path: PathBuf,
-        /// What is missing.
+        /// The missing directory.
         dir: PathBuf,
     },
-    /// The name belongs to a directory.
+    /// The path is a directory.
     #[error("cannot write {0}: it is a directory; give a file name")]
     IsDirectory(PathBuf),
-    /// The name belongs to a device or a pipe, where only a regular file will do.
+    /// The path is a device or a pipe, and the output needs a regular file.
     #[error("cannot write {0}: it is not a regular file, and this output needs one")]
     NotRegular(PathBuf),
     /// No permission, or a read-only file system.
     #[error("cannot write {path}: no permission to write there ({reason})")]
     NotPermitted {
-        /// The file that was asked for.
+        /// The output file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's reason.
         reason: io::Error,
     },
     /// The disk or the quota is full.
     #[error("cannot write {path}: no space left on the device ({reason})")]
     NoSpace {
-        /// The file that was asked for.
+        /// The output file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's reason.
         reason: io::Error,
     },
-    /// Anything else.
+    /// Any other error.
     #[error("cannot write {path}: {reason}")]
     Other {
-        /// The file that was asked for.
+        /// The output file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's reason.
         reason: io::Error,
     },
 }
 
 impl FileError {
-    /// `reason` as it happened while writing `path`.
+    /// The error for `reason` while writing `path`.
     pub fn new(path: &Path, reason: io::Error) -> Self {
         let path = path.to_path_buf();
         match reason.kind() {
@@ -63,7 +63,7 @@ impl FileError {
         }
     }
 
-    /// How a program ends that could not write this file.
+    /// The exit code for this error.
     pub const fn exit(&self) -> Exit {
         match self {
             Self::NoDirectory { .. } | Self::IsDirectory(_) | Self::NotRegular(_) => {
@@ -74,13 +74,13 @@ impl FileError {
         }
     }
 
-    /// Whether the device ran full: what a long-running writer may wait out.
+    /// Whether the device is full. A long-running writer may wait until it is not.
     pub const fn is_no_space(&self) -> bool {
         matches!(self, Self::NoSpace { .. })
     }
 }
 
-/// The directory that `path` lies in.
+/// The directory of `path`.
 pub(super) fn directory_of(path: &Path) -> PathBuf {
     match path.parent() {
         Some(dir) if dir != Path::new("") => dir.to_path_buf(),

@@ -1,18 +1,20 @@
-//! The annotated film: frames encoded, the original audio beside them, into one file.
+//! The annotated output file: encoded frames and the original audio.
 //!
-//! Takes frames and stored audio packets in time order, each from its own thread; gives a file
-//! at the path it was told. Writes under that path only: the caller passes a temporary name and
-//! renames. Audio is kept as it was stored where the container allows it, else encoded anew.
+//! Takes frames and stored audio packets in time order, each from its own thread, and writes one
+//! file. Writes under the path of its plan only: the caller passes a temporary name and renames.
+//! Audio is copied where the container allows it, else encoded again.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 
 use crate::core::exit::Exit;
+use crate::core::signal::Signal;
 use crate::core::time::{Pts, Span};
 use crate::gst::bus::BusListener;
 use crate::gst::container::{Container, MuxerPads};
@@ -22,16 +24,16 @@ use crate::gst::video_codec::VideoCodec;
 
 /// Frames that may wait for the encoder.
 const MAX_FRAMES: u64 = 3;
-/// Bytes of stored audio that may wait for frames to catch up in the muxer.
+/// Bytes of stored audio that may wait in the muxer for frames to catch up.
 const MAX_PACKET_BYTES: u64 = 64 << 20;
-/// How often a waiting writer looks for room.
-const ROOM_LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(2);
-/// How often the end is looked for.
+/// Longest wait for a signal before a blocked writer checks again.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often [`FileSink::finish`] checks the file's size.
 const POLL_INTERVAL: gst::ClockTime = gst::ClockTime::from_mseconds(100);
-/// How long a finished film may take to reach the disk without any progress.
+/// Polls without progress after which a finished file counts as stuck: one minute.
 const MAX_IDLE_POLLS: u32 = 600;
 
-/// What went wrong while writing.
+/// Why the output file cannot be written.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum FileSinkError {
     /// The pipeline cannot be built.
@@ -44,7 +46,7 @@ pub enum FileSinkError {
         path: PathBuf,
     },
     /// Encoding or writing failed.
-    #[error("{}: writing the film failed: {reason}", path.display())]
+    #[error("{}: writing the output failed: {reason}", path.display())]
     Failed {
         /// The file being written.
         path: PathBuf,
@@ -63,14 +65,14 @@ impl FileSinkError {
     }
 }
 
-/// How a film is to be written.
+/// How to write an output file.
 #[derive(Clone, Debug)]
 pub struct FileSinkPlan {
     /// Where the bytes go (a temporary name; the caller renames).
     pub path: PathBuf,
     /// The container.
     pub container: Container,
-    /// The encoder's wishes.
+    /// How to encode the frames.
     pub encoder: EncoderOptions,
     /// Caps of the raw frames.
     pub frames: gst::Caps,
@@ -78,7 +80,7 @@ pub struct FileSinkPlan {
     pub packets: Option<gst::Caps>,
 }
 
-/// A film being written. Dropping it without [`FileSink::finish`] abandons the file.
+/// An output file being written. Dropping it without [`FileSink::finish`] abandons the file.
 pub struct FileSink {
     pipeline: gst::Pipeline,
     bus: BusListener,
@@ -86,10 +88,11 @@ pub struct FileSink {
     frames: gst_app::AppSrc,
     packets: Option<gst_app::AppSrc>,
     audio_kept: bool,
-    priming_packets: AtomicU64,
+    /// Notified when an appsrc hands on a buffer and when the pipeline posts a message.
+    changed: Signal,
     /// When the last frame ends, in ns.
     frames_end_ns: AtomicU64,
-    /// Audio from here on stays out, in ns.
+    /// Audio from here on is dropped, in ns.
     audio_end_ns: Arc<AtomicU64>,
 }
 
@@ -97,9 +100,9 @@ impl FileSink {
     /// Builds and starts the writer.
     ///
     /// # Errors
-    /// Where an element is missing or the file cannot be opened for writing.
+    /// If an element is missing or the file cannot be opened for writing.
     pub fn create(plan: FileSinkPlan) -> Result<Self, FileSinkError> {
-        let pipeline = gst::Pipeline::with_name("film");
+        let pipeline = gst::Pipeline::with_name("output");
         let MuxerPads { muxer, frames: video_pad, audio: audio_pad } =
             plan.container.muxer_with_pads(plan.packets.is_some())?;
         let sink = make("filesink")?;
@@ -118,7 +121,12 @@ impl FileSink {
             }
             _ => None,
         };
-        let bus = BusListener::attach(&pipeline);
+        let changed = Signal::default();
+        for source in std::iter::once(&frames).chain(&packets) {
+            notify_on_output(source, changed.clone());
+        }
+        let posted = changed.clone();
+        let bus = BusListener::attach_with(&pipeline, move || posted.notify());
         let file_sink = Self {
             pipeline,
             bus,
@@ -126,7 +134,7 @@ impl FileSink {
             frames,
             packets,
             audio_kept,
-            priming_packets: AtomicU64::new(0),
+            changed,
             frames_end_ns: AtomicU64::new(0),
             audio_end_ns,
         };
@@ -136,21 +144,21 @@ impl FileSink {
         }
     }
 
-    /// Elements before the encoder that touch every pixel of every frame; known once one was
-    /// pushed.
+    /// Elements before the encoder that touch every pixel of every frame; known after the first
+    /// frame.
     pub fn conversions(&self) -> usize {
         conversions(&self.pipeline)
     }
 
-    /// Whether the audio goes into the file as it was stored.
+    /// Whether the audio is copied into the file unchanged.
     pub const fn audio_kept(&self) -> bool {
         self.audio_kept
     }
 
-    /// Hands over one frame; waits while the encoder is behind.
+    /// Writes one frame; blocks while the encoder is behind.
     ///
     /// # Errors
-    /// Where the writer has failed.
+    /// If the pipeline has failed.
     pub fn push_frame(
         &self,
         mut buffer: gst::Buffer,
@@ -167,22 +175,25 @@ impl FileSink {
         self.frames.push_buffer(buffer).map(drop).map_err(|e| self.error(&e.to_string()))
     }
 
-    /// Waits for room in a queue. A queue that is full when the pipeline fails stays full for good,
-    /// so a failure ends the wait.
-    fn wait_for_room(&self, room: impl Fn() -> bool) -> Result<(), FileSinkError> {
-        while !room() {
+    /// Blocks until a queue has room. A queue that is full when the pipeline fails stays full, so a
+    /// failure ends the wait.
+    fn wait_for_room(&self, has_room: impl Fn() -> bool) -> Result<(), FileSinkError> {
+        loop {
+            let seen = self.changed.seen();
+            if has_room() {
+                return Ok(());
+            }
             if self.bus.failed() {
                 return Err(self.error("an element failed"));
             }
-            std::thread::sleep(ROOM_LOOK_EVERY);
+            self.changed.wait(seen, WAIT_TIMEOUT);
         }
-        Ok(())
     }
 
-    /// Hands over one stored audio packet; waits while the muxer is far behind.
+    /// Writes one stored audio packet; blocks while the muxer is far behind.
     ///
     /// # Errors
-    /// Where the writer has failed.
+    /// If the pipeline has failed.
     pub fn push_packet(&self, sample: &gst::Sample) -> Result<(), FileSinkError> {
         let Some(source) = &self.packets else {
             return Ok(());
@@ -190,17 +201,16 @@ impl FileSink {
         let Some(mut buffer) = sample.buffer_owned() else {
             return Ok(());
         };
-        let running = |t: Option<gst::ClockTime>| {
+        let running_time = |t: Option<gst::ClockTime>| {
             let segment = sample.segment()?.downcast_ref::<gst::ClockTime>()?;
             segment.to_running_time_full(t?)
         };
-        // Priming lies before zero; containers that could say so are rarer than players that
-        // would get it wrong, so it is left out. What follows keeps its exact time.
-        let Some(gst::Signed::Positive(pts)) = running(buffer.pts()) else {
-            self.priming_packets.fetch_add(1, Ordering::Relaxed);
+        // Encoder priming has negative times. Few containers can express that and many players
+        // handle it wrongly, so it is dropped. The rest keeps its exact time.
+        let Some(gst::Signed::Positive(pts)) = running_time(buffer.pts()) else {
             return Ok(());
         };
-        let dts = running(buffer.dts()).and_then(gst::Signed::positive);
+        let dts = running_time(buffer.dts()).and_then(gst::Signed::positive);
         let meta = buffer.make_mut();
         meta.set_pts(pts);
         meta.set_dts(dts);
@@ -208,29 +218,29 @@ impl FileSink {
         source.push_buffer(buffer).map(drop).map_err(|e| self.error(&e.to_string()))
     }
 
-    /// Says that no more frames come.
+    /// Ends the video stream.
     pub fn end_frames(&self) {
         let _ = self.frames.end_of_stream();
     }
 
-    /// Says that no more audio comes.
+    /// Ends the audio stream.
     pub fn end_packets(&self) {
         if let Some(source) = &self.packets {
             let _ = source.end_of_stream();
         }
     }
 
-    /// Lets the audio end with the last frame. It runs ahead of the frames, so that a film which
-    /// is stopped early would go on as audio alone.
+    /// Cuts the audio at the end of the last frame. Audio runs ahead of the frames, so a file that
+    /// is stopped early would otherwise end with audio alone.
     pub fn trim_audio_to_frames(&self) {
         let end_ns = self.frames_end_ns.load(Ordering::Relaxed);
         self.audio_end_ns.store(end_ns, Ordering::Relaxed);
     }
 
-    /// Ends the film and waits until the file is whole on disk.
+    /// Ends both streams and waits until the file is complete.
     ///
     /// # Errors
-    /// Where encoding or writing failed, or the end does not come.
+    /// If encoding or writing fails, or the file stops growing without an end.
     pub fn finish(self) -> Result<(), FileSinkError> {
         let _ = self.frames.end_of_stream();
         self.end_packets();
@@ -251,7 +261,7 @@ impl FileSink {
                 None => {}
             }
         }
-        Err(self.error("the film did not grow for a minute and did not end"))
+        Err(self.error("the output did not grow for a minute and did not end"))
     }
 
     fn error(&self, fallback: &str) -> FileSinkError {
@@ -268,10 +278,19 @@ impl Drop for FileSink {
 fn error(bus: &BusListener, path: &Path, fallback: &str) -> FileSinkError {
     let path = path.to_owned();
     match bus.log().error {
-        Some(fault) if fault.no_space => FileSinkError::NoSpace { path },
-        Some(fault) => FileSinkError::Failed { path, reason: fault.to_string() },
+        Some(message) if message.no_space => FileSinkError::NoSpace { path },
+        Some(message) => FileSinkError::Failed { path, reason: message.to_string() },
         None => FileSinkError::Failed { path, reason: fallback.to_owned() },
     }
+}
+
+/// Notifies `changed` on every buffer that leaves `source`.
+fn notify_on_output(source: &gst_app::AppSrc, changed: Signal) {
+    let Some(pad) = source.static_pad("src") else { return };
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+        changed.notify();
+        gst::PadProbeReturn::Ok
+    });
 }
 
 fn clock_time(ns: i64) -> Option<gst::ClockTime> {
@@ -293,10 +312,9 @@ fn frame_branch(
     let codec = plan.container.video_codec();
     let encoder = codec.make(&plan.encoder)?;
     let queue = make("queue")?;
-    let from: &gst::Element = source.upcast_ref();
-    let odd_size_converters = odd_size_converters(codec, &plan.frames)?;
-    let mut elements = vec![from];
-    elements.extend(&odd_size_converters);
+    let converters = odd_size_converters(codec, &plan.frames)?;
+    let mut elements: Vec<&gst::Element> = vec![source.upcast_ref()];
+    elements.extend(&converters);
     elements.push(&encoder);
     let parse = match codec {
         VideoCodec::H264 => Some(make("h264parse")?),
@@ -309,8 +327,7 @@ fn frame_branch(
     Ok(source)
 }
 
-/// H.264 holds an odd size as 4:4:4 only: halved chroma has no half pixels. What turns frames into
-/// that, where it is needed.
+/// Converters to 4:4:4 for H.264 frames of an odd size: halved chroma cannot hold half a pixel.
 fn odd_size_converters(
     codec: VideoCodec,
     frames: &gst::Caps,
@@ -321,7 +338,7 @@ fn odd_size_converters(
         return Ok(Vec::new());
     }
     tracing::warn!(
-        "the frame's size is odd, so the film is H.264 4:4:4, which some players cannot show; \
+        "the frame's size is odd, so the output is H.264 4:4:4, which some players cannot show; \
          a .webm has no such limit"
     );
     let (convert, caps_filter) = (make("videoconvert")?, make("capsfilter")?);
@@ -343,17 +360,16 @@ fn audio_branch(
         .format(gst::Format::Time)
         .max_bytes(0)
         .build();
-    let from: &gst::Element = source.upcast_ref();
     let queue = make("queue")?;
     if copied {
-        chain(pipeline, &[from, &queue])?;
+        chain(pipeline, &[source.upcast_ref(), &queue])?;
         link_to_muxer(&queue, muxer_pad)?;
         return Ok(source);
     }
     let decode = make("decodebin")?;
     let (convert, resample) = (make("audioconvert")?, make("audioresample")?);
     let encoder = container.audio_encoder()?;
-    chain(pipeline, &[from, &decode])?;
+    chain(pipeline, &[source.upcast_ref(), &decode])?;
     chain(pipeline, &[&convert, &resample, &encoder, &queue])?;
     link_to_muxer(&queue, muxer_pad)?;
     let converter = convert.downgrade();
@@ -362,13 +378,13 @@ fn audio_branch(
             return;
         };
         if let Err(e) = pad.link(&sink) {
-            tracing::debug!("decoded audio not taken: {e}");
+            tracing::debug!("decoded audio cannot be linked: {e}");
         }
     });
     Ok(source)
 }
 
-/// Keeps buffers that begin at `end_ns` or later from the muxer's pad.
+/// Drops buffers that begin at `end_ns` or later before the muxer's pad.
 fn drop_from(pad: &gst::Pad, end_ns: Arc<AtomicU64>) {
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         let pts = info.buffer().and_then(|b| b.pts());
@@ -379,17 +395,63 @@ fn drop_from(pad: &gst::Pad, end_ns: Arc<AtomicU64>) {
     });
 }
 
-/// The link into the muxer, guarded: a buffer without a time makes muxers stop for good.
+/// Links to the muxer; drops buffers without a timestamp, which stall muxers for good.
 fn link_to_muxer(element: &gst::Element, muxer_pad: &gst::Pad) -> Result<(), ElementError> {
     let pad = element
         .static_pad("src")
         .ok_or_else(|| broken(&element.name(), "it has no pad called src"))?;
     pad.add_probe(gst::PadProbeType::BUFFER, |pad, info| match info.buffer() {
         Some(buffer) if buffer.pts().is_none() => {
-            tracing::warn!(pad = %pad.name(), "a buffer without a time was kept from the muxer");
+            tracing::warn!(pad = %pad.name(), "dropped a buffer without a timestamp");
             gst::PadProbeReturn::Drop
         }
         _ => gst::PadProbeReturn::Ok,
     });
     pad.link(muxer_pad).map(drop).map_err(|e| broken(&element.name(), e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: (u32, u32) = (320, 240);
+
+    fn file_sink(path: &Path) -> FileSink {
+        crate::gst::start().expect("GStreamer");
+        let format = gstreamer_video::VideoFormat::I420;
+        let info = gstreamer_video::VideoInfo::builder(format, SIZE.0, SIZE.1);
+        let info = info.fps(gst::Fraction::new(25, 1)).build().expect("a format");
+        FileSink::create(FileSinkPlan {
+            path: path.to_owned(),
+            container: Container::Mkv,
+            encoder: EncoderOptions { element: None, crf: 0, preset: "ultrafast".to_owned() },
+            frames: info.to_caps().expect("caps"),
+            packets: None,
+        })
+        .expect("a pipeline")
+    }
+
+    fn push(file_sink: &FileSink, n: i64) -> Result<(), FileSinkError> {
+        let noise = |i: u32| (i.wrapping_mul(2_654_435_761).rotate_left(7) >> 16) as u8;
+        let bytes: Vec<u8> = (0..SIZE.0 * SIZE.1 * 3 / 2).map(noise).collect();
+        let (pts, span) = (Pts::from_ns(n * 40_000_000), Span::from_ms(40));
+        file_sink.push_frame(gst::Buffer::from_mut_slice(bytes), pts, Some(span))
+    }
+
+    #[test]
+    fn every_frame_passes_a_full_queue() {
+        let dir = tempfile::tempdir().expect("temp");
+        let path = dir.path().join("a.mkv");
+        let file_sink = file_sink(&path);
+        (0..100).try_for_each(|n| push(&file_sink, n)).expect("the encoder takes them");
+        file_sink.finish().expect("the file ends");
+        assert!(std::fs::metadata(path).expect("there").len() > 100_000);
+    }
+
+    #[test]
+    fn a_full_disk_ends_the_wait_for_room() {
+        let file_sink = file_sink(Path::new("/dev/full"));
+        let error = (0..2_000).find_map(|n| push(&file_sink, n).err()).expect("a full device");
+        assert!(matches!(error, FileSinkError::NoSpace { .. }), "{error}");
+    }
 }

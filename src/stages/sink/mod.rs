@@ -1,4 +1,4 @@
-//! Sink: annotated frames and audio become a film, results become records.
+//! Sinks: annotated frames and audio become an output file or a stream, results become records.
 
 pub mod atomic_file;
 #[cfg(all(feature = "gst", feature = "onnx"))]

@@ -1,5 +1,4 @@
-//! What each sink and the encoders before them are opened by. The configuration fills it; nothing here
-//! opens anything.
+//! Settings of the sinks and of the live encoders, filled from the configuration.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,43 +9,44 @@ use crate::core::credentials::Login;
 /// How a live stream is encoded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EncoderSettings {
-    /// The element; `None` for the best one that starts.
+    /// The encoder element; `None` for the best one that works.
     pub element: Option<String>,
-    /// Bits a second of the frame, in thousands.
+    /// Video bit rate in kbit/s.
     pub kbit_per_second: u32,
-    /// Speed, in x264's words.
+    /// Speed, as an x264 preset.
     pub preset: String,
     /// Time between two keyframes.
     pub keyframe_interval: Duration,
-    /// Bits a second of the audio, in thousands.
+    /// Audio bit rate in kbit/s.
     pub audio_kbit_per_second: u32,
 }
 
-/// One place that a live stream goes to.
+/// One sink of a live stream.
 #[derive(Clone, Debug)]
 pub enum SinkSettings {
-    /// This process serves it under `/mount`.
+    /// Served by this process under `/mount`.
     RtspServer {
         /// The path, without the slash.
         mount: String,
     },
-    /// Sent to another RTSP server by RECORD.
+    /// Sent to another RTSP server with RECORD.
     RtspPush {
-        /// Its address.
+        /// The address of the server.
         uri: url::Url,
-        /// Who to be there.
+        /// Credentials.
         login: Option<Login>,
-        /// Certificates that are trusted, as [`crate::stages::source::live::settings::SourceSettings::tls_ca_file`].
+        /// Certificates that are trusted, as
+        /// [`crate::stages::source::live::settings::SourceSettings::tls_ca_file`].
         tls_ca_file: Option<PathBuf>,
     },
-    /// Kept on disk in segments.
+    /// Recorded in segments.
     Record(RecorderSettings),
-    /// Kept on disk in one file until the stream ends; named like the film of a recording.
+    /// Recorded in one file until the stream ends.
     File {
         /// The file: .mp4 or .mkv.
         path: PathBuf,
     },
-    /// HTTP Live Streaming: a playlist and its segments in a folder.
+    /// HLS: a playlist and its segments in a folder.
     Hls {
         /// The folder.
         directory: PathBuf,
@@ -59,32 +59,32 @@ pub enum SinkSettings {
     Events {
         /// The file.
         path: PathBuf,
-        /// Renamed when it is larger than this.
+        /// Size at which the file is rotated.
         rotate_bytes: u64,
-        /// Renamed files kept.
+        /// Number of rotated files to keep.
         keep: u32,
-        /// Whether every frame has a line; else events only.
+        /// Whether every frame has a line; otherwise events only.
         frames: bool,
     },
     /// Messages to an MQTT broker.
     Mqtt(MqttSettings),
     /// HTTP POST of every event.
     Webhook {
-        /// Where to.
+        /// The address.
         uri: url::Url,
-        /// Who to be there.
+        /// Credentials.
         login: Option<Login>,
-        /// Certificates that are trusted instead of the system's.
+        /// Trusted certificates, instead of the system's.
         tls_ca_file: Option<PathBuf>,
-        /// The folder in which messages wait while it is away.
+        /// The folder for messages while the server is unreachable.
         spool: PathBuf,
-        /// No more than this waits; the oldest go first.
+        /// Limit of the spool; the oldest messages are dropped first.
         spool_bytes: u64,
     },
 }
 
 impl SinkSettings {
-    /// Whether it takes encoded frames.
+    /// Whether the sink takes encoded video.
     pub const fn takes_video(&self) -> bool {
         matches!(
             self,
@@ -97,56 +97,56 @@ impl SinkSettings {
     }
 }
 
-/// A recording in segments.
+/// Settings of a recording in segments.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RecorderSettings {
-    /// The folder that everything lies in. Made where it is missing, and again when it goes away.
+    /// The folder of the recording. Created if it is missing, also later.
     pub directory: PathBuf,
-    /// Names under it, as strftime in UTC, e.g. `%Y-%m-%d/%H-%M-%S`; `.mp4` is added.
+    /// File names in it as a strftime pattern in UTC, e.g. `%Y-%m-%d/%H-%M-%S`; `.mp4` is added.
     pub name: String,
-    /// Segments begin at multiples of this, on the wall clock.
+    /// Length of a segment; segments begin at multiples of it on the wall clock.
     pub segment: Duration,
-    /// Older segments are removed.
+    /// Age at which segments are removed.
     pub max_age: Option<Duration>,
-    /// The oldest segments are removed while all are larger than this.
+    /// The oldest segments are removed while the total size is above this.
     pub max_total_bytes: Option<u64>,
-    /// The oldest segments are removed while less than this is free; recording stops where that
-    /// does not help, and goes on when there is room again.
+    /// The oldest segments are removed while less than this is free. If that does not help,
+    /// recording stops until there is room again.
     pub min_free_bytes: u64,
 }
 
-/// An MQTT broker.
+/// Settings of an MQTT broker.
 #[derive(Clone, Debug)]
 pub struct MqttSettings {
     /// `mqtt://host:1883` or `mqtts://host:8883`.
     pub broker: url::Url,
-    /// Who to be there.
+    /// Credentials.
     pub login: Option<Login>,
-    /// Certificates that are trusted instead of the system's.
+    /// Trusted certificates, instead of the system's.
     pub tls_ca_file: Option<PathBuf>,
     /// The first level of all topics.
     pub topic: String,
-    /// Home Assistant's discovery prefix, e.g. `homeassistant`.
+    /// The discovery prefix of Home Assistant, e.g. `homeassistant`.
     pub discovery_prefix: Option<String>,
-    /// Whether every frame is published too (QoS 0, not kept).
+    /// Whether every frame is published, too (QoS 0, not retained).
     pub frames: bool,
-    /// The folder in which messages wait while the broker is away.
+    /// The folder for messages while the broker is unreachable.
     pub spool: PathBuf,
-    /// No more than this waits; the oldest go first.
+    /// Limit of the spool; the oldest messages are dropped first.
     pub spool_bytes: u64,
 }
 
-/// The RTSP server.
+/// Settings of the RTSP server.
 #[derive(Clone, Debug)]
 pub struct RtspServerSettings {
-    /// Where it listens.
+    /// The listening address.
     pub listen: SocketAddr,
-    /// Who may read (digest); everyone where it is `None`.
+    /// Credentials of readers (digest); `None` for no authentication.
     pub login: Option<Login>,
-    /// Certificate and key in PEM, for RTSPS.
+    /// PEM files with certificate and key, for RTSPS.
     pub tls: Option<(PathBuf, PathBuf)>,
-    /// Whether it is meant that everyone may watch who can reach it.
+    /// Whether reading without credentials is intended.
     pub allow_anonymous: bool,
-    /// Readers at once; more are refused.
+    /// Maximum number of readers; more are refused.
     pub max_readers: usize,
 }

@@ -1,9 +1,8 @@
-//! The last stage as a loop: evidence for every frame in, records out, and where a film is wanted
-//! the frame itself, drawn on, to the film.
+//! The last stage: takes the evidence of every frame and writes records and, if wanted, the
+//! annotated frame.
 //!
-//! This is where the fast lane meets the slow one. Evidence comes for every frame and in order, so
-//! the frame that belongs to it is always the next one on the fast lane: nothing is searched, and
-//! a mismatch is a fault of the program.
+//! The fast path and the slow path meet here. Evidence comes for every frame and in order, so its
+//! frame is always the next one on the fast path. A mismatch is a bug.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
@@ -14,16 +13,16 @@ use crate::core::evidence::FrameEvidence;
 use crate::core::frame::Frame;
 use crate::core::queue::Receiver;
 
-/// How far a run has come; read by whoever shows it.
+/// The progress of a run, for display.
 #[derive(Debug, Default)]
 pub struct Progress {
     /// Frames written.
     pub frames: AtomicU64,
-    /// Time of the last of them, in nanoseconds.
+    /// Time of the last frame, in nanoseconds.
     pub pts_ns: AtomicI64,
-    /// The highest person's number so far.
+    /// The highest person number so far.
     pub people: AtomicU64,
-    /// Whether the scores are known and the recording is read again to draw them.
+    /// Whether this is the second pass, which draws the scores.
     pub drawing: AtomicBool,
 }
 
@@ -36,54 +35,54 @@ impl Progress {
     }
 }
 
-/// Everything that is written of a run but the film.
+/// All records of a run.
 pub struct Records {
     open: Vec<Box<dyn Record>>,
     summary: SummaryBuilder,
 }
 
 impl Records {
-    /// Writes to `open`.
+    /// A set of these records.
     pub fn new(open: Vec<Box<dyn Record>>) -> Self {
         Self { open, summary: SummaryBuilder::new() }
     }
 
-    /// Writes to `record`, too.
+    /// Adds a record.
     pub fn add(&mut self, record: Box<dyn Record>) {
         self.open.push(record);
     }
 
-    /// Takes an event.
+    /// Writes an event.
     ///
     /// # Errors
-    /// Where a record cannot be written.
+    /// If a record cannot be written.
     pub fn event(&mut self, event: &Event) -> Result<(), RecordError> {
         self.open.iter_mut().try_for_each(|r| r.event(event))
     }
 
-    /// Takes the next frame's evidence.
+    /// Writes the evidence of the next frame.
     ///
     /// # Errors
-    /// Where a record cannot be written.
+    /// If a record cannot be written.
     pub fn write(&mut self, evidence: &FrameEvidence) -> Result<(), RecordError> {
         self.summary.push(evidence);
         self.open.iter_mut().try_for_each(|r| r.write(evidence))
     }
 
-    /// Notes that something could not be done as asked.
+    /// Records that something could not be done as requested.
     ///
     /// # Errors
-    /// Where a record cannot be written.
+    /// If a record cannot be written.
     pub fn degraded(&mut self, what: &str) -> Result<(), RecordError> {
         self.summary.degraded(what);
         let what = what.to_owned();
         self.event(&Event::Degraded { epoch: 0, pts_ns: None, what })
     }
 
-    /// Ends all records and gives the run in figures.
+    /// Closes all records and returns the summary.
     ///
     /// # Errors
-    /// Where a record cannot be written.
+    /// If a record cannot be written.
     pub fn close(self, ending: Ending) -> Result<Summary, RecordError> {
         let summary = self.summary.finish();
         let complete = ending == Ending::Complete;
@@ -96,38 +95,41 @@ impl Records {
     }
 }
 
-/// A frame for which there is no evidence, or the other way round.
+/// The next frame is not the one of the evidence.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("the lanes have come apart: evidence for frame {evidence}, but the frame is {frame:?}")]
+#[error(
+    "frames and evidence do not match: evidence for frame {evidence}, but the frame is {frame:?}"
+)]
 pub struct FrameMismatch {
     evidence: u64,
     frame: Option<u64>,
 }
 
 impl FrameMismatch {
-    /// Evidence for frame `evidence` met frame `frame`.
+    /// The evidence is of frame `evidence`, the next frame is `frame`.
     pub const fn new(evidence: u64, frame: Option<u64>) -> Self {
         Self { evidence, frame }
     }
 }
 
-/// Writes records, and hands each frame with its evidence to `film`, until the evidence ends.
+/// Writes records, and calls `write_frame` with each frame and its evidence, until the evidence
+/// ends.
 ///
 /// # Errors
-/// Where a record cannot be written, `film` fails, or the lanes come apart.
+/// If a record cannot be written, `write_frame` fails, or frames and evidence do not match.
 pub fn write<E: From<RecordError> + From<FrameMismatch>>(
     evidence: &Receiver<FrameEvidence>,
     frames: Option<&Receiver<Frame>>,
     records: &mut Records,
     progress: &Progress,
-    mut film: impl FnMut(Frame, &FrameEvidence) -> Result<(), E>,
+    mut write_frame: impl FnMut(Frame, &FrameEvidence) -> Result<(), E>,
 ) -> Result<(), E> {
     while let Some(evidence) = evidence.recv() {
         records.write(&evidence)?;
         if let Some(frames) = frames {
             let frame = frames.recv();
             match frame {
-                Some(frame) if frame.id == evidence.frame => film(frame, &evidence)?,
+                Some(frame) if frame.id == evidence.frame => write_frame(frame, &evidence)?,
                 other => {
                     let frame = other.map(|f| f.id.seq);
                     return Err(FrameMismatch { evidence: evidence.frame.seq, frame }.into());

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::camera::clip;
 use super::{full, results};
+use crate::needs;
 
 /// A row; it is written down when it ends, also where it failed.
 pub struct Row {
@@ -27,11 +28,11 @@ impl Row {
     /// Begins; `None`, said loudly, where the machine lacks what is needed.
     pub fn begin(name: &'static str, what: &'static str) -> Option<Self> {
         if clip().is_none() {
-            eprintln!("SKIPPED: this row needs demo/sample.mp4 (make samples), or CHAOS_CLIP");
+            needs::skip("demo/sample.mp4 (make samples), or CHAOS_CLIP");
             return None;
         }
         if Command::new("ffprobe").arg("-version").output().is_err() {
-            eprintln!("SKIPPED: this row needs ffprobe and ffmpeg (package ffmpeg)");
+            needs::skip("ffprobe and ffmpeg (package ffmpeg)");
             return None;
         }
         std::fs::create_dir_all(results()).expect("target/chaos");

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::{EventContext, EventLine, LineKind};
+use super::hub::EventContext;
+use super::line::{EventLine, LineKind};
 use crate::core::queue::{
     ByteSize, Capacity, NoItem, Overflow, Receiver, Sender, TrySendError, bounded,
 };

@@ -11,13 +11,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::event_queue::EventSender;
+use super::line::{EventLine, LineKind, event_line, json_line};
 use super::watch::{self, StatusWatch};
-use super::{EventLine, LineKind};
 use crate::core::evidence::{FrameEvidence, TrackId};
+use crate::stages::sink::records::FrameSize;
 use crate::stages::sink::records::event::Event;
 use crate::stages::sink::records::jsonl::{self, turn_event};
-use crate::stages::sink::records::{FrameSize, person};
+use crate::stages::sink::records::person::Person;
+use crate::telemetry::metrics::Metrics;
 use crate::telemetry::status::{SourceState, Status};
 
 /// The schema that state lines name.
@@ -53,8 +54,11 @@ struct StateLine<'a> {
     person: Option<String>,
 }
 
+/// Takes a line for one sink; never blocks. `false` when the sink is gone.
+type OfferLine = Box<dyn FnMut(&EventLine) -> bool + Send>;
+
 struct Inner {
-    senders: Vec<EventSender>,
+    sinks: Vec<OfferLine>,
     sink_names: Vec<String>,
     floor: Option<TrackId>,
     state: State,
@@ -71,12 +75,23 @@ pub struct EventHub {
     inner: Arc<Mutex<Inner>>,
 }
 
+/// What every event sink needs from its stream.
+#[derive(Clone)]
+pub struct EventContext {
+    /// Where the lines come from; [`open`](super::open) adds the sink to it.
+    pub hub: EventHub,
+    /// Where failures are reported.
+    pub status: Status,
+    /// Where drops are counted.
+    pub metrics: Metrics,
+}
+
 impl EventHub {
     /// The hub of the stream called `stream`, without sinks.
     pub fn new(stream: &str) -> Self {
         let (why, speaking) = (None, Vec::new());
         let inner = Inner {
-            senders: Vec::new(),
+            sinks: Vec::new(),
             sink_names: Vec::new(),
             floor: None,
             state: State { source: "connecting", why, faces: 0, speaking, floor: None },
@@ -101,7 +116,7 @@ impl EventHub {
         }
         let at = watch::rfc3339(utc);
         let line = jsonl::FrameLine::new(&self.stream, Some(&at), evidence, image);
-        inner.offer(json(&line, utc, LineKind::Frame));
+        inner.offer(json_line(&line, utc, LineKind::Frame));
         let speaking = evidence.faces.iter().filter(|face| face.verdict.speaking());
         inner.state = State {
             faces: evidence.faces.len(),
@@ -154,7 +169,7 @@ impl EventHub {
     pub fn close(&self) {
         let mut inner = self.lock();
         inner.closed = true;
-        inner.senders.clear();
+        inner.sinks.clear();
     }
 
     /// `kind`, or `kind-2` and so on if the name is taken.
@@ -168,14 +183,14 @@ impl EventHub {
     }
 
     /// Adds a sink. It gets the current state at once.
-    pub(super) fn add(&self, mut sender: EventSender) {
+    pub(super) fn add(&self, mut offer: impl FnMut(&EventLine) -> bool + Send + 'static) {
         let mut inner = self.lock();
         if inner.closed {
             return;
         }
         let utc = Timestamp::now();
-        sender.offer(&self.state_line(&inner.state, utc));
-        inner.senders.push(sender);
+        offer(&self.state_line(&inner.state, utc));
+        inner.sinks.push(Box::new(offer));
     }
 
     fn event_line(&self, event: &Event, utc: Timestamp) -> EventLine {
@@ -195,9 +210,9 @@ impl EventHub {
             speaking: state.speaking.len(),
             speakers: &state.speaking,
             floor: state.floor,
-            person: state.floor.map(|track| person(TrackId(track))),
+            person: state.floor.map(|track| Person(TrackId(track)).to_string()),
         };
-        json(&line, utc, LineKind::State)
+        json_line(&line, utc, LineKind::State)
     }
 
     /// Offers the state if it has changed; with `rate_limited`, not within
@@ -223,18 +238,6 @@ impl EventHub {
 impl Inner {
     /// Offers the line to all sinks; removes sinks that have ended.
     fn offer(&mut self, line: EventLine) {
-        self.senders.retain_mut(|sender| sender.offer(&line));
+        self.sinks.retain_mut(|offer| offer(&line));
     }
-}
-
-/// The line of one event.
-pub(super) fn event_line(stream: &str, event: &Event, utc: Timestamp, kind: LineKind) -> EventLine {
-    let at = watch::rfc3339(utc);
-    json(&jsonl::EventLine::new(stream, Some(&at), event), utc, kind)
-}
-
-fn json(line: &impl Serialize, at: Timestamp, kind: LineKind) -> EventLine {
-    // The lines hold numbers, strings and lists of them only: JSON can represent them all.
-    let json = serde_json::to_string(line).unwrap_or_default();
-    EventLine { at, json: json.into(), kind }
 }

@@ -12,10 +12,9 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::event_queue::EventReceiver;
-use super::hub::event_line;
+use super::line::{EventLine, LineKind, event_line};
 use super::reporter::SinkReporter;
 use super::rotate::{RotatingFile, Rotation};
-use super::{EventLine, LineKind};
 use crate::core::queue::NoItem;
 use crate::stages::sink::records::event::Event;
 

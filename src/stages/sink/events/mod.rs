@@ -8,9 +8,11 @@
 //! The lines are those of a recording (`docs/records.md`) with `utc`; `docs/events.md` describes
 //! their transport.
 
+mod error;
 mod event_queue;
 pub mod hub;
 mod jsonl;
+mod line;
 mod mqtt;
 mod reporter;
 mod rotate;
@@ -22,102 +24,18 @@ mod webhook;
 #[cfg(test)]
 mod tests;
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 use std::thread::JoinHandle;
 
-use jiff::Timestamp;
-
-use crate::core::queue::ByteSize;
 use crate::stages::sink::settings::SinkSettings;
-use crate::telemetry::metrics::Metrics;
-use crate::telemetry::status::Status;
-
 use event_queue::EventReceiver;
-use hub::EventHub;
 use reporter::SinkReporter;
 
-/// The kind of a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LineKind {
-    /// The evidence of one frame.
-    Frame,
-    /// An event.
-    Event,
-    /// Another person has the floor: also an event.
-    Turn,
-    /// The current state. Only the newest one matters.
-    State,
-}
+pub use error::OpenError;
+pub use hub::EventContext;
+pub use line::{EventLine, LineKind};
 
-/// One line of JSON, shared by all sinks.
-#[derive(Clone, Debug)]
-pub struct EventLine {
-    /// When the frame was captured, or the event happened.
-    pub at: Timestamp,
-    /// The line, without the line feed.
-    pub json: Arc<str>,
-    /// Its kind.
-    pub kind: LineKind,
-}
-
-impl ByteSize for EventLine {
-    fn byte_size(&self) -> usize {
-        size_of::<Self>() + self.json.len()
-    }
-}
-
-/// What every event sink needs from its stream.
-#[derive(Clone)]
-pub struct EventContext {
-    /// Where the lines come from; [`open`] adds the sink to it.
-    pub hub: EventHub,
-    /// Where failures are reported.
-    pub status: Status,
-    /// Where drops are counted.
-    pub metrics: Metrics,
-}
-
-/// Why a sink can never work. A failure that may pass (an unreachable broker, a full disk) is not
-/// among them.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// It takes frames, not events.
-    #[error("this is not a sink for events")]
-    NotEvents,
-    /// The address cannot be used.
-    #[error("{address}: {why}")]
-    Address {
-        /// Without user and password.
-        address: String,
-        /// What is wrong, and how to fix it.
-        why: &'static str,
-    },
-    /// Another process writes to the same spool.
-    #[error(
-        "the spool {} is in use by another process or sink; give each sink a folder of its own",
-        .0.display()
-    )]
-    SpoolInUse(PathBuf),
-    /// The system cannot start a thread.
-    #[error("a thread for the sink `{sink}` cannot be started: {reason}")]
-    Thread {
-        /// The sink.
-        sink: String,
-        /// The system's error.
-        reason: std::io::Error,
-    },
-    /// TLS cannot be set up.
-    #[error("TLS for {address} cannot be set up: {why}")]
-    Tls {
-        /// Without user and password.
-        address: String,
-        /// What is wrong.
-        why: String,
-    },
-}
-
-/// A running sink. It ends when the hub is closed ([`EventHub::close`]).
+/// A running sink. It ends when the hub is closed ([`hub::EventHub::close`]).
 #[derive(Debug)]
 pub struct EventSinkHandle {
     /// The sink's name in status, metrics and events.
@@ -195,13 +113,13 @@ fn start(
 ) -> Result<EventSinkHandle, OpenError> {
     let name = context.hub.unique_name(kind);
     let drops = event_queue::DropCounter::new(&name, context);
-    let (sender, receiver) = event_queue::channel(frames, drops);
+    let (mut sender, receiver) = event_queue::channel(frames, drops);
     let reporter = SinkReporter::new(&name, context);
     let thread = std::thread::Builder::new()
         // The system keeps 15 bytes of the name.
         .name(format!("{name}:{}", context.hub.stream()))
         .spawn(move || work(receiver, reporter))
         .map_err(|reason| OpenError::Thread { sink: name.clone(), reason })?;
-    context.hub.add(sender);
+    context.hub.add(move |line| sender.offer(line));
     Ok(EventSinkHandle { name, thread })
 }

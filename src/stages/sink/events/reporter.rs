@@ -3,7 +3,7 @@
 //! In the stream's status, from which the hub makes `sink-failed` and `sink-recovered` events for
 //! all sinks; in the log, once per failure; and in the metrics.
 
-use super::EventContext;
+use super::hub::EventContext;
 use crate::telemetry::metrics::{Metrics, reason_labels, stream_labels};
 use crate::telemetry::status::Status;
 

@@ -5,12 +5,16 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
+use super::hub::EventHub;
 use super::*;
 use crate::core::evidence::{FrameEvidence, TrackId};
 use crate::core::time::{Epoch, FrameRef, Pts};
 use crate::stages::sink::records::FrameSize;
 use crate::stages::sink::records::event::Event;
-use crate::telemetry::status::SourceState;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::status::{SourceState, Status};
 
 const FRAME: FrameSize = FrameSize { width: 640, height: 360 };
 
@@ -113,8 +117,8 @@ fn a_file_that_could_not_be_written_resumes_and_reports_dropped_lines() {
 fn a_sink_that_is_behind_drops_old_frames_and_no_event() {
     let context = context();
     let drops = event_queue::DropCounter::new("slow", &context);
-    let (sender, mut receiver) = event_queue::channel(true, drops);
-    context.hub.add(sender);
+    let (mut sender, mut receiver) = event_queue::channel(true, drops);
+    context.hub.add(move |line| sender.offer(line));
     let utc = Timestamp::now();
     for n in 0..2000 {
         context.hub.frame(&frame(n, None), utc, FRAME);

@@ -11,10 +11,12 @@ use base64::Engine;
 use secrecy::{ExposeSecret, SecretString};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
+use super::error::OpenError;
 use super::event_queue::EventReceiver;
+use super::line::LineKind;
 use super::reporter::{SinkReporter, SpoolMeter};
 use super::spool::{Message, Spool};
-use super::{LineKind, OpenError, tls};
+use super::tls;
 use crate::core::backoff::Backoff;
 use crate::core::credentials::Login;
 use crate::core::queue::NoItem;

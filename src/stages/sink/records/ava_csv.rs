@@ -1,9 +1,9 @@
-//! AVA-ActiveSpeaker CSV, as its evaluation reads predictions: one row per scored face and frame.
+//! AVA-ActiveSpeaker CSV, in the format of its evaluation: one row per scored face and frame.
 //!
-//! The label is always `SPEAKING_AUDIBLE`, and `score` is how sure the model is of it, as that
-//! evaluation wants it; a face whose score is unknown has no row. Boxes are fractions, clipped to
-//! the frame; times are seconds on the run's clock, the source's own in the first epoch. Scores
-//! are written with every digit they have, for equal digits would be ties in a ranking.
+//! The label is always `SPEAKING_AUDIBLE`, and `score` is its probability, as the evaluation
+//! expects. A face with an unknown score has no row. Boxes are fractions, clipped to the frame.
+//! Times are seconds on the run's clock, which in the first epoch is that of the source. Scores are
+//! written with all digits, as rounding would create ties in the ranking.
 
 use std::path::{Path, PathBuf};
 
@@ -37,10 +37,10 @@ pub struct AvaCsv {
 }
 
 impl AvaCsv {
-    /// Begins the record that shall be called `path`.
+    /// Starts the record with the later name `path`.
     ///
     /// # Errors
-    /// Where the file cannot be made.
+    /// If the file cannot be created.
     pub fn create(path: &Path, context: &RecordContext) -> Result<Self, RecordError> {
         let mut record = Self {
             rows: csv::Writer::from_writer(AtomicFile::create(path)?),
@@ -56,7 +56,7 @@ impl AvaCsv {
 
     fn check(&self, outcome: Result<(), csv::Error>) -> Result<(), RecordError> {
         outcome.map_err(|e| {
-            // Unwrapped by hand: the library's own conversion forgets which kind of error it was.
+            // Unwrapped by hand: the library's own conversion loses the kind of error.
             let reason = match e.into_kind() {
                 csv::ErrorKind::Io(reason) => reason,
                 other => std::io::Error::other(format!("{other:?}")),
@@ -87,7 +87,7 @@ impl Record for AvaCsv {
                 format!("{y2:.6}"),
                 "SPEAKING_AUDIBLE".to_owned(),
                 format!("{}:{}", self.video_id, face.track),
-                // The shortest decimal that reads back as the same number.
+                // The shortest decimal that parses to the same number.
                 score.to_string(),
             ];
             let outcome = self.rows.write_record(&row);

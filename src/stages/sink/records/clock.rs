@@ -1,40 +1,39 @@
-//! One clock for a whole run, over all epochs, and how long each frame is shown.
+//! One clock for a whole run, over all epochs, and the duration of each frame.
 //!
-//! Takes frames in order. Gives seconds on one line of time: those of the first epoch are the
-//! source's own, and every later epoch goes on where the one before it ended, for a source that
-//! reconnects or jumps may start its clock anew. A frame is shown until the next one, the last one
-//! of an epoch as long as the one before it; no frame counts for more than [`MAX_FRAME_DURATION`], so
-//! that a frame that froze gives nobody minutes of talk.
+//! The first epoch keeps the times of the source. Every later epoch continues where the one before
+//! it ended, as a source that reconnects or jumps may restart its clock. A frame lasts until the
+//! next one; the last frame of an epoch lasts as long as the one before it. No frame lasts longer
+//! than [`MAX_FRAME_DURATION`], so a frozen frame does not count as minutes of speech.
 
 use crate::core::time::{Epoch, FrameRef, Pts, Span};
 
-/// No frame counts for longer.
+/// Longest duration of a frame.
 pub const MAX_FRAME_DURATION: Span = Span::from_ms(1000);
-/// How long a frame is shown where there is only one.
+/// Duration of a frame if there is only one.
 const DEFAULT_FRAME_DURATION: Span = Span::from_ms(40);
 
-/// See the module.
+/// Maps frame times to the clock of the run; see the module.
 #[derive(Clone, Debug, Default)]
 pub struct RunClock {
     epoch: Option<Epoch>,
-    /// What to add to this epoch's times.
+    /// Offset from the epoch's times to the run's clock.
     offset: Span,
-    /// The newest frame's time on the run's clock.
+    /// Time of the newest frame on the run's clock.
     at: Pts,
     duration: Option<Span>,
 }
 
-/// A frame's place on the run's clock.
+/// A frame on the run's clock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FrameTiming {
-    /// The frame's time on the run's clock; never earlier than the frame before it.
+    /// The time of the frame; never earlier than the frame before it.
     pub at: Pts,
-    /// How long the frame before it was shown; `None` for the first frame.
+    /// Duration of the frame before it; `None` for the first frame.
     pub previous_duration: Option<Span>,
 }
 
 impl RunClock {
-    /// Where the next frame stands.
+    /// Places the next frame on the clock.
     pub fn next(&mut self, frame: FrameRef) -> FrameTiming {
         let first = self.epoch.is_none();
         let new_epoch = !first && self.epoch != Some(frame.epoch);
@@ -54,7 +53,7 @@ impl RunClock {
         FrameTiming { at, previous_duration: Some(shown) }
     }
 
-    /// How long the newest frame is shown if no other follows in its epoch.
+    /// Duration of the newest frame if it is the last of its epoch.
     pub fn last_duration(&self) -> Span {
         self.duration.unwrap_or(DEFAULT_FRAME_DURATION)
     }
@@ -69,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_epoch_goes_on_where_the_last_one_ended() {
+    fn a_new_epoch_continues_where_the_last_one_ended() {
         let mut clock = RunClock::default();
         let mut at = |e, ms| {
             let m = clock.next(frame(e, ms));

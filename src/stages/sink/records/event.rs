@@ -1,4 +1,4 @@
-//! What happens to a run beside its frames: the event lines of the JSON Lines record.
+//! The events of a run: the event lines of the JSON Lines record.
 
 use std::collections::BTreeMap;
 
@@ -6,14 +6,14 @@ use serde::Serialize;
 
 use super::summary::Summary;
 
-/// The schema that event lines name. The number goes up where a reader could break.
+/// The schema of event lines. The number is raised for a change that could break a reader.
 pub const EVENT_SCHEMA: &str = "locutor.event/1";
 
-/// Something that happened. Field names are part of the schema.
+/// An event. Field names are part of the schema.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
-    /// The run began; always the first line.
+    /// The run began. Always the first line.
     Start(Start),
     /// A new epoch began: the source was reopened, or its clock jumped.
     Epoch {
@@ -26,7 +26,7 @@ pub enum Event {
         /// Why.
         reason: String,
     },
-    /// Somebody else has the floor, from the frame on that the next line is about.
+    /// The floor changed, from the frame of the next line on.
     Turn {
         /// Epoch of the frame.
         epoch: u32,
@@ -34,119 +34,119 @@ pub enum Event {
         seq: u64,
         /// Time of the frame.
         pts_ns: i64,
-        /// Who has the floor now.
+        /// The track that has the floor now.
         track: Option<u32>,
-        /// The same, as a label.
+        /// The label of that person.
         person: Option<String>,
-        /// Who had it before.
+        /// The track that had it before.
         previous: Option<u32>,
     },
-    /// Something could not be done as asked.
+    /// Something could not be done as requested.
     Degraded {
         /// The epoch it happened in.
         epoch: u32,
-        /// Where in the source, if that is known.
+        /// Time in the source, if known.
         pts_ns: Option<i64>,
-        /// What, in words.
+        /// What was degraded, as a readable message.
         what: String,
     },
-    /// The source gives no frames any more.
+    /// The source stopped delivering frames.
     SourceLost {
         /// Since when (RFC 3339, UTC).
         since: String,
-        /// Why, in words, without secrets.
+        /// Why, as a readable message without secrets.
         why: String,
-        /// When it is tried again (RFC 3339, UTC).
+        /// Time of the next attempt (RFC 3339, UTC).
         next_try: String,
     },
-    /// The source gives frames again.
+    /// The source delivers frames again.
     SourceRestored {
-        /// How long it did not.
+        /// Duration of the outage.
         lost_seconds: f64,
     },
-    /// A sink cannot do its work; the others go on.
+    /// A sink failed; the others continue.
     SinkFailed {
-        /// Which.
+        /// The sink.
         sink: String,
-        /// Why, in words, without secrets.
+        /// Why, as a readable message without secrets.
         why: String,
     },
     /// A sink works again.
     SinkRecovered {
-        /// Which.
+        /// The sink.
         sink: String,
-        /// How long it did not.
+        /// Duration of the failure.
         failed_seconds: f64,
     },
-    /// There is more to do than can be done in time: something is done less often now.
+    /// Overload: something is done less often from now on.
     OverloadBegin {
-        /// How much is left out: 1 to 3.
+        /// The load level: 1 to 3.
         level: u8,
         /// What is done less often, and why.
         reason: String,
     },
-    /// Everything is done again that was left out.
+    /// The overload has ended.
     OverloadEnd {
-        /// The level that is left.
+        /// The level that remains.
         level: u8,
         /// Why.
         reason: String,
     },
-    /// What encodes the frame, said at the start and when it changes.
+    /// The video encoder, at the start and after a change.
     Encoder {
-        /// The element at work.
+        /// The encoder element in use.
         element: String,
-        /// What was asked for or tried first, where that did not work.
+        /// The element that was requested or tried first, if that failed.
         instead_of: Option<String>,
-        /// Why that did not work.
+        /// Why that failed.
         why: Option<String>,
     },
     /// The stream's file was read again.
     Reload {
-        /// Whether it was taken; if not, all goes on as before.
+        /// Whether it was accepted; if not, nothing changes.
         accepted: bool,
-        /// What changed, or why it was not taken.
+        /// What changed, or why it was rejected.
         what: String,
     },
-    /// A sink has left out lines; said in that sink as soon as it can.
+    /// A sink has dropped lines. Written to that sink as soon as possible.
     Dropped {
-        /// Which.
+        /// The sink.
         sink: String,
-        /// How many.
+        /// Number of lines.
         lines: u64,
         /// Why.
         why: String,
     },
-    /// The run ended; always the last line.
+    /// The run ended. Always the last line.
     End {
-        /// Whether everything was seen (else it was stopped).
+        /// Whether the whole source was read; otherwise the run was stopped.
         complete: bool,
-        /// The run in figures.
+        /// The summary of the run.
         summary: Summary,
     },
 }
 
-/// What a run began with.
+/// The start of a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Start {
-    /// Where the video comes from, secrets taken out.
+    /// The source, without secrets.
     pub source: String,
     /// Frame width in pixels, upright.
     pub width: u32,
     /// Frame height in pixels, upright.
     pub height: u32,
-    /// Frames a second as the source states it, e.g. `30000/1001`.
+    /// Frames per second as the source states it, e.g. `30000/1001`.
     pub rate: Option<String>,
-    /// The model package that scores, with its version.
+    /// The speaker model package, with its version.
     pub package: String,
     /// The detector package.
     pub detector: String,
-    /// The device that computes.
+    /// The inference device.
     pub device: String,
-    /// A smoothed score above this is speaking.
+    /// The threshold of the smoothed score for speaking.
     pub threshold: f32,
-    /// The smoothing's width in ticks of 40 ms.
+    /// The width of the smoothing in ticks of 40 ms.
     pub smoothing_ticks: u32,
-    /// Versions of the program and of what it stands on, by name.
+    /// Versions of the program and of its libraries, by name.
     pub versions: BTreeMap<String, String>,
 }

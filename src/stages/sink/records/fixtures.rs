@@ -1,4 +1,4 @@
-//! Made-up evidence for the tests of records.
+//! Synthetic evidence for the tests of records.
 
 use crate::core::evidence::{
     FaceEvidence, FrameEvidence, Probability, Shares, TrackId, Unknown, Verdict,
@@ -31,7 +31,7 @@ pub fn scored(track: u32, p: f32, speaking: bool) -> FaceEvidence {
     face(track, Verdict::Scored { p, speaking, shares: Shares::from_effects(3.0, -1.0) })
 }
 
-/// A face without one.
+/// A face without a score.
 pub fn unknown(track: u32) -> FaceEvidence {
     face(track, Verdict::Unknown(Unknown::NoAudio))
 }

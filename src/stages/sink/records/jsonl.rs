@@ -1,8 +1,8 @@
 //! JSON Lines: one line per source frame, and one per event.
 //!
-//! Takes evidence and events. Gives `locutor.frame/1` and `locutor.event/1` lines in the order in
-//! which things happened; a change of the floor becomes a `turn` line before its frame's line.
-//! Every frame has a line, those without a face, too. The schema is `docs/records.schema.json`.
+//! Writes `locutor.frame/1` and `locutor.event/1` lines in order. A change of the floor becomes a
+//! `turn` line before the line of its frame. Every frame has a line, even without a face. The
+//! schema is `docs/records.schema.json`.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,9 +13,10 @@ use smallvec::SmallVec;
 use crate::core::evidence::{FaceEvidence, FrameEvidence, TrackId, Verdict};
 
 use super::event::{EVENT_SCHEMA, Event};
-use super::{Ending, FrameSize, Person, Record, RecordContext, RecordError, RecordFile, person};
+use super::person::Person;
+use super::{Ending, FrameSize, Record, RecordContext, RecordError, RecordFile};
 
-/// The schema that frame lines name. The number goes up where a reader could break.
+/// The schema of frame lines. The number is raised for a change that could break a reader.
 pub const FRAME_SCHEMA: &str = "locutor.frame/1";
 
 /// A frame's line.
@@ -33,8 +34,8 @@ pub struct FrameLine<'a> {
 }
 
 impl<'a> FrameLine<'a> {
-    /// The line of `evidence`, whose boxes are fractions of `frame_size`; `utc` is when it was taken,
-    /// where that is known (RFC 3339).
+    /// The line of `evidence`, whose boxes are fractions of `frame_size`; `utc` is when it was
+    /// taken, where that is known (RFC 3339).
     pub fn new(
         stream: &'a str,
         utc: Option<&'a str>,
@@ -109,8 +110,7 @@ impl<'a> EventLine<'a> {
     }
 }
 
-/// The event that the floor is someone else's from `evidence`'s frame on; `None` where it is still
-/// `before`'s.
+/// The event for a change of the floor at the frame of `evidence`; `None` if `before` still has it.
 pub fn turn_event(evidence: &FrameEvidence, before: Option<TrackId>) -> Option<Event> {
     let frame = evidence.frame;
     (evidence.floor != before).then(|| Event::Turn {
@@ -118,7 +118,7 @@ pub fn turn_event(evidence: &FrameEvidence, before: Option<TrackId>) -> Option<E
         seq: frame.seq,
         pts_ns: frame.pts.ns(),
         track: evidence.floor.map(|t| t.0),
-        person: evidence.floor.map(person),
+        person: evidence.floor.map(|track| Person(track).to_string()),
         previous: before.map(|t| t.0),
     })
 }
@@ -132,10 +132,10 @@ pub struct Jsonl {
 }
 
 impl Jsonl {
-    /// Begins the record that shall be called `path`.
+    /// Starts the record with the later name `path`.
     ///
     /// # Errors
-    /// Where the file cannot be made.
+    /// If the file cannot be created.
     pub fn create(path: &Path, context: &RecordContext) -> Result<Self, RecordError> {
         Ok(Self {
             out: RecordFile::create(path)?,

@@ -1,12 +1,12 @@
-//! What a run leaves in words: JSON Lines, RTTM, AVA-ActiveSpeaker CSV, WebVTT, and the summary.
+//! The records of a run: JSON Lines, RTTM, AVA-ActiveSpeaker CSV, WebVTT, and the summary.
 //!
-//! Takes the evidence of every source frame, in order, and the run's events. Gives one file per
-//! record, each under its name only when it is complete ([`Record::finish`]); a record that is
-//! dropped leaves nothing.
+//! Takes the evidence of every source frame, in order, and the events of the run. Writes one file
+//! per record, which gets its name when it is complete ([`Record::finish`]). A dropped record
+//! leaves no file.
 //!
-//! Promises: all records of a run tell the same story on the same clock ([`clock::RunClock`]): a
-//! score that is unknown is written as unknown or not at all, never as "not speaking"; memory does
-//! not grow with the length of the run but for a few words per person.
+//! Guarantees: all records of a run agree and use the same clock ([`clock::RunClock`]). An unknown
+//! score is written as unknown or left out, never as "not speaking". Memory does not grow with the
+//! length of the run, except for a few numbers per person.
 //!
 //! The formats are described in `docs/records.md`.
 
@@ -14,6 +14,7 @@ pub mod ava_csv;
 pub mod clock;
 pub mod event;
 pub mod jsonl;
+pub mod person;
 pub mod rttm;
 pub mod summary;
 pub mod turn_record;
@@ -27,7 +28,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-use crate::core::evidence::{FrameEvidence, TrackId};
+use crate::core::evidence::FrameEvidence;
 use crate::core::geometry::Rect;
 
 pub use super::atomic_file::FileError as RecordError;
@@ -35,47 +36,47 @@ use super::atomic_file::{AtomicFile, incomplete_name};
 use event::Event;
 use turns::TurnRules;
 
-/// What every record has to know of its run.
+/// The run, for its records.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RecordContext {
     /// The stream's name.
     pub stream: String,
-    /// The video's name in records that are compared with others: the file's stem.
+    /// The video's name in records that are compared with others: the file name without extension.
     pub video_id: String,
     /// The size of the source frame, upright.
     pub frame_size: FrameSize,
-    /// What counts as one turn.
+    /// The rules for turns.
     pub turns: TurnRules,
 }
 
-/// Width and height of a frame in pixels: what fractions are fractions of.
+/// Width and height of a frame in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameSize {
-    /// Pixels across.
+    /// Width.
     pub width: u32,
-    /// Pixels down.
+    /// Height.
     pub height: u32,
 }
 
 impl FrameSize {
-    /// `[x, y]` in pixels as fractions, to a millionth (a 250th of a pixel at 4K).
+    /// `[x, y]` in pixels as fractions of the frame, rounded to 1e-6 (a 250th of a pixel at 4K).
     fn fractions(self, x: f32, y: f32) -> [f64; 2] {
         let part =
             |v: f32, whole: u32| (f64::from(v) / f64::from(whole.max(1)) * 1e6).round() / 1e6;
         [part(x, self.width), part(y, self.height)]
     }
 
-    /// `[x1, y1, x2, y2]` as fractions; may reach outside 0..1, as the rectangle may.
+    /// `[x1, y1, x2, y2]` as fractions of the frame; may lie outside 0..1, as the rectangle may.
     fn box_fractions(self, r: Rect) -> [f64; 4] {
         let ([x1, y1], [x2, y2]) = (self.fractions(r.x1, r.y1), self.fractions(r.x2, r.y2));
         [x1, y1, x2, y2]
     }
 }
 
-/// Whether a run came to its end.
+/// Whether a run is complete.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ending {
-    /// Everything was seen: the record gets its name.
+    /// The whole source was read: the record gets its name.
     Complete,
     /// The run was stopped: the record is kept as `NAME.incomplete.EXT`.
     Stopped,
@@ -83,25 +84,25 @@ pub enum Ending {
 
 /// A record being written.
 pub trait Record: Send {
-    /// Takes the next frame's evidence; frames come in order, each once.
+    /// Writes the evidence of the next frame. Every frame comes once, in order.
     ///
     /// # Errors
-    /// Where the file cannot be written.
+    /// If the file cannot be written.
     fn write(&mut self, evidence: &FrameEvidence) -> Result<(), RecordError>;
 
-    /// Takes something that happened to the run; most records leave most events out.
+    /// Writes an event. Most records ignore most events.
     ///
     /// # Errors
-    /// Where the file cannot be written.
+    /// If the file cannot be written.
     fn event(&mut self, event: &Event) -> Result<(), RecordError>;
 
-    /// Writes what is still open and gives the file its name, which is returned.
+    /// Writes what is pending and gives the file its name. Returns the name.
     ///
     /// # Errors
-    /// Where the file cannot be written; nothing is left behind then.
+    /// If the file cannot be written. It is removed then.
     fn close(self: Box<Self>, ending: Ending) -> Result<PathBuf, RecordError>;
 
-    /// [`Record::close`] of a run that came to its end.
+    /// [`Record::close`] for a complete run.
     ///
     /// # Errors
     /// As [`Record::close`].
@@ -110,7 +111,7 @@ pub trait Record: Send {
     }
 }
 
-/// The file part of every record: opened at once, named at the end.
+/// The file of a record: created at the start, named at the end.
 struct RecordFile(AtomicFile);
 
 impl RecordFile {
@@ -118,7 +119,7 @@ impl RecordFile {
         AtomicFile::create(path).map(Self)
     }
 
-    /// Turns the outcome of a write into an error that names the file.
+    /// Adds the file's name to the error of a write.
     fn check<T>(&self, outcome: std::io::Result<T>) -> Result<T, RecordError> {
         outcome.map_err(|e| RecordError::new(self.0.path(), e))
     }
@@ -132,25 +133,5 @@ impl RecordFile {
                 self.0.commit_as(&other).map(|()| other)
             }
         }
-    }
-}
-
-/// How records call a person.
-pub fn person(track: TrackId) -> String {
-    Person(track).to_string()
-}
-
-/// A person, written as records call one.
-pub struct Person(pub TrackId);
-
-impl std::fmt::Display for Person {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Person {}", self.0)
-    }
-}
-
-impl serde::Serialize for Person {
-    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(self)
     }
 }

@@ -4,9 +4,10 @@
 //! millisecond, sorted by onset. The format has no quotes and no escapes, so white space in the
 //! file's name becomes `_`. RTTM cannot express "unknown": unscored speech is left out.
 
+use super::RecordContext;
+use super::person::Person;
 use super::turn_record::{TurnFormat, TurnRecord};
 use super::turns::Turn;
-use super::{RecordContext, person};
 
 /// The RTTM record.
 pub type Rttm = TurnRecord<RttmFormat>;
@@ -23,7 +24,7 @@ impl TurnFormat for RttmFormat {
 
     fn turn(&mut self, turn: &Turn) -> Option<String> {
         let (onset, duration) = (turn.start.seconds(), (turn.end - turn.start).seconds());
-        let (file, speaker) = (&self.file, one_word(&person(turn.track)));
+        let (file, speaker) = (&self.file, one_word(&Person(turn.track).to_string()));
         Some(format!("SPEAKER {file} 1 {onset:.3} {duration:.3} <NA> <NA> {speaker} <NA> <NA>\n"))
     }
 }

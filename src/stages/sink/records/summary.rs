@@ -1,9 +1,9 @@
-//! The run in figures: who talked for how long, and what was not as it should be.
+//! The summary of a run: speaking time per person, and what was degraded.
 //!
-//! Takes the evidence of every frame. Gives talk time per person (the time that frames in which
-//! they speak are shown), shares, turns (how often the floor came to them), overlap, and the time
-//! for which a face was seen but not scored. One `Summary` is both what `--json` prints and what
-//! the table at the end is made from.
+//! Takes the evidence of every frame. Computes per person the speaking time (the duration of frames
+//! in which they speak), the share, the turns (how often they got the floor), and the time with a
+//! face but no score; and the overlap. `--json` prints a [`Summary`], and the table at the end
+//! shows it.
 
 use std::collections::BTreeMap;
 
@@ -14,46 +14,46 @@ use crate::core::evidence::{FrameEvidence, TrackId, Verdict};
 use crate::core::time::Span;
 
 use super::clock::RunClock;
-use super::person;
+use super::person::Person;
 
-/// The table names no more people than this; the rest shares a line.
+/// Maximum number of people in the table; the others share a line.
 const TABLE_ROWS: usize = 20;
 
-/// One person's part in a run.
+/// The summary of one person.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PersonSummary {
     /// The person's label.
     pub person: String,
     /// The person's track.
     pub track: u32,
-    /// Seconds in which the person speaks.
+    /// Speaking time in seconds.
     pub talk_seconds: f64,
-    /// The part of all talk time that is this person's, 0..=1; 0 where nobody talks.
+    /// Share of the speaking time of all people, 0..=1; 0 if nobody speaks.
     pub share: f64,
-    /// How often the floor came to this person.
+    /// How often this person got the floor.
     pub turns: u32,
-    /// Seconds in which the person is seen.
+    /// Seconds in which the face is visible.
     pub seen_seconds: f64,
-    /// Seconds in which the person is seen, and whether they speak is unknown.
+    /// Seconds in which the face is visible but has no score.
     pub unknown_seconds: f64,
 }
 
-/// A run in figures. Field names are part of `locutor.event/1`.
+/// The summary of a run. Field names are part of `locutor.event/1`.
 #[derive(Clone, Debug, PartialEq, Serialize, Default)]
 pub struct Summary {
-    /// Source frames seen.
+    /// Number of source frames.
     pub frames: u64,
     /// Seconds of video.
     pub seconds: f64,
-    /// Everyone seen, by track.
+    /// All people, by track.
     pub people: Vec<PersonSummary>,
-    /// Seconds in which somebody speaks.
+    /// Seconds in which at least one person speaks.
     pub speech_seconds: f64,
     /// Seconds in which two or more speak at once.
     pub overlap_seconds: f64,
-    /// How often somebody took the floor.
+    /// How often somebody got the floor.
     pub turns: u32,
-    /// What could not be done as asked, in words; empty where all was well.
+    /// What could not be done as requested, as readable messages.
     pub degraded: Vec<String>,
 }
 
@@ -65,7 +65,7 @@ struct PersonTotals {
     turns: u32,
 }
 
-/// Adds a run up, frame by frame.
+/// Builds a [`Summary`], frame by frame.
 #[derive(Debug, Default)]
 pub struct SummaryBuilder {
     clock: RunClock,
@@ -76,18 +76,18 @@ pub struct SummaryBuilder {
     turns: u32,
     people: BTreeMap<TrackId, PersonTotals>,
     floor: Option<TrackId>,
-    /// The frame before, which counts for as long as it is shown.
+    /// The frame before; it is counted when its duration is known.
     previous: Vec<(TrackId, Verdict)>,
     degraded: Vec<String>,
 }
 
 impl SummaryBuilder {
-    /// Nothing seen yet.
+    /// An empty summary.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes the next frame.
+    /// Adds the next frame.
     pub fn push(&mut self, evidence: &FrameEvidence) {
         if let Some(duration) = self.clock.next(evidence.frame).previous_duration {
             self.add_previous(duration);
@@ -104,7 +104,7 @@ impl SummaryBuilder {
         }
     }
 
-    /// Says that something could not be done as asked; the same words are kept once.
+    /// Records that something could not be done as requested; equal messages are kept once.
     pub fn degraded(&mut self, what: impl Into<String>) {
         let what = what.into();
         if !self.degraded.contains(&what) {
@@ -112,14 +112,14 @@ impl SummaryBuilder {
         }
     }
 
-    /// The run in figures, as it ends here.
+    /// The summary of the run, which ends here.
     pub fn finish(mut self) -> Summary {
         if self.frames > 0 {
             self.add_previous(self.clock.last_duration());
         }
         let talk: f64 = self.people.values().map(|t| seconds(t.talk_ns)).sum();
         let people = self.people.iter().map(|(track, t)| PersonSummary {
-            person: person(*track),
+            person: Person(*track).to_string(),
             track: track.0,
             talk_seconds: seconds(t.talk_ns),
             share: if talk > 0.0 { seconds(t.talk_ns) / talk } else { 0.0 },
@@ -138,7 +138,7 @@ impl SummaryBuilder {
         }
     }
 
-    /// Counts the previous frame for as long as it was shown.
+    /// Adds the previous frame with its duration.
     fn add_previous(&mut self, duration: Span) {
         let lasted_ns = duration.ns();
         self.total_ns += lasted_ns;
@@ -165,7 +165,7 @@ impl SummaryBuilder {
 }
 
 impl Summary {
-    /// The summary as people read it: a table, those who talk most first, and what was degraded.
+    /// The summary as a table, longest speaking time first, and what was degraded.
     pub fn to_table(&self) -> String {
         let mut people: Vec<&PersonSummary> = self.people.iter().collect();
         people
@@ -209,7 +209,7 @@ fn seconds(ns: i64) -> f64 {
     Span::from_ns(ns).seconds()
 }
 
-/// `1:02:05.0`, `2:05.0` or `5.0`: as long as it has to be.
+/// `1:02:05.0`, `2:05.0` or `5.0 s`.
 fn clock_time(seconds: f64) -> String {
     let tenths = (seconds.max(0.0) * 10.0).round() as u64;
     let (s, tenth) = (tenths / 10, tenths % 10);

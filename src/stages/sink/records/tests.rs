@@ -1,4 +1,4 @@
-//! The records of one made-up meeting, read back.
+//! The records of a synthetic meeting, read back.
 
 mod schema;
 
@@ -18,6 +18,7 @@ use super::summary::SummaryBuilder;
 use super::turns::TurnRules;
 use super::vtt::Vtt;
 use super::*;
+use crate::core::evidence::TrackId;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -97,7 +98,7 @@ fn every_json_line_fits_the_published_schema() {
     assert_eq!((&scored["audio_share"], &scored["speaking"]), (&0.75.into(), &true.into()));
     assert_eq!((&unknown["score"], &unknown["speaking"]), (&Value::Null, &Value::Null));
     assert_eq!(unknown["unknown"], "no-audio");
-    // The schema is not one that lets everything pass.
+    // The schema rejects invalid lines.
     let mut wrong = frames[3].clone();
     wrong["faces"][0]["score"] = 1.5.into();
     assert!(schema::check(&wrong, &schema, &schema).is_err());
@@ -123,7 +124,7 @@ fn live_events() -> [Event; 9] {
 }
 
 #[test]
-fn live_lines_fit_the_published_schema_and_say_when() {
+fn live_lines_fit_the_published_schema_and_have_a_time() {
     let schema = fs::read_to_string(Path::new(ROOT).join("docs/records.schema.json"));
     let schema: Value = serde_json::from_str(&schema.expect("the schema")).expect("JSON");
     let when = "2026-11-24T16:35:29.120Z";
@@ -157,7 +158,7 @@ fn the_examples_in_the_document_fit_the_schema() {
 }
 
 #[test]
-fn rttm_lines_have_ten_fields_whatever_the_files_name() {
+fn rttm_lines_have_ten_fields_for_any_file_name() {
     let dir = tempfile::tempdir().expect("temp");
     let path = dir.path().join("a.rttm");
     let text = write(Box::new(Rttm::create(&path, &context()).expect("create")));
@@ -201,17 +202,13 @@ fn csv_rows_read_back_and_scores_do_not_tie() {
 
 #[test]
 fn the_scoring_tool_reads_the_csv() {
-    let tool = Path::new(ROOT).join("../shared/tools/score_speakers.py");
-    if !tool.exists() {
-        eprintln!("SKIPPED: the_scoring_tool_reads_the_csv needs ../shared");
-        return;
-    }
+    let Some(tool) = crate::needs::shared("tools/score_speakers.py") else { return };
     let dir = tempfile::tempdir().expect("temp");
     let (labels, predictions) = (dir.path().join("labels.csv"), dir.path().join("p.csv"));
     let text = write(Box::new(AvaCsv::create(&predictions, &context()).expect("create")));
-    // The labels say the truth of `sample_meeting`: a perfect score is the only right answer.
+    // The labels are those of `sample_meeting`: the score must be perfect.
     let truth = text.lines().enumerate().map(|(n, line)| {
-        // Line 0 is the header; then person 1 and person 2 by turns.
+        // Line 0 is the header; then person 1 and person 2 alternate.
         let (frame, two) = (n.saturating_sub(1) / 2, n % 2 == 0);
         let speaks = if two { (40..90).contains(&frame) } else { frame < 50 };
         if speaks { line.to_owned() } else { line.replace("SPEAKING_AUDIBLE", "NOT_SPEAKING") }
@@ -220,7 +217,7 @@ fn the_scoring_tool_reads_the_csv() {
     let out =
         Command::new("python3").arg(tool).args([&labels, &predictions]).arg("--json").output();
     let Ok(out) = out else {
-        eprintln!("SKIPPED: the_scoring_tool_reads_the_csv needs python3");
+        crate::needs::skip("python3");
         return;
     };
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
@@ -231,7 +228,7 @@ fn the_scoring_tool_reads_the_csv() {
 }
 
 #[test]
-fn a_dropped_record_leaves_nothing_and_a_stopped_one_says_so() {
+fn a_dropped_record_leaves_no_file_and_a_stopped_one_is_marked_incomplete() {
     let dir = tempfile::tempdir().expect("temp");
     let path = dir.path().join("meeting.rttm");
     let mut record = Rttm::create(&path, &context()).expect("create");

@@ -24,6 +24,11 @@ pub trait TurnFormat: Send {
 
     /// The text of one turn; `None` if the format cannot hold it. Turns come sorted by start.
     fn turn(&mut self, turn: &Turn) -> Option<String>;
+
+    /// What the file ends with: a whole document where a format must know all turns to begin.
+    fn footer(&mut self) -> String {
+        String::new()
+    }
 }
 
 /// Writes turns as `F`.
@@ -73,6 +78,8 @@ impl<F: TurnFormat> Record for TurnRecord<F> {
     fn close(mut self: Box<Self>, ending: Ending) -> Result<PathBuf, RecordError> {
         let turns = self.turns.finish();
         self.write_turns(&turns)?;
+        let footer = self.format.footer();
+        self.write_text(&footer)?;
         self.out.close(ending)
     }
 }
@@ -100,6 +107,10 @@ mod tests {
             self.0 += 1;
             (turn.track.0 != 2).then(|| format!("{} {}\n", self.0, turn.track))
         }
+
+        fn footer(&mut self) -> String {
+            format!("{} turns\n", self.0)
+        }
     }
 
     #[test]
@@ -118,6 +129,6 @@ mod tests {
             record.write(&evidence(n, vec![scored(speaker, 0.9, true)])).expect("write");
         }
         record.finish().expect("finish");
-        assert_eq!(std::fs::read_to_string(path).expect("read"), "begin\n1 1\n3 3\n");
+        assert_eq!(std::fs::read_to_string(path).expect("read"), "begin\n1 1\n3 3\n3 turns\n");
     }
 }

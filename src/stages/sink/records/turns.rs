@@ -1,10 +1,10 @@
-//! Who spoke from when to when: runs of speaking frames, per person.
+//! Speaker turns: runs of speaking frames, per person.
 //!
-//! Takes the evidence of every frame. Gives turns, sorted by their start, each as soon as no
-//! earlier one can still come. A turn goes over pauses shorter than `merge_gap`; a turn shorter
-//! than `min_duration` is left out. Two people may speak at once: turns of different people overlap.
+//! Takes the evidence of every frame. Returns turns sorted by start, each as soon as no earlier
+//! turn can follow. Pauses shorter than `merge_gap` do not end a turn. Turns shorter than
+//! `min_duration` are dropped. Turns of different people may overlap.
 //!
-//! A turn here is speech. Who has the floor, one person at most, is in `FrameEvidence::floor`.
+//! A turn here is speech. The floor, which at most one person has, is in `FrameEvidence::floor`.
 
 use std::collections::BTreeMap;
 
@@ -15,32 +15,32 @@ use crate::core::time::{Pts, Span};
 
 use super::clock::RunClock;
 
-/// What counts as one turn.
+/// The rules for turns.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TurnRules {
     /// Pauses shorter than this do not end a turn, in seconds.
     pub merge_gap_seconds: f64,
-    /// Turns shorter than this are left out, in seconds.
+    /// Turns shorter than this are dropped, in seconds.
     pub min_duration_seconds: f64,
 }
 
 impl Default for TurnRules {
-    /// 0.2 s, which is shorter than the pause between two speakers mostly is, and 0.1 s, which no
-    /// spoken word is shorter than.
+    /// 0.2 s is shorter than most pauses between two speakers. No spoken word is shorter than 0.1
+    /// s.
     fn default() -> Self {
         Self { merge_gap_seconds: 0.2, min_duration_seconds: 0.1 }
     }
 }
 
-/// One person's speech without a pause worth the name.
+/// One person's speech without a long pause.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Turn {
-    /// Who speaks.
+    /// The speaker.
     pub track: TrackId,
-    /// From when on, on the run's clock; never below zero.
+    /// Start on the run's clock; never negative.
     pub start: Pts,
-    /// Until when.
+    /// End on the run's clock.
     pub end: Pts,
 }
 
@@ -50,15 +50,15 @@ pub struct TurnCollector {
     merge_gap: Span,
     min_duration: Span,
     clock: RunClock,
-    /// The frame before: when it was, and who spoke in it.
+    /// The frame before: its time and its speakers.
     previous: Option<(Pts, Vec<TrackId>)>,
     open: BTreeMap<TrackId, Turn>,
-    /// Closed, and waiting for a turn that began earlier and still goes on.
+    /// Closed turns that wait for an open turn with an earlier start.
     closed: Vec<Turn>,
 }
 
 impl TurnCollector {
-    /// Nobody has spoken yet.
+    /// A collector without turns.
     pub fn new(rules: TurnRules) -> Self {
         Self {
             merge_gap: Span::from_seconds(rules.merge_gap_seconds),
@@ -70,7 +70,7 @@ impl TurnCollector {
         }
     }
 
-    /// Takes the next frame; gives the turns that are now certain.
+    /// Takes the next frame. Returns the turns that are final now.
     pub fn push(&mut self, evidence: &FrameEvidence) -> Vec<Turn> {
         let timing = self.clock.next(evidence.frame);
         self.extend(timing.previous_duration.unwrap_or_default());
@@ -86,7 +86,7 @@ impl TurnCollector {
         self.take_closed(earliest)
     }
 
-    /// Gives the turns that are still open, as the run ends here.
+    /// Ends the run. Returns the remaining turns.
     pub fn finish(&mut self) -> Vec<Turn> {
         self.extend(self.clock.last_duration());
         self.previous = None;
@@ -96,7 +96,7 @@ impl TurnCollector {
         self.take_closed(None)
     }
 
-    /// Lets those who spoke in the previous frame speak for as long as it was shown.
+    /// Extends the turns of the previous frame's speakers by its duration.
     fn extend(&mut self, duration: Span) {
         let Some((at, speaking)) = self.previous.take() else {
             return;
@@ -124,7 +124,7 @@ impl TurnCollector {
         }
     }
 
-    /// The closed turns that began before `earliest`, sorted.
+    /// The closed turns that start before `earliest`, sorted.
     fn take_closed(&mut self, earliest: Option<Pts>) -> Vec<Turn> {
         let is_final = |t: &mut Turn| earliest.is_none_or(|e| t.start < e);
         let mut out: Vec<Turn> = self.closed.extract_if(.., is_final).collect();

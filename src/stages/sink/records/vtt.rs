@@ -1,14 +1,15 @@
 //! WebVTT: one cue per turn, for a player to show with the video.
 //!
 //! A cue is `<v Person N>[speaking]</v>` from the start to the end of the turn. Cues are sorted by
-//! start, as the format requires, and overlap where people do. They hold no words: this program does
-//! not transcribe.
+//! start, as the format requires, and overlap where people do. They hold no words: this program
+//! does not transcribe.
 
 use crate::core::time::Pts;
 
+use super::RecordContext;
+use super::person::Person;
 use super::turn_record::{TurnFormat, TurnRecord};
 use super::turns::Turn;
-use super::{RecordContext, person};
 
 /// The WebVTT record.
 pub type Vtt = TurnRecord<VttFormat>;
@@ -27,7 +28,7 @@ impl TurnFormat for VttFormat {
 
     fn turn(&mut self, turn: &Turn) -> Option<String> {
         let (start, end) = (cue_time(turn.start), cue_time(turn.end));
-        let speaker = person(turn.track);
+        let speaker = Person(turn.track);
         // A cue must end after it starts, in whole milliseconds.
         (start != end).then(|| format!("\n{start} --> {end}\n<v {speaker}>[speaking]</v>\n"))
     }

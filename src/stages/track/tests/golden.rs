@@ -1,7 +1,6 @@
 //! Interpolated boxes against detections of the same frames.
 
 use std::fs;
-use std::path::Path;
 
 use serde_json::Value;
 
@@ -39,11 +38,9 @@ fn overlaps(out: &[TrackedFrame], truth: &[Vec<FaceBox>]) -> Vec<f32> {
 #[test]
 fn every_fifth_detection_is_enough_for_real_faces() {
     for clip in ["aoc_512", "debate_mexca"] {
-        let path = format!("../shared/reference/golden/{clip}.detections.json");
-        let Ok(text) = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)) else {
-            eprintln!("SKIPPED: every_fifth_detection_is_enough_for_real_faces needs ../shared");
-            return;
-        };
+        let name = format!("reference/golden/{clip}.detections.json");
+        let Some(path) = crate::needs::shared(&name) else { return };
+        let text = fs::read_to_string(path).expect("a golden file");
         let golden: Value = serde_json::from_str(&text).expect("JSON");
         let frames = golden["frames"].as_array().expect("frames");
         let truth: Vec<Vec<FaceBox>> = frames

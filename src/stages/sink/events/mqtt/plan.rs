@@ -4,8 +4,9 @@ use rumqttc::{LastWill, MqttOptions, QoS, TlsConfiguration, Transport};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
+use super::super::error::OpenError;
 use super::super::spool::MAX_MESSAGE_BYTES;
-use super::super::{OpenError, tls};
+use super::super::tls;
 use crate::stages::sink::settings::MqttSettings;
 
 /// Time without traffic after which the broker is pinged.

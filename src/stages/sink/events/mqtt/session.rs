@@ -10,10 +10,9 @@ use jiff::Timestamp;
 use rumqttc::{AsyncClient, Event, Outgoing, Packet, QoS};
 
 use super::super::event_queue::EventReceiver;
-use super::super::hub::event_line;
+use super::super::line::{EventLine, LineKind, event_line};
 use super::super::reporter::{SinkReporter, SpoolMeter};
 use super::super::spool::{Message, Spool};
-use super::super::{EventLine, LineKind};
 use super::plan::{Plan, Topics};
 use crate::core::queue::NoItem;
 use crate::stages::sink::records::event::Event as RecordEvent;

@@ -191,7 +191,7 @@ impl Drop for Small {
 #[test]
 fn a_disk_that_is_really_full_stops_the_recording_until_there_is_room() {
     let Some(disk) = Small::mount(3 << 10) else {
-        eprintln!("SKIPPED: mounting a tmpfs needs root");
+        crate::needs::skip_on_this_machine("root, who can mount a tmpfs");
         return;
     };
     let place = disk.0.path();

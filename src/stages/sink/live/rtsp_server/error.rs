@@ -11,7 +11,8 @@ pub enum RtspError {
     Start(#[from] crate::gst::StartError),
     /// Anyone in the network could read.
     #[error(
-        "the RTSP server would be open to anyone on {0}: set a login, or listen on 127.0.0.1 or [::1]"
+        "the RTSP server would be open to anyone on {0}: set a login, or listen on 127.0.0.1 or \
+         [::1]"
     )]
     Unprotected(SocketAddr),
     /// Another process listens there.

@@ -1,5 +1,5 @@
-//! Checks a value against a JSON Schema: the keywords that `docs/records.schema.json` uses, and a
-//! panic on every other, so that a keyword added to the schema cannot go unchecked.
+//! Checks a value against a JSON Schema. Supports the keywords of `docs/records.schema.json` and
+//! panics on any other, so that a new keyword cannot go unchecked.
 
 use serde_json::Value;
 

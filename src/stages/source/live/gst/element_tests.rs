@@ -24,7 +24,7 @@ impl Sender {
                 Some(Self(pipeline.downcast().expect("a pipeline")))
             }
             Err(e) => {
-                eprintln!("SKIPPED: {e} (packages gstreamer1.0-plugins-bad and -ugly)");
+                crate::needs::skip(format_args!("gstreamer1.0-plugins-bad and -ugly: {e}"));
                 None
             }
         }
@@ -121,7 +121,7 @@ const MODULE: &str = "/usr/lib/nginx/modules/ngx_rtmp_module.so";
 #[test]
 fn rtmp_is_read_from_nginx() {
     if !Path::new(MODULE).exists() || Command::new("nginx").arg("-v").output().is_err() {
-        eprintln!("SKIPPED: needs nginx with RTMP (packages nginx, libnginx-mod-rtmp)");
+        crate::needs::skip("nginx with RTMP (packages nginx, libnginx-mod-rtmp)");
         return;
     }
     let (port, dir) = (free_port(), tempfile::tempdir().expect("temp"));

@@ -7,31 +7,28 @@ use gstreamer_rtsp_server as rtsp;
 use rtsp::subclass::prelude::*;
 use rtsp::{glib, gst_rtsp};
 
-mod imp {
-    use super::*;
+/// The implementation behind [`OneMediaFactory`].
+#[derive(Default)]
+pub struct OneMediaFactoryImp;
 
-    #[derive(Default)]
-    pub struct OneMediaFactory;
+#[glib::object_subclass]
+impl ObjectSubclass for OneMediaFactoryImp {
+    const NAME: &'static str = "LocutorOneMediaFactory";
+    type Type = OneMediaFactory;
+    type ParentType = rtsp::RTSPMediaFactory;
+}
 
-    #[glib::object_subclass]
-    impl ObjectSubclass for OneMediaFactory {
-        const NAME: &'static str = "LocutorOneMediaFactory";
-        type Type = super::OneMediaFactory;
-        type ParentType = rtsp::RTSPMediaFactory;
-    }
+impl ObjectImpl for OneMediaFactoryImp {}
 
-    impl ObjectImpl for OneMediaFactory {}
-
-    impl RTSPMediaFactoryImpl for OneMediaFactory {
-        fn gen_key(&self, _url: &gst_rtsp::RTSPUrl) -> Option<glib::GString> {
-            Some(glib::GString::from("one"))
-        }
+impl RTSPMediaFactoryImpl for OneMediaFactoryImp {
+    fn gen_key(&self, _url: &gst_rtsp::RTSPUrl) -> Option<glib::GString> {
+        Some(glib::GString::from("one"))
     }
 }
 
 glib::wrapper! {
     /// A factory with one media.
-    pub struct OneMediaFactory(ObjectSubclass<imp::OneMediaFactory>)
+    pub struct OneMediaFactory(ObjectSubclass<OneMediaFactoryImp>)
         @extends rtsp::RTSPMediaFactory;
 }
 

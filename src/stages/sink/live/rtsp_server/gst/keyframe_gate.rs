@@ -5,10 +5,8 @@
 //! keyframe; a reader waits at most [`MAX_WAIT`]; the feed waits only for waiting readers, and at
 //! most [`ENTRY_TIMEOUT`].
 
-use std::sync::{Condvar, Mutex};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-
-use super::lock;
 
 /// Maximum wait of a reader; it then starts without a keyframe.
 pub const MAX_WAIT: Duration = Duration::from_millis(1200);
@@ -38,14 +36,14 @@ pub struct KeyframeGate {
 impl KeyframeGate {
     /// Waits for a keyframe; `ask` requests one. Returns whether it comes next.
     pub fn wait(&self, ask: impl FnOnce()) -> bool {
-        let mut state = lock(&self.state);
+        let mut state = self.lock();
         state.waiting += 1;
         let opened = state.opened;
         drop(state);
         ask();
         let shut = |state: &mut State| state.opened == opened && !state.closed;
-        let waited = self.changed.wait_timeout_while(lock(&self.state), MAX_WAIT, shut);
-        let (mut state, _) = waited.unwrap_or_else(std::sync::PoisonError::into_inner);
+        let waited = self.changed.wait_timeout_while(self.lock(), MAX_WAIT, shut);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         if state.opened == opened {
             state.waiting -= 1;
         }
@@ -54,7 +52,7 @@ impl KeyframeGate {
 
     /// A reader receives packets from now on.
     pub fn entered(&self) {
-        let mut state = lock(&self.state);
+        let mut state = self.lock();
         state.entering = state.entering.saturating_sub(1);
         self.changed.notify_all();
     }
@@ -62,7 +60,7 @@ impl KeyframeGate {
     /// Lets all waiting readers in; a keyframe comes next. `busy` says whether earlier frames are
     /// still queued.
     pub fn open(&self, busy: impl Fn() -> bool) {
-        if lock(&self.state).waiting == 0 {
+        if self.lock().waiting == 0 {
             return;
         }
         let began = Instant::now();
@@ -70,20 +68,23 @@ impl KeyframeGate {
             std::thread::sleep(Duration::from_millis(1));
         }
         std::thread::sleep(SEND_DELAY);
-        let mut state = lock(&self.state);
+        let mut state = self.lock();
         (state.entering, state.waiting) = (state.waiting, 0);
         state.opened += 1;
         self.changed.notify_all();
         let still_entering = |state: &mut State| state.entering > 0 && !state.closed;
         let waited = self.changed.wait_timeout_while(state, ENTRY_TIMEOUT, still_entering);
-        let (mut state, _) = waited.unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         state.entering = 0;
     }
 
     /// Ends all waiting, now and later.
     pub fn close(&self) {
-        lock(&self.state).closed = true;
+        self.lock().closed = true;
         self.changed.notify_all();
+    }
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -110,7 +111,7 @@ mod tests {
             });
             reader.expect("a thread")
         });
-        while lock(&gate.state).waiting < 3 {
+        while gate.lock().waiting < 3 {
             std::thread::yield_now();
         }
         assert_eq!(inside.load(Ordering::SeqCst), 0);
@@ -123,7 +124,7 @@ mod tests {
     fn waiting_times_out() {
         let gate = KeyframeGate::default();
         assert!(!gate.wait(|| {}), "no keyframe came");
-        assert_eq!(lock(&gate.state).waiting, 0);
+        assert_eq!(gate.lock().waiting, 0);
         gate.close();
         let began = Instant::now();
         assert!(!gate.wait(|| {}));

@@ -4,7 +4,7 @@
 //! stream's clock is mapped to the media's running time, the same for frames and audio. Readers
 //! start with a keyframe ([`KeyframeGate`]).
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use gstreamer_app as gst_app;
@@ -13,20 +13,36 @@ use rtsp::gst;
 use rtsp::gst::prelude::*;
 use rtsp::prelude::*;
 
+use super::access;
 use super::factory::one_media;
 use super::keyframe_gate::KeyframeGate;
 use super::prepared_media::{PreparedMedia, ignore_flow_errors};
-use super::{MountPlan, access, lock};
+use crate::core::queue::Receiver;
 use crate::core::time::Pts;
 use crate::gst::packet::{Packet, PacketKind};
 use crate::stages::sink::live::gst::stamped;
 use crate::stages::sink::live::preroll::Formats;
 use crate::telemetry::metrics::{Metrics, stream_labels};
+use crate::telemetry::status::Status;
 
 /// Bytes that may wait in a media: two seconds at 8 Mbit/s.
 const MAX_QUEUED_BYTES: u64 = 2 << 20;
 /// Interval of keyframe requests while a media waits for one.
 const KEYFRAME_REQUEST_INTERVAL: Duration = Duration::from_millis(500);
+
+/// A stream to be served.
+pub struct MountPlan {
+    /// The path, without the slash in front.
+    pub mount: String,
+    /// Its packets.
+    pub packets: Receiver<Packet>,
+    /// The stream's status.
+    pub status: Status,
+    /// Where readers are counted.
+    pub metrics: Metrics,
+    /// Called when a reader waits for a keyframe; must not block.
+    pub on_new_reader: Arc<dyn Fn() + Send + Sync>,
+}
 
 /// A mount.
 pub struct Mount {
@@ -76,13 +92,13 @@ impl Mount {
 
     /// Sets the tracks.
     pub fn set_formats(&self, formats: Formats) {
-        lock(&self.state).formats = Some(formats);
+        self.lock().formats = Some(formats);
     }
 
     /// Closes it: packets are ignored from now on.
     pub fn close(&self) {
         self.gate.close();
-        let mut state = lock(&self.state);
+        let mut state = self.lock();
         state.closed = true;
         let old = (state.media.take(), state.prepared.take());
         drop(state);
@@ -95,7 +111,7 @@ impl Mount {
         factory: &rtsp::RTSPMediaFactory,
         ready: impl FnOnce() + Send + 'static,
     ) {
-        let mut state = lock(&self.state);
+        let mut state = self.lock();
         let old = (state.media.take(), state.prepared.take());
         drop(state);
         drop(old);
@@ -104,7 +120,7 @@ impl Mount {
         let prepared = media.map(|media| PreparedMedia::prepare(media, ready));
         match prepared {
             Some(Ok(prepared)) => {
-                let mut state = lock(&self.state);
+                let mut state = self.lock();
                 if !state.closed {
                     state.prepared = Some(prepared);
                 }
@@ -118,26 +134,26 @@ impl Mount {
 
     /// Whether its media is gone and must be created again.
     pub fn is_broken(&self) -> bool {
-        let state = lock(&self.state);
+        let state = self.lock();
         !state.closed && state.prepared.as_ref().is_none_or(PreparedMedia::has_failed)
     }
 
     /// Whether it is closed.
     pub fn is_closed(&self) -> bool {
-        lock(&self.state).closed
+        self.lock().closed
     }
 
     /// Sets the number of readers.
     pub fn set_readers(&self, readers: usize) {
         let gauge = self.metrics.readers.get_or_create(&stream_labels(&self.stream)).clone();
         gauge.set(i64::try_from(readers).unwrap_or(i64::MAX));
-        lock(&self.state).readers = readers;
+        self.lock().readers = readers;
     }
 
     /// The factory of the mount's media, with the current tracks.
     pub fn factory(self: &Arc<Self>) -> rtsp::RTSPMediaFactory {
         let factory = one_media();
-        let audio = lock(&self.state).formats.as_ref().is_some_and(|f| f.audio.is_some());
+        let audio = self.lock().formats.as_ref().is_some_and(|f| f.audio.is_some());
         let audio = if audio {
             "appsrc name=audio ! aacparse ! rtpmp4gpay name=pay1 pt=97 perfect-rtptime=false"
         } else {
@@ -180,7 +196,7 @@ impl Mount {
         };
         let Some(frames) = source("frames") else { return };
         let audio = source("audio");
-        let mut state = lock(&self.state);
+        let mut state = self.lock();
         // One media at a time: packets go to the prepared one.
         let free = !state.closed && state.media.is_none();
         let Some(formats) = state.formats.clone().filter(|_| free) else { return };
@@ -213,15 +229,18 @@ impl Mount {
     pub fn offer(&self, packet: &Packet) {
         if packet.kind == (PacketKind::Video { keyframe: true }) {
             let waiting = |m: &ActiveMedia| m.frames.current_level_bytes() > 0;
-            self.gate.open(|| lock(&self.state).media.as_ref().is_some_and(waiting));
+            self.gate.open(|| self.lock().media.as_ref().is_some_and(waiting));
         }
-        let mut state = lock(&self.state);
+        let mut state = self.lock();
         let Some(media) = &mut state.media else { return };
         let needs_request = media.offer(packet);
         drop(state);
         if needs_request {
             (self.on_new_reader)();
         }
+    }
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -276,8 +295,8 @@ fn configure_source(source: &gst_app::AppSrc, caps: &gst::Caps) {
     source.set_leaky_type(gst_app::AppLeakyType::Downstream);
 }
 
-/// Makes every sink of the media send at once. The time is in the packets, and a sink that waits for
-/// the clock would delay all readers by the largest delay of any frame.
+/// Makes every sink of the media send at once. The time is in the packets, and a sink that waits
+/// for the clock would delay all readers by the largest delay of any frame.
 fn disable_sync(pipeline: &gst::Bin) {
     let disable = |element: &gst::Element| {
         let is_sink = element.element_flags().contains(gst::ElementFlags::SINK);

@@ -16,7 +16,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -25,13 +25,10 @@ use rtsp::prelude::*;
 use rtsp::{gio, glib};
 
 use super::error::RtspError;
-use crate::core::queue::Receiver;
-use crate::gst::packet::Packet;
 use crate::stages::sink::live::context::SinkHandle;
 use crate::stages::sink::settings::RtspServerSettings;
-use crate::telemetry::metrics::Metrics;
-use crate::telemetry::status::Status;
 use media::Mount;
+pub use media::MountPlan;
 use readers::Readers;
 
 /// Interval at which sessions of disconnected readers are removed.
@@ -52,20 +49,6 @@ struct Inner {
     tls: bool,
     mounts: Mutex<BTreeMap<String, Arc<Mount>>>,
     readers: Readers,
-}
-
-/// A stream to be served.
-pub struct MountPlan {
-    /// The path, without the slash in front.
-    pub mount: String,
-    /// Its packets.
-    pub packets: Receiver<Packet>,
-    /// The stream's status.
-    pub status: Status,
-    /// Where readers are counted.
-    pub metrics: Metrics,
-    /// Called when a reader waits for a keyframe; must not block.
-    pub on_new_reader: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl RtspServer {
@@ -143,7 +126,7 @@ impl RtspServer {
     pub fn mount(&self, plan: MountPlan) -> Result<SinkHandle, RtspError> {
         let mount = Arc::new(Mount::new(&plan, self.0.with_roles));
         {
-            let mut mounts = lock(&self.0.mounts);
+            let mut mounts = self.0.lock();
             if mounts.contains_key(&plan.mount) {
                 return Err(RtspError::MountTaken(plan.mount));
             }
@@ -159,7 +142,7 @@ impl RtspServer {
 
     /// Stops serving the stream and disconnects its readers.
     pub fn unmount(&self, mount: &str) {
-        let Some(mount) = lock(&self.0.mounts).remove(mount) else { return };
+        let Some(mount) = self.0.lock().remove(mount) else { return };
         mount.close();
         self.unpublish(&mount);
         self.0.readers.remove(&mount);
@@ -185,7 +168,7 @@ impl RtspServer {
     }
 
     fn serves(&self, mount: &Arc<Mount>) -> bool {
-        lock(&self.0.mounts).get(&mount.path).is_some_and(|m| Arc::ptr_eq(m, mount))
+        self.0.lock().get(&mount.path).is_some_and(|m| Arc::ptr_eq(m, mount))
     }
 
     /// A handle that does not keep the server alive.
@@ -212,11 +195,17 @@ impl WeakServer {
     }
 }
 
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Mount>>> {
+        self.mounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
         // Releases the port.
         self.source.destroy();
-        let mounts = std::mem::take(&mut *lock(&self.mounts));
+        let mounts = std::mem::take(&mut *self.lock());
         mounts.values().for_each(|mount| mount.close());
         let mut all = |_: &rtsp::RTSPServer, _: &rtsp::RTSPClient| rtsp::RTSPFilterResult::Remove;
         self.server.client_filter(Some(&mut all));
@@ -253,8 +242,4 @@ fn cannot_listen(address: SocketAddr, why: &glib::Error) -> RtspError {
         Some(gio::IOErrorEnum::AddressInUse) => RtspError::PortInUse { address },
         _ => RtspError::Listen { address, reason: why.message().to_owned() },
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

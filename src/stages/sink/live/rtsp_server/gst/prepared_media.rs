@@ -54,7 +54,7 @@ impl PreparedMedia {
         };
         let failed = Arc::clone(&prepared.state);
         // The loop must run before it can be ended.
-        let begin = glib::idle_source_new(None, glib::Priority::DEFAULT, {
+        let on_idle = glib::idle_source_new(None, glib::Priority::DEFAULT, {
             let mut prepare = Some(prepare);
             move || {
                 let opener = std::thread::Builder::new().name("rtsp-open".into());
@@ -66,7 +66,7 @@ impl PreparedMedia {
                 glib::ControlFlow::Break
             }
         });
-        begin.attach(Some(&context));
+        on_idle.attach(Some(&context));
         std::thread::Builder::new().name("rtsp-media".into()).spawn(move || {
             let _ = context.with_thread_default(|| main_loop.run());
         })?;

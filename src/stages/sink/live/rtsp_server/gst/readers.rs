@@ -4,14 +4,13 @@
 //! session ends: by TEARDOWN, a closed connection, or a minute of silence.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use gstreamer_rtsp_server as rtsp;
 use rtsp::gst_rtsp::RTSPStatusCode;
 use rtsp::prelude::*;
 
-use super::lock;
 use super::media::Mount;
 
 /// A connection without a session is closed after this.
@@ -229,4 +228,8 @@ fn remove(server: &rtsp::RTSPServer, clients: &[rtsp::RTSPClient]) {
 fn update_count(slots: &HashMap<String, ReaderSlot>, mount: &Arc<Mount>) {
     let of_mount = |slot: &&ReaderSlot| std::ptr::eq(slot.mount.as_ptr(), Arc::as_ptr(mount));
     mount.set_readers(slots.values().filter(of_mount).count());
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -14,7 +14,8 @@ use super::*;
 use crate::core::credentials::Login;
 use crate::stages::sink::fan_out::FanOut;
 use crate::stages::sink::live::testing::gst::{LiveEncoder, RATE, wait_until};
-use crate::telemetry::metrics::stream_labels;
+use crate::telemetry::metrics::{Metrics, stream_labels};
+use crate::telemetry::status::Status;
 
 fn serve(login: Option<(&str, &str)>, max_readers: usize) -> RtspServerSettings {
     let login = login.map(|(user, password)| Login {
@@ -60,7 +61,7 @@ impl Reader {
     fn open(url: &str, protocols: &str) -> Self {
         let line = format!("rtspsrc name=src location={url} protocols={protocols} latency=0");
         let pipeline = gst::parse::launch(&line).expect("rtspsrc");
-        // A row of one element is no pipeline.
+        // A launch line of one element gives that element, not a pipeline.
         let source = pipeline;
         let pipeline = gst::Pipeline::new();
         pipeline.add(&source).expect("added");
@@ -69,7 +70,7 @@ impl Reader {
         let weak = pipeline.downgrade();
         source.connect_pad_added(move |_, pad| {
             let Some(pipeline) = weak.upgrade() else { return };
-            // Caps may not be there yet; the number of the track is in the name.
+            // Caps may not be set yet; the track number is in the pad's name.
             let is_frame = pad.name().starts_with("recv_rtp_src_0_");
             let sink = gst::ElementFactory::make("fakesink").property("sync", false);
             let sink = sink.property("async", false).build().expect("fakesink");
@@ -112,7 +113,7 @@ fn ready(stage: &Stage) {
     });
 }
 
-/// One request on a connection of its own; the answer's head.
+/// Sends one request on a new connection; returns the head of the answer.
 fn ask(address: SocketAddr, method: &str, path: &str, more: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("connects");
     request(&mut stream, address, method, path, 1, more)
@@ -154,10 +155,10 @@ fn readers_get_frames_and_audio_by_tcp_and_udp_and_are_counted() {
     let gauge = || stage.metrics.readers.get_or_create(&stream_labels("cam")).get();
     assert_eq!((gauge(), stage.server.readers()), (2, 2));
     drop((tcp, udp));
-    wait_until("nobody reads", || gauge() == 0);
+    wait_until("all readers are gone", || gauge() == 0);
     drop(stage.encoder);
     drop(stage.fan_out);
-    assert!(stage.handle.join(Duration::from_secs(10)), "the feed ends with the edge");
+    assert!(stage.handle.join(Duration::from_secs(10)), "the feed has not ended with its queue");
 }
 
 /// Sets up these tracks, plays, and never reads again.
@@ -181,10 +182,10 @@ fn stuck_reader(address: SocketAddr, tracks: &[u32]) -> TcpStream {
     stuck
 }
 
-/// Also where it has set up the frames only, as recorders do: the shared audio then goes nowhere
-/// until another reader sets it up.
+/// Also with only the video set up, as recorders do: the shared audio is then not linked until
+/// another reader sets it up.
 #[test]
-fn a_reader_that_never_reads_slows_nobody() {
+fn a_reader_that_never_reads_does_not_slow_others() {
     for tracks in [&[0][..], &[0, 1]] {
         let stage = stage(&serve(None, 10));
         ready(&stage);
@@ -197,12 +198,12 @@ fn a_reader_that_never_reads_slows_nobody() {
         let got = (reader.frames() - before.0) as f64;
         assert!(got > expected * 0.95 - 5.0, "{got} of {expected} frames beside {tracks:?}");
         let heard = (reader.audios() - before.1) as f64;
-        assert!(heard > expected, "{heard} stretches of audio beside {tracks:?}");
+        assert!(heard > expected, "{heard} audio packets beside {tracks:?}");
         drop(stuck);
     }
 }
 
-/// What ffmpeg has to say about the stream while it copies it for `seconds`.
+/// Runs ffmpeg on the stream for `seconds`; returns its warnings.
 fn ffmpeg(url: &str, seconds: u32, to: &[&str]) -> String {
     let mut command = std::process::Command::new("ffmpeg");
     command.args(["-hide_banner", "-loglevel", "warning", "-nostdin", "-y"]);
@@ -210,7 +211,7 @@ fn ffmpeg(url: &str, seconds: u32, to: &[&str]) -> String {
     let out = command.output().expect("ffmpeg is installed");
     let said = String::from_utf8_lossy(&out.stderr).into_owned();
     assert!(out.status.success(), "{said}");
-    // This ffmpeg gives the first frame of an RTSP stream no time, however it is packed.
+    // This ffmpeg sets no timestamp on the first frame of any RTSP stream.
     let mut lines: Vec<_> = said.lines().collect();
     if let Some(first) = lines.iter().position(|l| l.contains("Timestamps are unset")) {
         lines.remove(first);
@@ -225,7 +226,7 @@ fn ffmpeg_finds_nothing_wrong_with_copies_and_frames() {
     let url = stage.server.url("cam");
     let dir = tempfile::tempdir().expect("temp");
     let copy = dir.path().join("copy.mp4").to_string_lossy().into_owned();
-    // At whatever moment it comes, it begins with a keyframe.
+    // A reader starts with a keyframe, whenever it connects.
     for _ in 0..3 {
         assert_eq!(ffmpeg(&url, 4, &["-c", "copy", &copy]), "");
         assert_eq!(ffmpeg(&url, 1, &["-f", "null", "-"]), "");
@@ -234,7 +235,7 @@ fn ffmpeg_finds_nothing_wrong_with_copies_and_frames() {
 }
 
 #[test]
-fn odd_paths_do_not_make_a_second_stream() {
+fn odd_paths_do_not_create_a_second_stream() {
     let stage = stage(&serve(None, 10));
     ready(&stage);
     let reader = Reader::open(&stage.server.url("cam"), "tcp");
@@ -247,28 +248,28 @@ fn odd_paths_do_not_make_a_second_stream() {
             answer.lines().next().unwrap_or_default(),
             began.elapsed()
         );
-        assert!(began.elapsed() < Duration::from_secs(5), "{path} was waited for");
+        assert!(began.elapsed() < Duration::from_secs(5), "the answer to {path} took too long");
     }
     let before = reader.frames();
-    wait_until("the reader goes on", || reader.frames() > before + 2 * RATE);
+    wait_until("the reader continues", || reader.frames() > before + 2 * RATE);
 }
 
 #[test]
-fn the_port_is_free_and_readers_are_gone_when_the_server_is_dropped() {
+fn dropping_the_server_frees_the_port_and_disconnects_readers() {
     let stage = stage(&serve(None, 10));
     ready(&stage);
     let reader = Reader::open(&stage.server.url("cam"), "tcp");
     wait_until("the reader reads", || reader.frames() > 0);
     let address = stage.server.address();
-    // The feed's thread is still there: its edge has not ended.
+    // The feed's thread still runs: its queue has not ended.
     drop(stage.server);
-    assert!(TcpStream::connect(address).is_err(), "somebody still listens");
+    assert!(TcpStream::connect(address).is_err(), "the port is still in use");
     let again = RtspServer::start(&RtspServerSettings { listen: address, ..serve(None, 1) });
     assert!(again.is_ok(), "the port is taken");
     wait_until("the feed ends by itself", || stage.handle.is_finished());
     let at = reader.frames();
     std::thread::sleep(Duration::from_secs(1));
-    assert_eq!(reader.frames(), at, "the reader is still sent to");
+    assert_eq!(reader.frames(), at, "the reader still receives packets");
     drop(stage.encoder);
 }
 
@@ -303,7 +304,7 @@ fn no_more_readers_than_allowed() {
 }
 
 #[test]
-fn what_cannot_be_served_is_said_at_once() {
+fn invalid_settings_are_refused_at_start() {
     let first = RtspServer::start(&serve(None, 1)).expect("starts");
     let taken = RtspServerSettings { listen: first.address(), ..serve(None, 1) };
     let error = RtspServer::start(&taken).err().expect("taken").to_string();
@@ -311,15 +312,15 @@ fn what_cannot_be_served_is_said_at_once() {
     let open = RtspServerSettings { listen: SocketAddr::from(([0, 0, 0, 0], 0)), ..serve(None, 1) };
     assert!(matches!(RtspServer::start(&open), Err(RtspError::Unprotected(_))));
     RtspServer::start(&RtspServerSettings { allow_anonymous: true, ..open })
-        .expect("open, where that is meant");
+        .expect("open to anyone, as configured");
     let pair = Some(("no/such.crt".into(), "no/such.key".into()));
     let tls = RtspServerSettings { tls: pair, ..serve(None, 1) };
     let error = RtspServer::start(&tls).err().expect("no certificate").to_string();
     assert!(error.contains("no/such.crt"), "{error}");
 }
 
-/// Threads, open files and kilobytes of this process.
-fn held() -> (usize, usize, u64) {
+/// Threads, open files and memory in kB of this process.
+fn resources() -> (usize, usize, u64) {
     let count = |dir: &str| std::fs::read_dir(dir).expect("Linux").count();
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
     let rss = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).expect("memory");
@@ -327,9 +328,9 @@ fn held() -> (usize, usize, u64) {
     (count("/proc/self/task"), count("/proc/self/fd"), rss)
 }
 
-/// As many readers as `LOCUTOR_READERS` says, 20 by default, four at a time.
+/// With `LOCUTOR_READERS` readers (default 20), four at a time.
 #[test]
-fn readers_that_come_and_go_leave_nothing_behind() {
+fn readers_that_connect_and_disconnect_leak_nothing() {
     let readers = std::env::var("LOCUTOR_READERS").ok().and_then(|n| n.parse().ok()).unwrap_or(20);
     let stage = stage(&serve(None, 10));
     ready(&stage);
@@ -339,7 +340,7 @@ fn readers_that_come_and_go_leave_nothing_behind() {
         let began = Instant::now();
         let reader = Reader::open(&url, "tcp");
         wait_until("it reads", || reader.frames() > 0);
-        let mut slowest = lock(&slowest);
+        let mut slowest = slowest.lock().expect("not poisoned");
         *slowest = began.elapsed().max(*slowest);
     };
     let visits = |count: usize| {
@@ -350,9 +351,9 @@ fn readers_that_come_and_go_leave_nothing_behind() {
         });
     };
     let settled = || {
-        wait_until("nobody reads", || stage.server.readers() == 0);
+        wait_until("all readers are gone", || stage.server.readers() == 0);
         std::thread::sleep(Duration::from_secs(3));
-        held()
+        resources()
     };
     visits(12);
     let before = settled();
@@ -362,7 +363,7 @@ fn readers_that_come_and_go_leave_nothing_behind() {
     println!(
         "{readers} readers in {took:?}, the slowest saw a frame after {:?}; threads, files, kB \
          before {before:?}, after {after:?}",
-        lock(&slowest)
+        slowest.lock().expect("not poisoned")
     );
     assert!(after.0 <= before.0 + 3, "threads: {before:?} → {after:?}");
     assert!(after.1 <= before.1 + 6, "files: {before:?} → {after:?}");

@@ -7,7 +7,7 @@ use super::*;
 use crate::stages::source::live::gst::intake::{LiveGraph, Taps, build};
 use crate::stages::source::live::settings::SourceSettings;
 
-/// A certificate that vouches for itself, and its key; nothing where there is no openssl.
+/// A self-signed certificate and its key; `None` if openssl is missing.
 fn certificate(dir: &Path, name: &str) -> Option<(std::path::PathBuf, std::path::PathBuf)> {
     let (cert, key) = (dir.join(format!("{name}.pem")), dir.join(format!("{name}.key")));
     let mut command = Command::new("openssl");
@@ -15,12 +15,12 @@ fn certificate(dir: &Path, name: &str) -> Option<(std::path::PathBuf, std::path:
     command.arg(format!("/CN={name}.invalid")).arg("-keyout").arg(&key).arg("-out").arg(&cert);
     let made = command.output().is_ok_and(|out| out.status.success());
     if !made {
-        eprintln!("SKIPPED: needs openssl (package openssl)");
+        crate::needs::skip("openssl (package openssl)");
     }
     made.then_some((cert, key))
 }
 
-/// Reads `url`; gives the graph and how many frames came.
+/// Reads `url`; returns the graph and the number of frames.
 fn read(url: &str, trust: Option<&Path>) -> (SourceSettings, LiveGraph, Arc<AtomicU64>) {
     let mut source = SourceSettings::with_defaults(url.parse().expect("an address"));
     source.tls_ca_file = trust.map(Path::to_owned);
@@ -30,7 +30,7 @@ fn read(url: &str, trust: Option<&Path>) -> (SourceSettings, LiveGraph, Arc<Atom
     (source, graph, frames)
 }
 
-/// What is said of a certificate that is not trusted.
+/// The error message for a certificate that is not trusted.
 fn refusal(url: &str, trust: Option<&Path>) -> String {
     let (source, graph, frames) = read(url, trust);
     wait_until("it is refused", || graph.bus.failed());
@@ -41,7 +41,7 @@ fn refusal(url: &str, trust: Option<&Path>) -> String {
 }
 
 #[test]
-fn rtsps_is_read_where_the_certificate_is_trusted_and_else_told_in_words() {
+fn rtsps_is_read_if_the_certificate_is_trusted_and_else_gives_a_readable_error() {
     let dir = tempfile::tempdir().expect("temp");
     let Some(pair) = certificate(dir.path(), "camera") else { return };
     let Some((other, _)) = certificate(dir.path(), "other") else { return };
@@ -49,14 +49,14 @@ fn rtsps_is_read_where_the_certificate_is_trusted_and_else_told_in_words() {
     let stage = stage(&RtspServerSettings { tls: Some(pair.clone()), ..serve(None, 10) });
     let url = stage.server.url("cam");
     assert!(url.starts_with("rtsps://"), "{url}");
-    // The certificate itself is trusted, whatever name stands in it.
+    // The certificate itself is trusted, whatever host name it has.
     let (_, graph, frames) = loop {
         let (source, graph, frames) = read(&url, Some(&pair.0));
         wait_until("frames, or none yet", || {
             frames.load(Ordering::Relaxed) > RATE || graph.bus.failed()
         });
         match graph.bus.log().error {
-            // Before the first keyframe the mount is not there.
+            // The mount exists from the first keyframe on.
             Some(fault) if fault.not_found => std::thread::sleep(Duration::from_millis(200)),
             Some(fault) => panic!(
                 "{}",
@@ -80,7 +80,7 @@ fn rtsps_is_read_where_the_certificate_is_trusted_and_else_told_in_words() {
 }
 
 #[test]
-fn a_file_without_certificates_is_told() {
+fn a_file_without_certificates_is_an_error() {
     crate::gst::start().expect("GStreamer starts");
     let dir = tempfile::tempdir().expect("temp");
     let file = dir.path().join("empty.pem");
