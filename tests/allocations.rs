@@ -14,11 +14,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use locutor::config::{FileSinkOptions, Pipeline, RecordPaths, parse_floor};
+use locutor::core::progress::Progress;
 use locutor::models::device::Device;
 use locutor::pipeline::settings::LookaheadChoice;
 use locutor::run::run;
 use locutor::stages::overlay::Style;
-use locutor::stages::sink::stage::Progress;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Stats, StatsAlloc};
 
 #[global_allocator]

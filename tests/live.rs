@@ -1,9 +1,11 @@
 //! A live stream from end to end, in one process: looped sample in, recording, events and RTSP out.
 #![cfg(all(feature = "gst", feature = "onnx"))]
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -139,6 +141,51 @@ fn without_a_video_sink_nothing_but_events_is_written() {
         .collect();
     names.sort();
     assert_eq!(names, ["events.jsonl", "quiet.toml"]);
+}
+
+/// The queues that `locutor check` lists for the stream in `file`.
+fn checked_queues(file: &Path) -> BTreeSet<String> {
+    let check = Command::new(env!("CARGO_BIN_EXE_locutor")).arg("check").arg(file).output();
+    let check = check.expect("the program runs");
+    let text = String::from_utf8(check.stdout).expect("a text");
+    assert!(check.status.success(), "{text}{}", String::from_utf8_lossy(&check.stderr));
+    let names = text.lines().filter(|line| line.contains(" items, "));
+    names.filter_map(|line| Some(line.trim().split_once(": ")?.0.to_owned())).collect()
+}
+
+/// The queues of the stream `name` with this measure.
+fn measured_queues(metrics: &str, measure: &str, name: &str) -> BTreeSet<String> {
+    let stream = format!("stream=\"{name}\"");
+    let lines = metrics.lines().filter(|l| l.starts_with(measure) && l.contains(&stream));
+    lines.filter_map(|l| Some(l.split("stage=\"").nth(1)?.split('"').next()?.to_owned())).collect()
+}
+
+#[test]
+fn check_lists_the_queues_that_a_running_stream_measures() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = format!(
+        "[source]\nuri = \"file://{}\"\nloop = true\n\
+         [[sink]]\ntype = \"record\"\ndirectory = \"kept\"\n\
+         [serve]\nhealth = \"127.0.0.1:0\"\n",
+        sample().display()
+    );
+    let file = write(folder.path(), "door.toml", &text);
+    let checked = checked_queues(&file);
+    assert!(checked.contains("track→present"), "{checked:?}");
+    let (metrics, _) = run(&[file], |health, _| {
+        wait("the stream is live", Duration::from_secs(60), || {
+            get(health, "/readyz").starts_with("HTTP/1.1 200")
+        });
+        let mut metrics = String::new();
+        wait("queues are measured", Duration::from_secs(20), || {
+            metrics = get(health, "/metrics");
+            !measured_queues(&metrics, "locutor_queue_items", "door").is_empty()
+        });
+        metrics
+    });
+    for measure in ["locutor_queue_items", "locutor_queue_bytes"] {
+        assert_eq!(measured_queues(&metrics, measure, "door"), checked, "{measure}: {metrics}");
+    }
 }
 
 #[test]

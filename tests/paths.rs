@@ -3,7 +3,7 @@
 //! Every test here starts the binary itself. `tiny` makes its media with `gst-launch-1.0` and its
 //! models with random weights, so that it runs everywhere; `clips` takes the recordings and models
 //! in `../shared`, and `sync` the tools of `tools/sample` with their Python: both say so loudly
-//! where these are missing. `errors` is the table of what can go wrong and the exit code of each.
+//! where these are missing. What goes in and what comes out is read by `ffprobe`. `errors` is the table of what can go wrong and the exit code of each.
 //! `stop` presses Ctrl-C. `demo` and `hears` hold the built-in models to their word.
 #![allow(clippy::unwrap_used, reason = "a test's helpers may panic, too")]
 #![cfg(all(feature = "gst", feature = "onnx"))]
@@ -16,6 +16,8 @@ mod demo;
 mod errors;
 #[path = "paths/faithfulness.rs"]
 mod faithfulness;
+#[path = "paths/ffprobe.rs"]
+mod ffprobe;
 #[path = "paths/hears.rs"]
 mod hears;
 #[path = "paths/kit.rs"]

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use locutor::config::{Pipeline, RecordPaths, parse_floor};
+use locutor::core::progress::Progress;
 use locutor::models::device::Device;
 use locutor::models::import::{ImportKind, import};
 use locutor::models::{ModelError, Package};
@@ -25,7 +26,7 @@ use locutor::stages::score::window::Window;
 use locutor::stages::sink::records::ava_csv::AvaCsv;
 use locutor::stages::sink::records::turns::TurnRules;
 use locutor::stages::sink::records::{Ending, FrameSize, RecordContext};
-use locutor::stages::sink::stage::{Progress, Records};
+use locutor::stages::sink::stage::Records;
 use locutor::stages::source::gst::Recording;
 
 /// Turn taking, both mouths moving, and one talker: where the future matters and where not.

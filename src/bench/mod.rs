@@ -30,6 +30,7 @@ use resource_usage::{ResourceUsage, measure, thread_cpu_seconds};
 use threads::{CpuByThread, SAMPLER_THREAD, StageSeconds};
 
 use crate::config::{FileSinkOptions, Pipeline, RecordPaths, parse_floor};
+use crate::core::progress::Progress;
 use crate::core::time::Tick;
 use crate::models::device::Device;
 use crate::models::explain::Mode;
@@ -39,7 +40,6 @@ use crate::pipeline::settings::LookaheadChoice;
 use crate::run::{self, RunError};
 use crate::stages::overlay::Style;
 use crate::stages::score::budget::DEFAULT_BUDGET_MIB;
-use crate::stages::sink::stage::Progress;
 use crate::stages::source::gst::Recording;
 
 /// The settings of a measurement.

@@ -4,12 +4,12 @@ use std::sync::atomic::AtomicBool;
 
 use crate::config::Pipeline;
 use crate::core::evidence::FrameEvidence;
+use crate::core::progress::Progress;
 use crate::models::registry::{Role, find};
 use crate::pipeline::two_passes::draw;
 use crate::run::outputs::Outputs;
 use crate::run::{RunError, settings};
 use crate::stages::sink::records::Ending;
-use crate::stages::sink::stage::Progress;
 use crate::stages::source::gst::Recording;
 
 /// Writes `pipeline`'s output without analysis, with the same elements, settings and code.

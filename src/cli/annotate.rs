@@ -12,10 +12,10 @@ use super::{AnnotateArgs, RunArgs, stats};
 use crate::bench::threads::CpuByThread;
 use crate::config::{ConfigError, FileSinkOptions, Pipeline, RecordPaths, parse_floor};
 use crate::core::exit::Exit;
+use crate::core::progress::Progress;
 use crate::core::time::Span;
 use crate::run::{Report, RunError, run};
 use crate::stages::overlay::Style;
-use crate::stages::sink::stage::Progress;
 use crate::stages::source::SourceShape;
 
 /// What is printed at the end.

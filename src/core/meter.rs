@@ -1,7 +1,8 @@
 //! A queue's counters: items sent, received, dropped and queued, and wait times.
 //!
-//! All counts of one reading are of the same instant. So the conservation law can be checked at any
-//! time, not only at the end: sent = received + dropped + still queued.
+//! All counts change under one lock, and a reading takes that lock. So the conservation law holds
+//! in every reading, also while other threads send and receive:
+//! sent = received + dropped + abandoned + queued.
 
 use std::fmt;
 use std::sync::Arc;
@@ -36,11 +37,9 @@ pub struct QueueCounts {
     pub received: u64,
     /// Items dropped to make room for newer ones.
     pub dropped: u64,
-    /// Items dropped for a newer one with the same key.
-    pub replaced: u64,
     /// Items still queued when the receiver was dropped.
     pub abandoned: u64,
-    /// Items queued now.
+    /// Items queued now. An item that is just being received is still one of them.
     pub queued_items: usize,
     /// Their bytes.
     pub queued_bytes: usize,
@@ -58,8 +57,9 @@ pub struct QueueCounts {
 
 impl QueueCounts {
     /// The conservation law: every item sent was received, was dropped and counted, or is queued.
+    /// True of every reading.
     pub const fn is_conserved(&self) -> bool {
-        let gone = self.received + self.dropped + self.replaced + self.abandoned;
+        let gone = self.received + self.dropped + self.abandoned;
         self.sent == gone + self.queued_items as u64
     }
 }

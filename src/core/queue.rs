@@ -1,29 +1,38 @@
-//! Edges between stages: named queues that are bounded in items and in bytes.
+//! Queues between stages: named, bounded in items and in bytes, counted.
 //!
-//! Takes items from any number of senders, gives them out in the order they were taken, to one stage or
-//! to several workers that share the receiving end.
-//! When an edge is full, its policy says what happens: senders wait (files: nothing is ever lost),
-//! or an older item is left out and counted (live: nobody waits).
+//! Takes items from any number of senders and gives them out in the order in which they were sent,
+//! to one stage or to several workers that share the receiver. When a queue is full, its
+//! [`Overflow`] says what happens: senders wait (files: nothing is lost), or the oldest item is
+//! dropped and counted (live: nobody waits).
 //!
-//! Promises: never more than the capacity is queued (one item larger than all bytes passes alone,
-//! for it would wait for ever); every item is accounted for ([`QueueCounts::is_conserved`]); who
-//! waits is woken when the other end goes away.
+//! Each queue is a channel of `crossbeam-channel` with a gate beside it. The gate counts items and
+//! bytes and admits what fits; the channel keeps the order, wakes receivers, ends with the last
+//! sender, and can be waited for together with others ([`super::notify`]).
 //!
-//! This is a queue under a lock and not one of the channel libraries, as those bound items only and
-//! cannot take an item back out of the middle. No other file may make channels: see `clippy.toml`.
+//! Guarantees: never more than the capacity is queued (one item larger than all bytes passes alone,
+//! or it would wait for ever); every item is accounted for ([`QueueCounts::is_conserved`]); a waiting
+//! thread wakes up when the other end is dropped.
+//!
+//! No other file may make channels: see `clippy.toml`.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
+
+use crossbeam_channel as channel;
+use crossbeam_channel::{RecvTimeoutError, TryRecvError};
+use smallvec::SmallVec;
 
 use super::evidence::FrameEvidence;
 use super::frame::Frame;
-use super::meter::{Counted, QueueCounts, QueueMeter};
-use super::notify::{Notify, Wake};
+use super::gate::{Gate, GateState};
+use super::meter::QueueMeter;
+
+/// A channel for more items than this allocates as it fills instead of all at once.
+const MAX_RING_ITEMS: usize = 256;
 
 /// How much memory something holds, in bytes; what it shares with others counts in full.
 pub trait ByteSize {
-    /// The bytes, as they are to be counted against an edge's capacity.
+    /// The bytes, as they are to be counted against a queue's capacity.
     fn byte_size(&self) -> usize;
 }
 
@@ -42,31 +51,20 @@ impl ByteSize for FrameEvidence {
 }
 
 /// What happens to an item that finds no room.
-#[derive(Debug)]
-pub enum Overflow<T> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overflow {
     /// Its sender waits.
     Block,
-    /// The oldest items are left out.
+    /// The oldest items are dropped and counted.
     DropOldest,
-    /// The items with the same key (the same track) are left out, oldest first; then, where that
-    /// is not enough, the oldest of any key.
-    ReplaceSame(fn(&T) -> u64),
 }
 
-impl<T> Clone for Overflow<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Overflow<T> {}
-
-/// How much an edge may hold.
+/// How much a queue may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capacity {
-    /// Items; zero counts as one.
+    /// Items; zero counts as one, `usize::MAX` as no bound.
     pub items: usize,
-    /// Bytes of all items together.
+    /// Bytes of all items together; `usize::MAX` as no bound.
     pub bytes: usize,
 }
 
@@ -78,8 +76,8 @@ pub struct SendError<T>(pub T);
 /// Why an item was not taken without waiting; the item comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TrySendError<T> {
-    /// There is no room now, and the edge's policy is to wait.
-    #[error("the edge is full")]
+    /// There is no room now, and the queue's senders wait for it.
+    #[error("the queue is full")]
     Full(T),
     /// The receiver is gone.
     #[error("the receiving stage has stopped")]
@@ -97,144 +95,53 @@ pub enum NoItem {
     Ended,
 }
 
-struct State<T> {
-    queue: VecDeque<(T, usize)>,
-    senders: usize,
-    receiver: bool,
-    /// Whether a bell was rung since the receiver last heeded one.
-    notified: bool,
-    counts: QueueCounts,
+/// An item in the channel and the bytes it was counted with.
+pub(super) type Queued<T> = (T, usize);
+
+/// The sending end. Clone it for more senders; the queue ends with the last of them.
+pub struct Sender<T> {
+    overflow: Overflow,
+    items: channel::Sender<Queued<T>>,
+    /// The receiving side, to take the oldest item from.
+    oldest: channel::Receiver<Queued<T>>,
+    gate: Arc<Gate>,
 }
 
-struct Shared<T> {
-    name: &'static str,
-    capacity: Capacity,
-    overflow: Overflow<T>,
-    state: Mutex<State<T>>,
-    /// Rung when there is room, or the receiver has gone.
-    room: Condvar,
-    /// Rung when there is an item, the last sender has gone, or a bell is rung.
-    item: Condvar,
+/// The receiving end. When it is dropped, sending fails, and what is queued is dropped.
+pub struct Receiver<T> {
+    pub(super) items: channel::Receiver<Queued<T>>,
+    pub(super) gate: Arc<Gate>,
 }
 
-/// The end that items go in at. Clone it for more senders; the edge ends with the last of them.
-pub struct Sender<T>(Arc<Shared<T>>);
-
-/// The end that items come out of. When it is dropped, sending fails, and what is queued is gone.
-pub struct Receiver<T>(Arc<Shared<T>>);
-
-/// An edge called `name` (say both stages: `detect→track`).
+/// A queue called `name` (say both stages: `detect→track`).
 pub fn bounded<T>(
     name: &'static str,
     capacity: Capacity,
-    overflow: Overflow<T>,
+    overflow: Overflow,
 ) -> (Sender<T>, Receiver<T>) {
-    let shared = Arc::new(Shared {
-        name,
-        capacity: Capacity { items: capacity.items.max(1), ..capacity },
-        overflow,
-        state: Mutex::new(State {
-            queue: VecDeque::new(),
-            senders: 1,
-            receiver: true,
-            notified: false,
-            counts: QueueCounts::default(),
-        }),
-        room: Condvar::new(),
-        item: Condvar::new(),
-    });
-    (Sender(Arc::clone(&shared)), Receiver(shared))
+    let capacity = Capacity { items: capacity.items.max(1), ..capacity };
+    let (sender, items) = ring(capacity.items);
+    let gate = Arc::new(Gate::new(name, capacity.items, capacity.bytes));
+    let oldest = items.clone();
+    (Sender { overflow, items: sender, oldest, gate: Arc::clone(&gate) }, Receiver { items, gate })
 }
 
-impl<T> Shared<T> {
-    /// Nothing that runs under the lock can leave the state half changed, so that a panic of
-    /// another thread is no reason to stop here.
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn is_full(&self, state: &State<T>, bytes: usize) -> bool {
-        let too_many = state.queue.len() >= self.capacity.items;
-        let queued = state.counts.queued_bytes;
-        let too_large = queued.saturating_add(bytes) > self.capacity.bytes;
-        too_many || (too_large && !state.queue.is_empty())
-    }
-
-    /// Makes room for `bytes` by leaving older items out; gives them, to be dropped after the lock.
-    fn make_room(&self, state: &mut State<T>, key: Option<u64>, bytes: usize) -> Vec<T> {
-        let mut out = Vec::new();
-        if let (Overflow::ReplaceSame(key_of), Some(key)) = (self.overflow, key) {
-            while self.is_full(state, bytes) {
-                let same = state.queue.iter().position(|(item, _)| key_of(item) == key);
-                let Some(same) = same else { break };
-                out.extend(state.remove(same));
-                state.counts.replaced += 1;
-            }
-        }
-        while self.is_full(state, bytes) {
-            let Some(oldest) = state.remove(0) else { break };
-            out.push(oldest);
-            state.counts.dropped += 1;
-        }
-        out
-    }
-
-    fn put(&self, state: &mut State<T>, item: T, bytes: usize) {
-        state.queue.push_back((item, bytes));
-        let counts = &mut state.counts;
-        counts.sent += 1;
-        counts.queued_items = state.queue.len();
-        counts.queued_bytes = counts.queued_bytes.saturating_add(bytes);
-        counts.peak_items = counts.peak_items.max(counts.queued_items);
-        counts.peak_bytes = counts.peak_bytes.max(counts.queued_bytes);
-        self.item.notify_one();
-    }
-}
-
-impl<T> State<T> {
-    /// Takes the item at `place` out of the queue, wherever it goes then.
-    fn remove(&mut self, place: usize) -> Option<T> {
-        let (item, bytes) = self.queue.remove(place)?;
-        self.counts.queued_items = self.queue.len();
-        self.counts.queued_bytes -= bytes;
-        Some(item)
-    }
-}
-
-impl<T: Send> Counted for Shared<T> {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn counts(&self) -> QueueCounts {
-        self.lock().counts
-    }
-}
-
-impl<T: Send> Wake for Shared<T> {
-    fn notify(&self) {
-        self.lock().notified = true;
-        self.item.notify_all();
-    }
+/// A channel that holds at least `items`.
+#[expect(clippy::disallowed_methods, reason = "every channel of this program is made here")]
+pub(super) fn ring<T>(items: usize) -> (channel::Sender<T>, channel::Receiver<T>) {
+    if items <= MAX_RING_ITEMS { channel::bounded(items) } else { channel::unbounded() }
 }
 
 impl<T: ByteSize> Sender<T> {
-    /// Sends `item`; waits for room where the policy is to wait, and never elsewhere.
+    /// Sends `item`; waits for room with [`Overflow::Block`], and never otherwise.
     ///
     /// # Errors
     /// Where the receiver is gone, or goes while this waits.
     pub fn send(&self, item: T) -> Result<(), SendError<T>> {
-        let shared = &*self.0;
         let bytes = item.byte_size();
-        let mut state = shared.lock();
-        if matches!(shared.overflow, Overflow::Block) && shared.is_full(&state, bytes) {
-            let since = Instant::now();
-            state.counts.senders_waiting += 1;
-            while state.receiver && shared.is_full(&state, bytes) {
-                state = shared.room.wait(state).unwrap_or_else(PoisonError::into_inner);
-            }
-            state.counts.senders_waiting -= 1;
-            state.counts.send_wait.add(since.elapsed());
+        let mut state = self.gate.lock();
+        if self.blocks() && self.gate.is_full(&state, bytes) {
+            state = self.gate.wait_for_room(state, bytes);
         }
         self.put(state, item, bytes).map_err(SendError)
     }
@@ -242,40 +149,72 @@ impl<T: ByteSize> Sender<T> {
     /// Sends `item` without ever waiting.
     ///
     /// # Errors
-    /// Where the receiver is gone, or there is no room and the policy is to wait for it.
+    /// Where the receiver is gone, or there is no room and senders wait for it.
     pub fn try_send(&self, item: T) -> Result<(), TrySendError<T>> {
-        let shared = &*self.0;
         let bytes = item.byte_size();
-        let state = shared.lock();
-        let waits = matches!(shared.overflow, Overflow::Block);
-        if waits && state.receiver && shared.is_full(&state, bytes) {
+        let state = self.gate.lock();
+        if self.blocks() && state.is_open && self.gate.is_full(&state, bytes) {
             return Err(TrySendError::Full(item));
         }
         self.put(state, item, bytes).map_err(TrySendError::Closed)
     }
 
-    /// Queues `item`, by the policy where there is no room; gives it back where nobody receives.
-    fn put(&self, mut state: MutexGuard<'_, State<T>>, item: T, bytes: usize) -> Result<(), T> {
-        if !state.receiver {
+    fn blocks(&self) -> bool {
+        self.overflow == Overflow::Block
+    }
+
+    /// Queues `item`, and drops the oldest where there is no room; gives it back where nobody
+    /// receives.
+    fn put(&self, mut state: MutexGuard<'_, GateState>, item: T, bytes: usize) -> Result<(), T> {
+        if !state.is_open {
             return Err(item);
         }
-        let key = match self.0.overflow {
-            Overflow::ReplaceSame(key_of) => Some(key_of(&item)),
-            _ => None,
-        };
-        let left_out = self.0.make_room(&mut state, key, bytes);
-        self.0.put(&mut state, item, bytes);
-        // A frame's owner may do much when it goes: not under the lock.
+        let dropped = self.make_room(&mut state, bytes);
+        // There is room in the channel: it never holds more than the gate has counted.
+        self.items.try_send((item, bytes)).map_err(|unsent| unsent.into_inner().0)?;
+        state.add(bytes);
+        // Dropping an item may take long: not under the lock.
         drop(state);
-        drop(left_out);
+        drop(dropped);
         Ok(())
+    }
+
+    /// Takes the oldest items out until `bytes` fit; gives them.
+    fn make_room(&self, state: &mut GateState, bytes: usize) -> SmallVec<[T; 1]> {
+        let mut dropped = SmallVec::new();
+        while self.gate.is_full(state, bytes) {
+            // What is missing here is with a receiver that has not counted it yet: that is room.
+            let Ok((oldest, bytes)) = self.oldest.try_recv() else { break };
+            state.remove(bytes);
+            state.counts.dropped += 1;
+            dropped.push(oldest);
+        }
+        dropped
+    }
+}
+
+impl<T> Sender<T> {
+    /// Whether the receiver is gone.
+    pub fn is_closed(&self) -> bool {
+        !self.gate.lock().is_open
+    }
+
+    /// A handle to the queue's counts.
+    pub fn meter(&self) -> QueueMeter {
+        QueueMeter(Arc::clone(&self.gate) as Arc<_>)
     }
 }
 
 impl<T> Receiver<T> {
     /// The next item; waits for it. `None` when every sender is gone and everything was received.
     pub fn recv(&self) -> Option<T> {
-        self.wait(None, false).ok()
+        match self.try_recv() {
+            Err(NoItem::Empty) => {}
+            other => return other.ok(),
+        }
+        let since = Instant::now();
+        let received = self.items.recv().map_err(|_| NoItem::Ended);
+        self.after_wait(since, received).ok()
     }
 
     /// The next item, waited for no longer than `patience`.
@@ -283,7 +222,16 @@ impl<T> Receiver<T> {
     /// # Errors
     /// Where none came, and whether one still can.
     pub fn recv_timeout(&self, patience: Duration) -> Result<T, NoItem> {
-        self.wait(Some(patience), false)
+        match self.try_recv() {
+            Err(NoItem::Empty) if !patience.is_zero() => {}
+            other => return other,
+        }
+        let since = Instant::now();
+        let received = self.items.recv_timeout(patience).map_err(|why| match why {
+            RecvTimeoutError::Timeout => NoItem::Empty,
+            RecvTimeoutError::Disconnected => NoItem::Ended,
+        });
+        self.after_wait(since, received)
     }
 
     /// The next item, if it is there.
@@ -291,45 +239,36 @@ impl<T> Receiver<T> {
     /// # Errors
     /// Where there is none, and whether one still can come.
     pub fn try_recv(&self) -> Result<T, NoItem> {
-        self.wait(Some(Duration::ZERO), false)
-    }
-
-    /// The next item, or the first ring of a [`Notify`] since the last call; waits for either.
-    ///
-    /// # Errors
-    /// Where none is here: [`NoItem::Empty`] says that a bell was rung.
-    pub fn recv_or_notified(&self) -> Result<T, NoItem> {
-        self.wait(None, true)
-    }
-
-    fn wait(&self, patience: Option<Duration>, heeds: bool) -> Result<T, NoItem> {
-        let shared = &*self.0;
-        let mut state = shared.lock();
-        let nothing = |s: &State<T>| s.queue.is_empty() && s.senders > 0 && !(heeds && s.notified);
-        if nothing(&state) && patience != Some(Duration::ZERO) {
-            let since = Instant::now();
-            while nothing(&state) {
-                let left = patience.map(|p| p.saturating_sub(since.elapsed()));
-                state = match left {
-                    None => shared.item.wait(state).unwrap_or_else(PoisonError::into_inner),
-                    Some(Duration::ZERO) => break,
-                    Some(left) => {
-                        let woken = shared.item.wait_timeout(state, left);
-                        woken.unwrap_or_else(PoisonError::into_inner).0
-                    }
-                };
-            }
-            state.counts.receive_wait.add(since.elapsed());
-        }
-        // Whoever heeds a bell looks at everything after each call.
-        state.notified &= !heeds;
-        let Some(item) = state.remove(0) else {
-            return Err(if state.senders == 0 { NoItem::Ended } else { NoItem::Empty });
-        };
-        state.counts.received += 1;
-        // One item out may make room for several small ones.
-        shared.room.notify_all();
+        let (item, bytes) = self.items.try_recv().map_err(|why| match why {
+            TryRecvError::Empty => NoItem::Empty,
+            TryRecvError::Disconnected => NoItem::Ended,
+        })?;
+        self.gate.count_received(bytes, None);
         Ok(item)
+    }
+
+    /// Counts a wait since `since`, and the item where one was received.
+    pub(super) fn after_wait(
+        &self,
+        since: Instant,
+        received: Result<Queued<T>, NoItem>,
+    ) -> Result<T, NoItem> {
+        let waited = since.elapsed();
+        match received {
+            Ok((item, bytes)) => {
+                self.gate.count_received(bytes, Some(waited));
+                Ok(item)
+            }
+            Err(why) => {
+                self.gate.count_wait(waited);
+                Err(why)
+            }
+        }
+    }
+
+    /// A handle to the queue's counts.
+    pub fn meter(&self) -> QueueMeter {
+        QueueMeter(Arc::clone(&self.gate) as Arc<_>)
     }
 }
 
@@ -341,51 +280,25 @@ impl<T> Iterator for Receiver<T> {
     }
 }
 
-impl<T: Send + 'static> Sender<T> {
-    /// A handle to the edge's counts.
-    pub fn meter(&self) -> QueueMeter {
-        QueueMeter(Arc::clone(&self.0) as Arc<dyn Counted>)
-    }
-}
-
-impl<T: Send + 'static> Receiver<T> {
-    /// A bell that wakes this end.
-    pub fn notify(&self) -> Notify {
-        Notify(Arc::clone(&self.0) as Arc<dyn Wake>)
-    }
-
-    /// A handle to the edge's counts.
-    pub fn meter(&self) -> QueueMeter {
-        QueueMeter(Arc::clone(&self.0) as Arc<dyn Counted>)
-    }
-}
-
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        self.0.lock().senders += 1;
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl<T> Drop for Sender<T> {
-    fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.senders -= 1;
-        if state.senders == 0 {
-            self.0.item.notify_all();
+        Self {
+            overflow: self.overflow,
+            items: self.items.clone(),
+            oldest: self.oldest.clone(),
+            gate: Arc::clone(&self.gate),
         }
     }
 }
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.receiver = false;
-        let abandoned = std::mem::take(&mut state.queue);
-        state.counts.abandoned += abandoned.len() as u64;
-        (state.counts.queued_items, state.counts.queued_bytes) = (0, 0);
-        self.0.room.notify_all();
-        drop(state);
+        let mut abandoned = Vec::new();
+        self.gate.close(self.items.try_iter().map(|(item, bytes)| {
+            abandoned.push(item);
+            bytes
+        }));
+        // Dropping an item may take long: not under the lock.
         drop(abandoned);
     }
 }
@@ -393,3 +306,7 @@ impl<T> Drop for Receiver<T> {
 #[cfg(test)]
 #[path = "queue_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "queue_load_tests.rs"]
+mod load_tests;

@@ -1,16 +1,18 @@
-//! The arithmetic of edges, exactly; then what it promises under load and at the end.
+//! Queues: bounds and counts to the last byte, waiting and ending, and all of it against a model.
+//! With many threads: `queue_load_tests.rs`.
 
+use std::collections::VecDeque;
 use std::thread;
 
 use proptest::prelude::*;
 
+use super::super::meter::QueueCounts;
 use super::*;
 
-/// An item of a key and a size.
+/// An item of its own number and size.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Parcel {
     number: u64,
-    key: u64,
     bytes: usize,
 }
 
@@ -21,10 +23,8 @@ impl ByteSize for Parcel {
 }
 
 fn parcel(number: u64, bytes: usize) -> Parcel {
-    Parcel { number, key: number % 3, bytes }
+    Parcel { number, bytes }
 }
-
-const KEY: Overflow<Parcel> = Overflow::ReplaceSame(|p| p.key);
 
 fn cap(items: usize, bytes: usize) -> Capacity {
     Capacity { items, bytes }
@@ -78,12 +78,25 @@ fn items_are_counted_too_and_one_giant_passes_alone() {
 }
 
 #[test]
+fn an_unlimited_queue_holds_what_is_sent() {
+    let (tx, rx) = bounded("a→b", cap(usize::MAX, usize::MAX), Overflow::Block);
+    for n in 0..5_000 {
+        tx.try_send(parcel(n, 1 << 20)).expect("there is always room");
+    }
+    assert_eq!(rx.meter().read().queued_bytes, 5_000 << 20);
+    assert!(numbers(&rx).into_iter().eq(0..5_000));
+    // Bounded by bytes alone.
+    let (tx, _rx) = bounded("a→b", cap(usize::MAX, 1_000), Overflow::Block);
+    assert_eq!((0..5_000).take_while(|&n| tx.try_send(parcel(n, 1)).is_ok()).count(), 1_000);
+}
+
+#[test]
 fn the_oldest_make_room_and_are_counted() {
     let (tx, rx) = bounded("a→b", cap(4, 100), Overflow::DropOldest);
     for n in 0..4 {
         tx.send(parcel(n, 30)).expect("sent"); // the fourth would make 120 bytes
     }
-    assert_eq!(rx.0.lock().counts.dropped, 1);
+    assert_eq!(rx.meter().read().dropped, 1);
     tx.send(parcel(4, 95)).expect("sent");
     let c = tx.meter().read();
     assert_eq!((c.sent, c.dropped, c.queued_items, c.queued_bytes), (5, 4, 1, 95));
@@ -92,20 +105,7 @@ fn the_oldest_make_room_and_are_counted() {
 }
 
 #[test]
-fn the_same_key_makes_room_first() {
-    let (tx, rx) = bounded("a→b", cap(4, 1000), KEY);
-    for n in [0, 1, 2, 4] {
-        tx.send(parcel(n, 1)).expect("sent"); // keys 0 1 2 1
-    }
-    tx.send(parcel(7, 1)).expect("sent"); // key 1: takes the place of 1, not of 0
-    tx.send(Parcel { key: 9, ..parcel(8, 1) }).expect("sent"); // no such key: 0 goes
-    let c = tx.meter().read();
-    assert_eq!((c.replaced, c.dropped), (1, 1));
-    assert_eq!(numbers(&rx), [2, 4, 7, 8]);
-}
-
-#[test]
-fn who_waits_for_room_gets_it_when_there_is_enough() {
+fn a_waiting_sender_goes_on_when_there_is_enough_room() {
     let (tx, rx) = bounded("a→b", cap(10, 100), Overflow::Block);
     let meter = tx.meter();
     thread::scope(|s| {
@@ -126,20 +126,72 @@ fn who_waits_for_room_gets_it_when_there_is_enough() {
 }
 
 #[test]
-fn a_waiting_sender_is_woken_when_the_receiver_goes() {
-    let (tx, rx) = bounded("a→b", cap(1, 100), Overflow::Block);
+fn one_large_item_less_lets_all_small_ones_in() {
+    let (tx, rx) = bounded("a→b", cap(10, 100), Overflow::Block);
     let meter = tx.meter();
     thread::scope(|s| {
-        tx.send(parcel(0, 1)).expect("sent");
-        let late = s.spawn(|| tx.send(parcel(1, 1)));
-        until(|| meter.read().senders_waiting == 1);
-        drop(rx);
-        assert_eq!(late.join().expect("no panic"), Err(SendError(parcel(1, 1))));
+        tx.send(parcel(0, 100)).expect("sent");
+        for n in 1..4 {
+            let tx = &tx;
+            s.spawn(move || tx.send(parcel(n, 30)).expect("sent"));
+        }
+        until(|| meter.read().senders_waiting == 3);
+        assert_eq!(rx.recv(), Some(parcel(0, 100)));
+        until(|| meter.read().queued_bytes == 90);
     });
-    let c = meter.read();
-    assert_eq!((c.sent, c.abandoned, c.queued_bytes), (1, 1, 0));
-    assert!(c.is_conserved());
-    assert_eq!(tx.try_send(parcel(2, 1)), Err(TrySendError::Closed(parcel(2, 1))));
+}
+
+#[test]
+fn waiting_senders_are_woken_when_the_receiver_goes() {
+    // The first finds no room for an item, the second none for its bytes.
+    for capacity in [cap(1, 100), cap(10, 1)] {
+        let (tx, rx) = bounded("a→b", capacity, Overflow::Block);
+        let meter = tx.meter();
+        thread::scope(|s| {
+            tx.send(parcel(0, 1)).expect("sent");
+            let late: Vec<_> = (1..3)
+                .map(|n| {
+                    s.spawn({
+                        let tx = tx.clone();
+                        move || tx.send(parcel(n, 1))
+                    })
+                })
+                .collect();
+            until(|| meter.read().senders_waiting == 2);
+            assert!(!tx.is_closed());
+            drop(rx);
+            for (n, late) in (1..).zip(late) {
+                assert_eq!(late.join().expect("no panic"), Err(SendError(parcel(n, 1))));
+            }
+        });
+        let c = meter.read();
+        assert_eq!((c.sent, c.abandoned, c.queued_items, c.queued_bytes), (1, 1, 0, 0));
+        assert!(c.is_conserved() && tx.is_closed());
+        assert_eq!(tx.try_send(parcel(2, 1)), Err(TrySendError::Closed(parcel(2, 1))));
+        drop(tx);
+        assert_eq!(meter.read(), c, "a meter outlives both ends");
+    }
+}
+
+#[test]
+fn what_is_queued_is_dropped_with_the_receiver() {
+    struct Held(Arc<()>);
+    impl ByteSize for Held {
+        fn byte_size(&self) -> usize {
+            1
+        }
+    }
+    let there = Arc::new(());
+    for overflow in [Overflow::Block, Overflow::DropOldest] {
+        let (tx, rx) = bounded("a→b", cap(4, 100), overflow);
+        for _ in 0..3 {
+            assert!(tx.send(Held(Arc::clone(&there))).is_ok());
+        }
+        drop(rx);
+        assert_eq!(Arc::strong_count(&there), 1, "although the sender is still there");
+        let returned = tx.send(Held(Arc::clone(&there))).expect_err("nobody receives");
+        assert!(Arc::ptr_eq(&returned.0.0, &there));
+    }
 }
 
 #[test]
@@ -147,6 +199,7 @@ fn the_receiver_gets_everything_and_then_the_end() {
     let (tx, rx) = bounded("a→b", cap(10, 100), Overflow::Block);
     let second = tx.clone();
     assert_eq!(rx.recv_timeout(Duration::from_millis(5)), Err(NoItem::Empty));
+    assert_eq!(rx.recv_timeout(Duration::ZERO), Err(NoItem::Empty));
     tx.send(parcel(0, 1)).expect("sent");
     drop(tx);
     assert_eq!(rx.recv(), Some(parcel(0, 1)));
@@ -158,94 +211,88 @@ fn the_receiver_gets_everything_and_then_the_end() {
         assert_eq!(waiting.join().expect("no panic"), None);
     });
     assert_eq!(rx.try_recv(), Err(NoItem::Ended));
+    assert_eq!(rx.recv_timeout(Duration::MAX), Err(NoItem::Ended));
     assert!(rx.meter().read().receive_wait.waits >= 1);
 }
 
-#[test]
-fn many_senders_lose_nothing_and_keep_their_order() {
-    let (tx, rx) = bounded("a→b", cap(4, 40), Overflow::Block);
-    let meter = rx.meter();
-    let mut got = vec![Vec::new(); 4];
-    thread::scope(|s| {
-        for key in 0..4 {
-            let tx = tx.clone();
-            s.spawn(move || {
-                for number in 0..2000_u64 {
-                    let bytes = (number * 7 % 23) as usize;
-                    tx.send(Parcel { number, key, bytes }).expect("sent");
-                }
-            });
+/// The queue as it should be, for one thread.
+struct Model {
+    capacity: Capacity,
+    overflow: Overflow,
+    queue: VecDeque<Parcel>,
+    counts: QueueCounts,
+}
+
+impl Model {
+    fn bytes(&self) -> usize {
+        self.queue.iter().map(|p| p.bytes).sum()
+    }
+
+    fn has_room(&self, bytes: usize) -> bool {
+        let alone = self.queue.is_empty();
+        alone
+            || self.queue.len() < self.capacity.items && self.bytes() + bytes <= self.capacity.bytes
+    }
+
+    /// Whether `parcel` is taken without waiting.
+    fn send(&mut self, parcel: Parcel) -> bool {
+        while !self.has_room(parcel.bytes) {
+            if self.overflow == Overflow::Block {
+                return false;
+            }
+            self.queue.pop_front();
+            self.counts.dropped += 1;
         }
-        drop(tx);
-        for p in rx {
-            got[p.key as usize].push(p.number);
-        }
-    });
-    assert!(got.iter().all(|g| g.iter().copied().eq(0..2000)));
-    let c = meter.read();
-    assert_eq!((c.sent, c.received, c.queued_items), (8000, 8000, 0));
-    assert!(c.peak_items <= 4 && c.peak_bytes <= 40 && c.is_conserved());
+        self.queue.push_back(parcel);
+        self.counts.sent += 1;
+        self.counts.peak_items = self.counts.peak_items.max(self.queue.len());
+        self.counts.peak_bytes = self.counts.peak_bytes.max(self.bytes());
+        true
+    }
+
+    fn receive(&mut self) -> Option<Parcel> {
+        let first = self.queue.pop_front();
+        self.counts.received += u64::from(first.is_some());
+        first
+    }
+
+    fn read(&self) -> QueueCounts {
+        let (queued_items, queued_bytes) = (self.queue.len(), self.bytes());
+        QueueCounts { queued_items, queued_bytes, ..self.counts }
+    }
 }
 
 proptest! {
     #[test]
-    fn the_law_and_the_bounds_hold_at_every_step(
-        items in 1..6_usize,
-        bytes in 0..200_usize,
-        policy in 0..3_usize,
-        steps in prop::collection::vec(prop::option::of((0..4_u64, 0..150_usize)), 1..200),
+    fn a_queue_does_what_its_model_does(
+        items in prop_oneof![1..6_usize, 250..260_usize, Just(usize::MAX)],
+        bytes in prop_oneof![0..200_usize, Just(usize::MAX / 2)],
+        drops in any::<bool>(),
+        steps in prop::collection::vec(prop::option::weighted(0.6, 0..150_usize), 1..400),
     ) {
-        let overflow = [Overflow::Block, Overflow::DropOldest, KEY][policy];
+        let overflow = if drops { Overflow::DropOldest } else { Overflow::Block };
         let (tx, rx) = bounded("a→b", cap(items, bytes), overflow);
-        let (meter, mut last) = (tx.meter(), None);
-        let (mut taken, mut got) = (0, 0);
-        for (number, step) in steps.iter().enumerate() {
+        let (meter, counts) = (tx.meter(), QueueCounts::default());
+        let mut model = Model { capacity: cap(items, bytes), overflow, queue: VecDeque::new(), counts };
+        for (number, step) in (0..).zip(&steps) {
             match *step {
-                Some((key, bytes)) => {
-                    let sent = tx.try_send(Parcel { number: number as u64, key, bytes });
-                    prop_assert!(policy == 0 || sent.is_ok(), "who may not wait is always taken");
-                    taken += u64::from(sent.is_ok());
+                Some(bytes) => {
+                    let expected = model.send(parcel(number, bytes));
+                    let sent = tx.try_send(parcel(number, bytes));
+                    let full = Err(TrySendError::Full(parcel(number, bytes)));
+                    prop_assert_eq!(sent, if expected { Ok(()) } else { full });
                 }
-                None => if let Ok(p) = rx.try_recv() {
-                    prop_assert!(last.is_none_or(|l| l < p.number), "in order");
-                    last = Some(p.number);
-                    got += 1;
-                }
+                None => prop_assert_eq!(rx.try_recv().ok(), model.receive()),
             }
-            let c = meter.read();
-            prop_assert!(c.is_conserved());
-            prop_assert_eq!((c.sent, c.received), (taken, got));
-            prop_assert!(c.queued_items <= items);
-            prop_assert!(c.queued_bytes <= bytes || c.queued_items == 1);
-            prop_assert!(policy != 0 || c.dropped + c.replaced == 0);
+            prop_assert_eq!(meter.read(), model.read());
+            prop_assert!(meter.read().is_conserved());
         }
+        let left = meter.read();
         drop(rx);
-        prop_assert!(meter.read().is_conserved() && meter.read().queued_bytes == 0);
+        let abandoned = left.queued_items as u64;
+        prop_assert_eq!(
+            meter.read(),
+            QueueCounts { abandoned, queued_items: 0, queued_bytes: 0, ..left }
+        );
     }
-}
-
-#[test]
-fn a_bell_wakes_the_receiver_once_and_keeps_no_edge_open() {
-    let (tx, rx) = bounded("a→b", cap(4, usize::MAX), Overflow::Block);
-    let notify = rx.notify();
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            thread::sleep(Duration::from_millis(5));
-            notify.notify();
-        });
-        assert!(matches!(rx.recv_or_notified(), Err(NoItem::Empty)), "woken with nothing to take");
-    });
-    // Rung while nobody waits: the next wait ends at once, with an item where there is one.
-    notify.notify();
-    assert!(matches!(rx.recv_or_notified(), Err(NoItem::Empty)));
-    notify.notify();
-    tx.send(parcel(1, 1)).expect("there is room");
-    assert_eq!(rx.recv_or_notified().map(|p| p.number), Ok(1));
-    // Others do not heed it.
-    notify.notify();
-    assert_eq!(rx.recv_timeout(Duration::from_millis(1)).err(), Some(NoItem::Empty));
-    drop(tx);
-    assert_eq!(rx.recv_or_notified().err(), Some(NoItem::Ended));
-    notify.notify();
-    assert_eq!(rx.recv_or_notified().err(), Some(NoItem::Ended));
 }

@@ -30,8 +30,8 @@ use crate::stages::explain::faithfulness::{AREAS, Substrate};
 use crate::stages::overlay::Style;
 use crate::stages::score::floor::FloorRules;
 use crate::stages::score::stage::ScoreInput;
-use crate::stages::source::feed::SourceCounts;
 use crate::stages::source::gst::Recording;
+use crate::stages::sync::feed::SourceCounts;
 
 /// The settings of a measurement.
 #[derive(Clone, Debug)]

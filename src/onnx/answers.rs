@@ -1,10 +1,10 @@
-//! Questions to the engine on their way, and what becomes of their answers.
+//! Requests to the engine, and the way back of their answers.
 
 use crate::core::notify::Notify;
 use crate::core::queue::{ByteSize, Capacity, NoItem, Overflow, Receiver, Sender, bounded};
 use crate::models::speaker_model::{FaceFeatures, InferenceError, PendingFeatures};
 
-/// An answer; its size does not matter, as each edge carries one.
+/// An answer. Its size does not matter, as each queue carries one.
 pub(super) struct Reply<T>(pub(super) T);
 
 impl<T> ByteSize for Reply<T> {
@@ -22,7 +22,7 @@ pub(super) struct Request<J, A> {
     pub(super) answers: Answers<A>,
 }
 
-/// Where the answers to some jobs go. Rings when they are there, or never will be.
+/// Where the answers to some jobs go. Notifies when they are there, or never will be.
 pub(super) struct Answers<A> {
     reply: Option<Sender<Reply<BatchResult<A>>>>,
     notify: Option<Notify>,
@@ -39,7 +39,7 @@ impl<A> Answers<A> {
 
 impl<A> Drop for Answers<A> {
     fn drop(&mut self) {
-        // The edge has to end before whoever is woken looks.
+        // The queue has to end before the notified thread looks.
         drop(self.reply.take());
         if let Some(notify) = &self.notify {
             notify.notify();

@@ -17,6 +17,7 @@ pub use error::RunError;
 use outputs::Outputs;
 
 use crate::config::Pipeline;
+use crate::core::progress::Progress;
 use crate::core::time::Span;
 use crate::models::Package;
 use crate::models::registry::{Role, find};
@@ -30,7 +31,6 @@ use crate::stages::overlay::gst::BlendCounts;
 use crate::stages::sink::records::Ending;
 use crate::stages::sink::records::event::{Event, Start};
 use crate::stages::sink::records::summary::Summary;
-use crate::stages::sink::stage::Progress;
 use crate::stages::source::gst::Recording;
 use crate::stages::source::{SourceShape, VideoShape};
 

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::kit::{Said, leftovers, locutor, tiny_models};
+use crate::ffprobe::times;
+use crate::kit::{Said, TIME_TOLERANCE, leftovers, locutor, tiny_models, worst_shift};
 use crate::media::{AAC, H264, MONO_16K, Media, PLAIN, launch};
 use crate::needs;
 use crate::probe::probe;
@@ -220,6 +221,9 @@ fn damaged_in_the_middle(muxer: &'static str, name: &str) {
     assert!(!notes.is_empty());
     let [hurt, film] = [&file, &folder.path().join("film.mp4")].map(|f| probe(f, 1));
     assert_eq!((film.frames, hurt.frames), (frames, frames));
+    let shown = times(&folder.path().join("film.mp4"), 1);
+    assert_eq!(shown.frames.len(), frames, "by ffprobe");
+    assert!(worst_shift(shown.since_first(), records.since_first()) <= TIME_TOLERANCE);
     // A gap stays a gap: closing it would part frame and audio.
     assert!((film.length() - hurt.length()).abs() < 0.05, "{hurt:?} became {film:?}");
     assert_eq!(leftovers(folder.path()), Vec::<String>::new());

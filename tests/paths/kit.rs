@@ -8,6 +8,7 @@ use locutor::models::import::{ImportKind, import};
 use locutor::models::tiny::{self, TinyNetwork};
 use tempfile::TempDir;
 
+use crate::ffprobe::{Times, times};
 use crate::needs::shared;
 use crate::probe::{Probe, probe};
 use crate::records::{Records, read};
@@ -124,22 +125,54 @@ pub fn leftovers(folder: &Path) -> Vec<String> {
     names.filter(|n| n.contains(".part") || n.contains(".incomplete")).collect()
 }
 
+/// How far a film's frame times may lie from the recording's. Matroska counts whole milliseconds.
+pub const TIME_TOLERANCE: f64 = 1e-3;
+
 /// What no run may lose: frames, size, times, the audio and its place beside the frame.
 pub fn check_conserved(input: &Path, track: u32, run: &Run) -> (Probe, Probe) {
+    check_conserved_within(&times(input, track), TIME_TOLERANCE, (input, track), run)
+}
+
+/// As [`check_conserved`], where the recording's times are `source` and those of the film may be off
+/// by `tolerance` seconds.
+pub fn check_conserved_within(
+    source: &Times,
+    tolerance: f64,
+    (input, track): (&Path, u32),
+    run: &Run,
+) -> (Probe, Probe) {
     let (before, after) = (probe(input, track), probe(&run.film, 1));
+    let film = times(&run.film, 1);
     let what = format!("{}\n  in  {before:?}\n  out {after:?}\n", input.display());
-    assert_eq!(before.frames, after.frames, "frames: {what}");
-    assert_eq!(run.records.frames.len(), before.frames, "lines of frames: {what}");
+    let frames = source.frames.len();
+    assert_eq!(frames, film.frames.len(), "frames by ffprobe: {what}");
+    assert_eq!((before.frames, after.frames), (frames, frames), "frames: {what}");
+    assert_eq!(run.records.frames.len(), frames, "lines of frames: {what}");
+    let off = worst_shift(source.since_first(), film.since_first());
+    assert!(off <= tolerance, "the film's times are {:.1} ms off: {what}", off * 1e3);
+    let off = worst_shift(source.since_first(), run.records.since_first());
+    assert!(off <= tolerance, "the records' times are {:.1} ms off: {what}", off * 1e3);
     assert_eq!((before.width, before.height), (after.width, after.height), "size: {what}");
-    let frame = before.frame_seconds();
-    let close = |a: f64, b: f64| (a - b).abs() <= frame + 1e-3;
-    assert!(close(before.length(), after.length()), "length: {what}");
-    assert_eq!(before.audio.is_some(), after.audio.is_some(), "audio: {what}");
-    if let (Some(a), Some(b)) = (&before.audio, &after.audio) {
-        assert!(close(a.start - before.first, b.start - after.first), "sync at the start: {what}");
-        // An encoder may add a packet of priming or padding: 2048 samples at 44.1 kHz.
-        let apart = (a.end - before.first) - (b.end - after.first);
-        assert!(apart.abs() <= frame + 0.05, "the audio's end is {apart:.3} s off: {what}");
-    }
+    // The last frame is shown as long as it was.
+    let longer = after.length() - before.length();
+    assert!(longer.abs() <= before.frame_seconds() + 1e-3, "{longer:.3} s longer: {what}");
+    check_audio(source, &film, tolerance, &what);
     (before, after)
+}
+
+/// The audio lies where it did beside the frames.
+fn check_audio(source: &Times, film: &Times, tolerance: f64, what: &str) {
+    assert_eq!(source.audio.is_some(), film.audio.is_some(), "audio: {what}");
+    let (Some(before), Some(after)) = (source.audio, film.audio) else { return };
+    let frame = source.since_first().last().unwrap() / (source.frames.len().max(2) - 1) as f64;
+    let start = (after.0 - film.frames[0]) - (before.0 - source.frames[0]);
+    assert!(start.abs() <= frame + 1e-3, "the audio's start is {start:.3} s off: {what}");
+    // An encoder may add a packet of priming or padding: 2048 samples at 44.1 kHz.
+    let end = (after.1 - film.frames[0]) - (before.1 - source.frames[0]);
+    assert!(end.abs() <= frame + 0.05 + tolerance, "the audio's end is {end:.3} s off: {what}");
+}
+
+/// The largest difference between two lists of times of the same length, in seconds.
+pub fn worst_shift(a: impl Iterator<Item = f64>, b: impl Iterator<Item = f64>) -> f64 {
+    a.zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
 }

@@ -1,7 +1,7 @@
 //! Counts what a media file holds, by decoding all of it through the program's own source.
 //!
-//! The source is the one that also feeds the stages; that it loses nothing itself is tested beside
-//! it, against counts that are known beforehand, and here by media whose counts the test chose.
+//! The source is the one that also feeds the stages: what it gets wrong in a recording and again in
+//! its film shows in `ffprobe` only.
 
 use std::path::Path;
 
@@ -29,7 +29,6 @@ pub struct Probe {
 pub struct Audio {
     pub codec: String,
     pub tracks: u32,
-    pub start: f64,
     pub end: f64,
 }
 
@@ -54,13 +53,12 @@ pub fn probe(path: &Path, track: u32) -> Probe {
     std::thread::scope(|scope| {
         let audio = recording.audio().map(|blocks| {
             let heard = move || {
-                let (mut start, mut end) = (f64::INFINITY, 0.0_f64);
+                let mut end = 0.0_f64;
                 for block in blocks {
                     let Some(pts) = block.pts else { continue };
-                    start = start.min(pts.seconds());
                     end = end.max(pts.seconds() + block.samples.len() as f64 / 16_000.0);
                 }
-                (start, end)
+                end
             };
             named("probe audio").spawn_scoped(scope, heard).unwrap()
         });
@@ -80,10 +78,9 @@ pub fn probe(path: &Path, track: u32) -> Probe {
             first: times.first().copied().unwrap_or_default(),
             last: times.iter().copied().fold(0.0, f64::max),
             last_span,
-            audio: audio.map(|((start, end), shape)| Audio {
+            audio: audio.map(|(end, shape)| Audio {
                 codec: shape.codec,
                 tracks: shape.tracks,
-                start,
                 end,
             }),
             damage: recording.damage(),

@@ -21,6 +21,16 @@ impl Records {
         frames.flat_map(|f| f["faces"].as_array().unwrap().clone()).collect()
     }
 
+    /// Frame times since the first frame, in seconds.
+    pub fn since_first(&self) -> impl Iterator<Item = f64> {
+        let time = |line: &String| {
+            let frame: Value = serde_json::from_str(line).unwrap();
+            frame["pts_ns"].as_i64().unwrap()
+        };
+        let first = self.frames.first().map_or(0, time);
+        self.frames.iter().map(move |line| (time(line) - first) as f64 / 1e9)
+    }
+
     /// The events of a kind.
     pub fn of(&self, kind: &str) -> Vec<&Value> {
         self.events.iter().filter(|e| e["event"] == kind).collect()

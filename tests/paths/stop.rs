@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use locutor::config::{Pipeline, RecordPaths, parse_floor};
+use locutor::core::progress::Progress;
 use locutor::models::device::Device;
 use locutor::models::registry::{Role, find};
 use locutor::onnx::engine::Engine;
@@ -14,9 +15,10 @@ use locutor::pipeline::recording::run_pass;
 use locutor::pipeline::settings::LookaheadChoice;
 use locutor::run::settings;
 use locutor::stages::overlay::Style;
-use locutor::stages::sink::stage::{Progress, Records};
+use locutor::stages::sink::stage::Records;
 use locutor::stages::source::gst::Recording;
 
+use crate::ffprobe::times;
 use crate::kit::{Said, leftovers, locutor, tiny_models};
 use crate::media::{Media, PLAIN};
 use crate::probe::probe;
@@ -62,6 +64,7 @@ fn stopped(more: &[&str]) {
     let lines = records.lines().filter(|l| l.contains("locutor.frame/1")).count();
     assert!(film.frames > 0 && film.frames < frames as usize, "{film:?}");
     assert_eq!(film.frames, lines, "frames in the film and in the record");
+    assert_eq!(times(&at("film.incomplete.mp4"), 1).frames.len(), lines, "by ffprobe");
     let last: serde_json::Value = serde_json::from_str(records.lines().last().unwrap()).unwrap();
     assert_eq!((&last["event"], &last["complete"]), (&"end".into(), &false.into()));
     let summary: serde_json::Value = serde_json::from_str(&said.out).unwrap();

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::kit::{annotate, tiny_models};
+use crate::kit::{annotate, check_conserved, tiny_models};
 use crate::needs;
 
 /// The Python of the sample's tools; `None`, said loudly, where it is not set up.
@@ -37,6 +37,7 @@ fn flash_and_click_stay_together() {
         ("mp4", &["--frame-budget-mib", "0"][..]),
     ] {
         let run = annotate(tiny_models(), &input, extension, more, 0);
+        check_conserved(&input, 1, &run);
         // Fails where an offset has changed by more than 10 ms.
         eprintln!("{extension}: {}", tool(&python, "check_sync.py", &[&input, &run.film]));
     }

@@ -16,6 +16,7 @@ use super::slate;
 use crate::core::evidence::FrameEvidence;
 use crate::core::fault_point::FaultPoint;
 use crate::core::frame::Frame;
+use crate::core::notify::{Waitable, wait_any};
 use crate::core::time::{Pts, Span};
 use crate::pipeline::live::output_policy::OutputPolicy;
 use crate::telemetry::metrics::{stage_labels, stream_labels};
@@ -25,8 +26,10 @@ use crate::telemetry::status::SourceState;
 pub const MAX_BOX_AGE: Span = Span::from_ms(1_000);
 /// `latest`: a frame waits no longer than this for its own boxes.
 const LATEST_TIMEOUT: Span = Span::from_ms(90);
-/// The longest sleep: audio is handed on, and slates are drawn, at least this often.
-const MAX_SLEEP: Duration = Duration::from_millis(10);
+/// The longest wait while there is an encoder: silence and slates are handed on at least this often.
+const OUTPUT_IDLE: Duration = Duration::from_millis(20);
+/// The longest wait without one: a stop and the metrics are noticed by then.
+const ANALYSIS_IDLE: Duration = Duration::from_millis(100);
 /// Time between two slates.
 const SLATE_INTERVAL: Span = Span::from_ms(200);
 /// A source that gives no frame for so long is not shown as live.
@@ -72,7 +75,7 @@ pub(super) fn present(
             break;
         }
         if !shown {
-            presenter.sleep_until_due(now);
+            presenter.wait(now);
         }
     }
     if let Some(output_encoder) = presenter.output_encoder {
@@ -241,11 +244,26 @@ impl Presenter<'_> {
         self.pending.is_none()
     }
 
-    /// Waits for evidence, or until something is due.
-    fn sleep_until_due(&mut self, now: Pts) {
-        let due = self.pending.as_ref().map(|f| f.id.pts + self.context.delay() - now);
-        let due = due
-            .map_or(MAX_SLEEP, |span| Duration::from_nanos(u64::try_from(span.ns()).unwrap_or(0)));
-        std::thread::sleep(due.clamp(Duration::from_millis(1), MAX_SLEEP));
+    /// Waits for the next thing to do: evidence, audio, a frame, or the pending frame's time.
+    fn wait(&self, now: Pts) {
+        let inputs = &self.inputs;
+        let mut sources: Vec<&dyn Waitable> = vec![&inputs.scored, &inputs.early];
+        let mut longest = ANALYSIS_IDLE;
+        if self.output_encoder.is_some() {
+            longest = OUTPUT_IDLE;
+            sources.push(&inputs.audio);
+        }
+        match &self.pending {
+            Some(frame) => {
+                let latest = match self.context.settings.output_policy {
+                    OutputPolicy::Delay => self.context.delay(),
+                    OutputPolicy::Latest => LATEST_TIMEOUT,
+                };
+                let due = u64::try_from((frame.id.pts + latest - now).ns()).unwrap_or(0);
+                longest = longest.min(Duration::from_nanos(due));
+            }
+            None => sources.push(&inputs.frames),
+        }
+        wait_any(&sources, Some(Instant::now() + longest));
     }
 }

@@ -7,6 +7,7 @@
 use super::frame_assembler::FrameAssembler;
 use super::scorer::Scorer;
 use crate::core::evidence::FrameEvidence;
+use crate::core::notify::Notify;
 use crate::core::queue::{ByteSize, NoItem, Receiver, Sender};
 use crate::core::time::Tick;
 use crate::models::speaker_model::InferenceError;
@@ -129,17 +130,17 @@ pub fn score(
     observer: &mut impl ScoreObserver,
 ) -> Result<ScoreCounts, InferenceError> {
     let mut counts = ScoreCounts::default();
-    scorer.set_notify(inputs.notify());
+    let face_encoded = Notify::default();
+    scorer.set_notify(face_encoded.clone());
     let (frames_ended, audio_ended) = (false, !scorer.has_audio());
     let newest = Tick::default();
     let mut score_loop =
         ScoreLoop { scorer, frame_assembler, out, newest, frames_ended, audio_ended };
     while !(score_loop.frames_ended && score_loop.audio_ended) {
-        let input = inputs.recv_or_notified();
+        let input = inputs.recv_or_notified(&face_encoded);
         let is_frame = matches!(input, Ok(ScoreInput::Frame(_)));
         match input {
             Ok(input) => score_loop.handle_input(input),
-            // A face is encoded.
             Err(NoItem::Empty) => {}
             Err(NoItem::Ended) => break,
         }

@@ -4,36 +4,13 @@
 //! The fast path and the slow path meet here. Evidence comes for every frame and in order, so its
 //! frame is always the next one on the fast path. A mismatch is a bug.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-
 use super::records::event::Event;
 use super::records::summary::{Summary, SummaryBuilder};
 use super::records::{Ending, Record, RecordError};
 use crate::core::evidence::FrameEvidence;
 use crate::core::frame::Frame;
+use crate::core::progress::Progress;
 use crate::core::queue::Receiver;
-
-/// The progress of a run, for display.
-#[derive(Debug, Default)]
-pub struct Progress {
-    /// Frames written.
-    pub frames: AtomicU64,
-    /// Time of the last frame, in nanoseconds.
-    pub pts_ns: AtomicI64,
-    /// The highest person number so far.
-    pub people: AtomicU64,
-    /// Whether this is the second pass, which draws the scores.
-    pub drawing: AtomicBool,
-}
-
-impl Progress {
-    fn note(&self, evidence: &FrameEvidence) {
-        self.frames.fetch_add(1, Ordering::Relaxed);
-        self.pts_ns.store(evidence.frame.pts.ns(), Ordering::Relaxed);
-        let newest = evidence.faces.iter().map(|f| u64::from(f.track.0)).max().unwrap_or(0);
-        self.people.fetch_max(newest, Ordering::Relaxed);
-    }
-}
 
 /// All records of a run.
 pub struct Records {
@@ -136,7 +113,7 @@ pub fn write<E: From<RecordError> + From<FrameMismatch>>(
                 }
             }
         }
-        progress.note(&evidence);
+        progress.count_frame(&evidence);
     }
     Ok(())
 }

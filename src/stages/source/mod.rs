@@ -7,7 +7,6 @@
 //!
 //! Times may be missing or not monotonic; the sync stage corrects them.
 
-pub mod feed;
 #[cfg(feature = "gst")]
 pub mod gst;
 pub mod live;

@@ -2,8 +2,10 @@
 //!
 //! [`timeline`] gives every source frame a position in an epoch, however good its timestamps are.
 //! [`grid`] assigns source frames to ticks of the model's 25 fps grid. The output keeps every
-//! source frame; only the model uses the grid. [`gapless_audio`] fills the gaps in live audio.
+//! source frame; only the model uses the grid. [`gapless_audio`] fills the gaps in live audio. [`feed`]
+//! sends a recording's frames to the fast and the slow path.
 
+pub mod feed;
 pub mod gapless_audio;
 pub mod grid;
 pub mod timeline;

@@ -7,12 +7,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
 use super::hub::EventContext;
 use super::line::{EventLine, LineKind};
+use crate::core::notify::{Waitable, wait_any};
 use crate::core::queue::{
     ByteSize, Capacity, NoItem, Overflow, Receiver, Sender, TrySendError, bounded,
 };
@@ -37,12 +38,12 @@ impl ByteSize for Numbered {
     }
 }
 
-/// Sent after every line.
-struct Wakeup;
+/// Wakes a sink with an event loop: after every line, and when the hub is closed.
+struct Wakeup(Arc<Notify>);
 
-impl ByteSize for Wakeup {
-    fn byte_size(&self) -> usize {
-        0
+impl Drop for Wakeup {
+    fn drop(&mut self) {
+        self.0.notify_one();
     }
 }
 
@@ -83,23 +84,23 @@ pub(super) struct EventSender {
     events: Sender<Numbered>,
     frames: Sender<Numbered>,
     state: Sender<Numbered>,
-    wakeups: Sender<Wakeup>,
-    notify: Arc<Notify>,
     next_seq: u64,
     /// Frames dropped so far, as the queue counts them.
     frames_dropped: u64,
     drops: Arc<DropCounter>,
+    /// The last field: the queues have ended when it is dropped.
+    wakeup: Wakeup,
 }
 
 /// The sink's end of the queue.
 pub struct EventReceiver {
-    events: Receiver<Numbered>,
-    frames: Receiver<Numbered>,
-    state: Receiver<Numbered>,
-    wakeups: Receiver<Wakeup>,
-    notify: Arc<Notify>,
+    /// Events, frames and the state.
+    queues: [Receiver<Numbered>; 3],
     /// The first line of each queue.
     pending: [Option<Numbered>; 3],
+    /// Whether each queue has ended.
+    ended: [bool; 3],
+    notify: Arc<Notify>,
     drops: Arc<DropCounter>,
 }
 
@@ -108,15 +109,12 @@ pub(super) fn channel(wants_frames: bool, drops: Arc<DropCounter>) -> (EventSend
     let (events, events_out) = bounded("hub→sink events", EVENTS, Overflow::Block);
     let (frames, frames_out) = bounded("hub→sink frames", FRAMES, Overflow::DropOldest);
     let (state, state_out) = bounded("hub→sink state", ONE, Overflow::DropOldest);
-    let (wakeups, wakeups_out) = bounded("hub→sink wakeups", ONE, Overflow::DropOldest);
     let notify = Arc::new(Notify::new());
     let receiver = EventReceiver {
-        events: events_out,
-        frames: frames_out,
-        state: state_out,
-        wakeups: wakeups_out,
-        notify: Arc::clone(&notify),
+        queues: [events_out, frames_out, state_out],
         pending: [None, None, None],
+        ended: [false; 3],
+        notify: Arc::clone(&notify),
         drops: Arc::clone(&drops),
     };
     let sender = EventSender {
@@ -124,11 +122,10 @@ pub(super) fn channel(wants_frames: bool, drops: Arc<DropCounter>) -> (EventSend
         events,
         frames,
         state,
-        wakeups,
-        notify,
         next_seq: 0,
         frames_dropped: 0,
         drops,
+        wakeup: Wakeup(notify),
     };
     (sender, receiver)
 }
@@ -156,10 +153,9 @@ impl EventSender {
             Err(TrySendError::Full(_)) => self.drops.event(),
             Err(TrySendError::Closed(_)) => return false,
         }
-        // Sent after the line, so that the receiver finds the line when it wakes up.
-        let is_open = self.wakeups.try_send(Wakeup).is_ok();
-        self.notify.notify_one();
-        is_open
+        // After the line, so that the sink finds the line when it wakes up.
+        self.wakeup.0.notify_one();
+        true
     }
 }
 
@@ -169,15 +165,20 @@ impl EventReceiver {
     /// # Errors
     /// Where no line came; the error says whether one still can.
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<EventLine, NoItem> {
-        if let Some(line) = self.try_recv() {
-            return Ok(line);
-        }
-        let wakeup = self.wakeups.recv_timeout(timeout);
-        match (self.try_recv(), wakeup) {
-            (Some(line), _) => Ok(line),
-            // The line of this wakeup was received already.
-            (None, Ok(Wakeup)) => Err(NoItem::Empty),
-            (None, Err(why)) => Err(why),
+        let deadline = Instant::now() + timeout;
+        loop {
+            if let Some(line) = self.try_recv() {
+                return Ok(line);
+            }
+            // An ended queue would end every wait at once.
+            let is_open = self.queues.iter().zip(self.ended).filter(|(_, ended)| !ended);
+            let open: Vec<&dyn Waitable> = is_open.map(|(queue, _)| queue as _).collect();
+            if open.is_empty() {
+                return Err(NoItem::Ended);
+            }
+            if timeout.is_zero() || wait_any(&open, Some(deadline)).is_none() {
+                return Err(NoItem::Empty);
+            }
         }
     }
 
@@ -198,10 +199,12 @@ impl EventReceiver {
     }
 
     fn fill(&mut self) {
-        let queues = [&self.events, &self.frames, &self.state];
-        for (next, queue) in self.pending.iter_mut().zip(queues) {
+        let queues = self.queues.iter().zip(&mut self.ended);
+        for (next, (queue, ended)) in self.pending.iter_mut().zip(queues) {
             if next.is_none() {
-                *next = queue.try_recv().ok();
+                let received = queue.try_recv();
+                *ended = received.as_ref().is_err_and(|why| *why == NoItem::Ended);
+                *next = received.ok();
             }
         }
     }

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use super::RawFrame;
+use super::timeline::{Timeline, TimelineCounts};
 use crate::core::frame::Frame;
+use crate::core::progress::Progress;
 use crate::core::queue::Sender;
 use crate::core::time::{Pts, Span};
-use crate::stages::sink::stage::Progress;
-use crate::stages::sync::timeline::{Timeline, TimelineCounts};
+use crate::stages::source::RawFrame;
 
 /// What the source delivered.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,23 +35,19 @@ pub struct InFlightLimit<'a> {
     pub progress: &'a Progress,
 }
 
-/// How often a full path is checked.
-const POLL_INTERVAL: Duration = Duration::from_millis(8);
-
 impl InFlightLimit<'_> {
-    /// Waits until there is room for the frame at `pts`, after `sent_frames` frames.
-    fn wait(&self, sent_frames: u64, pts: Pts, stop: &AtomicBool) {
-        let full = || {
-            let finished_frames = self.progress.frames.load(Ordering::Relaxed);
-            let finished_pts = Pts::from_ns(self.progress.pts_ns.load(Ordering::Relaxed));
+    /// Waits until there is room for the frame at `pts`, after `sent_frames` frames, or until
+    /// `is_over`.
+    fn wait(&self, sent_frames: u64, pts: Pts, is_over: impl Fn() -> bool) {
+        self.progress.wait_until(|progress| {
+            let finished_frames = progress.frames.load(Ordering::Relaxed);
+            let finished_pts = Pts::from_ns(progress.pts_ns.load(Ordering::Relaxed));
             let frames =
                 usize::try_from(sent_frames.saturating_sub(finished_frames)).unwrap_or(usize::MAX);
-            frames >= self.frames
-                && (finished_frames == 0 || (pts - finished_pts).abs() >= self.duration)
-        };
-        while full() && !stop.load(Ordering::Relaxed) {
-            std::thread::sleep(POLL_INTERVAL);
-        }
+            let is_full = frames >= self.frames
+                && (finished_frames == 0 || (pts - finished_pts).abs() >= self.duration);
+            !is_full || is_over()
+        });
     }
 }
 
@@ -74,7 +69,10 @@ pub fn feed_frames(
         }
         let id = timeline.advance_to(raw.pts);
         if let Some(in_flight_limit) = &in_flight_limit {
-            in_flight_limit.wait(source_counts.frames, id.pts, stop);
+            // A path that has ended never makes room again.
+            let is_closed = || fast.as_ref().is_some_and(Sender::is_closed) || slow.is_closed();
+            let is_over = || stop.load(Ordering::Relaxed) || is_closed();
+            in_flight_limit.wait(source_counts.frames, id.pts, is_over);
         }
         let frame = Frame { id, duration: raw.duration, image: raw.image };
         let shared = Frame { id, duration: raw.duration, image: Arc::clone(&frame.image) };
@@ -89,3 +87,7 @@ pub fn feed_frames(
     source_counts.timeline = timeline.counts();
     source_counts
 }
+
+#[cfg(test)]
+#[path = "feed_tests.rs"]
+mod tests;
