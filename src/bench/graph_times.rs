@@ -22,7 +22,7 @@ use crate::stages::score::budget::Stride;
 /// Ticks of audio per call, without context.
 const AUDIO_CHUNK: usize = 10;
 /// Ticks that the head gives per call.
-pub const HEAD_HOP: usize = 5;
+pub(crate) const HEAD_HOP: usize = 5;
 /// The long side of the detector's input, in pixels.
 const LONG_SIDE_PX: u32 = 320;
 /// Number of calls before the measurement, and the minimum number during it.
@@ -33,7 +33,7 @@ const MIN_SECONDS: f64 = 0.5;
 
 /// Times in milliseconds, on one thread.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct GraphTimes {
+pub(crate) struct GraphTimes {
     /// A detection at a long side of 320.
     pub detection_ms: f64,
     /// A face-frame through the face encoder.
@@ -49,7 +49,7 @@ impl GraphTimes {
     ///
     /// # Errors
     /// If a graph cannot be opened or run.
-    pub fn measure(
+    pub(crate) fn measure(
         speaker: &Package,
         detector: &Package,
         frame_size: (u32, u32),
@@ -67,7 +67,7 @@ impl GraphTimes {
 
     /// The mean of two measurements.
     #[must_use]
-    pub fn mean(self, other: Self) -> Self {
+    pub(crate) fn mean(self, other: Self) -> Self {
         Self {
             detection_ms: self.detection_ms.midpoint(other.detection_ms),
             face_ms: self.face_ms.midpoint(other.face_ms),

@@ -13,12 +13,12 @@
 //!
 //! [`throughput`] measures inference alone: how many faces a device can process.
 
-pub mod graph_times;
-pub mod report;
-pub mod resource_usage;
-pub mod threads;
-pub mod throughput;
-pub mod transcode;
+pub(crate) mod graph_times;
+pub(crate) mod report;
+pub(crate) mod resource_usage;
+pub(crate) mod threads;
+pub(crate) mod throughput;
+pub(crate) mod transcode;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,7 +44,7 @@ use crate::stages::source::gst::Recording;
 
 /// The settings of a measurement.
 #[derive(Clone, Debug)]
-pub struct BenchOptions {
+pub(crate) struct BenchOptions {
     /// Speaker packages by name or directory; empty for the default one.
     pub packages: Vec<String>,
     /// The detector package; by default the best one installed.
@@ -59,7 +59,7 @@ pub struct BenchOptions {
 ///
 /// # Errors
 /// As a run.
-pub fn bench(clip: &Path, bench_options: &BenchOptions) -> Result<Report, RunError> {
+pub(crate) fn bench(clip: &Path, bench_options: &BenchOptions) -> Result<Report, RunError> {
     let folder = tempfile::tempdir().map_err(RunError::Scratch)?;
     let output = folder.path().join("film.mp4");
     let names: Vec<Option<String>> = match bench_options.packages.as_slice() {

@@ -15,7 +15,7 @@ const FRAMES_PER_DETECTION: f64 = 5.0;
 
 /// The contents of the clip.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct ClipCounts {
+pub(crate) struct ClipCounts {
     /// Number of source frames.
     pub frames: u64,
     /// Number of ticks of 40 ms.
@@ -30,7 +30,7 @@ pub struct ClipCounts {
 
 impl ClipCounts {
     /// CPU seconds of the bare graphs for the clip.
-    pub fn bare_cpu_seconds(&self, bare: &GraphTimes) -> f64 {
+    pub(crate) fn bare_cpu_seconds(&self, bare: &GraphTimes) -> f64 {
         let ms = self.frames as f64 / FRAMES_PER_DETECTION * bare.detection_ms
             + self.face_ticks as f64 * (bare.face_ms + bare.head_ms / HEAD_HOP as f64)
             + self.ticks as f64 * bare.audio_ms;
@@ -40,7 +40,7 @@ impl ClipCounts {
 
 /// One measurement of a package.
 #[derive(Clone, Debug)]
-pub struct Sample {
+pub(crate) struct Sample {
     /// The whole path.
     pub run: ResourceUsage,
     /// The graphs alone.
@@ -57,7 +57,7 @@ pub struct Sample {
 
 /// A package's figures: medians over the repeats; ratios are taken within a repeat.
 #[derive(Clone, Debug, Serialize)]
-pub struct PackageReport {
+pub(crate) struct PackageReport {
     /// The package.
     pub package: String,
     /// The contents of the clip, as this run counted them.
@@ -91,7 +91,7 @@ pub struct PackageReport {
 
 impl PackageReport {
     /// From the samples of all repeats and their transcodes.
-    pub fn new(
+    pub(crate) fn new(
         package: String,
         counts: ClipCounts,
         transcodes: &[ResourceUsage],
@@ -129,7 +129,7 @@ impl PackageReport {
 
 /// A whole measurement.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
+pub(crate) struct Report {
     /// The recording.
     pub clip: String,
     /// Number of repeats.
@@ -144,7 +144,7 @@ pub struct Report {
 
 impl Report {
     /// The figures as text.
-    pub fn to_text(&self) -> String {
+    pub(crate) fn to_text(&self) -> String {
         let mut text = format!(
             "{}, median of {}\n{:8.2}  CPU s to decode, encode and mux alone\n",
             self.clip, self.repeats, self.transcode_cpu_seconds
@@ -205,7 +205,7 @@ impl PackageReport {
 }
 
 /// The median; NaN without values.
-pub fn median(values: impl Iterator<Item = f64>) -> f64 {
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut sorted: Vec<f64> = values.collect();
     sorted.sort_by(f64::total_cmp);
     match sorted.len() {
@@ -223,7 +223,7 @@ mod tests {
         GraphTimes { detection_ms: 2.0, face_ms: 1.0, audio_ms: 0.5, head_ms: 5.0 };
 
     fn usage(cpu_seconds: f64) -> ResourceUsage {
-        ResourceUsage { cpu_seconds, wall_seconds: 1.0, peak_bytes: 3_000_000 }
+        ResourceUsage { cpu_seconds, peak_bytes: 3_000_000 }
     }
 
     #[test]

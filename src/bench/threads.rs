@@ -11,11 +11,11 @@ use std::sync::{Mutex, PoisonError};
 use serde::Serialize;
 
 /// The name of the sampling thread; its own time belongs to no stage.
-pub const SAMPLER_THREAD: &str = "cpu-sampler";
+pub(crate) const SAMPLER_THREAD: &str = "cpu-sampler";
 
 /// The CPU time of a stage.
 #[derive(Clone, Debug, Serialize)]
-pub struct StageSeconds {
+pub(crate) struct StageSeconds {
     /// A description of the stage.
     pub stage: String,
     /// User and system time of its threads, in seconds.
@@ -23,7 +23,7 @@ pub struct StageSeconds {
 }
 
 /// The CPU time of every thread since this was created.
-pub struct CpuByThread {
+pub(crate) struct CpuByThread {
     before: BTreeMap<i32, f64>,
     cpu_times: Mutex<BTreeMap<i32, (String, f64)>>,
 }
@@ -55,7 +55,7 @@ impl Default for CpuByThread {
 
 impl CpuByThread {
     /// Samples the CPU time of every thread.
-    pub fn sample(&self) {
+    pub(crate) fn sample(&self) {
         let mut cpu_times = self.cpu_times.lock().unwrap_or_else(PoisonError::into_inner);
         for (thread, name, seconds) in thread_times() {
             let before = self.before.get(&thread).copied().unwrap_or(0.0);
@@ -64,7 +64,7 @@ impl CpuByThread {
     }
 
     /// CPU time by stage, highest first; stages below 5 ms are omitted.
-    pub fn stages(&self) -> Vec<StageSeconds> {
+    pub(crate) fn stages(&self) -> Vec<StageSeconds> {
         let cpu_times = self.cpu_times.lock().unwrap_or_else(PoisonError::into_inner);
         let mut by_stage: BTreeMap<&str, f64> = BTreeMap::new();
         for (name, seconds) in cpu_times.values().filter(|(name, _)| name != SAMPLER_THREAD) {

@@ -16,7 +16,7 @@ use crate::stages::source::gst::Recording;
 ///
 /// # Errors
 /// As a run.
-pub fn transcode(pipeline: &Pipeline) -> Result<(), RunError> {
+pub(crate) fn transcode(pipeline: &Pipeline) -> Result<(), RunError> {
     let recording = Recording::open(&pipeline.input, pipeline.audio_track)?;
     let speaker = find(Role::Speaker, pipeline.package.as_deref())?;
     let detector = find(Role::Detector, pipeline.detector.as_deref())?;

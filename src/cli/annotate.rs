@@ -26,7 +26,7 @@ struct ReportOptions {
 }
 
 /// Runs `locutor annotate`.
-pub fn annotate(args: &AnnotateArgs) -> Exit {
+pub(super) fn annotate(args: &AnnotateArgs) -> Exit {
     let report_options = ReportOptions { json: args.json, stats: args.stats };
     match pipeline(args) {
         Ok(pipeline) => run_pipeline(&pipeline, report_options),
@@ -35,7 +35,7 @@ pub fn annotate(args: &AnnotateArgs) -> Exit {
 }
 
 /// Runs `locutor run` of a recording.
-pub fn run_file(pipeline: &Pipeline, args: &RunArgs) -> Exit {
+pub(super) fn run_file(pipeline: &Pipeline, args: &RunArgs) -> Exit {
     run_pipeline(pipeline, ReportOptions { json: args.json, stats: args.stats })
 }
 

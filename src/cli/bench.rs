@@ -23,7 +23,7 @@ struct BenchOutput {
 }
 
 /// Runs `locutor bench`.
-pub fn bench(args: &BenchArgs) -> Exit {
+pub(super) fn bench(args: &BenchArgs) -> Exit {
     let device = match args.device.parse() {
         Ok(device) => device,
         Err(error) => return fail(Exit::Usage, format!("--device: {error}")),

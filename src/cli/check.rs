@@ -9,7 +9,7 @@ use crate::live::check::{Estimate, check_together, environment, render};
 use crate::models::registry::{Role, find};
 
 /// Runs `locutor check`. Without `--environment` credentials are not looked up.
-pub fn check(args: &CheckArgs) -> Exit {
+pub(super) fn check(args: &CheckArgs) -> Exit {
     let secrets = if args.environment { Secrets::System } else { Secrets::NotLookedUp };
     let (mut cameras, mut text, mut failed) = (Vec::new(), String::new(), false);
     for path in &args.files {

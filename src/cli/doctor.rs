@@ -25,7 +25,7 @@ use crate::core::exit::Exit;
 use report::{Media, Program, Report, Runtime};
 
 /// Runs `locutor doctor`.
-pub fn doctor(args: &DoctorArgs) -> Exit {
+pub(crate) fn doctor(args: &DoctorArgs) -> Exit {
     let models = packages::inspect();
     let report = Report::new(Program::this(), media(), runtime(&models), models.report);
     let printed = if args.json { print_json(&report) } else { print(&text::render(&report)) };

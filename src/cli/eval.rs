@@ -52,7 +52,7 @@ fn seconds(text: &str) -> Result<f64, String> {
 }
 
 /// Runs `locutor eval`.
-pub fn eval(args: &EvalArgs) -> Exit {
+pub(crate) fn eval(args: &EvalArgs) -> Exit {
     let evaluation = match evaluate_files(args) {
         Ok(evaluation) => evaluation,
         Err(error) => return fail(error.exit(), error),

@@ -88,4 +88,4 @@ impl FaithfulnessArgs {
 #[cfg(all(feature = "gst", feature = "onnx"))]
 mod run;
 #[cfg(all(feature = "gst", feature = "onnx"))]
-pub use run::faithfulness;
+pub(crate) use run::faithfulness;

@@ -32,7 +32,7 @@ pub enum What {
 }
 
 /// Runs `locutor generate`.
-pub fn generate(args: &GenerateArgs) -> Exit {
+pub(crate) fn generate(args: &GenerateArgs) -> Exit {
     let written = std::fs::create_dir_all(&args.into).and_then(|()| match args.what {
         What::Man => man_pages(&args.into),
         What::Completions => completions(&args.into),

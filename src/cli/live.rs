@@ -11,7 +11,7 @@ use crate::live::watchdog::{self, Watchdog};
 use crate::run::RunError;
 
 /// Runs `locutor run`: one recording, or any number of live streams.
-pub fn run(args: &RunArgs) -> Exit {
+pub(super) fn run(args: &RunArgs) -> Exit {
     if let [only] = args.pipelines.as_slice() {
         match read_any(only) {
             Ok(AnyPipeline::Recording(pipeline)) => {

@@ -6,20 +6,20 @@ mod annotate;
 mod bench;
 #[cfg(all(feature = "gst", feature = "onnx"))]
 mod check;
-pub mod doctor;
-pub mod eval;
-pub mod faithfulness;
-pub mod generate;
+pub(crate) mod doctor;
+pub(crate) mod eval;
+pub(crate) mod faithfulness;
+pub(crate) mod generate;
 #[cfg(all(feature = "gst", feature = "onnx"))]
 mod live;
 pub mod log;
-pub mod models;
+pub(crate) mod models;
 #[cfg(all(feature = "gst", feature = "onnx"))]
 mod probe;
 pub mod reference;
 #[cfg(all(feature = "gst", feature = "onnx"))]
 mod stats;
-pub mod terminal;
+pub(crate) mod terminal;
 
 use std::path::PathBuf;
 

@@ -18,7 +18,7 @@ use crate::models::registry::{self, RegistryError, Role};
 use crate::models::{ModelError, Package, PackageLocation};
 
 /// Runs `locutor models`.
-pub fn models(command: &ModelsCommand) -> Exit {
+pub(crate) fn models(command: &ModelsCommand) -> Exit {
     match command {
         ModelsCommand::Import { kind, files, into } => import::import(kind, files, into.as_deref()),
         ModelsCommand::List { json } => list::list(*json),
@@ -27,7 +27,7 @@ pub fn models(command: &ModelsCommand) -> Exit {
 }
 
 /// The exit code of a model error, when packages are read and written.
-pub fn exit_of_model_error(error: &ModelError) -> Exit {
+pub(crate) fn exit_of_model_error(error: &ModelError) -> Exit {
     match error {
         ModelError::Read { source, .. } if source.kind() == std::io::ErrorKind::IsADirectory => {
             Exit::BadData
@@ -46,7 +46,7 @@ pub fn exit_of_model_error(error: &ModelError) -> Exit {
 }
 
 /// The exit code of a registry error: a missing model is unavailable, a broken one is bad data.
-pub fn exit_of_registry_error(error: &RegistryError) -> Exit {
+pub(crate) fn exit_of_registry_error(error: &RegistryError) -> Exit {
     match error {
         RegistryError::NotFound { .. } | RegistryError::NoneInstalled { .. } => Exit::Unavailable,
         RegistryError::Broken(error) => exit_of_model_error(error),

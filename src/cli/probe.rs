@@ -14,7 +14,7 @@ use crate::live::probe::{Findings, probe};
 use crate::stages::source::live::settings::SourceSettings;
 
 /// Runs `locutor probe`.
-pub fn run(args: &ProbeArgs) -> Exit {
+pub(super) fn run(args: &ProbeArgs) -> Exit {
     let source = match source(args) {
         Ok(source) => source,
         Err(why) => {

@@ -7,7 +7,7 @@ use crate::bench::threads::CpuByThread;
 use crate::run::Report;
 
 /// CPU time by stage, largest first, and the calls of inference.
-pub fn table(cpu: &CpuByThread, report: &Report) -> String {
+pub(super) fn table(cpu: &CpuByThread, report: &Report) -> String {
     let stages = cpu.stages();
     let total: f64 = stages.iter().map(|s| s.cpu_seconds).sum();
     let mut text = String::from("CPU seconds by stage\n");

@@ -12,23 +12,23 @@ use anstyle::{AnsiColor, Style};
 use crate::core::exit::Exit;
 
 /// A good finding.
-pub const GOOD: Style = AnsiColor::Green.on_default().bold();
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
 /// Something that is missing but not needed for the main job.
-pub const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 /// Something wrong.
-pub const BAD: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
 /// A heading or a name.
-pub const HEADING: Style = Style::new().bold();
+pub(crate) const HEADING: Style = Style::new().bold();
 /// Secondary text.
-pub const DIM: Style = Style::new().dimmed();
+pub(crate) const DIM: Style = Style::new().dimmed();
 
 /// `text` in `style`; the output streams drop the escape codes where colours are off.
-pub fn paint(style: Style, text: impl Display) -> String {
+pub(crate) fn paint(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
 /// Prints `text` on standard output unchanged.
-pub fn print(text: &str) -> Exit {
+pub(crate) fn print(text: &str) -> Exit {
     let mut out = anstream::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
@@ -39,7 +39,7 @@ pub fn print(text: &str) -> Exit {
 }
 
 /// Prints a value as indented JSON on standard output.
-pub fn print_json(value: &impl serde::Serialize) -> Exit {
+pub(crate) fn print_json(value: &impl serde::Serialize) -> Exit {
     match serde_json::to_string_pretty(value) {
         Ok(text) => print(&format!("{text}\n")),
         Err(error) => fail(Exit::Internal, format!("cannot write the findings as JSON: {error}")),
@@ -47,7 +47,7 @@ pub fn print_json(value: &impl serde::Serialize) -> Exit {
 }
 
 /// Prints `error: message` on standard error and gives back `exit`.
-pub fn fail(exit: Exit, message: impl Display) -> Exit {
+pub(crate) fn fail(exit: Exit, message: impl Display) -> Exit {
     let line = format!("{}: {message}\n", paint(BAD, "error"));
     // If even standard error cannot be written, the exit code remains.
     let _ = anstream::stderr().lock().write_all(line.as_bytes());
@@ -55,14 +55,14 @@ pub fn fail(exit: Exit, message: impl Display) -> Exit {
 }
 
 /// Prints `note: message` on standard error.
-pub fn note(message: impl Display) {
+pub(crate) fn note(message: impl Display) {
     let line = format!("{}: {message}\n", paint(WARNING, "note"));
     let _ = anstream::stderr().lock().write_all(line.as_bytes());
 }
 
 /// Breaks `text` between words into lines of `width` characters or less; only a longer word exceeds
 /// it. Every line but the first starts with `indent` spaces.
-pub fn wrap(text: &str, width: usize, indent: usize) -> String {
+pub(crate) fn wrap(text: &str, width: usize, indent: usize) -> String {
     let mut out = String::new();
     let mut used = indent;
     for word in text.split_whitespace() {
@@ -83,7 +83,7 @@ pub fn wrap(text: &str, width: usize, indent: usize) -> String {
 }
 
 /// A number of bytes in a readable unit.
-pub fn bytes(count: u64) -> String {
+pub(crate) fn bytes(count: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     if count < 1024 {
         return format!("{count} bytes");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::redact::{describe_toml_error, suggestion};
+use super::redact::describe_toml_error;
 use super::{ConfigError, FileSinkOptions, Pipeline, RecordPaths};
 use crate::core::preset::PRESETS;
 use crate::models::device::Device;
@@ -144,28 +144,15 @@ impl Default for RawLimits {
     }
 }
 
-/// Reads the pipeline in the file at `path`.
-///
-/// # Errors
-/// If the file cannot be read, is not TOML, or has an unknown key or an invalid value.
-pub fn read(path: &Path) -> Result<Pipeline, ConfigError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| ConfigError::Unreadable { path: path.into(), reason: e.to_string() })?;
-    parse(&text, path)
-}
-
 /// Reads the pipeline in `text`, the content of the file at `path`.
 ///
 /// # Errors
-/// As [`read`].
-pub fn parse(text: &str, path: &Path) -> Result<Pipeline, ConfigError> {
+/// If the text is not TOML, or has an unknown key or an invalid value.
+pub(crate) fn parse(text: &str, path: &Path) -> Result<Pipeline, ConfigError> {
     let raw: Raw = toml::from_str(text).map_err(|e| ConfigError::Syntax {
         path: path.into(),
-        // The line is shown, unless the text may hold a camera's address with a password.
-        problem: match text.contains('@') {
-            true => describe_toml_error(&e, text),
-            false => with_line(&e),
-        },
+        // The line itself is not shown: the text may hold a camera's secrets.
+        problem: describe_toml_error(&e, text),
     })?;
     let resolve = |p: PathBuf| path.parent().unwrap_or(Path::new("")).join(p);
     let invalid = |key: &str, problem: String| ConfigError::Invalid {
@@ -202,15 +189,6 @@ pub fn parse(text: &str, path: &Path) -> Result<Pipeline, ConfigError> {
         frame_budget_bytes: raw.limits.frame_budget_mib << 20,
         overwrite,
     })
-}
-
-/// The parser's message with the line it is about, and the key that was probably meant.
-fn with_line(error: &toml::de::Error) -> String {
-    let message = error.to_string().trim_end().to_owned();
-    match suggestion(error.message()) {
-        Some(meant) => format!("{message}; did you mean `{meant}`?"),
-        None => message,
-    }
 }
 
 fn output(

@@ -5,7 +5,7 @@
 
 pub mod any;
 pub mod camera;
-pub mod file;
+pub(crate) mod file;
 mod redact;
 mod renamed;
 

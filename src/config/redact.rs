@@ -4,7 +4,7 @@
 use super::renamed::present_name;
 
 /// The line in `text` and the message of `error`, without the text's values.
-pub fn describe_toml_error(error: &toml::de::Error, text: &str) -> String {
+pub(super) fn describe_toml_error(error: &toml::de::Error, text: &str) -> String {
     let line = error.span().and_then(|span| text.get(..span.start));
     let line = line.map(|before| before.matches('\n').count() + 1);
     let problem = problem(error);
@@ -12,7 +12,7 @@ pub fn describe_toml_error(error: &toml::de::Error, text: &str) -> String {
 }
 
 /// `text` without the user and password between `://` and `@`.
-pub fn redact_userinfo(text: &str) -> String {
+pub(super) fn redact_userinfo(text: &str) -> String {
     let mut pieces = text.split("://");
     let mut out = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
@@ -31,7 +31,7 @@ pub fn redact_userinfo(text: &str) -> String {
 }
 
 /// The message of `error` without values, and with the key that was probably meant.
-pub fn problem(error: &toml::de::Error) -> String {
+pub(super) fn problem(error: &toml::de::Error) -> String {
     // Redact before taking the first line: the value may have several lines.
     redact_values(error.message()).lines().next().unwrap_or_default().to_owned()
 }
@@ -82,7 +82,7 @@ fn found(message: &str) -> Option<&str> {
 
 /// The expected key or word that was probably meant: the present name of a renamed key, else the
 /// most similar one.
-pub fn suggestion(message: &str) -> Option<&str> {
+pub(super) fn suggestion(message: &str) -> Option<&str> {
     let found = found(message)?;
     let expected = message.rsplit("`, expected").next()?;
     let known = expected.split('`').skip(1).step_by(2);

@@ -15,7 +15,7 @@ const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// See the module.
 #[derive(Debug)]
-pub struct Backoff {
+pub(crate) struct Backoff {
     initial_wait: Duration,
     max_wait: Duration,
     current_wait: Duration,
@@ -31,21 +31,21 @@ impl Default for Backoff {
 
 impl Backoff {
     /// A backoff that waits from `initial_wait` to `max_wait`.
-    pub fn new(initial_wait: Duration, max_wait: Duration) -> Self {
+    pub(crate) fn new(initial_wait: Duration, max_wait: Duration) -> Self {
         // The hasher's keys are random for every process and differ for every call.
         let rng = SeededRng::new(RandomState::new().build_hasher().finish());
         Self { initial_wait, max_wait: max_wait.max(initial_wait), current_wait: initial_wait, rng }
     }
 
     /// How long to wait now; the next wait is up to twice as long.
-    pub fn next_wait(&mut self) -> Duration {
+    pub(crate) fn next_wait(&mut self) -> Duration {
         let full_wait = self.current_wait;
         self.current_wait = (full_wait * 2).min(self.max_wait);
         full_wait.mul_f64(1.0 - 0.25 * f64::from(self.rng.next_f32()))
     }
 
     /// After a success: the next wait is the initial one again.
-    pub const fn reset(&mut self) {
+    pub(crate) const fn reset(&mut self) {
         self.current_wait = self.initial_wait;
     }
 }

@@ -7,7 +7,7 @@
 /// A place in a stage where a fault can happen.
 #[cfg(feature = "chaos")]
 #[derive(Debug)]
-pub struct FaultPoint {
+pub(crate) struct FaultPoint {
     fault: Option<(bool, u64)>,
     hits: u64,
 }
@@ -15,7 +15,7 @@ pub struct FaultPoint {
 #[cfg(feature = "chaos")]
 impl FaultPoint {
     /// A place in `stage`.
-    pub fn new(stage: &str) -> Self {
+    pub(crate) fn new(stage: &str) -> Self {
         use std::sync::atomic::{AtomicBool, Ordering};
         static DONE: AtomicBool = AtomicBool::new(false);
         let setting = std::env::var("LOCUTOR_CHAOS").unwrap_or_default();
@@ -29,7 +29,7 @@ impl FaultPoint {
     }
 
     /// The stage passes here.
-    pub fn hit(&mut self) {
+    pub(crate) fn hit(&mut self) {
         self.hits += 1;
         match self.fault {
             Some((hang, after)) if self.hits == after => {

@@ -11,21 +11,22 @@
 
 /// Source pixels and weights for each output pixel along one axis.
 #[derive(Default, Debug)]
-pub struct Axis {
+pub(crate) struct Axis {
     taps: usize,
     first: Vec<i32>,
     weights: Vec<f32>,
 }
 
 impl Axis {
+    #[cfg(test)]
     /// A table without outputs; fill it with [`Self::interpolate`] or [`Self::average`].
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// Output pixel `i` of `count` samples the source at `position(i)`, in source pixels (0 is the
     /// left edge of the first pixel), averaged over cells of `cell` ≥ 1 pixels first.
-    pub fn interpolate(&mut self, count: usize, cell: f32, position: impl Fn(usize) -> f32) {
+    pub(crate) fn interpolate(&mut self, count: usize, cell: f32, position: impl Fn(usize) -> f32) {
         let cell = cell.max(1.0);
         // Two neighbouring cells of c pixels touch at most ⌈2c⌉ + 1 whole pixels.
         self.clear(count, if cell == 1.0 { 2 } else { (2.0 * cell).ceil() as usize + 1 });
@@ -46,7 +47,7 @@ impl Axis {
     /// source; where it has fewer pixels than taps, the weights beyond it are 0.
     ///
     /// With `cell` below 1 the frame is enlarged by repeating pixels.
-    pub fn average(&mut self, count: usize, cell: f32, size: usize) {
+    pub(crate) fn average(&mut self, count: usize, cell: f32, size: usize) {
         // A cell of whole pixels, or of half a pixel, never straddles one more.
         let straddles = cell.fract() != 0.0 && cell != 0.5;
         self.clear(count, cell.ceil() as usize + usize::from(straddles));
@@ -59,22 +60,22 @@ impl Axis {
     }
 
     /// Weights per output pixel.
-    pub const fn taps(&self) -> usize {
+    pub(crate) const fn taps(&self) -> usize {
         self.taps
     }
 
     /// For each output pixel: the index of its first source pixel and the weights from there on.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (i32, &[f32])> {
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (i32, &[f32])> {
         self.first.iter().copied().zip(self.weights.chunks_exact(self.taps.max(1)))
     }
 
     /// The same for output pixel `i`, which must exist.
-    pub fn at(&self, i: usize) -> (i32, &[f32]) {
+    pub(crate) fn at(&self, i: usize) -> (i32, &[f32]) {
         (self.first[i], &self.weights[i * self.taps..][..self.taps])
     }
 
     /// The source pixels that any output needs, end exclusive; empty without outputs.
-    pub fn reach(&self) -> std::ops::Range<i32> {
+    pub(crate) fn reach(&self) -> std::ops::Range<i32> {
         let lowest = self.first.iter().copied().min().unwrap_or(0);
         let highest = self.first.iter().copied().max().unwrap_or(0);
         lowest..if self.first.is_empty() { lowest } else { highest + self.taps as i32 }

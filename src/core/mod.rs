@@ -2,21 +2,21 @@
 //! the retry backoff.
 
 pub mod address;
-pub mod backoff;
-pub mod credentials;
+pub(crate) mod backoff;
+pub(crate) mod credentials;
 pub mod evidence;
-pub mod exit;
-pub mod fault_point;
+pub(crate) mod exit;
+pub(crate) mod fault_point;
 pub mod frame;
 mod gate;
 pub mod geometry;
-pub mod image_resize;
-pub mod meter;
+pub(crate) mod image_resize;
+pub(crate) mod meter;
 pub mod notify;
-pub mod preset;
+pub(crate) mod preset;
 pub mod progress;
 pub mod queue;
 pub mod rng;
-pub mod signal;
+pub(crate) mod signal;
 pub mod time;
-pub mod timed_thread;
+pub(crate) mod timed_thread;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 /// The changes that a waiting thread has seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seen(u64);
+pub(crate) struct Seen(u64);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -20,33 +20,33 @@ struct Inner {
 
 /// The signal; clones are handles to the same one.
 #[derive(Clone, Debug, Default)]
-pub struct Signal(Arc<Inner>);
+pub(crate) struct Signal(Arc<Inner>);
 
 impl Signal {
     /// Wakes all that wait.
-    pub fn notify(&self) {
+    pub(crate) fn notify(&self) {
         *self.0.changes.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         self.0.changed.notify_all();
     }
 
     /// Asks all to stop, and wakes them.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.0.stopped.store(true, Ordering::Relaxed);
         self.notify();
     }
 
     /// Whether all are to stop.
-    pub fn is_stopped(&self) -> bool {
+    pub(crate) fn is_stopped(&self) -> bool {
         self.0.stopped.load(Ordering::Relaxed)
     }
 
     /// The changes so far.
-    pub fn seen(&self) -> Seen {
+    pub(crate) fn seen(&self) -> Seen {
         Seen(*self.0.changes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Waits for a change after `seen`, no longer than `timeout`.
-    pub fn wait(&self, seen: Seen, timeout: Duration) {
+    pub(crate) fn wait(&self, seen: Seen, timeout: Duration) {
         let began = Instant::now();
         let mut changes = self.0.changes.lock().unwrap_or_else(PoisonError::into_inner);
         while *changes == seen.0 {
@@ -59,7 +59,7 @@ impl Signal {
     }
 
     /// Waits until all are to stop, no longer than `timeout`. Returns whether they are.
-    pub fn wait_for_stop(&self, timeout: Duration) -> bool {
+    pub(crate) fn wait_for_stop(&self, timeout: Duration) -> bool {
         let until = Instant::now() + timeout;
         loop {
             let seen = self.seen();
@@ -74,7 +74,7 @@ impl Signal {
 
 /// Notifies when it is dropped: a thread that ends, for whatever reason, is noticed.
 #[derive(Debug)]
-pub struct NotifyOnDrop(pub Signal);
+pub(crate) struct NotifyOnDrop(pub Signal);
 
 impl Drop for NotifyOnDrop {
     fn drop(&mut self) {

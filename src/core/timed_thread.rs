@@ -16,7 +16,7 @@ impl ByteSize for Alive {
 }
 
 /// A thread at work. A dropped handle leaves it running.
-pub struct TimedThread<T> {
+pub(crate) struct TimedThread<T> {
     thread: JoinHandle<T>,
     ended: Receiver<Alive>,
 }
@@ -26,7 +26,7 @@ impl<T: Send + 'static> TimedThread<T> {
     ///
     /// # Errors
     /// Where the system gives no thread.
-    pub fn spawn(name: &str, work: impl FnOnce() -> T + Send + 'static) -> io::Result<Self> {
+    pub(crate) fn spawn(name: &str, work: impl FnOnce() -> T + Send + 'static) -> io::Result<Self> {
         let name: String = name.chars().filter(|c| *c != '\0').take(15).collect();
         let one = Capacity { items: 1, bytes: usize::MAX };
         let (alive, ended) = bounded("thread→end", one, Overflow::Block);
@@ -38,13 +38,13 @@ impl<T: Send + 'static> TimedThread<T> {
     }
 
     /// Whether the thread has ended.
-    pub fn is_finished(&self) -> bool {
+    pub(crate) fn is_finished(&self) -> bool {
         self.thread.is_finished()
     }
 
     /// Waits until the thread has ended, no longer than `timeout`. `None` where it goes on, or
     /// panicked.
-    pub fn join_within(self, timeout: Duration) -> Option<T> {
+    pub(crate) fn join_within(self, timeout: Duration) -> Option<T> {
         let ended = matches!(self.ended.recv_timeout(timeout), Err(NoItem::Ended));
         if ended { self.thread.join().ok() } else { None }
     }

@@ -6,10 +6,10 @@
 use crate::core::rng::SeededRng;
 
 /// The lower and upper bound of a 90 % interval.
-pub type Interval = [f64; 2];
+pub(crate) type Interval = [f64; 2];
 
 /// `count` draws over `units` units: how often each unit was drawn; a draw adds up to `units`.
-pub fn draws(units: usize, count: usize, seed: u64) -> impl Iterator<Item = Vec<u64>> {
+pub(crate) fn draws(units: usize, count: usize, seed: u64) -> impl Iterator<Item = Vec<u64>> {
     let mut seeded = SeededRng::new(seed);
     (0..count).map(move |_| {
         let mut times = vec![0; units];
@@ -21,7 +21,7 @@ pub fn draws(units: usize, count: usize, seed: u64) -> impl Iterator<Item = Vec<
 }
 
 /// The 5th and the 95th percentile of `values`, interpolated linearly; `None` without values.
-pub fn interval_90(mut values: Vec<f64>) -> Option<Interval> {
+pub(crate) fn interval_90(mut values: Vec<f64>) -> Option<Interval> {
     values.sort_by(f64::total_cmp);
     let last = values.len().checked_sub(1)?;
     let percentile = |share: f64| {
@@ -34,7 +34,7 @@ pub fn interval_90(mut values: Vec<f64>) -> Option<Interval> {
 }
 
 /// The 90 % interval of the mean of `values`; `None` without values.
-pub fn mean_interval(values: &[f64], count: usize, seed: u64) -> Option<Interval> {
+pub(crate) fn mean_interval(values: &[f64], count: usize, seed: u64) -> Option<Interval> {
     let mean = |times: Vec<u64>| {
         let sum: f64 = times.iter().zip(values).map(|(n, v)| *n as f64 * v).sum();
         sum / values.len() as f64

@@ -36,7 +36,7 @@ const SCORE: usize = 8;
 
 /// A box by its corners, in fractions of the frame.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct FractionBox {
+pub(crate) struct FractionBox {
     /// Left edge.
     pub x1: f64,
     /// Top edge.
@@ -49,7 +49,7 @@ pub struct FractionBox {
 
 impl FractionBox {
     /// Intersection over union, 0..=1; 0 where the boxes do not overlap.
-    pub fn iou(self, other: Self) -> f64 {
+    pub(crate) fn iou(self, other: Self) -> f64 {
         let width = self.x2.min(other.x2) - self.x1.max(other.x1);
         let height = self.y2.min(other.y2) - self.y1.max(other.y1);
         if width <= 0.0 || height <= 0.0 {
@@ -66,7 +66,7 @@ impl FractionBox {
 
 /// The label of a face.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Label {
+pub(crate) enum Label {
     /// Speaks audibly: the positive class.
     Audible,
     /// The lips speak, but another voice or none is heard.
@@ -77,10 +77,10 @@ pub enum Label {
 
 impl Label {
     /// All labels, in the order in which they are reported.
-    pub const ALL: [Self; 3] = [Self::Audible, Self::NotAudible, Self::Silent];
+    pub(crate) const ALL: [Self; 3] = [Self::Audible, Self::NotAudible, Self::Silent];
 
     /// The label's name in AVA.
-    pub const fn ava_name(self) -> &'static str {
+    pub(crate) const fn ava_name(self) -> &'static str {
         match self {
             Self::Audible => "SPEAKING_AUDIBLE",
             Self::NotAudible => "SPEAKING_NOT_AUDIBLE",
@@ -91,7 +91,7 @@ impl Label {
 
 /// One labelled face.
 #[derive(Clone, PartialEq, Debug)]
-pub struct LabelledFace {
+pub(crate) struct LabelledFace {
     /// Which video.
     pub video: Arc<str>,
     /// When, in seconds.
@@ -104,7 +104,7 @@ pub struct LabelledFace {
 
 /// One predicted face.
 #[derive(Clone, PartialEq, Debug)]
-pub struct PredictedFace {
+pub(crate) struct PredictedFace {
     /// Which video.
     pub video: Arc<str>,
     /// When, in seconds.
@@ -117,7 +117,7 @@ pub struct PredictedFace {
 
 /// An error in a table.
 #[derive(Debug, thiserror::Error)]
-pub enum TableError {
+pub(crate) enum TableError {
     /// The file cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
@@ -148,7 +148,7 @@ pub enum TableError {
 
 impl TableError {
     /// The program's exit code for this error.
-    pub fn exit(&self) -> Exit {
+    pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Read { source, .. } if source.kind() == std::io::ErrorKind::IsADirectory => {
                 Exit::BadData
@@ -161,7 +161,7 @@ impl TableError {
 
 /// A column of a line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Column {
+pub(crate) struct Column {
     /// Its number, counted from 1; `None` if it is missing.
     pub number: Option<usize>,
     /// Its name.
@@ -181,7 +181,7 @@ impl fmt::Display for Column {
 ///
 /// # Errors
 /// If the file cannot be read, has no rows, or has an invalid row.
-pub fn read_labels(path: &Path) -> Result<Vec<LabelledFace>, TableError> {
+pub(crate) fn read_labels(path: &Path) -> Result<Vec<LabelledFace>, TableError> {
     let mut faces = Vec::new();
     Table::open(path, false)?.for_each_row(|row| {
         let (video, seconds, bbox) = row.face()?;
@@ -196,7 +196,7 @@ pub fn read_labels(path: &Path) -> Result<Vec<LabelledFace>, TableError> {
 /// # Errors
 /// If the file cannot be read, has no rows, or has an invalid row. A header alone is valid: no face
 /// was detected.
-pub fn read_predictions(path: &Path) -> Result<Vec<PredictedFace>, TableError> {
+pub(crate) fn read_predictions(path: &Path) -> Result<Vec<PredictedFace>, TableError> {
     let mut faces = Vec::new();
     Table::open(path, true)?.for_each_row(|row| {
         let (video, seconds, bbox) = row.face()?;

@@ -12,7 +12,7 @@ use super::labels::{FractionBox, Label, LabelledFace, PredictedFace};
 
 /// The conditions for a match.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct MatchRules {
+pub(crate) struct MatchRules {
     /// Minimum intersection over union, 0..=1.
     pub min_iou: f64,
     /// Maximum seconds between label and prediction.
@@ -28,7 +28,7 @@ impl Default for MatchRules {
 
 /// A labelled face with its predicted score.
 #[derive(Clone, PartialEq, Debug)]
-pub struct ScoredFace {
+pub(crate) struct ScoredFace {
     /// The video.
     pub video: Arc<str>,
     /// The label.
@@ -43,7 +43,7 @@ pub struct ScoredFace {
 type Frames = Vec<(f64, Vec<(FractionBox, f64)>)>;
 
 /// Finds the predicted face of every labelled one.
-pub fn match_faces(
+pub(crate) fn match_faces(
     labels: &[LabelledFace],
     predictions: &[PredictedFace],
     rules: MatchRules,

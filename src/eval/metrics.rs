@@ -12,7 +12,7 @@ use super::matching::ScoredFace;
 /// The metrics of one group of videos. A metric is `None` if it is undefined: without positives, or
 /// without negatives.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct EvalMetrics {
+pub(crate) struct EvalMetrics {
     /// Number of labelled faces.
     pub frames: u64,
     /// Share of labelled faces that a predicted face matched.
@@ -32,7 +32,7 @@ pub struct EvalMetrics {
 
 /// Share of faces with a score above the threshold, by label; `None` if no face has the label.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
-pub struct CalledSpeaking {
+pub(crate) struct CalledSpeaking {
     /// Of faces that speak audibly.
     #[serde(rename = "SPEAKING_AUDIBLE")]
     pub audible: Option<f64>,
@@ -46,7 +46,7 @@ pub struct CalledSpeaking {
 
 /// Scored faces sorted by score, highest first.
 #[derive(Clone, Debug)]
-pub struct RankedFaces<'a> {
+pub(crate) struct RankedFaces<'a> {
     faces: Vec<&'a ScoredFace>,
 }
 
@@ -59,20 +59,24 @@ struct LabelCounts {
 
 impl<'a> RankedFaces<'a> {
     /// Ranks `faces`.
-    pub fn new(faces: impl IntoIterator<Item = &'a ScoredFace>) -> Self {
+    pub(crate) fn new(faces: impl IntoIterator<Item = &'a ScoredFace>) -> Self {
         let mut faces: Vec<&ScoredFace> = faces.into_iter().collect();
         faces.sort_by(|a, b| b.score.total_cmp(&a.score));
         Self { faces }
     }
 
     /// The faces, highest score first.
-    pub fn faces(&self) -> &[&'a ScoredFace] {
+    pub(crate) fn faces(&self) -> &[&'a ScoredFace] {
         &self.faces
     }
 
     /// The metrics at `threshold`, where the face at index i counts `weight(i)` times; `None` if no
     /// face counts.
-    pub fn metrics(&self, threshold: f64, weight: impl Fn(usize) -> u64) -> Option<EvalMetrics> {
+    pub(crate) fn metrics(
+        &self,
+        threshold: f64,
+        weight: impl Fn(usize) -> u64,
+    ) -> Option<EvalMetrics> {
         let mut steps: Vec<LabelCounts> = Vec::new();
         let (mut all, mut matched, mut correct) = (LabelCounts::default(), 0, 0);
         let mut called = [(0_u64, 0_u64); Label::ALL.len()];

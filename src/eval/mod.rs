@@ -7,10 +7,10 @@
 //! Groups follow the names of composites, `KIND__PERSON` or `KIND__PERSON__PERSON`. The group
 //! `all` holds every video.
 
-pub mod bootstrap;
-pub mod labels;
-pub mod matching;
-pub mod metrics;
+pub(crate) mod bootstrap;
+pub(crate) mod labels;
+pub(crate) mod matching;
+pub(crate) mod metrics;
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
 
 /// The evaluation's settings.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct EvalRules {
+pub(crate) struct EvalRules {
     /// The conditions for a match.
     pub matching: MatchRules,
     /// A score above it is predicted as speaking.
@@ -48,7 +48,7 @@ pub struct EvalRules {
 
 /// A group's metrics.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct GroupMetrics {
+pub(crate) struct GroupMetrics {
     /// The metrics.
     #[serde(flatten)]
     pub metrics: EvalMetrics,
@@ -59,7 +59,7 @@ pub struct GroupMetrics {
 
 /// 90 % bootstrap intervals over videos; `None` if a metric is undefined.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Intervals {
+pub(crate) struct Intervals {
     /// Number of videos drawn from; videos that differ in kind only (`own__A`, `dub__A`) are drawn
     /// together.
     pub videos: usize,
@@ -73,7 +73,7 @@ pub struct Intervals {
 
 /// The metrics of all groups that have a labelled face, in a fixed order; serialises as a map.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Evaluation {
+pub(crate) struct Evaluation {
     /// Name and metrics.
     pub groups: Vec<(&'static str, GroupMetrics)>,
     /// Labelled videos without a single prediction.
@@ -89,7 +89,7 @@ impl Serialize for Evaluation {
 }
 
 /// Evaluates `predictions` against `labels`.
-pub fn evaluate(
+pub(crate) fn evaluate(
     labels: &[LabelledFace],
     predictions: &[PredictedFace],
     rules: EvalRules,

@@ -35,7 +35,7 @@ use crate::stages::sync::feed::SourceCounts;
 
 /// The settings of a measurement.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub(crate) struct Request {
     /// The recordings.
     pub clips: Vec<PathBuf>,
     /// The audio track, counted from 1.
@@ -62,7 +62,7 @@ pub struct Request {
 ///
 /// # Errors
 /// A [`RunError`] that names the recording, the package or the device.
-pub fn measure_clips(
+pub(crate) fn measure_clips(
     request: &Request,
     mut on_clip: impl FnMut(&ClipReport),
 ) -> Result<Report, RunError> {

@@ -25,7 +25,7 @@ use crate::stages::sync::grid::Grid;
 use crate::stages::track::{TrackedFaces, TrackedFrame};
 
 /// Maximum number of crops per recording: ten minutes of one face, 188 MB.
-pub const MAX_CROPS: usize = 15_000;
+pub(crate) const MAX_CROPS: usize = 15_000;
 /// Crops per call of the face encoder.
 const CHUNK_TICKS: usize = 50;
 /// Audio read beyond the last crop; longer than any encoder's lookahead.
@@ -33,7 +33,7 @@ const AUDIO_MARGIN: Span = Span::from_ms(2_000);
 
 /// One face, tracked through the recording.
 #[derive(Debug)]
-pub struct FaceTrack {
+pub(crate) struct FaceTrack {
     /// The track.
     pub track: TrackId,
     /// The first tick.
@@ -47,7 +47,7 @@ pub struct FaceTrack {
 }
 
 /// Collects the tracks of one recording.
-pub struct TrackCollector {
+pub(crate) struct TrackCollector {
     shape: ModelShape,
     audio_encoder: AudioEncoder,
     grid: Grid,
@@ -64,7 +64,7 @@ pub struct TrackCollector {
 
 impl TrackCollector {
     /// A collector for a recording; keeps at most `crops_left` crops.
-    pub fn new(shape: ModelShape, audio_encoder: AudioEncoder, crops_left: usize) -> Self {
+    pub(crate) fn new(shape: ModelShape, audio_encoder: AudioEncoder, crops_left: usize) -> Self {
         Self {
             shape,
             audio_encoder,
@@ -80,7 +80,7 @@ impl TrackCollector {
     }
 
     /// Adds the next input; gives `Break` if no more is needed.
-    pub fn push(&mut self, input: ScoreInput) -> ControlFlow<()> {
+    pub(crate) fn push(&mut self, input: ScoreInput) -> ControlFlow<()> {
         match input {
             ScoreInput::Frame(tracked) if self.full_at.is_none() => {
                 self.push_frame(&tracked.0, &tracked.1)
@@ -99,7 +99,7 @@ impl TrackCollector {
     }
 
     /// Time at which the crop limit was reached, if it was.
-    pub const fn full_at(&self) -> Option<Pts> {
+    pub(crate) const fn full_at(&self) -> Option<Pts> {
         self.full_at
     }
 
@@ -157,7 +157,7 @@ impl TrackCollector {
     ///
     /// # Errors
     /// If the model fails.
-    pub fn finish(
+    pub(crate) fn finish(
         mut self,
         model: &mut dyn SpeakerModel,
         window: Window,

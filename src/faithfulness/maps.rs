@@ -13,7 +13,7 @@ use super::rank::spearman;
 
 /// A kind of map to measure.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum MapKind {
+pub(crate) enum MapKind {
     /// An explain mode's.
     Mode(Mode),
     /// Control: the same mode with its channel weights permuted, one permutation per window.
@@ -28,14 +28,14 @@ pub enum MapKind {
 
 impl MapKind {
     /// The requested modes, a permuted control for each, and the controls without a mode.
-    pub fn all(modes: &[Mode]) -> Vec<Self> {
+    pub(crate) fn all(modes: &[Mode]) -> Vec<Self> {
         let own = modes.iter().copied().map(Self::Mode);
         let permuted = modes.iter().copied().map(Self::Permuted);
         own.chain(permuted).chain([Self::MeanOfAll, Self::MouthBox, Self::RandomBlob]).collect()
     }
 
     /// Its name in tables and JSON.
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Mode(mode) => mode.name(),
             Self::Permuted(Mode::Paper) => "paper, permuted gates",
@@ -49,13 +49,13 @@ impl MapKind {
     }
 
     /// Whether it is a control.
-    pub const fn is_control(self) -> bool {
+    pub(crate) const fn is_control(self) -> bool {
         !matches!(self, Self::Mode(_))
     }
 }
 
 /// A model's values for the face's channels in a window of T ticks.
-pub struct Channels<'a> {
+pub(crate) struct Channels<'a> {
     /// The model's sizes.
     pub shape: &'a ModelShape,
     /// T × C × h × w.
@@ -102,7 +102,7 @@ impl Channels<'_> {
 
     /// One map for the window, 112 × 112, ≥ 0; `None` if it is 0 everywhere. `seed` is for the
     /// random controls.
-    pub fn map(&self, kind: MapKind, seed: u64) -> Option<Vec<f32>> {
+    pub(crate) fn map(&self, kind: MapKind, seed: u64) -> Option<Vec<f32>> {
         match kind {
             MapKind::MouthBox => return Some(mouth_box()),
             MapKind::RandomBlob => return Some(random_blob(seed)),
@@ -117,7 +117,7 @@ impl Channels<'_> {
     }
 
     /// The 99th percentile of a mode's raw cells: the strength of its maps.
-    pub fn strength(&self, mode: Mode) -> Option<f32> {
+    pub(crate) fn strength(&self, mode: Mode) -> Option<f32> {
         let mut cells: Vec<f32> = self.raw(MapKind::Mode(mode), &[]).concat();
         cells.sort_by(f32::total_cmp);
         let last = cells.len().checked_sub(1)?;
@@ -128,7 +128,7 @@ impl Channels<'_> {
 
     /// Spearman's correlation, over channels, of gate × pooled activation with the effect of
     /// removing the channel. The mean over ticks, without ticks where one of them is constant.
-    pub fn correlation(&self) -> Option<f64> {
+    pub(crate) fn correlation(&self) -> Option<f64> {
         let of = |(map, gate, effects): (FeatureMap<'_>, &[f32], &[f32])| {
             let effects: Vec<f64> = effects.iter().map(|e| f64::from(*e)).collect();
             spearman(&gate_activity(&map, gate), &effects)

@@ -16,7 +16,7 @@ use super::maps::{Channels, MapKind};
 
 /// A window of one face: the model's inputs.
 #[derive(Clone, Debug)]
-pub struct FaceWindow {
+pub(crate) struct FaceWindow {
     /// T grey crops of 112 × 112, values 0..=255.
     pub crops: Vec<u8>,
     /// T × embedding: the audio.
@@ -25,7 +25,7 @@ pub struct FaceWindow {
 
 /// The settings for measuring a window.
 #[derive(Clone, Debug)]
-pub struct Protocol {
+pub(crate) struct Protocol {
     /// The explain modes.
     pub modes: Vec<Mode>,
     /// The replacement for masked parts.
@@ -34,7 +34,7 @@ pub struct Protocol {
 
 /// The results of one window.
 #[derive(Clone, Debug)]
-pub struct WindowResult {
+pub(crate) struct WindowResult {
     /// Mean z = z1 − z0 with the whole frame.
     pub z_full: f32,
     /// Mean z with all of it masked.
@@ -52,7 +52,7 @@ pub struct WindowResult {
 ///
 /// # Errors
 /// If the model fails.
-pub fn measure_window(
+pub(crate) fn measure_window(
     model: &mut dyn SpeakerModel,
     window: &FaceWindow,
     protocol: &Protocol,

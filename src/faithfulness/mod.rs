@@ -10,12 +10,12 @@
 //! score: if a model is wrong, a faithful map shows why.
 
 #[cfg(all(feature = "gst", feature = "onnx"))]
-pub mod clips;
-pub mod collect;
-pub mod maps;
-pub mod measure;
-pub mod rank;
-pub mod report;
-pub mod speech_window;
+pub(crate) mod clips;
+pub(crate) mod collect;
+pub(crate) mod maps;
+pub(crate) mod measure;
+pub(crate) mod rank;
+pub(crate) mod report;
+pub(crate) mod speech_window;
 #[cfg(test)]
 mod tests;

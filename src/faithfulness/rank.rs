@@ -2,7 +2,7 @@
 
 /// Spearman's correlation of two lists of the same length, −1..=1; equal values share their mean
 /// rank. `None` if one list is constant or the lengths differ.
-pub fn spearman(a: &[f64], b: &[f64]) -> Option<f64> {
+pub(crate) fn spearman(a: &[f64], b: &[f64]) -> Option<f64> {
     if a.len() != b.len() {
         return None;
     }

@@ -25,7 +25,7 @@ const MIN_SCORE_DROP: f64 = 1.0;
 
 /// A mean over windows.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
-pub struct Mean {
+pub(crate) struct Mean {
     /// The mean.
     pub mean: f64,
     /// Its 90 % bootstrap interval.
@@ -41,7 +41,7 @@ impl Mean {
 
 /// How often one map's gap is higher than another's in the same window.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
-pub struct Comparison {
+pub(crate) struct Comparison {
     /// Number of windows in which it is higher.
     pub above: usize,
     /// Number of windows in which both maps could be measured.
@@ -61,7 +61,7 @@ impl Comparison {
 
 /// The results of one map.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct MapReport {
+pub(crate) struct MapReport {
     /// Its name.
     pub map: &'static str,
     /// Whether it is a control.
@@ -90,7 +90,7 @@ pub struct MapReport {
 
 /// The results of one recording.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
-pub struct ClipReport {
+pub(crate) struct ClipReport {
     /// The recording.
     pub clip: PathBuf,
     /// Number of face tracks.
@@ -109,7 +109,7 @@ pub struct ClipReport {
 
 /// One window.
 #[derive(Clone, Debug, Serialize)]
-pub struct WindowReport {
+pub(crate) struct WindowReport {
     /// The recording.
     pub clip: PathBuf,
     /// The track's number.
@@ -130,7 +130,7 @@ pub struct WindowReport {
 
 /// The conditions of a measurement.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Conditions {
+pub(crate) struct Conditions {
     /// The speaker package.
     pub package: String,
     /// The face detector.
@@ -149,7 +149,7 @@ pub struct Conditions {
 
 /// The whole report.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
+pub(crate) struct Report {
     /// The conditions.
     #[serde(flatten)]
     pub conditions: Conditions,
@@ -170,14 +170,14 @@ pub struct Report {
 impl Report {
     /// Whether the score hardly drops with all of the frame masked: the substrate still has the
     /// evidence, and maps cannot be distinguished.
-    pub fn survives_masking(&self) -> bool {
+    pub(crate) fn survives_masking(&self) -> bool {
         let fall = self.z_full.zip(self.z_masked).map(|(full, masked)| full.mean - masked.mean);
         fall.is_some_and(|fall| fall <= MIN_SCORE_DROP)
     }
 }
 
 /// The report on measured windows, in order.
-pub fn report(
+pub(crate) fn report(
     conditions: Conditions,
     clips: Vec<ClipReport>,
     measured: &[(WindowReport, WindowResult)],
@@ -199,7 +199,7 @@ pub fn report(
 }
 
 /// The gaps of every map that is not empty, by name.
-pub fn gaps(result: &WindowResult) -> BTreeMap<&'static str, f32> {
+pub(crate) fn gaps(result: &WindowResult) -> BTreeMap<&'static str, f32> {
     let gaps = result.maps.iter().filter_map(|(kind, f)| Some((kind.name(), f.as_ref()?.gap())));
     gaps.collect()
 }

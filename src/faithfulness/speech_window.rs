@@ -4,13 +4,13 @@
 //! the reason why there is none. Evidence for speaking exists only where the score is high.
 
 /// A score above this is clear speech.
-pub const CLEAR_SPEECH_P: f32 = 0.8;
+pub(crate) const CLEAR_SPEECH_P: f32 = 0.8;
 /// Minimum tenths of a window's ticks with clear speech.
 const MIN_CLEAR_TENTHS: usize = 9;
 
 /// The result of the search in one track.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum TrackSpeech {
+pub(crate) enum TrackSpeech {
     /// A window of clear speech.
     Speaking(SpeechWindow),
     /// Windows exist, but none has clear speech.
@@ -21,7 +21,7 @@ pub enum TrackSpeech {
 
 /// A window of clear speech.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct SpeechWindow {
+pub(crate) struct SpeechWindow {
     /// The first tick, counted from the track's start.
     pub start: usize,
     /// Number of ticks with clear speech.
@@ -32,13 +32,13 @@ pub struct SpeechWindow {
 
 impl SpeechWindow {
     /// Orders the clearest speech first.
-    pub fn clearest_first(a: &Self, b: &Self) -> std::cmp::Ordering {
+    pub(crate) fn clearest_first(a: &Self, b: &Self) -> std::cmp::Ordering {
         b.clear_ticks.cmp(&a.clear_ticks).then(b.mean_p.total_cmp(&a.mean_p))
     }
 }
 
 /// The window of `ticks` ticks with the most clear speech; the first one on a tie.
-pub fn find_speech_window(scores: &[Option<f32>], ticks: usize) -> TrackSpeech {
+pub(crate) fn find_speech_window(scores: &[Option<f32>], ticks: usize) -> TrackSpeech {
     let mut best: Option<SpeechWindow> = None;
     for (start, window) in scores.windows(ticks.max(1)).enumerate() {
         let Some(scores) = window.iter().copied().collect::<Option<Vec<f32>>>() else { continue };

@@ -10,7 +10,7 @@ use gstreamer_pbutils as pbutils;
 
 /// The bus messages of a pipeline so far.
 #[derive(Clone, Debug, Default)]
-pub struct BusLog {
+pub(crate) struct BusLog {
     /// The first error, which ended the pipeline.
     pub error: Option<BusMessage>,
     /// The first few warnings.
@@ -23,7 +23,7 @@ pub struct BusLog {
 
 /// One error or warning of an element.
 #[derive(Clone, Debug)]
-pub struct BusMessage {
+pub(crate) struct BusMessage {
     /// The element that posted it.
     pub element: String,
     /// The message, with the debug text if that adds something.
@@ -47,7 +47,12 @@ impl std::fmt::Display for BusMessage {
 impl BusMessage {
     /// A readable message for an error of the source at `uri`. Connects to a web server once more
     /// if GStreamer does not give the reason.
-    pub fn source_error(&self, uri: &url::Url, has_login: bool, ca_file: Option<&Path>) -> String {
+    pub(crate) fn source_error(
+        &self,
+        uri: &url::Url,
+        has_login: bool,
+        ca_file: Option<&Path>,
+    ) -> String {
         let host = uri.host_str().unwrap_or_default();
         let at = uri.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
         let mentions = |words: &str| self.text.contains(words);
@@ -89,18 +94,21 @@ const MAX_WARNINGS: usize = 8;
 
 /// A listener on one pipeline's bus.
 #[derive(Clone, Default)]
-pub struct BusListener {
+pub(crate) struct BusListener {
     log: Arc<Mutex<BusLog>>,
 }
 
 impl BusListener {
     /// Listens to `pipeline`.
-    pub fn attach(pipeline: &gst::Pipeline) -> Self {
+    pub(crate) fn attach(pipeline: &gst::Pipeline) -> Self {
         Self::attach_with(pipeline, || {})
     }
 
     /// Listens to `pipeline`; calls `noted` after every message, on the thread that posted it.
-    pub fn attach_with(pipeline: &gst::Pipeline, noted: impl Fn() + Send + Sync + 'static) -> Self {
+    pub(crate) fn attach_with(
+        pipeline: &gst::Pipeline,
+        noted: impl Fn() + Send + Sync + 'static,
+    ) -> Self {
         let listener = Self::default();
         let Some(bus) = pipeline.bus() else {
             return listener;
@@ -119,12 +127,12 @@ impl BusListener {
     }
 
     /// The messages so far.
-    pub fn log(&self) -> BusLog {
+    pub(crate) fn log(&self) -> BusLog {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether an error ended the pipeline.
-    pub fn failed(&self) -> bool {
+    pub(crate) fn failed(&self) -> bool {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).error.is_some()
     }
 }

@@ -27,7 +27,7 @@ const MAX_PACKET_BYTES: u32 = 64 << 20;
 
 /// The appsinks of a file's streams.
 #[derive(Clone)]
-pub struct AppSinks {
+pub(crate) struct AppSinks {
     /// Decoded frames.
     pub frames: gst_app::AppSink,
     /// Audio for the model.
@@ -38,7 +38,7 @@ pub struct AppSinks {
 
 /// The streams that the demuxer has exposed so far.
 #[derive(Clone, Default, Debug)]
-pub struct StreamInfo {
+pub(crate) struct StreamInfo {
     /// Number of video streams.
     pub frames: u32,
     /// Number of audio streams.
@@ -50,7 +50,7 @@ pub struct StreamInfo {
 }
 
 /// The graph; branches are added as the demuxer exposes streams.
-pub struct DecodeGraph {
+pub(crate) struct DecodeGraph {
     /// The pipeline; its owner starts and stops it.
     pub pipeline: gst::Pipeline,
     /// The outputs; one without a stream in the file never gets data.
@@ -63,7 +63,7 @@ pub struct DecodeGraph {
 ///
 /// # Errors
 /// If an element is missing.
-pub fn build(location: &str, audio_track: u32) -> Result<DecodeGraph, ElementError> {
+pub(crate) fn build(location: &str, audio_track: u32) -> Result<DecodeGraph, ElementError> {
     let pipeline = gst::Pipeline::with_name("decode");
     let source = make("filesrc")?;
     source.set_property("location", location);

@@ -8,12 +8,12 @@ use super::elements::{ElementError, broken, chain, link, make, start};
 use super::{decoders, orientation};
 
 /// Links the first stream of `decode` to `next`, rotated upright.
-pub fn link_video(decode: &gst::Element, next: &gst::Element) {
+pub(crate) fn link_video(decode: &gst::Element, next: &gst::Element) {
     link_first(decode, next, orientation::rotate_if_needed);
 }
 
 /// Links the first stream of `decode` to `next`.
-pub fn link_audio(decode: &gst::Element, next: &gst::Element) {
+pub(crate) fn link_audio(decode: &gst::Element, next: &gst::Element) {
     link_first(decode, next, |_| ());
 }
 

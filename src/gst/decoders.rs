@@ -18,7 +18,7 @@ const DOWNLOADERS: [(&str, &str); 4] = [
 
 /// The installed decoders for a media type (e.g. `video/x-h264`), in the order in which they are
 /// tried.
-pub fn decoders_by_rank(media: &str) -> Vec<String> {
+pub(crate) fn decoders_by_rank(media: &str) -> Vec<String> {
     let caps = gst::Caps::builder(media).build();
     let kind = gst::ElementFactoryType::DECODER | gst::ElementFactoryType::MEDIA_VIDEO;
     let all = gst::ElementFactory::factories_with_type(kind, gst::Rank::MARGINAL);
@@ -28,7 +28,7 @@ pub fn decoders_by_rank(media: &str) -> Vec<String> {
 }
 
 /// The device that a decoder runs on.
-pub fn describe(element: &str) -> &'static str {
+pub(crate) fn describe(element: &str) -> &'static str {
     match element {
         _ if element.starts_with("nv") => "NVIDIA GPU",
         _ if element.starts_with("va") => "VA-API GPU",
@@ -39,7 +39,7 @@ pub fn describe(element: &str) -> &'static str {
 
 /// The element that downloads frames of these caps to host memory; `None` if host memory is among
 /// the choices.
-pub fn downloader(caps: &gst::CapsRef) -> Option<&'static str> {
+pub(crate) fn downloader(caps: &gst::CapsRef) -> Option<&'static str> {
     let mut kinds = caps.iter_with_features().map(|(_, features)| features.to_string());
     let first = kinds.next()?;
     let of = |features: &str| DOWNLOADERS.iter().find(|(memory, _)| features.contains(memory));

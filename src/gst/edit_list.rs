@@ -15,7 +15,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 
 /// Extends the duration in the movie header that is pulled from `source`.
-pub fn attach(source: &gst::Element) {
+pub(crate) fn attach(source: &gst::Element) {
     let Some(pad) = source.static_pad("src") else { return };
     let kind = gst::PadProbeType::PULL | gst::PadProbeType::BUFFER;
     pad.add_probe(kind, |_, info| {

@@ -9,7 +9,7 @@ use super::video_codec::VideoCodec;
 
 /// An element and its Debian package.
 #[derive(Clone, Copy, Debug)]
-pub struct ElementSpec {
+pub(crate) struct ElementSpec {
     /// The element's factory name.
     pub element: &'static str,
     /// Elements that can replace it.
@@ -26,7 +26,7 @@ pub struct ElementSpec {
 
 /// The parts of the pipeline.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Group {
+pub(crate) enum Group {
     /// Used for every recording.
     Pipeline,
     /// Demuxers.
@@ -44,19 +44,8 @@ pub enum Group {
 }
 
 impl Group {
-    /// All parts, in pipeline order.
-    pub const ALL: [Self; 7] = [
-        Self::Pipeline,
-        Self::Containers,
-        Self::Parsers,
-        Self::Frames,
-        Self::Audio,
-        Self::Output,
-        Self::Live,
-    ];
-
     /// The name to print.
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Pipeline => "pipeline",
             Self::Containers => "containers",
@@ -81,7 +70,7 @@ impl ElementSpec {
     }
 
     /// The element, then its alternatives.
-    pub fn candidates(&self) -> impl Iterator<Item = &'static str> {
+    pub(crate) fn candidates(&self) -> impl Iterator<Item = &'static str> {
         std::iter::once(self.element).chain(self.alternatives.iter().copied())
     }
 }
@@ -105,7 +94,7 @@ const LIBAV: &str = "gstreamer1.0-libav";
 use Group::{Audio, Containers, Frames, Live, Output, Parsers, Pipeline};
 
 /// Every element that may be needed, in pipeline order.
-pub const ELEMENTS: &[ElementSpec] = &[
+pub(crate) const ELEMENTS: &[ElementSpec] = &[
     spec(Pipeline, "filesrc", CORE, "read files").required(),
     spec(Pipeline, "parsebin", BASE, "demux any container").required(),
     spec(Pipeline, "multiqueue", CORE, "buffer interleaved tracks").required(),

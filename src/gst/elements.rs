@@ -3,7 +3,7 @@
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-pub use super::element_list::{ELEMENTS, ElementSpec, Group};
+pub(crate) use super::element_list::ELEMENTS;
 
 /// An element is not installed or cannot be made.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -28,7 +28,7 @@ pub enum ElementError {
 }
 
 /// The command that installs `element` on Debian.
-pub fn install_hint(element: &str) -> String {
+pub(crate) fn install_hint(element: &str) -> String {
     match ELEMENTS.iter().find(|w| w.element == element) {
         Some(w) => format!("install it with: apt-get install {}", w.package),
         None => "find its package with: apt-file search libgst".to_owned(),
@@ -36,7 +36,7 @@ pub fn install_hint(element: &str) -> String {
 }
 
 /// Whether `element` is installed.
-pub fn is_installed(element: &str) -> bool {
+pub(crate) fn is_installed(element: &str) -> bool {
     gst::ElementFactory::find(element).is_some()
 }
 
@@ -44,7 +44,7 @@ pub fn is_installed(element: &str) -> bool {
 ///
 /// # Errors
 /// If it is not installed (with the package that carries it) or cannot be made.
-pub fn make(element: &str) -> Result<gst::Element, ElementError> {
+pub(crate) fn make(element: &str) -> Result<gst::Element, ElementError> {
     let factory = gst::ElementFactory::find(element)
         .ok_or_else(|| ElementError::Missing { element: element.to_owned() })?;
     factory.create().build().map_err(|e| broken(element, e))
@@ -54,7 +54,10 @@ pub fn make(element: &str) -> Result<gst::Element, ElementError> {
 ///
 /// # Errors
 /// If two of them do not fit together.
-pub fn chain(bin: &impl IsA<gst::Bin>, elements: &[&gst::Element]) -> Result<(), ElementError> {
+pub(crate) fn chain(
+    bin: &impl IsA<gst::Bin>,
+    elements: &[&gst::Element],
+) -> Result<(), ElementError> {
     let name = |e: &gst::Element| e.factory().map_or_else(String::new, |f| f.name().to_string());
     for element in elements {
         bin.add(*element).map_err(|e| broken(&name(element), e))?;
@@ -69,7 +72,7 @@ pub fn chain(bin: &impl IsA<gst::Bin>, elements: &[&gst::Element]) -> Result<(),
 ///
 /// # Errors
 /// If one of them refuses.
-pub fn start(elements: &[&gst::Element]) -> Result<(), ElementError> {
+pub(crate) fn start(elements: &[&gst::Element]) -> Result<(), ElementError> {
     for element in elements {
         element.sync_state_with_parent().map_err(|e| {
             broken(&element.factory().map_or_else(String::new, |f| f.name().to_string()), e)
@@ -82,7 +85,7 @@ pub fn start(elements: &[&gst::Element]) -> Result<(), ElementError> {
 ///
 /// # Errors
 /// If they do not fit together.
-pub fn link(pad: &gst::Pad, element: &gst::Element) -> Result<(), ElementError> {
+pub(crate) fn link(pad: &gst::Pad, element: &gst::Element) -> Result<(), ElementError> {
     let sink = element
         .static_pad("sink")
         .ok_or_else(|| broken(&element.name(), "it has no pad called sink"))?;
@@ -91,7 +94,7 @@ pub fn link(pad: &gst::Pad, element: &gst::Element) -> Result<(), ElementError> 
 
 /// Number of elements in `bin` that currently change the format, size, memory or orientation of
 /// frames. Each of them touches every pixel.
-pub fn conversions(bin: &impl IsA<gst::Bin>) -> usize {
+pub(crate) fn conversions(bin: &impl IsA<gst::Bin>) -> usize {
     let caps = |element: &gst::Element, pad| element.static_pad(pad)?.current_caps();
     let rotates =
         |element: &gst::Element| element.factory().is_some_and(|f| f.name() == "videoflip");
@@ -117,7 +120,7 @@ fn same_pixels(a: &gst::Caps, b: &gst::Caps) -> bool {
 }
 
 /// An [`ElementError::Broken`] with GStreamer's reason.
-pub fn broken(element: &str, reason: impl std::fmt::Display) -> ElementError {
+pub(crate) fn broken(element: &str, reason: impl std::fmt::Display) -> ElementError {
     ElementError::Broken { element: element.to_owned(), reason: reason.to_string() }
 }
 

@@ -82,7 +82,7 @@ fn set_up_vp9(encoder: &gst::Element, options: &EncoderOptions) {
 }
 
 /// The device that an encoder runs on.
-pub fn describe(element: &str) -> &'static str {
+pub(crate) fn describe(element: &str) -> &'static str {
     match element {
         "nvh264enc" => "NVIDIA GPU",
         "vah264enc" | "vaapih264enc" => "VA-API GPU",

@@ -11,19 +11,19 @@ use crate::core::frame::{Chroma, Frame, Image, ImageView, LumaRange, Plane};
 use crate::core::time::Rate;
 
 /// A mapped video buffer in I420 or NV12.
-pub struct GstImage {
+pub(crate) struct GstImage {
     frame: gst_video::VideoFrame<gst_video::video_frame::Readable>,
     interleaved: bool,
 }
 
 /// The raw formats that [`GstImage`] can map, for caps filters.
-pub const FORMATS: [gst_video::VideoFormat; 2] =
+pub(crate) const FORMATS: [gst_video::VideoFormat; 2] =
     [gst_video::VideoFormat::I420, gst_video::VideoFormat::Nv12];
 
 impl GstImage {
     /// Maps `buffer` as described by `info`; `None` if the format is neither I420 nor NV12, or the
     /// memory cannot be mapped.
-    pub fn map(buffer: gst::Buffer, info: &gst_video::VideoInfo) -> Option<Self> {
+    pub(crate) fn map(buffer: gst::Buffer, info: &gst_video::VideoInfo) -> Option<Self> {
         let interleaved = match info.format() {
             gst_video::VideoFormat::I420 => false,
             gst_video::VideoFormat::Nv12 => true,
@@ -34,17 +34,17 @@ impl GstImage {
     }
 
     /// The frame's format and size.
-    pub fn info(&self) -> gst_video::VideoInfo {
+    pub(crate) fn info(&self) -> gst_video::VideoInfo {
         self.frame.info().clone()
     }
 
     /// The buffer.
-    pub fn into_buffer(self) -> gst::Buffer {
+    pub(crate) fn into_buffer(self) -> gst::Buffer {
         self.frame.into_buffer()
     }
 
     /// A reference to the buffer.
-    pub fn buffer(&self) -> gst::Buffer {
+    pub(crate) fn buffer(&self) -> gst::Buffer {
         self.frame.buffer_owned()
     }
 
@@ -82,7 +82,7 @@ impl Image for GstImage {
 }
 
 /// The range of luma values. Unknown counts as limited, the default of cameras and encoders.
-pub fn luma_range(colorimetry: &gst_video::VideoColorimetry) -> LumaRange {
+pub(crate) fn luma_range(colorimetry: &gst_video::VideoColorimetry) -> LumaRange {
     match colorimetry.range() {
         gst_video::VideoColorRange::Range0_255 => LumaRange::Full,
         _ => LumaRange::Limited,
@@ -90,17 +90,17 @@ pub fn luma_range(colorimetry: &gst_video::VideoColorimetry) -> LumaRange {
 }
 
 /// A buffer of raw pixels.
-pub type RawBuffer = gst::Buffer;
+pub(crate) type RawBuffer = gst::Buffer;
 
 /// The format of raw frames, for an encoder.
 #[derive(Clone, Debug)]
-pub struct RawFormat {
+pub(crate) struct RawFormat {
     info: gst_video::VideoInfo,
 }
 
 impl RawFormat {
     /// I420 of `size` (width, height) at `rate`.
-    pub fn i420(size: (u32, u32), rate: Option<Rate>) -> Self {
+    pub(crate) fn i420(size: (u32, u32), rate: Option<Rate>) -> Self {
         let builder = gst_video::VideoInfo::builder(
             gst_video::VideoFormat::I420,
             size.0.max(2),
@@ -114,35 +114,35 @@ impl RawFormat {
     }
 
     /// The format of a decoded frame.
-    pub fn of(frame: &Frame) -> Option<Self> {
+    pub(crate) fn of(frame: &Frame) -> Option<Self> {
         let image = Arc::clone(&frame.image).into_any().downcast::<GstImage>().ok()?;
         Some(Self { info: image.info() })
     }
 
     /// Width and height in pixels.
-    pub fn size(&self) -> (u32, u32) {
+    pub(crate) fn size(&self) -> (u32, u32) {
         (self.info.width(), self.info.height())
     }
 
     /// GStreamer's description.
-    pub const fn info(&self) -> &gst_video::VideoInfo {
+    pub(crate) const fn info(&self) -> &gst_video::VideoInfo {
         &self.info
     }
 
     /// Frames per second, if known.
-    pub fn rate(&self) -> Option<Rate> {
+    pub(crate) fn rate(&self) -> Option<Rate> {
         let fps = self.info.fps();
         let integer = |n: i32| u32::try_from(n).ok();
         Rate::new(integer(fps.numer())?, integer(fps.denom())?)
     }
 
     /// The format as caps.
-    pub fn caps(&self) -> gst::Caps {
+    pub(crate) fn caps(&self) -> gst::Caps {
         self.info.to_caps().unwrap_or_else(|_| gst::Caps::new_any())
     }
 
     /// Whether an encoder for this format accepts frames of `other`.
-    pub fn is_compatible(&self, other: &Self) -> bool {
+    pub(crate) fn is_compatible(&self, other: &Self) -> bool {
         let same = |a: &gst_video::VideoInfo, b: &gst_video::VideoInfo| {
             a.format() == b.format() && (a.width(), a.height()) == (b.width(), b.height())
         };

@@ -3,20 +3,20 @@
 //! Only this module and the files called `gst.rs` in the stages name GStreamer. The rest builds and
 //! tests without it.
 
-pub mod bus;
-pub mod container;
-pub mod decode_graph;
-pub mod decoder_output;
-pub mod decoders;
-pub mod edit_list;
-pub mod element_list;
-pub mod elements;
-pub mod encoder;
-pub mod image;
+pub(crate) mod bus;
+pub(crate) mod container;
+pub(crate) mod decode_graph;
+pub(crate) mod decoder_output;
+pub(crate) mod decoders;
+pub(crate) mod edit_list;
+pub(crate) mod element_list;
+pub(crate) mod elements;
+pub(crate) mod encoder;
+pub(crate) mod image;
 mod orientation;
-pub mod packet;
-pub mod tls;
-pub mod video_codec;
+pub(crate) mod packet;
+pub(crate) mod tls;
+pub(crate) mod video_codec;
 
 use std::sync::OnceLock;
 
@@ -31,13 +31,13 @@ pub struct StartError(String);
 ///
 /// # Errors
 /// If GStreamer cannot be initialized; every later call returns the same error.
-pub fn start() -> Result<(), StartError> {
+pub(crate) fn start() -> Result<(), StartError> {
     static STARTED: OnceLock<Result<(), StartError>> = OnceLock::new();
     STARTED.get_or_init(|| gstreamer::init().map_err(|e| StartError(e.to_string()))).clone()
 }
 
 /// The running time of a sample's buffer; negative for encoder priming.
-pub fn running_time(sample: &gstreamer::SampleRef) -> Option<Pts> {
+pub(crate) fn running_time(sample: &gstreamer::SampleRef) -> Option<Pts> {
     let pts = sample.buffer()?.pts()?;
     let segment = sample.segment()?.downcast_ref::<gstreamer::ClockTime>()?;
     let ns = |t: gstreamer::ClockTime| i64::try_from(t.nseconds()).unwrap_or(i64::MAX);
@@ -48,7 +48,7 @@ pub fn running_time(sample: &gstreamer::SampleRef) -> Option<Pts> {
 }
 
 /// The version of GStreamer, e.g. `1.22.0`.
-pub fn version() -> String {
+pub(crate) fn version() -> String {
     let (major, minor, micro, _) = gstreamer::version();
     format!("{major}.{minor}.{micro}")
 }

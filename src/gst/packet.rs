@@ -7,7 +7,7 @@ use crate::core::time::Pts;
 
 /// What a packet holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PacketKind {
+pub(crate) enum PacketKind {
     /// One H.264 access unit, as a byte stream with its parameter sets before every keyframe.
     Video {
         /// Whether decoding can start here.
@@ -19,7 +19,7 @@ pub enum PacketKind {
 
 /// An access unit, shared by all sinks.
 #[derive(Clone, Debug)]
-pub struct Packet {
+pub(crate) struct Packet {
     /// Video or audio.
     pub kind: PacketKind,
     /// Presentation time on the stream's clock: nanoseconds since the stream started. Strictly

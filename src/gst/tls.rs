@@ -24,7 +24,7 @@ const CONNECT_TIMEOUT_SECONDS: u32 = 3;
 ///
 /// # Errors
 /// If the file holds no certificates.
-pub fn trust_rtsp(
+pub(crate) fn trust_rtsp(
     element: &gst::Element,
     uri: &url::Url,
     file: Option<&Path>,
@@ -56,13 +56,13 @@ pub fn trust_rtsp(
 ///
 /// # Errors
 /// If the file holds no certificates.
-pub fn trust_http(element: &gst::Element, file: &Path) -> Result<(), ElementError> {
+pub(crate) fn trust_http(element: &gst::Element, file: &Path) -> Result<(), ElementError> {
     element.set_property("tls-database", anchors(file)?);
     Ok(())
 }
 
 /// Why the web server at `uri` cannot be reached; `None` if a connection succeeds.
-pub fn connection_error(uri: &url::Url, file: Option<&Path>) -> Option<String> {
+pub(crate) fn connection_error(uri: &url::Url, file: Option<&Path>) -> Option<String> {
     let (host, port) = (uri.host_str()?, uri.port_or_known_default()?);
     let client = gio::SocketClient::new();
     client.set_tls(uri.scheme() == "https");

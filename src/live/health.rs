@@ -28,7 +28,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why there is no health page.
 #[derive(Debug, thiserror::Error)]
-pub enum HealthError {
+pub(crate) enum HealthError {
     /// Another program listens there.
     #[error(
         "the health page cannot be served on {0}: another program listens there; stop it, or write \
@@ -47,7 +47,7 @@ pub enum HealthError {
 
 /// A running health page; ends when it is dropped.
 #[derive(Debug)]
-pub struct HealthServer {
+pub(crate) struct HealthServer {
     address: SocketAddr,
     stop: Arc<Notify>,
     thread: Option<JoinHandle<()>>,
@@ -64,7 +64,7 @@ impl HealthServer {
     ///
     /// # Errors
     /// Where it cannot be listened on.
-    pub fn start(
+    pub(crate) fn start(
         address: SocketAddr,
         streams: StreamList,
         metrics: Metrics,
@@ -91,7 +91,7 @@ impl HealthServer {
     }
 
     /// Where it listens.
-    pub const fn address(&self) -> SocketAddr {
+    pub(crate) const fn address(&self) -> SocketAddr {
         self.address
     }
 }

@@ -4,11 +4,11 @@
 //! stages are those of recordings, wired in [`session`] so that nothing live ever waits.
 
 pub mod check;
-pub mod health;
+pub(crate) mod health;
 mod limited_listener;
-pub mod prepared_stream;
-pub mod probe;
+pub(crate) mod prepared_stream;
+pub(crate) mod probe;
 pub mod process;
-pub mod running_stream;
-pub mod streams;
-pub mod watchdog;
+pub(crate) mod running_stream;
+pub(crate) mod streams;
+pub(crate) mod watchdog;

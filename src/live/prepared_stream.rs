@@ -24,7 +24,7 @@ use crate::stages::sink::settings::SinkSettings;
 
 /// A stream ready to be started.
 #[derive(Clone)]
-pub struct PreparedStream {
+pub(crate) struct PreparedStream {
     /// The file it was read from.
     pub path: PathBuf,
     /// What tells whether the file says something else now.
@@ -42,7 +42,7 @@ pub struct PreparedStream {
 /// The engines of a process, and what each takes for a stream: streams with the same models and
 /// device share one.
 #[derive(Default)]
-pub struct EngineCache(HashMap<String, (Weak<Engine>, Span)>);
+pub(crate) struct EngineCache(HashMap<String, (Weak<Engine>, Span)>);
 
 impl EngineCache {
     fn get(
@@ -75,7 +75,7 @@ impl EngineCache {
 ///
 /// # Errors
 /// Where a package asks for something impossible.
-pub fn live_settings(
+pub(crate) fn live_settings(
     camera: &Camera,
     packages: (&Package, &Package),
     compute_time: Span,
@@ -94,7 +94,7 @@ pub fn live_settings(
 ///
 /// # Errors
 /// Where the file is no camera's.
-pub fn read_camera(path: &Path) -> Result<Camera, ConfigError> {
+pub(crate) fn read_camera(path: &Path) -> Result<Camera, ConfigError> {
     match read_any(path)? {
         AnyPipeline::Camera(camera) => Ok(*camera),
         AnyPipeline::Recording(_) => Err(ConfigError::Invalid {
@@ -109,7 +109,7 @@ impl PreparedStream {
     ///
     /// # Errors
     /// Where the file, a model or the encoder is not what is needed.
-    pub fn new(path: &Path, engines: &mut EngineCache) -> Result<Self, RunError> {
+    pub(crate) fn new(path: &Path, engines: &mut EngineCache) -> Result<Self, RunError> {
         let camera = read_camera(path)?;
         crate::gst::start()?;
         let speaker = find(Role::Speaker, camera.package.as_deref())?;
@@ -127,7 +127,7 @@ impl PreparedStream {
 }
 
 /// Everything that the file and its credentials say, as a hash: secrets stay where they are.
-pub fn fingerprint(camera: &Camera) -> String {
+pub(crate) fn fingerprint(camera: &Camera) -> String {
     use secrecy::ExposeSecret;
     use sha2::{Digest, Sha256};
     let mut hash = Sha256::new();

@@ -28,7 +28,7 @@ const LONG_SIDE_PX: u32 = 640;
 
 /// What was found.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Findings {
+pub(crate) struct Findings {
     /// What the streams are stored as.
     pub codecs: Vec<String>,
     /// Width and height in pixels.
@@ -69,7 +69,7 @@ struct ProbeState {
 ///
 /// # Errors
 /// Where an element or a model is missing.
-pub fn probe(source: &SourceSettings, span: Duration) -> Result<Findings, RunError> {
+pub(crate) fn probe(source: &SourceSettings, span: Duration) -> Result<Findings, RunError> {
     crate::gst::start()?;
     let begun = Instant::now();
     let state: Arc<Mutex<ProbeState>> = Arc::default();

@@ -29,7 +29,7 @@ const END_TIMEOUT: Duration = Duration::from_secs(12);
 const SINK_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// A stream at work.
-pub struct RunningStream {
+pub(crate) struct RunningStream {
     /// Its status.
     pub status: Status,
     /// How late it is.
@@ -50,7 +50,7 @@ impl RunningStream {
     ///
     /// # Errors
     /// Where a sink can never work as configured, or the system gives no thread.
-    pub fn start(
+    pub(crate) fn start(
         prepared: PreparedStream,
         metrics: &Metrics,
         server: Option<&RtspServer>,
@@ -111,23 +111,23 @@ impl RunningStream {
     }
 
     /// Whether the stream has ended: its file is over, or a stage that cannot be replaced failed.
-    pub fn is_finished(&self) -> bool {
+    pub(crate) fn is_finished(&self) -> bool {
         self.thread.is_finished()
     }
 
     /// Whether its source was told to end, or has ended for good.
-    pub fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         let local = matches!(self.prepared.camera.source.uri.scheme(), "file" | "fd");
         local && !self.prepared.camera.source.looped && self.status.sink_errors().is_empty()
     }
 
     /// Tells the stream to end; does not wait.
-    pub fn request_stop(&self) {
+    pub(crate) fn request_stop(&self) {
         self.signal.stop();
     }
 
     /// Ends the stream and its sinks. Says whether all ended in time.
-    pub fn end(self) -> bool {
+    pub(crate) fn end(self) -> bool {
         self.request_stop();
         let ended = self.thread.join_within(END_TIMEOUT).is_some();
         self.status.set_source(SourceState::Ended);

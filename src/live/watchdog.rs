@@ -29,7 +29,7 @@ type HeartbeatKey = (Arc<str>, &'static str, usize);
 
 /// Finds what does not move.
 #[derive(Debug, Default)]
-pub struct StallDetector {
+pub(crate) struct StallDetector {
     counts: HashMap<HeartbeatKey, u64>,
     last_check: Option<Instant>,
 }
@@ -38,7 +38,7 @@ impl StallDetector {
     /// What has not moved since the last call although it should have, in words. A stage that was
     /// not there then, and a source that was not live all the time since, is given the time to
     /// the next call.
-    pub fn check(&mut self, streams: &[Status], now: Instant) -> Vec<String> {
+    pub(crate) fn check(&mut self, streams: &[Status], now: Instant) -> Vec<String> {
         let mut stuck = Vec::new();
         let mut counts = HashMap::new();
         for status in streams {
@@ -84,7 +84,7 @@ fn overdue(now: Instant, due: Instant) -> bool {
 
 /// The watch; it ends when it is dropped.
 #[derive(Debug)]
-pub struct Watchdog {
+pub(crate) struct Watchdog {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -95,7 +95,7 @@ impl Watchdog {
     ///
     /// # Errors
     /// Where there is no thread to be had.
-    pub fn start(streams: StreamList) -> std::io::Result<Self> {
+    pub(crate) fn start(streams: StreamList) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let watchdog_timeout = sd_notify::watchdog_enabled();
@@ -170,12 +170,12 @@ fn status_line(streams: &[Status], stuck: &[String]) -> String {
 }
 
 /// Tells systemd that everything is set up.
-pub fn ready() {
+pub(crate) fn ready() {
     send(&[NotifyState::Ready]);
 }
 
 /// Tells systemd that the configuration is read again; [`ready`] ends it.
-pub fn reloading() {
+pub(crate) fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => send(&[NotifyState::Reloading, now]),
         Err(_) => send(&[NotifyState::Reloading]),
@@ -183,7 +183,7 @@ pub fn reloading() {
 }
 
 /// Tells systemd that the process is about to end.
-pub fn stopping() {
+pub(crate) fn stopping() {
     send(&[NotifyState::Stopping]);
 }
 

@@ -40,7 +40,7 @@ macro_rules! built_in {
 }
 
 /// All of them.
-pub static BUILT_IN: &[BuiltIn] = &[
+pub(crate) static BUILT_IN: &[BuiltIn] = &[
     built_in!("locutor", "face.onnx", "audio.onnx", "head.onnx", "cross_face.onnx"),
     built_in!("locutor-faces", "faces.onnx"),
 ];

@@ -53,7 +53,7 @@ pub struct GraphContract {
 
 /// A tensor as a session or a graph file describes it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct TensorInfo {
+pub(crate) struct TensorInfo {
     /// Its name.
     pub name: String,
     /// Its element type; contracts require `float32`.
@@ -64,7 +64,7 @@ pub struct TensorInfo {
 
 /// A graph's inputs and outputs.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Signature {
+pub(crate) struct Signature {
     /// The inputs.
     pub inputs: Vec<TensorInfo>,
     /// The outputs.
@@ -88,7 +88,7 @@ pub struct Mismatch {
 ///
 /// # Errors
 /// The first difference, with both sides.
-pub fn verify(contract: &GraphContract, found: &Signature) -> Result<(), Mismatch> {
+pub(crate) fn verify(contract: &GraphContract, found: &Signature) -> Result<(), Mismatch> {
     check_side("input", &contract.inputs, &found.inputs)?;
     check_side("output", &contract.outputs, &found.outputs)?;
     let is_extra =

@@ -11,17 +11,17 @@
 //!
 //! This module does not use ONNX Runtime: packages can be imported, listed and verified without it.
 
-pub mod built_in;
-pub mod checkpoint;
-pub mod contract;
+pub(crate) mod built_in;
+pub(crate) mod checkpoint;
+pub(crate) mod contract;
 pub mod device;
-pub mod error;
+pub(crate) mod error;
 pub mod explain;
 pub mod face_detector;
 pub(crate) mod graph;
 pub mod import;
 pub mod manifest;
-pub mod package;
+pub(crate) mod package;
 pub mod registry;
 pub mod speaker_model;
 pub mod tensor;

@@ -12,13 +12,13 @@ use smallvec::SmallVec;
 use super::providers::Provider;
 
 /// A list without heap memory up to 8 elements: a graph's inputs or outputs, or a CPU's jobs.
-pub type InlineVec<T> = SmallVec<[T; 8]>;
+pub(super) type InlineVec<T> = SmallVec<[T; 8]>;
 
 /// The largest batch on a GPU: a larger one saves little and delays other jobs.
 const GPU_MAX_BATCH_SIZE: usize = 512;
 
 /// The largest number of jobs in one run.
-pub const fn max_batch_size(provider: Provider) -> usize {
+pub(super) const fn max_batch_size(provider: Provider) -> usize {
     match provider {
         Provider::Cpu => 1,
         Provider::Cuda { .. } | Provider::TensorRt { .. } => GPU_MAX_BATCH_SIZE,
@@ -30,7 +30,7 @@ pub const fn max_batch_size(provider: Provider) -> usize {
 ///
 /// # Errors
 /// The first error of `run`.
-pub fn run_batched<J, A, K: Ord, R: IntoIterator<Item = A>, E>(
+pub(super) fn run_batched<J, A, K: Ord, R: IntoIterator<Item = A>, E>(
     jobs: Vec<J>,
     max_batch_size: usize,
     key: impl Fn(&J) -> K,
@@ -56,7 +56,7 @@ pub fn run_batched<J, A, K: Ord, R: IntoIterator<Item = A>, E>(
 }
 
 /// The values of several jobs, concatenated; a single job's values are borrowed.
-pub fn concatenate<'a>(mut parts: impl Iterator<Item = &'a [f32]>) -> Cow<'a, [f32]> {
+pub(super) fn concatenate<'a>(mut parts: impl Iterator<Item = &'a [f32]>) -> Cow<'a, [f32]> {
     let Some(first) = parts.next() else { return Cow::Borrowed(&[]) };
     let Some(second) = parts.next() else { return Cow::Borrowed(first) };
     let mut all = [first, second].concat();
@@ -67,11 +67,11 @@ pub fn concatenate<'a>(mut parts: impl Iterator<Item = &'a [f32]>) -> Cow<'a, [f
 /// Buffers of one track's old states, reused for its next ones: they are megabytes, and allocating
 /// them for every call would cost more than copying them.
 #[derive(Debug, Default)]
-pub struct SpareStates(InlineVec<Vec<f32>>);
+pub(super) struct SpareStates(InlineVec<Vec<f32>>);
 
 impl SpareStates {
     /// Copies `values` into the kept buffer at `index`, or a new one.
-    pub fn fill(&mut self, index: usize, values: &[f32]) -> Vec<f32> {
+    pub(super) fn fill(&mut self, index: usize, values: &[f32]) -> Vec<f32> {
         let mut own = self.0.get_mut(index).map(std::mem::take).unwrap_or_default();
         own.clear();
         own.extend_from_slice(values);
@@ -79,13 +79,13 @@ impl SpareStates {
     }
 
     /// Keeps the buffers of used states.
-    pub fn keep(&mut self, states: Vec<Vec<f32>>) {
+    pub(super) fn keep(&mut self, states: Vec<Vec<f32>>) {
         self.0 = states.into();
     }
 }
 
 /// Splits a batch's values by the rows of each job; `None` if they do not divide evenly.
-pub fn split_rows(values: &[f32], rows: &[usize]) -> Option<InlineVec<Vec<f32>>> {
+pub(super) fn split_rows(values: &[f32], rows: &[usize]) -> Option<InlineVec<Vec<f32>>> {
     let all = rows.iter().sum::<usize>().max(1);
     if !values.len().is_multiple_of(all) {
         return None;

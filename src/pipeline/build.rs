@@ -1,5 +1,5 @@
-//! The stages of a run, built from its settings: one builder for recordings, live streams, and what
-//! measures them.
+//! The stages of a run, built from its settings: one builder for recordings, live streams and
+//! measurements.
 
 use super::settings::Settings;
 use crate::core::time::Tick;
@@ -14,7 +14,7 @@ use crate::stages::score::scorer::Scorer;
 use crate::stages::track::front_end::FrontEnd;
 
 /// The feature front end that a package's audio encoder was trained with.
-pub fn spectrum(recipe: AudioRecipe) -> Spectrum {
+pub(crate) fn spectrum(recipe: AudioRecipe) -> Spectrum {
     match recipe {
         AudioRecipe::Mfcc13 => Spectrum::Mfcc(Box::new(Mfcc::new())),
         AudioRecipe::LogMel40 => Spectrum::LogMel(Box::new(LogMel::new())),
@@ -22,19 +22,19 @@ pub fn spectrum(recipe: AudioRecipe) -> Spectrum {
 }
 
 /// Detection and tracking.
-pub fn front_end(settings: &Settings, engine: &Engine) -> FrontEnd {
+pub(crate) fn front_end(settings: &Settings, engine: &Engine) -> FrontEnd {
     FrontEnd::new(Box::new(engine.detector()), settings.plan, settings.policy)
 }
 
-/// The audio encoder of a source whose audio, where it has any, begins at `first`.
-pub fn audio_encoder(settings: &Settings, has_audio: bool, first: Tick) -> AudioEncoder {
+/// The audio encoder of a source that begins at `first`.
+pub(crate) fn audio_encoder(settings: &Settings, has_audio: bool, first: Tick) -> AudioEncoder {
     let features = has_audio.then(|| AudioFeatures::new(spectrum(settings.audio_recipe), first));
     let encoder = AudioEncoder::new(features, first);
     if settings.prompt_audio { encoder.with_window(settings.schedule.window) } else { encoder }
 }
 
-/// Scoring, and what puts its scores back on frames, for a source that begins at `first`.
-pub fn scoring(
+/// The scorer, and the assembler of scored frames, for a source that begins at `first`.
+pub(crate) fn scoring(
     settings: &Settings,
     engine: &Engine,
     has_audio: bool,

@@ -1,4 +1,4 @@
-//! What can end a pipeline, and the exit code of each.
+//! Errors that end a pipeline, and their exit codes.
 
 use super::settings::SettingsError;
 use crate::core::exit::Exit;
@@ -17,7 +17,7 @@ use crate::stages::source::SourceError;
 /// A pipeline that could not be built, or ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum PipelineError {
-    /// The stages cannot be built from what was asked for.
+    /// The stages cannot be built from these options.
     #[error(transparent)]
     Settings(#[from] SettingsError),
     /// GStreamer does not start.
@@ -26,7 +26,7 @@ pub enum PipelineError {
     /// The recording cannot be read.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// A model is not what it should be.
+    /// A model package is invalid.
     #[error(transparent)]
     Model(#[from] ModelError),
     /// Inference cannot be started.
@@ -50,16 +50,16 @@ pub enum PipelineError {
     /// An element is missing or does not work.
     #[error(transparent)]
     Element(#[from] ElementError),
-    /// A fault of the program.
+    /// A bug in this program.
     #[error(transparent)]
     FrameMismatch(#[from] FrameMismatch),
-    /// The system gives no thread.
+    /// A thread cannot be started.
     #[error("a thread cannot be started: {0}")]
     Thread(#[from] std::io::Error),
     /// A stage panicked.
     #[error("the stage `{stage}` panicked; this is a fault of the program")]
     Panicked {
-        /// Which.
+        /// The stage.
         stage: &'static str,
     },
 }

@@ -1,15 +1,15 @@
-//! The stages wired: in order, a named thread each, with the queues between them.
+//! The stages in order, each on a named thread, connected by queues.
 //!
-//! [`recording`] is one pass over a recording, [`two_passes`] the same read twice, [`live`] a stream that
-//! comes and goes. All three build their stages by [`build`] from the same [`settings`].
+//! [`recording`] is one pass over a recording, [`two_passes`] reads the recording twice, [`live`] is a
+//! camera that may be lost and restored. All three build their stages by [`build`] from [`settings`].
 
 #[cfg(all(feature = "gst", feature = "onnx"))]
-pub mod build;
+pub(crate) mod build;
 #[cfg(all(feature = "gst", feature = "onnx"))]
-pub mod error;
-pub mod live;
+pub(crate) mod error;
+pub(crate) mod live;
 #[cfg(all(feature = "gst", feature = "onnx"))]
 pub mod recording;
 pub mod settings;
 #[cfg(all(feature = "gst", feature = "onnx"))]
-pub mod two_passes;
+pub(crate) mod two_passes;

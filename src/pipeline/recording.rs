@@ -1,16 +1,16 @@
-//! The way of a frame, wired: the stages in order, a named thread each, and the edges between them.
+//! One pass over a recording: the stages in order, each on a named thread, connected by queues.
 //!
 //! ```text
-//! source ─┬─ frames → sync ─┬─────────────── fast lane ───────────────┬→ overlay → film
-//!         │                   └→ detect → track ─┐                      │
-//!         ├─ audio ──────────────────────────────┴→ features, score, ───┘→ records
-//!         │                                          explain, decide
-//!         └─ packets (the audio as stored) ────────────────────────────→ film
+//! source ─┬─ frames → sync ─┬──────────────── fast path ───────────────┬→ overlay → file sink
+//!         │                 └→ detect → track ─┐                       │
+//!         ├─ audio ────────────────────────────┴→ features, score, ────┘→ records
+//!         │                                       explain, decide
+//!         └─ packets (the audio as stored) ────────────────────────────→ file sink
 //! ```
 //!
-//! Files: every edge blocks, nothing is dropped. The fast lane is as long as the slow lane takes,
-//! by the sum in [`crate::stages::score::budget`]; where that does not fit the byte budget the
-//! recording is read twice, scores first (see `passes` below).
+//! Every queue blocks; nothing is dropped. The fast path holds as many frames as the slow path
+//! needs, by the sum in [`crate::stages::score::budget`]. Where these frames exceed the byte budget,
+//! [`super::two_passes`] reads the recording twice: scores first, frames second.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Scope, ScopedJoinHandle};
@@ -34,7 +34,7 @@ use crate::stages::sync::feed::{InFlightLimit, SourceCounts, feed_frames};
 use crate::stages::sync::timeline::{JumpPolicy, Timeline};
 use crate::stages::track::front_end::FrontEnd;
 
-/// Items that wait between two stages of the slow lane.
+/// Items that wait between two stages of the slow path.
 const STAGE_QUEUE_ITEMS: usize = 4;
 /// Bytes of decoded audio that may wait for the scorer.
 const AUDIO_QUEUE_BYTES: usize = 64 << 20;
@@ -42,19 +42,19 @@ const AUDIO_QUEUE_BYTES: usize = 64 << 20;
 /// What a pass over the recording did.
 #[derive(Debug, Default)]
 pub struct PassCounts {
-    /// What the source gave.
+    /// What the source delivered.
     pub source_counts: SourceCounts,
-    /// What scoring went through.
+    /// What was scored.
     pub scored: ScoreCounts,
-    /// What drawing did.
+    /// What was drawn.
     pub drawn: BlendCounts,
 }
 
-/// One pass: the recording through all stages, with evidence for every frame written to `records`
-/// and drawn on the film, where there is one.
+/// One pass through all stages: writes the evidence of every frame to `records`, and draws it on the
+/// annotated video where there is one.
 ///
 /// # Errors
-/// The first thing that failed, in the order of the stages.
+/// The first error, in the order of the stages.
 pub fn run_pass(
     settings: &Settings,
     recording: &Recording,
@@ -69,7 +69,7 @@ pub fn run_pass(
     let (evidence_in, evidence_out) = bounded("score→overlay", unbounded, Overflow::Block);
     let (fast_in, fast_out) = output.map(|_| (fast_in, fast_out)).unzip();
     let has_audio = recording.shape().audio.is_some();
-    let (scorer, join) = build::scoring(settings, engine, has_audio, Tick::default());
+    let (scorer, assembler) = build::scoring(settings, engine, has_audio, Tick::default());
     recording.play()?;
     std::thread::scope(|scope| {
         let named = |name: &str| std::thread::Builder::new().name(name.into());
@@ -79,17 +79,18 @@ pub fn run_pass(
         let fast = FastPath { output, frames: fast_in, in_flight_limit };
         let FrontEndThreads { source, track, score_out } =
             spawn_front_end(scope, settings, recording, engine, fast, stop)?;
-        let most = settings.schedule.max_waiting_frames;
+        let max_waiting_frames = settings.schedule.max_waiting_frames;
         let scoring = named("score").spawn_scoped(scope, move || {
             stop_on_error(recording, || {
-                score(&score_out, scorer, join, most, &evidence_in, &mut NoObserver)
+                let evidence = &evidence_in;
+                score(&score_out, scorer, assembler, max_waiting_frames, evidence, &mut NoObserver)
             })
         })?;
         let overlay = named("overlay").spawn_scoped(scope, move || {
             let drawn = stop_on_error(recording, || {
                 draw(settings, output, &evidence_out, fast_out.as_ref(), records, progress)
             });
-            // The audio may go on for long; the muxer must not wait for frames meanwhile.
+            // The audio may be longer than the video; the muxer must not wait for more frames.
             output.iter().for_each(|output| output.end_frames());
             drawn
         })?;
@@ -97,18 +98,18 @@ pub fn run_pass(
         let tracked = join_stage(track, "track").flatten();
         let scored = join_stage(scoring, "score").and_then(|s| s.map_err(PipelineError::from));
         let drawn = join_stage(overlay, "overlay").flatten();
-        // A stage that fails ends its neighbours: report the cause, not the consequence.
+        // A stage that fails also ends its neighbours: report the cause, not the consequence.
         let drawn = drawn?;
         tracked?;
         Ok(PassCounts { source_counts: source_counts?, scored: scored?, drawn })
     })
 }
 
-/// The stages before scoring alone: what they give goes to `take`, on the calling thread, which may
-/// end before they do.
+/// Runs only the stages before scoring. `take` receives their output on the calling thread, and may
+/// return before they end.
 ///
 /// # Errors
-/// The first thing that failed, in the order of the stages.
+/// The first error, in the order of the stages.
 pub fn detect_and_track<T>(
     settings: &Settings,
     recording: &Recording,
@@ -122,7 +123,7 @@ pub fn detect_and_track<T>(
         let FrontEndThreads { source, track, score_out } =
             spawn_front_end(scope, settings, recording, engine, fast, &stop)?;
         let taken = stop_on_error(recording, || Ok::<_, PipelineError>(take(score_out)));
-        // Whoever still reads then ends, too.
+        // Ends the threads that still read.
         stop.store(true, Ordering::Relaxed);
         recording.stop();
         let source_counts = join_stage(source, "source");
@@ -131,14 +132,14 @@ pub fn detect_and_track<T>(
     })
 }
 
-/// Where frames go beside the slow lane.
+/// Where frames go besides the slow path.
 struct FastPath<'scope> {
     output: Option<&'scope FileSink>,
     frames: Option<Sender<Frame>>,
     in_flight_limit: Option<InFlightLimit<'scope>>,
 }
 
-/// The stages before scoring, at work.
+/// The running stages before scoring.
 struct FrontEndThreads<'scope> {
     source: ScopedJoinHandle<'scope, SourceCounts>,
     track: ScopedJoinHandle<'scope, Result<(), PipelineError>>,
@@ -146,7 +147,7 @@ struct FrontEndThreads<'scope> {
     score_out: Receiver<ScoreInput>,
 }
 
-/// Starts the stages before scoring, a thread each.
+/// Starts the stages before scoring, each on a thread.
 fn spawn_front_end<'scope>(
     scope: &'scope Scope<'scope, '_>,
     settings: &Settings,
@@ -156,10 +157,10 @@ fn spawn_front_end<'scope>(
     stop: &'scope AtomicBool,
 ) -> Result<FrontEndThreads<'scope>, PipelineError> {
     let named = |name: &str| std::thread::Builder::new().name(name.into());
-    let between = Capacity { items: STAGE_QUEUE_ITEMS, bytes: usize::MAX };
-    let inputs = Capacity { items: usize::MAX, bytes: AUDIO_QUEUE_BYTES };
-    let (detect_in, detect_out) = bounded("source→detect", between, Overflow::Block);
-    let (score_in, score_out) = bounded("track→score", inputs, Overflow::Block);
+    let frame_capacity = Capacity { items: STAGE_QUEUE_ITEMS, bytes: usize::MAX };
+    let score_capacity = Capacity { items: usize::MAX, bytes: AUDIO_QUEUE_BYTES };
+    let (detect_in, detect_out) = bounded("source→detect", frame_capacity, Overflow::Block);
+    let (score_in, score_out) = bounded("track→score", score_capacity, Overflow::Block);
     let front_end = build::front_end(settings, engine);
     let timeline = Timeline::new(JumpPolicy::default(), recording.shape().video.rate);
     let source_frames = recording.frames();
@@ -167,8 +168,8 @@ fn spawn_front_end<'scope>(
     let source = named("source").spawn_scoped(scope, move || {
         let source_counts =
             feed_frames(source_frames, timeline, frames, detect_in, in_flight_limit, stop);
-        // Frames that nobody takes any more hold up the demuxer, and with it whoever waits for
-        // audio and has not seen `stop` yet.
+        // Frames that are no longer read block the demuxer, and with it the audio reader, which
+        // may not have seen `stop` yet.
         if source_counts.stopped {
             recording.stop();
         }
@@ -181,7 +182,7 @@ fn spawn_front_end<'scope>(
     Ok(FrontEndThreads { source, track, score_out })
 }
 
-/// The audio's two threads: what the model hears, and what the film keeps.
+/// Starts the two audio threads: one for the model, one for the file sink.
 fn read_audio<'scope>(
     scope: &'scope Scope<'scope, '_>,
     recording: &Recording,
@@ -197,30 +198,30 @@ fn read_audio<'scope>(
     if let Some(packets) = recording.packets() {
         named("packets").spawn_scoped(scope, move || match output {
             Some(output) => copy_audio(packets, output, stop),
-            // Nobody wants them, but the demuxer does not go on without.
+            // Unused, but the demuxer blocks unless they are read.
             None => packets.take_while(|_| !stop.load(Ordering::Relaxed)).for_each(drop),
         })?;
     }
     Ok(())
 }
 
-/// Stops the recording where `work` fails or panics: whoever still reads from it then ends, too,
-/// instead of waiting for a stage that is gone.
+/// Stops the recording if `work` fails or panics. Its readers then end, instead of waiting for a
+/// stage that no longer runs.
 fn stop_on_error<T, E>(recording: &Recording, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-    struct Armed<'a>(Option<&'a Recording>);
-    impl Drop for Armed<'_> {
+    struct StopGuard<'a>(Option<&'a Recording>);
+    impl Drop for StopGuard<'_> {
         fn drop(&mut self) {
             if let Some(recording) = self.0 {
                 recording.stop();
             }
         }
     }
-    let mut armed = Armed(Some(recording));
-    let done = work();
-    if done.is_ok() {
-        armed.0 = None;
+    let mut guard = StopGuard(Some(recording));
+    let result = work();
+    if result.is_ok() {
+        guard.0 = None;
     }
-    done
+    result
 }
 
 fn join_stage<T>(handle: ScopedJoinHandle<'_, T>, stage: &'static str) -> Result<T, PipelineError> {
@@ -233,14 +234,14 @@ fn feed_audio(audio: AudioReader, to: &Sender<ScoreInput>, stop: &AtomicBool) {
             break;
         }
     }
-    // Where nobody listens any more there is nobody to tell.
+    // Fails only if the scorer has ended.
     let _ = to.send(ScoreInput::AudioEnd);
 }
 
-/// Hands the stored audio to the film until it ends, or `stop`.
+/// Copies the stored audio to the file sink until it ends, or until `stop`.
 pub fn copy_audio(packets: PacketReader, output: &FileSink, stop: &AtomicBool) {
     for packet in packets {
-        // A film that has failed says so to the stage that pushes frames.
+        // The overlay stage reports the error: it pushes frames to the same file sink.
         if stop.load(Ordering::Relaxed) || output.push_packet(&packet).is_err() {
             break;
         }
@@ -253,10 +254,10 @@ fn track_frames(
     frames: &Receiver<Frame>,
     to: &Sender<ScoreInput>,
 ) -> Result<(), PipelineError> {
-    let mut done = Vec::new();
+    let mut tracked = Vec::new();
     while let Some(frame) = frames.recv() {
-        front_end.push(frame, &mut done)?;
-        for tracked_frame in done.drain(..) {
+        front_end.push(frame, &mut tracked)?;
+        for tracked_frame in tracked.drain(..) {
             if to.send(ScoreInput::Frame(tracked_frame)).is_err() {
                 return Ok(());
             }

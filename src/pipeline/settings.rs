@@ -1,8 +1,8 @@
-//! What the stages of a run are built from, and the one place where it is decided.
+//! The settings that the stages of a run are built from. This module alone derives them.
 //!
-//! A recording looks ahead as far as the package gains from it. A live stream looks ahead by a few ticks,
-//! holds nothing in the tracker and scores a small hop at once. A recording that is scored as a live
-//! stream is scored by the same rules as one; only what it waits for differs, as its frames are there.
+//! A recording looks ahead as far as the package benefits from it. A live stream looks ahead by a few
+//! ticks, holds nothing in the tracker and scores a small hop at a time. A recording that is scored as
+//! a live stream follows the same rules; only its waiting times differ, as its frames already exist.
 
 use std::str::FromStr;
 
@@ -23,13 +23,13 @@ use crate::stages::track::{BoxFill, Policy};
 
 /// Ticks that a live crop lags behind its box: a median over three.
 const LIVE_CROP_LAG_TICKS: usize = 1;
-/// The widest mean that a live decision is made on: it waits for half of it.
+/// The maximum smoothing window of live decisions: a decision waits for half of it.
 const LIVE_MAX_SMOOTHING_TICKS: u32 = 3;
 
 /// How far ahead of the frame that it scores the head may look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LookaheadChoice {
-    /// As far as the package gains from it.
+    /// The package's lookahead for recordings.
     #[default]
     File,
     /// The package's lookahead for live streams, a few ticks at once.
@@ -68,44 +68,44 @@ impl FromStr for LookaheadChoice {
     }
 }
 
-/// What a user may choose about scoring and drawing.
+/// The user's options for scoring and drawing.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// How far ahead a score may look.
     pub lookahead: LookaheadChoice,
     /// How heatmaps are made; the package's own mode by default.
     pub explain: Option<Mode>,
-    /// Who-has-the-floor timing.
+    /// Timing of the floor (who holds the turn).
     pub floor: FloorRules,
     /// What is drawn.
     pub style: Style,
 }
 
-/// What is scored, and what it must keep to.
+/// What is scored, with its limits.
 #[derive(Clone, Copy, Debug)]
 pub enum RunMode<'a> {
     /// A recording. [`LookaheadChoice::Live`] and [`LookaheadChoice::Ticks`] score it as a live stream
     /// with the default hop.
     Recording {
-        /// Its frames.
+        /// Its video.
         video: &'a VideoShape,
-        /// Bytes of frames that may wait for their scores; `None` where none wait, as no video is
-        /// written.
+        /// Bytes of frames that may wait for their scores; `None` where no video is written, so no
+        /// frame waits.
         frame_budget_bytes: Option<usize>,
     },
     /// A live stream.
     Live {
         /// Ticks of 40 ms scored at once.
         hop_ticks: usize,
-        /// What computing takes on this machine.
+        /// Computing time on this machine.
         compute_time: Span,
     },
 }
 
-/// Why the stages cannot be built from what was asked for.
+/// Why the stages cannot be built from the options.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    /// A package is not what is needed.
+    /// A package has another role.
     #[error(transparent)]
     Model(#[from] ModelError),
     /// A package's manifest asks for something impossible.
@@ -113,20 +113,20 @@ pub enum SettingsError {
     Decision(#[from] DecisionRuleError),
 }
 
-/// Everything that the stages are built from, once models and source are known.
+/// Everything that the stages are built from. Depends on models and source.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How far it looks ahead, and how many frames it holds.
+    /// Lookahead, and the number of frames held.
     pub schedule: Schedule,
-    /// When a score counts as speaking.
+    /// The rule by which a score counts as speaking.
     pub rule: DecisionRule,
-    /// Who has the floor.
+    /// The rules of the floor.
     pub floor: FloorRules,
     /// How heatmaps are made.
     pub mode: Mode,
-    /// How they are scaled.
+    /// How heatmaps are scaled.
     pub scale: ScaleRule,
-    /// Which features the audio encoder takes.
+    /// The features of the audio encoder.
     pub audio_recipe: AudioRecipe,
     /// Ticks of one face that may wait for the face encoder, see [`ScorerSettings`].
     pub encode_ahead_ticks: Option<usize>,
@@ -134,9 +134,9 @@ pub struct Settings {
     pub prompt_audio: bool,
     /// Ticks that a crop lags behind its box.
     pub crop_lag_ticks: usize,
-    /// When faces are searched for.
+    /// When frames are searched for faces.
     pub plan: PlanSettings,
-    /// How they are tracked.
+    /// How faces are tracked.
     pub policy: Policy,
     /// What is drawn.
     pub style: Style,
@@ -146,7 +146,7 @@ impl Settings {
     /// The settings for `options` with these packages.
     ///
     /// # Errors
-    /// Where a package has another role, or asks for something impossible.
+    /// Where a package has another role, or its manifest asks for something impossible.
     pub fn new(
         options: &Options,
         (speaker, detector): (&Package, &Package),
@@ -211,11 +211,11 @@ impl Settings {
     }
 }
 
-/// How far a live stream looks ahead with the speaker package `manifest`, and how late its frames are on
-/// a machine that takes `compute_time`.
+/// The lookahead of a live stream with the speaker package `manifest`, and the delay of its frames on
+/// a machine with this `compute_time`.
 ///
 /// # Errors
-/// Where the package asks for something impossible.
+/// Where the manifest asks for something impossible.
 pub fn live_schedule(
     manifest: &SpeakerManifest,
     lookahead: LookaheadChoice,
@@ -225,7 +225,7 @@ pub fn live_schedule(
     let rule = decision_rule(manifest, LIVE_MAX_SMOOTHING_TICKS)?;
     let request = ScheduleRequest {
         face_delay_ticks: manifest.face.delay_ticks,
-        // No chunk is waited for: the last ticks of a hop are encoded alone.
+        // Scoring does not wait for a chunk: the last ticks of a hop are encoded alone.
         audio_ticks: manifest.audio.reach_ticks + 2,
         decision_ticks: rule.lookahead_ticks() as usize,
         lookahead_ticks: lookahead.ticks(manifest.lookahead_ticks),
@@ -234,21 +234,21 @@ pub fn live_schedule(
     Ok(Schedule::live(request, LIVE_CROP_LAG_TICKS, None, compute_time))
 }
 
-/// When frames are searched for faces by the package `detector`.
+/// When frames are searched for faces, for the package `detector`.
 ///
 /// # Errors
-/// Where it is no detector.
+/// Where the package is not a detector.
 pub fn plan(detector: &Package) -> Result<PlanSettings, ModelError> {
     let manifest = detector.detector()?;
     Ok(PlanSettings::for_detector(manifest.reliable_face_px, manifest.max_long_side_px))
 }
 
-/// How faces are tracked where no frame may be held.
+/// The tracking policy for live streams, where no frame may be held.
 fn live_policy() -> Policy {
     Policy { box_fill: BoxFill::Extrapolate, ..Policy::default() }
 }
 
-/// How the package of `manifest` decides, over no more than `max_smoothing_ticks`.
+/// The decision rule of `manifest`, smoothed over at most `max_smoothing_ticks`.
 fn decision_rule(
     manifest: &SpeakerManifest,
     max_smoothing_ticks: u32,
@@ -273,19 +273,19 @@ mod tests {
             assert_eq!(choice.ticks(package), ticks, "{text}");
         }
         for text in ["", "far", "-1", "251", "1.5"] {
-            let said = text.parse::<LookaheadChoice>().expect_err(text);
-            assert!(said.starts_with(&format!("`{text}` is not `file`, `live` or ")), "{said}");
+            let error = text.parse::<LookaheadChoice>().expect_err(text);
+            assert!(error.starts_with(&format!("`{text}` is not `file`, `live` or ")), "{error}");
         }
     }
 
-    /// What decides a score: a recording scored as a live stream must share all of it with one.
+    /// What a score depends on. A recording scored as a live stream must have the same values.
     fn rules(settings: &Settings) -> (Window, usize, u32, BoxFill) {
         let Settings { schedule, crop_lag_ticks, rule, policy, .. } = settings;
         (schedule.window, *crop_lag_ticks, rule.smoothing_ticks(), policy.box_fill)
     }
 
     #[test]
-    fn a_recording_scored_as_live_is_scored_by_a_cameras_rules() {
+    fn a_recording_scored_as_live_follows_the_rules_of_a_camera() {
         let dir = tempfile::tempdir().expect("temp");
         let packages = tiny::write(dir.path(), 1).expect("packages");
         let packages = (&packages.speaker, &packages.detector);

@@ -1,9 +1,9 @@
 //! A recording read twice: scores first, frames second.
 //!
-//! For frames so large that holding them until their scores are certain would take too much
-//! memory (4K). The first pass writes the records and sets the evidence aside; the second opens the
-//! recording again and draws. Both give the same frames the same places, as the timeline depends
-//! on nothing but the source.
+//! For frames so large that holding them until their scores are final would take too much memory
+//! (4K). The first pass writes the records and stores the evidence in a temporary file. The second
+//! pass opens the recording again and draws. Both passes number the frames alike, as the timeline
+//! depends on the source only.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -24,11 +24,11 @@ use crate::stages::source::SourceError;
 use crate::stages::source::gst::Recording;
 use crate::stages::sync::timeline::{JumpPolicy, Timeline};
 
-/// Both passes; `again` opens the recording once more.
+/// Runs both passes; `again` opens the recording a second time.
 ///
 /// # Errors
-/// The first thing that failed.
-pub fn run_two_passes(
+/// The first error.
+pub(crate) fn run_two_passes(
     again: impl FnOnce() -> Result<Recording, SourceError>,
     settings: &Settings,
     recording: &Recording,
@@ -51,17 +51,17 @@ pub fn run_two_passes(
     let evidence = |frame| next_of(&mut stored_evidence, frame);
     counts.drawn = draw(settings, &again, output, evidence, (progress, stop))?;
     counts.source_counts.stopped = stop.load(Ordering::Relaxed);
-    // A second reading that ends early is a film shorter than its records.
+    // A second pass that ends early would leave a video shorter than its records.
     match stored_evidence.next_frame()? {
-        Some(left) if !counts.source_counts.stopped => {
-            Err(FrameMismatch::new(left.frame.seq, None).into())
+        Some(missing) if !counts.source_counts.stopped => {
+            Err(FrameMismatch::new(missing.frame.seq, None).into())
         }
         _ => Ok(counts),
     }
 }
 
-/// The evidence of `frame`, which comes next; `None` where a first pass that was stopped has no
-/// more.
+/// The evidence of `frame`, which is the next one; `None` where the first pass was stopped before
+/// this frame.
 fn next_of(
     stored_evidence: &mut EvidenceReader,
     frame: FrameRef,
@@ -73,12 +73,12 @@ fn next_of(
     Ok(Some(next))
 }
 
-/// Reads the recording and writes the film, each frame with what `evidence` knows of it, until
-/// there is none.
+/// Reads the recording and writes the annotated video, drawing on each frame what `evidence`
+/// returns, until it returns `None`.
 ///
 /// # Errors
-/// The first thing that failed.
-pub fn draw(
+/// The first error.
+pub(crate) fn draw(
     settings: &Settings,
     recording: &Recording,
     output: &FileSink,
@@ -97,7 +97,7 @@ pub fn draw(
                 .spawn_scoped(scope, move || copy_audio(packets, output, ended))?;
         }
         if let Some(mut audio) = recording.audio() {
-            // It was heard in the first pass, but the demuxer does not go on without it.
+            // The first pass has used it, but the demuxer blocks unless it is read.
             let ended = &ended;
             std::thread::Builder::new().name("audio".into()).spawn_scoped(scope, move || {
                 while !ended.load(Ordering::Relaxed) && audio.next().is_some() {}

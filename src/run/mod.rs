@@ -4,8 +4,8 @@
 //! recording. Nothing stands under a final name until all of it is whole; a run that is stopped
 //! keeps what it has under names that say so.
 
-pub mod error;
-pub mod outputs;
+pub(crate) mod error;
+pub(crate) mod outputs;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;

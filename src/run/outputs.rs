@@ -20,14 +20,14 @@ use crate::stages::sink::stage::Records;
 use crate::stages::source::gst::Recording;
 
 /// A film and the name it gets at the end.
-pub struct NamedOutput {
+pub(crate) struct NamedOutput {
     /// The film being written.
     pub output: FileSink,
     file: AtomicPath,
 }
 
 /// All outputs of a run.
-pub struct Outputs {
+pub(crate) struct Outputs {
     /// The film, where one is wanted.
     pub output: Option<NamedOutput>,
     /// The records.
@@ -40,7 +40,7 @@ impl Outputs {
     ///
     /// # Errors
     /// Where one cannot be written; none is left behind then.
-    pub fn create(pipeline: &Pipeline, recording: &Recording) -> Result<Self, RunError> {
+    pub(crate) fn create(pipeline: &Pipeline, recording: &Recording) -> Result<Self, RunError> {
         let stem = pipeline.input.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let video = recording.shape().video;
         let context = RecordContext {
@@ -79,7 +79,7 @@ impl Outputs {
     ///
     /// # Errors
     /// Where something cannot be finished.
-    pub fn close(
+    pub(crate) fn close(
         self,
         ending: Ending,
     ) -> Result<(Summary, BTreeMap<&'static str, PathBuf>), RunError> {

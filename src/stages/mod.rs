@@ -8,5 +8,5 @@ pub mod overlay;
 pub mod score;
 pub mod sink;
 pub mod source;
-pub mod sync;
+pub(crate) mod sync;
 pub mod track;

@@ -9,24 +9,24 @@ use crate::core::time::Pts;
 
 /// A stream's clock; copies are the same clock.
 #[derive(Clone, Copy, Debug)]
-pub struct StreamClock {
+pub(crate) struct StreamClock {
     start: Instant,
 }
 
 impl StreamClock {
     /// A clock that starts now.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self { start: Instant::now() }
     }
 
     /// What it says now.
-    pub fn now(self) -> Pts {
+    pub(crate) fn now(self) -> Pts {
         Pts::from_ns(i64::try_from(self.start.elapsed().as_nanos()).unwrap_or(i64::MAX))
     }
 
     /// The wall clock's time at `at`, by what the wall clock says now: a stepped wall clock is
     /// followed, and moves nothing on this clock.
-    pub fn utc(self, at: Pts) -> Timestamp {
+    pub(crate) fn utc(self, at: Pts) -> Timestamp {
         let ago = SignedDuration::from_nanos((self.now() - at).ns());
         Timestamp::now().checked_sub(ago).unwrap_or_else(|_| Timestamp::now())
     }

@@ -11,7 +11,7 @@ const MAX_SAMPLES: usize = 10_000;
 
 /// Latencies of one stream; clones are handles to the same.
 #[derive(Clone)]
-pub struct Latencies {
+pub(crate) struct Latencies {
     stream: String,
     metrics: Metrics,
     newest: Arc<Mutex<BTreeMap<&'static str, RingBuffer>>>,
@@ -38,12 +38,12 @@ pub struct Percentiles {
 
 impl Latencies {
     /// Nothing measured yet.
-    pub fn new(stream: &str, metrics: Metrics) -> Self {
+    pub(crate) fn new(stream: &str, metrics: Metrics) -> Self {
         Self { stream: stream.to_owned(), metrics, newest: Arc::default() }
     }
 
     /// Something left `stage` so late after its capture.
-    pub fn add(&self, stage: &'static str, late: Span) {
+    pub(crate) fn add(&self, stage: &'static str, late: Span) {
         self.metrics
             .latency
             .get_or_create(&stage_labels(&self.stream, stage))
@@ -59,7 +59,7 @@ impl Latencies {
     }
 
     /// Percentiles of the newest values, by stage.
-    pub fn percentiles(&self) -> BTreeMap<&'static str, Percentiles> {
+    pub(crate) fn percentiles(&self) -> BTreeMap<&'static str, Percentiles> {
         let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         newest
             .iter()

@@ -76,7 +76,16 @@ fn in_addresses(line: &str, every: usize, rng: &mut SeededRng, planted: &mut Pla
     let mut pieces = line.split("://");
     let mut out = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
+        let scheme = out.rsplit(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+        let before = out.strip_suffix(scheme).and_then(|rest| rest.chars().next_back());
+        // `a:b://` is no address with a host, and nobody writes a user there.
+        let is_address = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && before.is_none_or(|c| c == '"' || c.is_whitespace());
         out += "://";
+        if !is_address {
+            out += piece;
+            continue;
+        }
         let position = match rng.next_below(every * 3) {
             0 => Position::Password,
             1 => Position::User,

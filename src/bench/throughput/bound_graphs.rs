@@ -14,7 +14,7 @@ use crate::run::RunError;
 const WARM_UP: usize = 2;
 
 /// Face encoder, head and audio encoder for a number of faces.
-pub struct BoundGraphs {
+pub(crate) struct BoundGraphs {
     graphs: [BoundGraph; 3],
     face_frames: usize,
 }
@@ -33,7 +33,7 @@ impl BoundGraphs {
     ///
     /// # Errors
     /// If a graph cannot be opened or bound.
-    pub fn open(
+    pub(crate) fn open(
         package: &Package,
         options: &SessionOptions,
         (faces, streams): (usize, usize),
@@ -56,12 +56,12 @@ impl BoundGraphs {
     }
 
     /// Whether the GPU replays all calls (CUDA graphs).
-    pub fn replayed(&self) -> bool {
+    pub(crate) fn replayed(&self) -> bool {
         self.graphs.iter().all(BoundGraph::replayed)
     }
 
     /// Whether the host memory is page-locked.
-    pub fn pinned(&self) -> bool {
+    pub(crate) fn pinned(&self) -> bool {
         self.graphs.iter().all(BoundGraph::pinned)
     }
 
@@ -69,7 +69,7 @@ impl BoundGraphs {
     ///
     /// # Errors
     /// If the runtime fails.
-    pub fn rate(&mut self, length: MeasurementLength) -> Result<Rate, RunError> {
+    pub(crate) fn rate(&mut self, length: MeasurementLength) -> Result<Rate, RunError> {
         for _ in 0..WARM_UP {
             self.call()?;
         }

@@ -8,10 +8,10 @@
 //! own thread, share one engine. They cut crops, encode, run the head, rescore across faces, and
 //! compute every face's scaled heatmap. A call is one hop of one stream.
 
-pub mod bound_graphs;
-pub mod rate;
-pub mod report;
-pub mod streams;
+pub(crate) mod bound_graphs;
+pub(crate) mod rate;
+pub(crate) mod report;
+pub(crate) mod streams;
 
 use std::time::Duration;
 
@@ -33,9 +33,9 @@ use crate::stages::score::budget::Stride;
 use crate::stages::score::floor::FloorRules;
 
 /// Default batches (faces at once).
-pub const BATCHES: [usize; 10] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
+pub(crate) const BATCHES: [usize; 10] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
 /// Default number of frames of a face per call: the hop of a live stream.
-pub const FRAMES_PER_CALL: usize = Stride::LIVE.hop;
+pub(crate) const FRAMES_PER_CALL: usize = Stride::LIVE.hop;
 /// Maximum number of faces per stream; more faces need more streams.
 const FACES_PER_STREAM: usize = 8;
 /// Minimum duration and number of calls for each rate.
@@ -44,7 +44,7 @@ const MEASUREMENT_LENGTH: MeasurementLength =
 
 /// The settings of a measurement.
 #[derive(Clone, Debug)]
-pub struct ThroughputOptions {
+pub(crate) struct ThroughputOptions {
     /// Speaker packages by name or directory; empty for the default one.
     pub packages: Vec<String>,
     /// The detector package; an engine requires one, but it is not used.
@@ -61,7 +61,7 @@ pub struct ThroughputOptions {
 ///
 /// # Errors
 /// If `auto` has to be tried and the package cannot be opened.
-pub fn on_gpu(device: Device, packages: &[String]) -> Result<bool, RunError> {
+pub(crate) fn on_gpu(device: Device, packages: &[String]) -> Result<bool, RunError> {
     match device {
         Device::Cpu => Ok(false),
         Device::Cuda { .. } | Device::TensorRt { .. } => Ok(true),
@@ -84,7 +84,7 @@ const fn stream_count(faces: usize) -> usize {
 ///
 /// # Errors
 /// If a package, a graph, the device or the runtime fails.
-pub fn throughput(options: &ThroughputOptions) -> Result<Throughput, RunError> {
+pub(crate) fn throughput(options: &ThroughputOptions) -> Result<Throughput, RunError> {
     let names: Vec<Option<&str>> = match options.packages.as_slice() {
         [] => vec![None],
         named => named.iter().map(|name| Some(name.as_str())).collect(),

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 /// The minimum length of a measurement.
 #[derive(Clone, Copy, Debug)]
-pub struct MeasurementLength {
+pub(crate) struct MeasurementLength {
     /// Minimum duration.
     pub time: Duration,
     /// Minimum number of calls.
@@ -15,14 +15,14 @@ pub struct MeasurementLength {
 
 impl MeasurementLength {
     /// Whether `calls` calls since `began` are enough.
-    pub fn is_reached(&self, began: Instant, calls: usize) -> bool {
+    pub(crate) fn is_reached(&self, began: Instant, calls: usize) -> bool {
         calls >= self.calls && began.elapsed() >= self.time
     }
 }
 
 /// Face-frames per second, and the latency of calls.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Rate {
+pub(crate) struct Rate {
     /// Number of timed calls.
     pub calls: usize,
     /// Number of face-frames processed.
@@ -41,7 +41,7 @@ pub struct Rate {
 
 impl Rate {
     /// From the calls' latencies and their totals.
-    pub fn new(mut calls: Vec<Duration>, face_frames: usize, time: Duration) -> Self {
+    pub(crate) fn new(mut calls: Vec<Duration>, face_frames: usize, time: Duration) -> Self {
         calls.sort_unstable();
         let seconds = time.as_secs_f64();
         let at = |share| percentile(&calls, share).as_secs_f64() * 1e3;

@@ -9,7 +9,7 @@ use crate::models::explain::Mode;
 
 /// Both rates at one batch.
 #[derive(Clone, Debug, Serialize)]
-pub struct BatchFigures {
+pub(crate) struct BatchFigures {
     /// Faces at once.
     pub batch: usize,
     /// Number of streams with these faces.
@@ -26,7 +26,7 @@ pub struct BatchFigures {
 
 /// A package's figures.
 #[derive(Clone, Debug, Serialize)]
-pub struct PackageFigures {
+pub(crate) struct PackageFigures {
     /// The package.
     pub package: String,
     /// The explain mode of the heatmaps.
@@ -49,7 +49,7 @@ pub struct PackageFigures {
 
 impl PackageFigures {
     /// From the measured batches; computes the shares.
-    pub fn new(
+    pub(crate) fn new(
         package: String,
         explain: Mode,
         (replayed, pinned): (bool, bool),
@@ -85,7 +85,7 @@ fn share(rate: f64, ceiling: f64) -> f64 {
 
 /// A whole measurement.
 #[derive(Clone, Debug, Serialize)]
-pub struct Throughput {
+pub(crate) struct Throughput {
     /// The provider that ran inference.
     pub device: String,
     /// Frames of a face per call.
@@ -96,7 +96,7 @@ pub struct Throughput {
 
 impl Throughput {
     /// The figures as text.
-    pub fn to_text(&self) -> String {
+    pub(crate) fn to_text(&self) -> String {
         let mut text = String::new();
         for p in &self.packages {
             let yes = |yes: bool| if yes { "" } else { "no " };

@@ -156,7 +156,7 @@ struct StreamResult {
 ///
 /// # Errors
 /// If the model fails or a thread cannot be started.
-pub fn rate(
+pub(crate) fn rate(
     engine: &Engine,
     (settings, manifest): (&Settings, &SpeakerManifest),
     (faces, streams): (usize, usize),

@@ -8,11 +8,11 @@ use locutor::core::rng::SeededRng;
 use super::Options;
 
 /// The RTP clock rate of video, for every codec.
-pub const FRAME_CLOCK_HZ: i64 = 90_000;
+pub(crate) const FRAME_CLOCK_HZ: i64 = 90_000;
 
 /// The controls; see the module.
 #[derive(Debug)]
-pub struct Controls {
+pub(crate) struct Controls {
     /// Added to all RTP timestamps, video and audio.
     jump_ns: AtomicI64,
     paused: AtomicBool,
@@ -26,7 +26,7 @@ pub struct Controls {
 
 /// How a packet is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PacketFate {
+pub(crate) enum PacketFate {
     Sent,
     Lost,
     Corrupted,
@@ -34,7 +34,7 @@ pub enum PacketFate {
 
 impl Controls {
     /// The initial state from the options.
-    pub fn new(options: &Options) -> Self {
+    pub(crate) fn new(options: &Options) -> Self {
         Self {
             jump_ns: AtomicI64::new(0),
             paused: AtomicBool::new(false),
@@ -49,7 +49,7 @@ impl Controls {
     /// Executes a command line: `jump SECONDS` (backwards if negative), `loss PERCENT`, `corrupt
     /// PERCENT`, `drift PPM`, `pause` and `play` (sends nothing, connections stay open), `mute` and
     /// `unmute`, `quit`. Returns false for `quit`.
-    pub fn execute(&self, line: &str) -> Result<bool, String> {
+    pub(crate) fn execute(&self, line: &str) -> Result<bool, String> {
         let (word, value) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
         let number = || value.parse::<f64>().map_err(|e| e.to_string());
         match word {
@@ -71,29 +71,29 @@ impl Controls {
     }
 
     /// The offset of RTP timestamps in ticks of `clock_hz`.
-    pub fn jump_ticks(&self, clock_hz: i64) -> u32 {
+    pub(crate) fn jump_ticks(&self, clock_hz: i64) -> u32 {
         let ns = i128::from(self.jump_ns.load(Ordering::Relaxed));
         // RTP timestamps wrap at 32 bits.
         (ns * i128::from(clock_hz) / 1_000_000_000).rem_euclid(1 << 32) as u32
     }
 
     /// Whether nothing is sent.
-    pub fn paused(&self) -> bool {
+    pub(crate) fn paused(&self) -> bool {
         self.paused.load(Ordering::Relaxed)
     }
 
     /// Whether no audio is sent.
-    pub fn silent(&self) -> bool {
+    pub(crate) fn silent(&self) -> bool {
         self.silent.load(Ordering::Relaxed)
     }
 
     /// How fast the audio's clock runs, in parts per million.
-    pub fn drift_ppm(&self) -> i64 {
+    pub(crate) fn drift_ppm(&self) -> i64 {
         self.drift_ppm.load(Ordering::Relaxed)
     }
 
     /// The next packet's fate, and a random number for its corruption.
-    pub fn next_fate(&self) -> (PacketFate, usize) {
+    pub(crate) fn next_fate(&self) -> (PacketFate, usize) {
         let Ok(mut rng) = self.rng.lock() else { return (PacketFate::Sent, 0) };
         let random = rng.next_u64() % 1_000_000;
         let loss = self.loss.load(Ordering::Relaxed);

@@ -145,7 +145,7 @@ pub(super) struct Fix {
 }
 
 impl Program {
-    pub fn this() -> Self {
+    pub(super) fn this() -> Self {
         let built = [("gst", cfg!(feature = "gst")), ("onnx", cfg!(feature = "onnx"))];
         Self {
             version: env!("CARGO_PKG_VERSION"),
@@ -155,7 +155,12 @@ impl Program {
 }
 
 impl Report {
-    pub fn new(locutor: Program, media: Media, onnx_runtime: Runtime, models: Models) -> Self {
+    pub(super) fn new(
+        locutor: Program,
+        media: Media,
+        onnx_runtime: Runtime,
+        models: Models,
+    ) -> Self {
         let mut fix = Vec::new();
         media_fixes(&media, &mut fix);
         runtime_fixes(&onnx_runtime, &mut fix);

@@ -16,7 +16,7 @@ use crate::stages::explain::faithfulness::Substrate;
 const ENOUGH: usize = 30;
 
 /// Runs `locutor faithfulness`.
-pub fn faithfulness(args: &FaithfulnessArgs) -> Exit {
+pub(crate) fn faithfulness(args: &FaithfulnessArgs) -> Exit {
     let measured = request(args).and_then(|request| measure_clips(&request, progress));
     let report = match measured {
         Ok(report) => report,

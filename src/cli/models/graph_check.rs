@@ -5,7 +5,7 @@ use crate::models::Package;
 /// The result for a package's graphs.
 #[derive(Debug)]
 #[cfg_attr(not(feature = "onnx"), allow(dead_code, reason = "only a runtime checks graphs"))]
-pub enum GraphCheck {
+pub(crate) enum GraphCheck {
     /// All graphs match the manifest.
     Verified {
         /// Their number.
@@ -19,7 +19,7 @@ pub enum GraphCheck {
 
 /// Opens every graph of `package` on the CPU and compares it with the manifest.
 #[cfg(feature = "onnx")]
-pub fn check_graphs(package: &Package) -> GraphCheck {
+pub(crate) fn check_graphs(package: &Package) -> GraphCheck {
     use crate::models::device::Device;
     use crate::onnx::session::{SessionError, SessionOptions, open};
 

@@ -13,7 +13,7 @@ use crate::models::package::Package;
 use crate::models::registry::{self, Role};
 
 /// Imports `files` as `kind` into `into`, or into the user's own directory for packages.
-pub fn import(kind: &str, files: &[PathBuf], into: Option<&Path>) -> Exit {
+pub(super) fn import(kind: &str, files: &[PathBuf], into: Option<&Path>) -> Exit {
     let kind: ImportKind = match kind.parse() {
         Ok(kind) => kind,
         Err(error) => return fail(Exit::Usage, format!("{error}{}", kinds())),

@@ -29,7 +29,7 @@ struct Row {
 
 /// Lists the installed packages. It succeeds even if a package is broken or none is installed; the
 /// problem is listed too.
-pub fn list(json: bool) -> Exit {
+pub(super) fn list(json: bool) -> Exit {
     let defaults = [Role::Speaker, Role::Detector].map(|role| registry::find(role, None));
     let rows: Vec<Row> = installed()
         .into_iter()

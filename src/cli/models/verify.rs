@@ -10,7 +10,7 @@ use crate::models::registry::{self, RegistryError, Role};
 use crate::models::{ModelError, Package, PackageLocation};
 
 /// Verifies the named packages, or all that are installed.
-pub fn verify(names: &[String]) -> Exit {
+pub(super) fn verify(names: &[String]) -> Exit {
     let opened: Vec<(String, Result<Package, RegistryError>)> = if names.is_empty() {
         let open =
             |location: &PackageLocation| Package::open_at(location).map_err(RegistryError::from);

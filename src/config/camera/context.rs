@@ -11,10 +11,10 @@ use crate::core::credentials::Login;
 const MAX_SECONDS: f64 = 3.2e8;
 
 /// A key, and what is wrong with it.
-pub type Invalid = (String, String);
+pub(super) type Invalid = (String, String);
 
 /// What is needed to read the values of a camera file.
-pub struct Context<'a> {
+pub(super) struct Context<'a> {
     /// The folder that paths are relative to.
     pub folder: &'a Path,
     /// Where credentials are.
@@ -25,17 +25,17 @@ pub struct Context<'a> {
 
 impl Context<'_> {
     /// A path in the file, relative to the working directory.
-    pub fn path(&self, path: PathBuf) -> PathBuf {
+    pub(super) fn path(&self, path: PathBuf) -> PathBuf {
         self.folder.join(path)
     }
 
     /// The login that `key` names, if it names one.
-    pub fn login(&self, key: &str, name: Option<&str>) -> Result<Option<Login>, Invalid> {
+    pub(super) fn login(&self, key: &str, name: Option<&str>) -> Result<Option<Login>, Invalid> {
         name.map(|name| self.secrets.login(name)).transpose().map_err(|p| (key.into(), p))
     }
 
     /// The file of trusted certificates that `key` names, for an address that begins with `scheme`.
-    pub fn ca_file(
+    pub(super) fn ca_file(
         &self,
         key: &str,
         file: Option<PathBuf>,
@@ -51,7 +51,7 @@ impl Context<'_> {
 }
 
 /// A length of time.
-pub fn seconds(key: &str, value: f64, min: f64, max: f64) -> Result<Duration, Invalid> {
+pub(super) fn seconds(key: &str, value: f64, min: f64, max: f64) -> Result<Duration, Invalid> {
     let max = max.min(MAX_SECONDS);
     if (min..=max).contains(&value) {
         return Ok(Duration::from_secs_f64(value));
@@ -60,7 +60,7 @@ pub fn seconds(key: &str, value: f64, min: f64, max: f64) -> Result<Duration, In
 }
 
 /// A size in bytes from one in units of 2^`shift` bytes.
-pub fn size(key: &str, value: f64, shift: u32) -> Result<u64, Invalid> {
+pub(super) fn size(key: &str, value: f64, shift: u32) -> Result<u64, Invalid> {
     let bytes = value * f64::from(1_u32 << shift);
     // Up to 2^53 an f64 counts every byte. Zero and less hold nothing.
     if (1.0..=9e15).contains(&bytes) {

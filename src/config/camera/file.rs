@@ -22,22 +22,12 @@ use crate::stages::sink::settings::EncoderSettings;
 use crate::stages::source::live::settings::SourceSettings;
 use crate::stages::source::live::settings::Transport;
 
-/// Reads the camera in the file at `path`.
-///
-/// # Errors
-/// If the file cannot be read, is not TOML, has an unknown key or an invalid value, or names a
-/// credential that does not exist.
-pub fn read(path: &Path, secrets: &Secrets) -> Result<Camera, ConfigError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| ConfigError::Unreadable { path: path.into(), reason: e.to_string() })?;
-    parse(&text, path, secrets)
-}
-
 /// Reads the camera in `text`, the content of the file at `path`.
 ///
 /// # Errors
-/// As [`read`].
-pub fn parse(text: &str, path: &Path, secrets: &Secrets) -> Result<Camera, ConfigError> {
+/// If the text is not TOML, has an unknown key or an invalid value, or names a
+/// credential that does not exist.
+pub(crate) fn parse(text: &str, path: &Path, secrets: &Secrets) -> Result<Camera, ConfigError> {
     let raw: Raw = toml::from_str(text).map_err(|e| ConfigError::Syntax {
         path: path.into(),
         problem: redact::describe_toml_error(&e, text),

@@ -3,12 +3,12 @@
 //! [`mod@file`] reads it. Nothing here opens a device, a port or a file.
 
 mod context;
-pub mod file;
-pub mod name;
+pub(crate) mod file;
+pub(crate) mod name;
 mod raw;
 pub mod secret;
 mod serve;
-pub mod sinks;
+pub(crate) mod sinks;
 
 use std::net::SocketAddr;
 

@@ -9,17 +9,17 @@ use jiff::Timestamp;
 const MAX_BYTES: usize = 64;
 
 /// Whether `text` is a name: letters, digits, `-`, `_` and `.`, not starting with a dot.
-pub fn is_name(text: &str) -> bool {
+pub(crate) fn is_name(text: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     (1..=MAX_BYTES).contains(&text.len()) && !text.starts_with('.') && text.chars().all(allowed)
 }
 
 /// The rules for names, for error messages.
-pub const NAME_RULES: &str =
+pub(crate) const NAME_RULES: &str =
     "up to 64 letters (a to z), digits, `-`, `_` and `.`, with no dot in front";
 
 /// Whether `text` is a mount path: names separated by slashes, without a leading one.
-pub fn is_mount(text: &str) -> bool {
+pub(crate) fn is_mount(text: &str) -> bool {
     text.split('/').all(is_name)
 }
 
@@ -28,7 +28,7 @@ pub fn is_mount(text: &str) -> bool {
 /// # Errors
 /// A message, if it leaves its folder, is not a valid pattern, or gives two segments of length
 /// `segment` the same name.
-pub fn check_pattern(pattern: &str, segment: Duration) -> Result<(), String> {
+pub(crate) fn check_pattern(pattern: &str, segment: Duration) -> Result<(), String> {
     if pattern.starts_with('/') || pattern.contains('\0') {
         return Err("is an absolute path; write it under the sink's directory, e.g. \
                     %Y-%m-%d/%H-%M-%S"

@@ -203,7 +203,7 @@ fn file_path(path: &Path, context: &Context) -> Result<PathBuf, String> {
 }
 
 /// Every place that only this sink may write to, as readable text.
-pub fn places(sink: &SinkSettings) -> Vec<String> {
+pub(crate) fn places(sink: &SinkSettings) -> Vec<String> {
     match sink {
         SinkSettings::RtspServer { mount } => vec![format!("the mount /{mount}")],
         SinkSettings::RtspPush { uri, .. } => vec![address::redacted(uri)],
@@ -219,7 +219,7 @@ pub fn places(sink: &SinkSettings) -> Vec<String> {
 }
 
 /// Its type.
-pub const fn kind_of(sink: &SinkSettings) -> &'static str {
+pub(crate) const fn kind_of(sink: &SinkSettings) -> &'static str {
     match sink {
         SinkSettings::RtspServer { .. } => "rtsp-server",
         SinkSettings::RtspPush { .. } => "rtsp-push",

@@ -6,7 +6,7 @@ use crate::gst::video_codec::VideoCodec;
 use crate::stages::sink::settings::SinkSettings;
 
 /// What is missing, in words, each with the package to install.
-pub fn missing(camera: &Camera) -> Vec<String> {
+pub(super) fn missing(camera: &Camera) -> Vec<String> {
     if let Err(e) = crate::gst::start() {
         return vec![e.to_string()];
     }

@@ -20,7 +20,7 @@ use archive::Archive;
 use view::{Element, TensorView};
 
 /// The tensors of a checkpoint, by name.
-pub struct Checkpoint {
+pub(crate) struct Checkpoint {
     file: PathBuf,
     views: BTreeMap<String, TensorView>,
     archive: Archive,
@@ -32,7 +32,7 @@ impl Checkpoint {
     /// # Errors
     /// [`ModelError::Read`], or [`ModelError::Checkpoint`] if it is not a checkpoint, is truncated,
     /// or holds something other than tensors.
-    pub fn open(file: &Path) -> Result<Self, ModelError> {
+    pub(crate) fn open(file: &Path) -> Result<Self, ModelError> {
         let invalid = |problem| ModelError::Checkpoint { file: file.into(), problem };
         let reader = std::fs::File::open(file).map_err(ModelError::read(file))?;
         let mut archive = Archive::open(reader).map_err(invalid)?;
@@ -41,17 +41,17 @@ impl Checkpoint {
     }
 
     /// The file that was opened.
-    pub fn file(&self) -> &Path {
+    pub(crate) fn file(&self) -> &Path {
         &self.file
     }
 
     /// The names of all tensors.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.views.keys().map(String::as_str)
     }
 
     /// The shape of a tensor, if it exists.
-    pub fn dims(&self, name: &str) -> Option<&[usize]> {
+    pub(crate) fn dims(&self, name: &str) -> Option<&[usize]> {
         self.views.get(name).map(|view| view.dims.as_slice())
     }
 
@@ -60,7 +60,7 @@ impl Checkpoint {
     /// # Errors
     /// A message if the tensor is missing, has another type, or its numbers are missing from the
     /// file.
-    pub fn tensor(&mut self, name: &str) -> Result<Tensor, String> {
+    pub(crate) fn tensor(&mut self, name: &str) -> Result<Tensor, String> {
         let view = self.views.get(name).ok_or_else(|| format!("there is no tensor `{name}`"))?;
         if view.storage.element != Element::Float {
             return Err(format!("`{name}` holds {:?}, not 32-bit floats", view.storage.element));

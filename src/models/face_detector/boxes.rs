@@ -11,9 +11,6 @@
 use super::DetectError;
 use crate::core::geometry::{FaceBox, Point, Rect};
 
-/// Pixels per cell of YuNet's three grids.
-pub const STRIDES_PX: [u32; 3] = [8, 16, 32];
-
 /// Candidates for non-maximum suppression at most: bounds its time on invalid tensors.
 const MAX_CANDIDATES: usize = 2000;
 /// Cells that usually pass: about ten per face.
@@ -21,7 +18,7 @@ const TYPICAL_CANDIDATES: usize = 64;
 
 /// YuNet's tensors for one grid of cells, row by row.
 #[derive(Clone, Copy, Debug)]
-pub struct StrideOutputs<'a> {
+pub(crate) struct StrideOutputs<'a> {
     stride: u32,
     cols: usize,
     cls: &'a [f32],
@@ -36,7 +33,7 @@ impl<'a> StrideOutputs<'a> {
     ///
     /// # Errors
     /// [`DetectError::Shape`] where a tensor has a different number of values.
-    pub fn new(
+    pub(crate) fn new(
         stride: u32,
         (cols, rows): (usize, usize),
         cls: &'a [f32],
@@ -89,7 +86,7 @@ impl<'a> StrideOutputs<'a> {
 
 /// Thresholds for faces.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Thresholds {
+pub(crate) struct Thresholds {
     /// Minimum confidence of a face, 0..=1.
     pub confidence: f32,
     /// Overlap (intersection over union, 0..=1) above which the weaker of two boxes is the same
@@ -106,7 +103,11 @@ impl Default for Thresholds {
 
 /// The faces in `outputs`, highest confidence first. `scale` is tensor pixels per source pixel
 /// ([`super::input::DetectorInput::scale`]): boxes are divided by it.
-pub fn decode(outputs: &[StrideOutputs<'_>], scale: f32, thresholds: Thresholds) -> Vec<FaceBox> {
+pub(crate) fn decode(
+    outputs: &[StrideOutputs<'_>],
+    scale: f32,
+    thresholds: Thresholds,
+) -> Vec<FaceBox> {
     let mut candidates = Vec::with_capacity(TYPICAL_CANDIDATES);
     for grid in outputs {
         grid.candidates(thresholds.confidence, &mut candidates);

@@ -1,7 +1,7 @@
 //! The interface of a face detector, for any inference engine. [`input`] makes its input tensor,
 //! [`boxes`] decodes its outputs.
 
-pub mod boxes;
+pub(crate) mod boxes;
 pub mod input;
 
 use std::error::Error;

@@ -43,7 +43,7 @@ struct StepTimes {
 
 /// What computing takes for streams searched by `plan` and judged by `window`; nothing where the
 /// engine cannot say, which the stream itself will tell.
-pub fn compute_time(engine: &Engine, plan: &PlanSettings, window: Window) -> Span {
+pub(crate) fn compute_time(engine: &Engine, plan: &PlanSettings, window: Window) -> Span {
     let steps = || {
         let search = search(engine, plan).ok()?;
         let chunk_ticks = window.hop.clamp(1, LIVE_CHUNK_TICKS);

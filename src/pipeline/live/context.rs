@@ -29,7 +29,7 @@ use crate::telemetry::status::Status;
 
 /// A live stream as it is configured.
 #[derive(Clone, Debug)]
-pub struct StreamSettings {
+pub(crate) struct StreamSettings {
     /// Where it comes from.
     pub source: SourceSettings,
     /// When a frame is shown.
@@ -43,7 +43,7 @@ pub struct StreamSettings {
 }
 
 /// What analyses a stream.
-pub struct Analysis {
+pub(crate) struct Analysis {
     /// What its stages are built from.
     pub settings: Settings,
     /// What runs its models.
@@ -54,7 +54,7 @@ pub struct Analysis {
 
 /// Where a stream's encoded frames and audio go.
 #[derive(Clone)]
-pub struct Output {
+pub(crate) struct Output {
     /// To all sinks.
     pub fan_out: FanOut,
     /// The encoder's element.
@@ -64,7 +64,7 @@ pub struct Output {
 }
 
 /// Early evidence of a frame, with the scores known so far.
-pub struct EarlyResult(pub FrameEvidence);
+pub(crate) struct EarlyResult(pub FrameEvidence);
 
 impl ByteSize for EarlyResult {
     fn byte_size(&self) -> usize {
@@ -73,7 +73,7 @@ impl ByteSize for EarlyResult {
 }
 
 /// The ends that sessions send to the presenter by.
-pub struct ToPresenter {
+pub(crate) struct ToPresenter {
     /// Frames; `None` where no sink takes them.
     pub frames: Option<Sender<Frame>>,
     /// Audio for the encoder, likewise.
@@ -85,7 +85,7 @@ pub struct ToPresenter {
 }
 
 /// The ends that the presenter receives by.
-pub struct PresenterInputs {
+pub(crate) struct PresenterInputs {
     /// Frames.
     pub frames: Receiver<Frame>,
     /// Final evidence.
@@ -97,7 +97,7 @@ pub struct PresenterInputs {
 }
 
 /// What the threads of one live stream share.
-pub struct StreamContext {
+pub(crate) struct StreamContext {
     /// As configured.
     pub settings: StreamSettings,
     /// What analyses it.
@@ -112,7 +112,7 @@ pub struct StreamContext {
 
 impl StreamContext {
     /// How late a frame is shown after its capture.
-    pub fn delay(&self) -> Span {
+    pub(crate) fn delay(&self) -> Span {
         match self.settings.output_policy {
             OutputPolicy::Delay => self.analysis.settings.schedule.span_held,
             OutputPolicy::Latest => Span::ZERO,
@@ -120,7 +120,7 @@ impl StreamContext {
     }
 
     /// How late a frame's scores may be, at the load's level.
-    pub fn score_deadline(&self) -> Span {
+    pub(crate) fn score_deadline(&self) -> Span {
         let schedule = &self.analysis.settings.schedule;
         let more = schedule.window.hop * (self.analysis.load.budget().hop_factor - 1);
         let more = Tick::SPAN.ns() * i64::try_from(more).unwrap_or(0);
@@ -128,17 +128,17 @@ impl StreamContext {
     }
 
     /// Whether the stream is to end.
-    pub fn is_stopped(&self) -> bool {
+    pub(crate) fn is_stopped(&self) -> bool {
         self.signal.is_stopped()
     }
 
     /// The present on the stream's clock.
-    pub fn now(&self) -> crate::core::time::Pts {
+    pub(crate) fn now(&self) -> crate::core::time::Pts {
         self.reporter.clock.now()
     }
 
     /// `text` with the source's password replaced.
-    pub fn redacted(&self, text: &str) -> String {
+    pub(crate) fn redacted(&self, text: &str) -> String {
         use secrecy::ExposeSecret;
         let secret = self.settings.source.login.as_ref().map(|l| l.password.expose_secret());
         match secret {
@@ -149,7 +149,7 @@ impl StreamContext {
 }
 
 /// Reports what a stream does: status, metrics, latencies, events.
-pub struct Reporter {
+pub(crate) struct Reporter {
     /// The stream's name.
     pub name: String,
     /// Its clock.
@@ -169,7 +169,7 @@ pub struct Reporter {
 
 impl Reporter {
     /// A reporter for the stream `name` whose queues are read by `meters`.
-    pub fn new(
+    pub(crate) fn new(
         name: &str,
         clock: StreamClock,
         (status, metrics, latency, hub): (Status, Metrics, Latencies, EventHub),
@@ -188,7 +188,7 @@ impl Reporter {
     }
 
     /// `part` of the output fails by `error`, or works again.
-    pub fn report_error(&self, part: &str, error: Option<String>) {
+    pub(crate) fn report_error(&self, part: &str, error: Option<String>) {
         if let Some(why) = &error {
             tracing::warn!(stream = %self.name, "{part}: {why}");
         }
@@ -196,19 +196,19 @@ impl Reporter {
     }
 
     /// Sends the final evidence of a frame to the event sinks.
-    pub fn publish_frame(&self, evidence: &FrameEvidence) {
+    pub(crate) fn publish_frame(&self, evidence: &FrameEvidence) {
         self.hub.frame(evidence, self.clock.utc(evidence.frame.pts), self.frame_size());
     }
 
     /// The size of the newest frame.
-    pub fn frame_size(&self) -> FrameSize {
+    pub(crate) fn frame_size(&self) -> FrameSize {
         let both = self.frame_size.load(Ordering::Relaxed);
         let half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).unwrap_or(0);
         FrameSize { width: half(both >> 32), height: half(both) }
     }
 
     /// The newest frame has this size, and begins an epoch where `epoch` says so.
-    pub fn set_frame_size(&self, width: usize, height: usize, epoch: Option<(Epoch, &str)>) {
+    pub(crate) fn set_frame_size(&self, width: usize, height: usize, epoch: Option<(Epoch, &str)>) {
         let half = |n: usize| u32::try_from(n).unwrap_or(0);
         let (width, height) = (half(width), half(height));
         self.frame_size.store(u64::from(width) << 32 | u64::from(height), Ordering::Relaxed);
@@ -219,7 +219,7 @@ impl Reporter {
     }
 
     /// The load's level has changed.
-    pub fn load_changed(&self, level: u8) {
+    pub(crate) fn load_changed(&self, level: u8) {
         let what = LEVEL_DESCRIPTIONS[usize::from(level).min(LEVEL_DESCRIPTIONS.len() - 1)];
         tracing::warn!(stream = %self.name, "load level {level}: {what}");
         let reason = what.to_owned();
@@ -230,18 +230,13 @@ impl Reporter {
     }
 
     /// Reads a session's own queues from now on, instead of those of the session before it.
-    pub fn watch_queues(&self, meters: &[QueueMeter]) {
+    pub(crate) fn watch_queues(&self, meters: &[QueueMeter]) {
         self.queues.replace(meters);
-    }
-
-    /// The names of all queues that are read.
-    pub fn queue_names(&self) -> Vec<&'static str> {
-        self.queues.names()
     }
 
     /// Reports all queues to the metrics; gives how many frames were dropped before the detector so
     /// far.
-    pub fn sample_queues(&self) -> u64 {
+    pub(crate) fn sample_queues(&self) -> u64 {
         self.queues.sample(&self.metrics, &self.name)
     }
 }
@@ -260,10 +255,6 @@ impl QueueMeters {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(QueueMeter, u64)>> {
         self.meters.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn names(&self) -> Vec<&'static str> {
-        self.lock().iter().map(|(meter, _)| meter.name()).collect()
     }
 
     fn replace(&self, new: &[QueueMeter]) {

@@ -14,28 +14,28 @@ use crate::core::time::Span;
 use crate::models::explain::Mode;
 
 /// The highest level.
-pub const MAX_LEVEL: u8 = 3;
+pub(crate) const MAX_LEVEL: u8 = 3;
 /// What each level means.
-pub const LEVEL_DESCRIPTIONS: [&str; 4] = [
+pub(crate) const LEVEL_DESCRIPTIONS: [&str; 4] = [
     "everything is done",
     "no heatmaps are made",
     "no heatmaps are made, and faces are searched for half as often",
     "no heatmaps are made, faces are searched for half as often, and scores come three times as late",
 ];
 /// Bad seconds in a row before the level goes up.
-pub const RAISE_AFTER_SECONDS: u32 = 2;
+pub(crate) const RAISE_AFTER_SECONDS: u32 = 2;
 /// Good seconds in a row before it comes down.
-pub const LOWER_AFTER_SECONDS: u32 = 15;
+pub(crate) const LOWER_AFTER_SECONDS: u32 = 15;
 /// A second is bad when more than this share of its frames had no scores in time.
 const MAX_LATE_RATIO: f64 = 0.1;
 
 /// The level, shared by the stages.
 #[derive(Clone, Debug, Default)]
-pub struct LoadLevel(Arc<AtomicU8>);
+pub(crate) struct LoadLevel(Arc<AtomicU8>);
 
 /// What a stage may spend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LoadBudget {
+pub(crate) struct LoadBudget {
     /// Whether heatmaps are made.
     pub heat: bool,
     /// Searches for faces lie so many times as far apart.
@@ -46,12 +46,12 @@ pub struct LoadBudget {
 
 impl LoadLevel {
     /// The level now.
-    pub fn level(&self) -> u8 {
+    pub(crate) fn level(&self) -> u8 {
         self.0.load(Ordering::Relaxed)
     }
 
     /// What may be spent now.
-    pub fn budget(&self) -> LoadBudget {
+    pub(crate) fn budget(&self) -> LoadBudget {
         let level = self.level();
         LoadBudget {
             heat: level < 1,
@@ -68,19 +68,19 @@ impl LoadLevel {
 impl LoadBudget {
     /// The mode that heatmaps are made in: a mode that needs what was kept from earlier ticks cannot
     /// be left and taken up again in the middle of a track.
-    pub const fn mode(self, wanted: Mode) -> Mode {
+    pub(crate) const fn mode(self, wanted: Mode) -> Mode {
         if self.heat || wanted.needs_effects() { wanted } else { Mode::None }
     }
 
     /// The time between two searches.
-    pub const fn stride(self, ordinary: Span) -> Span {
+    pub(crate) const fn stride(self, ordinary: Span) -> Span {
         Span::from_ns(ordinary.ns() * self.search_interval_factor)
     }
 }
 
 /// One second of a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LoadSample {
+pub(crate) struct LoadSample {
     /// Frames shown.
     pub shown: u32,
     /// Of those, the ones whose scores were not there in time.
@@ -91,7 +91,7 @@ pub struct LoadSample {
 
 /// Sets the level.
 #[derive(Debug, Default)]
-pub struct LoadController {
+pub(crate) struct LoadController {
     load: LoadLevel,
     bad: u32,
     good: u32,
@@ -99,12 +99,12 @@ pub struct LoadController {
 
 impl LoadController {
     /// A governor of `load`.
-    pub const fn new(load: LoadLevel) -> Self {
+    pub(crate) const fn new(load: LoadLevel) -> Self {
         Self { load, bad: 0, good: 0 }
     }
 
     /// Takes the last second; gives the new level where it changed.
-    pub fn update(&mut self, sample: LoadSample) -> Option<u8> {
+    pub(crate) fn update(&mut self, sample: LoadSample) -> Option<u8> {
         if sample.shown == 0 {
             return None;
         }

@@ -3,23 +3,23 @@
 //! The stages are those of recordings, wired in [`session`] so that nothing live ever waits.
 
 #[cfg(all(feature = "gst", feature = "onnx"))]
-pub mod compute_time;
+pub(crate) mod compute_time;
 #[cfg(all(feature = "gst", feature = "onnx"))]
-pub mod context;
+pub(crate) mod context;
 #[cfg(all(feature = "gst", feature = "onnx"))]
-pub mod load;
+pub(crate) mod load;
 #[cfg(all(feature = "gst", feature = "onnx"))]
-pub mod output_encoder;
-pub mod output_policy;
+pub(crate) mod output_encoder;
+pub(crate) mod output_policy;
 #[cfg(all(feature = "gst", feature = "onnx"))]
-pub mod presenter;
+pub(crate) mod presenter;
 #[cfg(all(feature = "gst", feature = "onnx"))]
-pub mod queues;
+pub(crate) mod queues;
 #[cfg(all(feature = "gst", feature = "onnx"))]
-pub mod session;
+pub(crate) mod session;
 #[cfg(all(feature = "gst", feature = "onnx"))]
-pub mod slate;
+pub(crate) mod slate;
 #[cfg(all(feature = "gst", feature = "onnx"))]
-pub mod slow_path;
+pub(crate) mod slow_path;
 #[cfg(all(feature = "gst", feature = "onnx"))]
-pub mod stream;
+pub(crate) mod stream;

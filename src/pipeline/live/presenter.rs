@@ -23,7 +23,7 @@ use crate::telemetry::metrics::{stage_labels, stream_labels};
 use crate::telemetry::status::SourceState;
 
 /// Boxes older than this are not shown any more.
-pub const MAX_BOX_AGE: Span = Span::from_ms(1_000);
+pub(crate) const MAX_BOX_AGE: Span = Span::from_ms(1_000);
 /// `latest`: a frame waits no longer than this for its own boxes.
 const LATEST_TIMEOUT: Span = Span::from_ms(90);
 /// The longest wait while there is an encoder: silence and slates are handed on at least this often.

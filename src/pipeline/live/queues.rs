@@ -5,37 +5,37 @@ use crate::core::queue::Capacity;
 use crate::stages::score::budget::Schedule;
 
 /// The queue before the detector.
-pub const TO_DETECT_NAME: &str = "source→detect";
+pub(crate) const TO_DETECT_NAME: &str = "source→detect";
 /// The queue before the scorer.
-pub const TO_SCORE_NAME: &str = "track→score";
+pub(crate) const TO_SCORE_NAME: &str = "track→score";
 /// Frames for the presenter.
-pub const FRAMES_NAME: &str = "source→present";
+pub(crate) const FRAMES_NAME: &str = "source→present";
 /// Audio for the encoder.
-pub const AUDIO_NAME: &str = "source→encode";
+pub(crate) const AUDIO_NAME: &str = "source→encode";
 /// Final evidence for the presenter.
-pub const SCORED_NAME: &str = "score→present";
+pub(crate) const SCORED_NAME: &str = "score→present";
 /// Early evidence for the presenter.
-pub const EARLY_NAME: &str = "track→present";
+pub(crate) const EARLY_NAME: &str = "track→present";
 
 /// Bytes of a 1920×1080 frame: what memory is counted with before a source is known.
-pub const HD_FRAME_BYTES: usize = 1920 * 1080 * 3 / 2;
+pub(crate) const HD_FRAME_BYTES: usize = 1920 * 1080 * 3 / 2;
 
 /// Frames for the detector; the oldest is dropped.
-pub const TO_DETECT: Capacity = Capacity { items: 3, bytes: usize::MAX };
+pub(crate) const TO_DETECT: Capacity = Capacity { items: 3, bytes: usize::MAX };
 /// Frames and audio for the scorer; tracking waits for room, audio without room is dropped.
-pub const TO_SCORE: Capacity = Capacity { items: 64, bytes: 48 << 20 };
+pub(crate) const TO_SCORE: Capacity = Capacity { items: 64, bytes: 48 << 20 };
 /// Evidence for the presenter; the oldest is dropped.
-pub const EVIDENCE: Capacity = Capacity { items: 512, bytes: 64 << 20 };
+pub(crate) const EVIDENCE: Capacity = Capacity { items: 512, bytes: 64 << 20 };
 /// Audio for the encoder; the oldest is dropped.
-pub const AUDIO: Capacity = Capacity { items: 1_024, bytes: 16 << 20 };
+pub(crate) const AUDIO: Capacity = Capacity { items: 1_024, bytes: 16 << 20 };
 
 /// Frames that wait until they are due; the oldest is dropped. Twice what the delay holds.
-pub fn to_present(schedule: &Schedule) -> Capacity {
+pub(crate) fn to_present(schedule: &Schedule) -> Capacity {
     Capacity { items: schedule.frames_held.unwrap_or(64).max(16) * 2, bytes: 512 << 20 }
 }
 
 /// All queues by name, with the items and the bytes that each holds at worst with HD frames.
-pub fn all(schedule: &Schedule) -> Vec<(&'static str, usize, usize)> {
+pub(crate) fn all(schedule: &Schedule) -> Vec<(&'static str, usize, usize)> {
     let frames = |c: Capacity| c.items.saturating_mul(HD_FRAME_BYTES).min(c.bytes);
     let present = to_present(schedule);
     vec![

@@ -38,7 +38,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What goes on from session to session.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct SessionState {
+pub(crate) struct SessionState {
     /// The next session's epoch.
     pub epoch: Epoch,
     /// The next frame's number.

@@ -7,7 +7,7 @@ use crate::telemetry::clock::StreamClock;
 use crate::telemetry::status::SourceState;
 
 /// The lines for a stream in this state.
-pub fn lines(stream: &str, state: &SourceState, clock: StreamClock) -> Vec<String> {
+pub(crate) fn lines(stream: &str, state: &SourceState, clock: StreamClock) -> Vec<String> {
     let utc = |since: &Instant| {
         let ago = Span::from_seconds(since.elapsed().as_secs_f64());
         clock.utc(clock.now() - ago).strftime("%Y-%m-%d %H:%M:%S UTC").to_string()

@@ -30,7 +30,7 @@ use crate::telemetry::status::{SourceState, Status};
 const BACKOFF_RESET_AFTER: Duration = Duration::from_secs(20);
 
 /// What a stream is made from.
-pub struct StreamParts {
+pub(crate) struct StreamParts {
     /// Its name.
     pub name: String,
     /// As configured.
@@ -54,7 +54,7 @@ pub struct StreamParts {
 }
 
 /// Runs a stream until it is told to stop (or its file has ended), on this thread and one more.
-pub fn run(parts: StreamParts, latencies: Latencies) -> std::io::Result<()> {
+pub(crate) fn run(parts: StreamParts, latencies: Latencies) -> std::io::Result<()> {
     let output = parts.output.clone();
     let (context, inputs) = connect(parts, latencies);
     let context = Arc::new(context);

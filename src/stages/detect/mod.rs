@@ -7,5 +7,5 @@
 //! Boxes have no identity: that is the tracker's task.
 
 pub mod cuts;
-pub mod plan;
+pub(crate) mod plan;
 mod search_region;

@@ -6,8 +6,8 @@
 //!
 //! Resolution: YuNet needs a face of about 20 pixels in its input (another detector's manifest
 //! states its size). Share of faces found by the face's longer side in the input (162 faces of
-//! seven clips): 8 px .09, 10 px .41, 12 px .65, 14 px .79, 16 px .91, 18 px .96, 20 px .99, 24 px
-//! 1. One search of a 16:9 frame on one core: 320 2.4 ms, 480 5.4 ms, 640 15 ms, 960 35 ms, 1280 57
+//! seven clips): 8 px .09, 10 px .41, 12 px .65, 14 px .79, 16 px .91, 18 px .96, 20 px .99,
+//! 24 px 1.00. One search of a 16:9 frame on one core: 320 2.4 ms, 480 5.4 ms, 640 15 ms, 960 35 ms, 1280 57
 //! ms, 1920 106 ms.
 //!
 //! So most frames are searched at 320. At the start, at every cut and a second later, a wide search
@@ -89,7 +89,7 @@ impl Default for PlanSettings {
 
 /// One search of one frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Search {
+pub(crate) struct Search {
     /// The long side that the frame is reduced to, in pixels.
     pub long_side_px: u32,
     /// The searched region; the whole frame if `None`.
@@ -111,13 +111,14 @@ enum SearchKind {
 }
 
 impl Search {
+    #[cfg(test)]
     /// The smallest face, by its longer side in source pixels, that this search reliably finds.
-    pub fn reliable_face_px(self) -> f32 {
+    pub(crate) fn reliable_face_px(self) -> f32 {
         self.reliable_face_px as f32 / self.scale()
     }
 
     /// The long side that `region` is reduced to, in pixels.
-    pub fn region_long_side_px(self, region: Region) -> u32 {
+    pub(crate) fn region_long_side_px(self, region: Region) -> u32 {
         (region.width.max(region.height) as f32 * self.scale()).round() as u32
     }
 
@@ -129,7 +130,7 @@ impl Search {
 
 /// What to search now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Searches {
+pub(crate) struct Searches {
     /// The previous frame: the last of its shot, not searched yet.
     pub previous: Option<Search>,
     /// The current frame.
@@ -138,7 +139,7 @@ pub struct Searches {
 
 /// The plan of one stream; start a new one for each epoch.
 #[derive(Clone, Debug)]
-pub struct DetectPlan {
+pub(crate) struct DetectPlan {
     settings: PlanSettings,
     /// The previous frame's time, and whether it was searched.
     previous: Option<(Pts, bool)>,
@@ -168,7 +169,7 @@ pub struct DetectPlan {
 
 impl DetectPlan {
     /// A plan for a new stream.
-    pub const fn new(settings: PlanSettings) -> Self {
+    pub(crate) const fn new(settings: PlanSettings) -> Self {
         Self {
             settings,
             previous: None,
@@ -188,12 +189,12 @@ impl DetectPlan {
 
     /// Sets whether fine searches between wide ones cover only the region around the known faces.
     #[must_use]
-    pub fn use_regions(self, use_regions: bool) -> Self {
+    pub(crate) fn use_regions(self, use_regions: bool) -> Self {
         Self { use_regions, ..self }
     }
 
     /// Changes the time between searches; a longer one reduces the load.
-    pub const fn set_stride(&mut self, stride: Span) {
+    pub(crate) const fn set_stride(&mut self, stride: Span) {
         self.settings.stride = stride;
     }
 
@@ -201,7 +202,7 @@ impl DetectPlan {
     /// pixels); `cut`: whether a shot begins with it.
     ///
     /// Then call [`Self::update`] with each search's faces.
-    pub fn next(&mut self, pts: Pts, frame_size: (usize, usize), cut: bool) -> Searches {
+    pub(crate) fn next(&mut self, pts: Pts, frame_size: (usize, usize), cut: bool) -> Searches {
         let resized = frame_size != self.frame_size;
         let before = self.previous;
         let unsearched = before.is_some_and(|(_, searched)| !searched);
@@ -239,7 +240,7 @@ impl DetectPlan {
     }
 
     /// Updates the plan from the faces that `search` found.
-    pub fn update(&mut self, search: Search, faces: &[FaceBox]) {
+    pub(crate) fn update(&mut self, search: Search, faces: &[FaceBox]) {
         let faces = faces.iter().filter(|face| face.rect.longer_side() >= MIN_FACE_PX);
         let sizes = faces.clone().map(|face| face.rect.longer_side());
         let (count, smallest) =
@@ -285,7 +286,7 @@ impl DetectPlan {
     }
 
     /// Ends the stream; returns the search of its last frame, if it was not searched.
-    pub fn finish(&mut self) -> Option<Search> {
+    pub(crate) fn finish(&mut self) -> Option<Search> {
         let (_, searched) = self.previous.take()?;
         (!searched).then(|| self.search(self.required_long_side_px(), SearchKind::Last))
     }

@@ -6,17 +6,17 @@
 //! not optimised.
 
 /// Side of a face crop in pixels, as in the face encoder's input.
-pub const SIDE: usize = 112;
+pub(crate) const SIDE: usize = 112;
 
 /// Pixels of a face crop.
-pub const PIXELS: usize = SIDE * SIDE;
+pub(crate) const PIXELS: usize = SIDE * SIDE;
 
 /// Blurs `image` ([`PIXELS`] values) by a Gaussian of `sigma` pixels; unchanged if `sigma` is not
 /// positive.
 ///
 /// # Panics
 /// Where `image` does not hold [`PIXELS`] values.
-pub fn gaussian_blur(image: &[f32], sigma: f32) -> Vec<f32> {
+pub(crate) fn gaussian_blur(image: &[f32], sigma: f32) -> Vec<f32> {
     assert_eq!(image.len(), PIXELS, "an image of {SIDE}x{SIDE}");
     if sigma.is_nan() || sigma <= 0.0 {
         return image.to_vec();

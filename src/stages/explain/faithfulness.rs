@@ -16,7 +16,7 @@ use crate::core::geometry::Rect;
 use crate::core::rng::SeededRng;
 
 /// Shares of the crop's area that are deleted or inserted.
-pub const AREAS: [f32; 3] = [0.10, 0.20, 0.40];
+pub(crate) const AREAS: [f32; 3] = [0.10, 0.20, 0.40];
 
 const MASK_EDGE_SIGMA: f32 = 2.0;
 const SUBSTRATE_SIGMA: f32 = 10.0;
@@ -24,7 +24,7 @@ const SUBSTRATE_SIGMA: f32 = 10.0;
 /// The mean over a clip of its raw maps (each `width` × `height` cells), ≥ 0, enlarged to the part
 /// of the crop that they cover (`area`, in shares of its sides); 0 outside it ([`PIXELS`] values in
 /// all). `None` if there is no map, a size does not fit, or the part is empty.
-pub fn clip_map<'a>(
+pub(crate) fn clip_map<'a>(
     maps: impl IntoIterator<Item = &'a [f32]>,
     (width, height): (usize, usize),
     area: Rect,
@@ -59,7 +59,7 @@ pub fn clip_map<'a>(
 ///
 /// # Panics
 /// Where `map` does not hold [`PIXELS`] values.
-pub fn mask(map: &[f32], area: f32) -> Vec<f32> {
+pub(crate) fn mask(map: &[f32], area: f32) -> Vec<f32> {
     assert_eq!(map.len(), PIXELS, "a map of {SIDE}x{SIDE}");
     let mut order: Vec<usize> = (0..PIXELS).collect();
     order.sort_by(|a, b| map[*b].total_cmp(&map[*a]).then(a.cmp(b)));
@@ -81,7 +81,7 @@ pub enum Substrate {
 
 /// A clip of crops, and the same clip without any evidence.
 #[derive(Clone, Debug)]
-pub struct MaskedClip {
+pub(crate) struct MaskedClip {
     crops: Vec<f32>,
     substrate: Vec<f32>,
 }
@@ -89,7 +89,7 @@ pub struct MaskedClip {
 impl MaskedClip {
     /// Creates it from `crops`: frame by frame, [`PIXELS`] grey values 0..=255 each. `None` if
     /// empty or not a whole number of frames.
-    pub fn new(crops: &[u8], kind: Substrate) -> Option<Self> {
+    pub(crate) fn new(crops: &[u8], kind: Substrate) -> Option<Self> {
         if crops.is_empty() || !crops.len().is_multiple_of(PIXELS) {
             return None;
         }
@@ -102,23 +102,24 @@ impl MaskedClip {
         Some(Self { crops, substrate })
     }
 
+    #[cfg(test)]
     /// The original clip, frame by frame.
-    pub fn crops(&self) -> &[f32] {
+    pub(crate) fn crops(&self) -> &[f32] {
         &self.crops
     }
 
     /// The fully masked clip.
-    pub fn substrate(&self) -> &[f32] {
+    pub(crate) fn substrate(&self) -> &[f32] {
         &self.substrate
     }
 
     /// The clip with the area of `mask` removed.
-    pub fn deleted(&self, mask: &[f32]) -> Vec<f32> {
+    pub(crate) fn deleted(&self, mask: &[f32]) -> Vec<f32> {
         mix(&self.crops, &self.substrate, mask)
     }
 
     /// The masked clip with the area of `mask` restored.
-    pub fn inserted(&self, mask: &[f32]) -> Vec<f32> {
+    pub(crate) fn inserted(&self, mask: &[f32]) -> Vec<f32> {
         mix(&self.substrate, &self.crops, mask)
     }
 }
@@ -140,7 +141,7 @@ fn mix(base: &[f32], under: &[f32], mask: &[f32]) -> Vec<f32> {
 
 /// A clip's scores under masking: mean z, per area of [`AREAS`].
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Faithfulness {
+pub(crate) struct Faithfulness {
     /// Mean z with the map's best areas deleted.
     pub deletion: [f32; 3],
     /// Mean z with only the map's best areas inserted.
@@ -149,7 +150,7 @@ pub struct Faithfulness {
 
 impl Faithfulness {
     /// Mean insertion minus mean deletion: the higher, the more faithful the map.
-    pub fn gap(&self) -> f32 {
+    pub(crate) fn gap(&self) -> f32 {
         let mean = |z: [f32; 3]| z.iter().sum::<f32>() / z.len() as f32;
         mean(self.insertion) - mean(self.deletion)
     }
@@ -160,7 +161,7 @@ impl Faithfulness {
 ///
 /// # Errors
 /// Errors of `score`.
-pub fn measure<E>(
+pub(crate) fn measure<E>(
     clip: &MaskedClip,
     map: &[f32],
     mut score: impl FnMut(&[f32]) -> Result<f32, E>,
@@ -174,15 +175,16 @@ pub fn measure<E>(
     Ok(scores)
 }
 
+#[cfg(test)]
 /// Control: the gate values permuted over the channels.
-pub fn permuted(gate: &[f32], seed: u64) -> Vec<f32> {
+pub(crate) fn permuted(gate: &[f32], seed: u64) -> Vec<f32> {
     let mut gate = gate.to_vec();
     SeededRng::new(seed).shuffle(&mut gate);
     gate
 }
 
 /// Control: a random map with blobs about as large as a 14 × 14 heatmap's ([`PIXELS`] values).
-pub fn random_blob(seed: u64) -> Vec<f32> {
+pub(crate) fn random_blob(seed: u64) -> Vec<f32> {
     let mut seeded = SeededRng::new(seed);
     let noise: Vec<f32> = (0..PIXELS).map(|_| seeded.next_f32()).collect();
     gaussian_blur(&noise, 12.0)
@@ -190,7 +192,7 @@ pub fn random_blob(seed: u64) -> Vec<f32> {
 
 /// Control: a fixed mouth from the crop's geometry, without a model ([`PIXELS`] values). Its areas
 /// are boxes of 8 : 5 around the mouth's place in crops of frontal faces.
-pub fn mouth_box() -> Vec<f32> {
+pub(crate) fn mouth_box() -> Vec<f32> {
     let (x0, y0) = MOUTH;
     let apart = |x: usize, y: usize| {
         let across = (x as f32 + 0.5 - x0).abs() / 8.0;

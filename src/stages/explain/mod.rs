@@ -14,8 +14,8 @@
 //! The paper's rule is kept exactly, beside a corrected one, as gates alone say little about what
 //! a channel does: with the released weights a permuted gate beats the paper's selection.
 
-pub mod blur;
-pub mod faithfulness;
+pub(crate) mod blur;
+pub(crate) mod faithfulness;
 mod raw;
 pub mod scale;
 pub mod track_explainer;

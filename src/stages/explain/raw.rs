@@ -27,7 +27,7 @@ const Z_90: f64 = 1.282;
 /// - `Paper`: mean of s·F over the channels kept by s.
 /// - `GateActivation`: mean of s·F over the channels kept by s·max(F).
 /// - `Ablation`: Σ max(0, e)·max(0, F) / max(F): every channel distributes its effect in logits
-/// over its active cells; a cell where all channels peak holds the sum of all positive effects.
+///   over its active cells; a cell where all channels peak holds the sum of all positive effects.
 ///
 /// # Errors
 /// Where sizes do not agree, or effects are missing for ablation.

@@ -6,7 +6,7 @@ use std::io::{Cursor, Read};
 /// One array of a golden archive, flattened, in C order.
 ///
 /// `None`, with a message, where the references are missing.
-pub fn array<T: npyz::Deserialize>(clip: &str, name: &str) -> Option<Vec<T>> {
+pub(crate) fn array<T: npyz::Deserialize>(clip: &str, name: &str) -> Option<Vec<T>> {
     let path = crate::needs::shared(&format!("reference/golden/{clip}.npz"))?;
     let mut archive = zip::ZipArchive::new(File::open(path).unwrap()).unwrap();
     let mut bytes = Vec::new();

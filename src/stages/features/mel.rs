@@ -7,22 +7,22 @@
 use std::f64::consts::PI;
 
 /// Sample rate of the features' audio.
-pub const SAMPLE_RATE_HZ: u32 = 16_000;
+pub(super) const SAMPLE_RATE_HZ: u32 = 16_000;
 /// Points of the transform that gives the power spectrum.
-pub const FFT_POINTS: usize = 512;
+pub(super) const FFT_POINTS: usize = 512;
 /// Values of the power spectrum.
-pub const BINS: usize = FFT_POINTS / 2 + 1;
+pub(super) const BINS: usize = FFT_POINTS / 2 + 1;
 const LIFTER: f64 = 22.0;
 
 /// Triangular filters, evenly spaced on the mel scale from 0 to 8000 Hz, on FFT bins.
-pub struct MelFilters {
+pub(super) struct MelFilters {
     /// First bin and the weights from that bin on, for each filter.
     triangles: Vec<(usize, Vec<f64>)>,
 }
 
 impl MelFilters {
     /// Creates `filters` triangles.
-    pub fn new(filters: usize) -> Self {
+    pub(super) fn new(filters: usize) -> Self {
         let rate = f64::from(SAMPLE_RATE_HZ);
         let highest_mel = 2595.0 * (1.0 + rate / 2.0 / 700.0).log10();
         let bin = |corner: usize| {
@@ -42,7 +42,7 @@ impl MelFilters {
     }
 
     /// Writes the logarithm of the energy under each triangle to `out`.
-    pub fn log_energies(&self, power: &[f64; BINS], out: &mut [f64]) {
+    pub(super) fn log_energies(&self, power: &[f64; BINS], out: &mut [f64]) {
         for (energy, (first, weights)) in out.iter_mut().zip(&self.triangles) {
             let sum = weights.iter().zip(&power[*first..]).map(|(w, p)| w * p).sum();
             *energy = log_of(sum);
@@ -51,12 +51,12 @@ impl MelFilters {
 }
 
 /// The logarithm, with the reference's substitute for an energy of zero.
-pub fn log_of(energy: f64) -> f64 {
+pub(super) fn log_of(energy: f64) -> f64 {
     if energy == 0.0 { f64::EPSILON.ln() } else { energy.ln() }
 }
 
 /// Orthonormal DCT-II with the cepstral lifter folded in; row-major, coefficients × filters.
-pub fn liftered_dct(coefficients: usize, filters: usize) -> Vec<f64> {
+pub(super) fn liftered_dct(coefficients: usize, filters: usize) -> Vec<f64> {
     let n = filters as f64;
     let mut matrix = Vec::with_capacity(coefficients * filters);
     for k in 0..coefficients {

@@ -10,4 +10,4 @@ mod golden;
 mod mel;
 pub mod mfcc;
 mod rows;
-pub mod smooth;
+pub(crate) mod smooth;

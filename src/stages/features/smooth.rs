@@ -13,13 +13,13 @@ use super::crop::FacePosition;
 use crate::core::geometry::Point;
 
 /// Positions in one median.
-pub const WINDOW_TICKS: usize = 13;
+pub(crate) const WINDOW_TICKS: usize = 13;
 /// Ticks by which a smoothed position lags its input.
-pub const LAG_TICKS: usize = WINDOW_TICKS / 2;
+pub(crate) const LAG_TICKS: usize = WINDOW_TICKS / 2;
 
 /// The running median of one track.
 #[derive(Clone, Debug)]
-pub struct PositionSmoother {
+pub(crate) struct PositionSmoother {
     lag: usize,
     /// The newest positions, oldest first; at most a window of them.
     recent: Vec<FacePosition>,
@@ -35,12 +35,12 @@ impl Default for PositionSmoother {
 
 impl PositionSmoother {
     /// Creates a smoother for a new track.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with_lag(LAG_TICKS)
     }
 
     /// As [`Self::new`], with a median over 2 · `lag` + 1 positions; at most [`LAG_TICKS`].
-    pub fn with_lag(lag: usize) -> Self {
+    pub(crate) fn with_lag(lag: usize) -> Self {
         Self { lag: lag.min(LAG_TICKS), recent: Vec::new(), pushed: 0, emitted: 0 }
     }
 
@@ -50,7 +50,7 @@ impl PositionSmoother {
 
     /// Pushes the next tick's position; returns the smoothed position of the tick `lag` ticks
     /// earlier, once there is one.
-    pub fn push(&mut self, position: FacePosition) -> Option<FacePosition> {
+    pub(crate) fn push(&mut self, position: FacePosition) -> Option<FacePosition> {
         if self.recent.is_empty() {
             self.recent.resize(self.lag, position);
         }
@@ -66,7 +66,7 @@ impl PositionSmoother {
 
     /// Ends the track: returns the pending smoothed positions, at most [`LAG_TICKS`], and resets
     /// the smoother.
-    pub fn finish(&mut self) -> Vec<FacePosition> {
+    pub(crate) fn finish(&mut self) -> Vec<FacePosition> {
         let pending = (self.pushed - self.emitted) as usize;
         let mut rest = Vec::with_capacity(pending);
         if let Some(last) = self.recent.last().copied() {

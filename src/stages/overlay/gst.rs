@@ -28,7 +28,7 @@ pub struct BlendError {
 }
 
 /// Draws evidence on frames.
-pub struct Blender {
+pub(crate) struct Blender {
     painter: Painter,
     /// Sprites in the frame's colorimetry, by the address of their pixels, which the entry keeps
     /// alive.
@@ -52,7 +52,7 @@ pub struct BlendCounts {
 
 impl Blender {
     /// Draws with `painter`.
-    pub fn new(painter: Painter) -> Self {
+    pub(crate) fn new(painter: Painter) -> Self {
         Self {
             painter,
             cache: HashMap::new(),
@@ -65,7 +65,7 @@ impl Blender {
     }
 
     /// How frames were handled so far.
-    pub const fn counts(&self) -> BlendCounts {
+    pub(crate) const fn counts(&self) -> BlendCounts {
         self.counts
     }
 
@@ -73,7 +73,7 @@ impl Blender {
     ///
     /// # Errors
     /// If the frame is not one of GStreamer's, or its memory cannot be written.
-    pub fn draw(
+    pub(crate) fn draw(
         &mut self,
         frame: Frame,
         evidence: &FrameEvidence,
@@ -98,7 +98,7 @@ impl Blender {
     ///
     /// # Errors
     /// If there is no memory for it.
-    pub fn draw_on_black(
+    pub(crate) fn draw_on_black(
         &mut self,
         info: &gst_video::VideoInfo,
         sprites: &[Sprite],

@@ -14,14 +14,14 @@ mod box_stabilizer;
 mod cache;
 mod draw;
 #[cfg(feature = "gst")]
-pub mod gst;
+pub(crate) mod gst;
 mod heat;
 mod icon;
 mod label;
 mod layout;
-pub mod palette;
+pub(crate) mod palette;
 mod pixel_rect;
-pub mod slate;
+pub(crate) mod slate;
 mod sprite;
 mod style;
 mod text;

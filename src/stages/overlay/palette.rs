@@ -10,20 +10,20 @@
 
 /// A colour in sRGB.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Rgb(pub u8, pub u8, pub u8);
+pub(crate) struct Rgb(pub u8, pub u8, pub u8);
 
 /// Okabe–Ito yellow.
-pub const SPEAKING: Rgb = Rgb(0xF0, 0xE4, 0x42);
+pub(crate) const SPEAKING: Rgb = Rgb(0xF0, 0xE4, 0x42);
 /// Okabe–Ito sky blue.
-pub const SILENT: Rgb = Rgb(0x56, 0xB4, 0xE9);
+pub(crate) const SILENT: Rgb = Rgb(0x56, 0xB4, 0xE9);
 /// Grey.
-pub const UNKNOWN: Rgb = Rgb(0x99, 0x99, 0x99);
+pub(crate) const UNKNOWN: Rgb = Rgb(0x99, 0x99, 0x99);
 /// Text on a bright background, the background of white text, and the rim of every line.
-pub const DARK: Rgb = Rgb(0x10, 0x10, 0x14);
+pub(crate) const DARK: Rgb = Rgb(0x10, 0x10, 0x14);
 /// Text on a dark background.
-pub const LIGHT: Rgb = Rgb(0xFF, 0xFF, 0xFF);
+pub(crate) const LIGHT: Rgb = Rgb(0xFF, 0xFF, 0xFF);
 /// The audio's share of a decision (Okabe–Ito blue); the face's share is [`LIGHT`].
-pub const AUDIO: Rgb = Rgb(0x00, 0x72, 0xB2);
+pub(crate) const AUDIO: Rgb = Rgb(0x00, 0x72, 0xB2);
 
 impl Rgb {
     /// Premultiplied B, G, R, A at `opacity` 0..=1.
@@ -62,7 +62,7 @@ const VIRIDIS: [Rgb; 17] = [
 ];
 
 /// The colour map at `value` 0..=1; values outside are clamped, NaN counts as 0.
-pub fn ramp(value: f32) -> Rgb {
+pub(crate) fn ramp(value: f32) -> Rgb {
     let steps = VIRIDIS.len() - 1;
     let at = if value.is_nan() { 0.0 } else { value.clamp(0.0, 1.0) * steps as f32 };
     let low = (at as usize).min(steps - 1);

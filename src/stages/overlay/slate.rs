@@ -20,7 +20,7 @@ const WARNING: Rgb = Rgb(255, 176, 0);
 const MAX_LINES: usize = 8;
 
 /// Renders slates and caches the last one, as the text rarely changes.
-pub struct SlateWriter {
+pub(crate) struct SlateWriter {
     text: TextRenderer,
     last: Option<(Vec<String>, (u32, u32), Sprite)>,
 }
@@ -34,7 +34,7 @@ impl Default for SlateWriter {
 impl SlateWriter {
     /// The sprite with `lines` for a frame of `size` (width, height); `None` if the frame is too
     /// small for text.
-    pub fn write(&mut self, lines: &[String], size: (u32, u32)) -> Option<Sprite> {
+    pub(crate) fn write(&mut self, lines: &[String], size: (u32, u32)) -> Option<Sprite> {
         if let Some((last_lines, at, sprite)) = &self.last
             && last_lines == lines
             && *at == size

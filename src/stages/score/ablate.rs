@@ -12,7 +12,7 @@ const MAX_ROWS: usize = 64;
 
 /// A window of one track.
 #[derive(Clone, Copy, Debug)]
-pub struct HeadWindow<'a> {
+pub(crate) struct HeadWindow<'a> {
     /// T.
     pub ticks: usize,
     /// T × embedding.
@@ -30,7 +30,7 @@ pub struct HeadWindow<'a> {
 ///
 /// # Errors
 /// Where the model fails.
-pub fn effects(
+pub(crate) fn effects(
     model: &mut dyn SpeakerModel,
     window: HeadWindow<'_>,
     emit: std::ops::Range<usize>,

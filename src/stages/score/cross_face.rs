@@ -26,7 +26,7 @@ struct TickLogits {
 }
 
 /// For each epoch with open tracks, the tick up to which all of them have been scored.
-pub type ScoredUntil = SmallVec<[(Epoch, Tick); 2]>;
+pub(crate) type ScoredUntil = SmallVec<[(Epoch, Tick); 2]>;
 
 /// New verdicts of one track.
 #[derive(Debug)]
@@ -50,13 +50,13 @@ struct PendingTrack {
 
 /// Cross-face state of all tracks of a stream, between the head and the decision.
 #[derive(Default)]
-pub struct CrossFace {
+pub(crate) struct CrossFace {
     tracks: BTreeMap<TrackId, PendingTrack>,
 }
 
 impl CrossFace {
     /// Pushes a track's next verdicts; `complete`: these are the last.
-    pub fn push(
+    pub(crate) fn push(
         &mut self,
         (track, epoch): (TrackId, Epoch),
         verdicts: Vec<TickVerdict>,
@@ -77,7 +77,7 @@ impl CrossFace {
     ///
     /// # Errors
     /// Where the model fails.
-    pub fn advance(
+    pub(crate) fn advance(
         &mut self,
         model: &mut dyn SpeakerModel,
         scored_until: &ScoredUntil,

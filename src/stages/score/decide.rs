@@ -67,7 +67,7 @@ impl DecisionRule {
 
 /// The model's score of a track at one tick.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct TickScore {
+pub(crate) struct TickScore {
     /// The tick.
     pub tick: Tick,
     /// P(speaking), or why there is none.
@@ -78,7 +78,7 @@ pub struct TickScore {
 
 /// The verdict on a track in one source frame.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct FrameVerdict {
+pub(crate) struct FrameVerdict {
     /// The verdict for the frame's evidence.
     pub verdict: Verdict,
     /// The smoothed score behind the decision; `None` if it is unknown.
@@ -93,7 +93,7 @@ impl FrameVerdict {
 
 /// One track's scores and the verdicts on it.
 #[derive(Clone, Debug)]
-pub struct TrackVerdicts {
+pub(crate) struct TrackVerdicts {
     rule: DecisionRule,
     /// In order of time, each tick once.
     scores: VecDeque<TickScore>,
@@ -103,38 +103,38 @@ pub struct TrackVerdicts {
 
 impl TrackVerdicts {
     /// Creates a track without scores.
-    pub const fn new(rule: DecisionRule) -> Self {
+    pub(crate) const fn new(rule: DecisionRule) -> Self {
         Self { rule, scores: VecDeque::new(), ended: false }
     }
 
     /// Pushes the next tick's score. Ticks come in order; a score that is not later than the last
     /// one is dropped, so that decisions are final.
-    pub fn push(&mut self, score: TickScore) {
+    pub(crate) fn push(&mut self, score: TickScore) {
         if self.scores.back().is_none_or(|last| last.tick < score.tick) {
             self.scores.push_back(score);
         }
     }
 
     /// Ends the track: no verdict waits for more scores.
-    pub const fn finish(&mut self) {
+    pub(crate) const fn finish(&mut self) {
         self.ended = true;
     }
 
     /// Whether the verdict at `pts` is final: all ticks in its means have scores, or the track has
     /// ended.
-    pub fn is_ready(&self, pts: Pts) -> bool {
+    pub(crate) fn is_ready(&self, pts: Pts) -> bool {
         let (_, after) = around(pts);
         let needed = after.offset(i64::from(self.rule.half_ticks));
         self.ended || self.scores.back().is_some_and(|last| last.tick >= needed)
     }
 
     /// The verdict at the newest scored tick.
-    pub fn newest(&self) -> Option<FrameVerdict> {
+    pub(crate) fn newest(&self) -> Option<FrameVerdict> {
         self.scores.back().map(|last| self.at(last.tick.pts()))
     }
 
     /// The verdict at `pts` by the scores so far.
-    pub fn at(&self, pts: Pts) -> FrameVerdict {
+    pub(crate) fn at(&self, pts: Pts) -> FrameVerdict {
         let (before, after) = around(pts);
         let (a, b) = (self.index_of(before), self.index_of(after));
         let share = (pts - before.pts()).seconds() / Tick::SPAN.seconds();
@@ -165,7 +165,7 @@ impl TrackVerdicts {
     }
 
     /// Drops scores that no verdict at `pts` or later needs.
-    pub fn forget_before(&mut self, pts: Pts) {
+    pub(crate) fn forget_before(&mut self, pts: Pts) {
         let oldest = around(pts).0.offset(-i64::from(self.rule.half_ticks));
         while self.scores.front().is_some_and(|s| s.tick < oldest) {
             self.scores.pop_front();

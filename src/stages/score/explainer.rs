@@ -27,4 +27,4 @@ pub trait Explainer: Send {
 }
 
 /// Creates the explainer of a new track, for the maps of a model.
-pub type ExplainerFactory = Box<dyn Fn(&ModelShape) -> Box<dyn Explainer> + Send>;
+pub(crate) type ExplainerFactory = Box<dyn Fn(&ModelShape) -> Box<dyn Explainer> + Send>;

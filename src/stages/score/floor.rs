@@ -38,7 +38,7 @@ impl Default for FloorRules {
 
 /// One face in a frame, as input to the floor.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct FloorFace {
+pub(crate) struct FloorFace {
     /// The face's track.
     pub track: TrackId,
     /// Whether the person is known to be speaking.
@@ -56,7 +56,7 @@ struct Holder {
 
 /// Tracks which person has the floor.
 #[derive(Clone, Debug)]
-pub struct Floor {
+pub(crate) struct Floor {
     on_delay: Span,
     hold: Span,
     min_dwell: Span,
@@ -68,7 +68,7 @@ pub struct Floor {
 
 impl Floor {
     /// Creates a floor without a holder.
-    pub fn new(rules: FloorRules) -> Self {
+    pub(crate) fn new(rules: FloorRules) -> Self {
         Self {
             on_delay: Span::from_seconds(rules.on_delay_seconds),
             hold: Span::from_seconds(rules.hold_seconds),
@@ -80,7 +80,7 @@ impl Floor {
     }
 
     /// Updates the floor by the next frame with its `faces`; returns the holder.
-    pub fn update(&mut self, frame: FrameRef, faces: &[FloorFace]) -> Option<TrackId> {
+    pub(crate) fn update(&mut self, frame: FrameRef, faces: &[FloorFace]) -> Option<TrackId> {
         if self.epoch != Some(frame.epoch) {
             self.epoch = Some(frame.epoch);
             self.speaking_since.clear();

@@ -26,7 +26,7 @@ struct Track {
 }
 
 /// Assembles frames and verdicts.
-pub struct FrameAssembler {
+pub(crate) struct FrameAssembler {
     rule: DecisionRule,
     floor: Floor,
     has_audio: bool,
@@ -42,7 +42,7 @@ const HEATMAP_MIN_IOU: f32 = 0.3;
 
 impl FrameAssembler {
     /// Creates an assembler for one stream.
-    pub fn new(rule: DecisionRule, floor: FloorRules, has_audio: bool) -> Self {
+    pub(crate) fn new(rule: DecisionRule, floor: FloorRules, has_audio: bool) -> Self {
         Self {
             rule,
             floor: Floor::new(floor),
@@ -55,22 +55,17 @@ impl FrameAssembler {
     }
 
     /// Pushes the next frame.
-    pub fn push(&mut self, frame: TrackedFrame) {
+    pub(crate) fn push(&mut self, frame: TrackedFrame) {
         self.frames.push_back(frame);
     }
 
     /// Number of frames that wait for verdicts.
-    pub fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.frames.len()
     }
 
-    /// The tick of the oldest waiting frame.
-    pub fn oldest(&self) -> Option<Tick> {
-        self.frames.front().map(|f| Tick::nearest(f.frame.pts))
-    }
-
     /// Applies a track's update.
-    pub fn apply(&mut self, update: TrackUpdate) {
+    pub(crate) fn apply(&mut self, update: TrackUpdate) {
         let rule = self.rule;
         let track = self.tracks.entry(update.track).or_insert_with(|| Track {
             verdicts: TrackVerdicts::new(rule),
@@ -91,7 +86,7 @@ impl FrameAssembler {
     }
 
     /// The next frame whose evidence is complete. `ended`: no more updates will come.
-    pub fn pop(&mut self, ended: bool) -> Option<FrameEvidence> {
+    pub(crate) fn pop(&mut self, ended: bool) -> Option<FrameEvidence> {
         let front = self.frames.front()?;
         let pts = front.frame.pts;
         let ready = |face: &TrackedFace| {
@@ -119,7 +114,7 @@ impl FrameAssembler {
 
     /// The newest frame with the newest verdicts, which belong to earlier frames; for output
     /// without delay. A heatmap is shown while the face is still where it was computed.
-    pub fn newest(&self) -> Option<FrameEvidence> {
+    pub(crate) fn newest(&self) -> Option<FrameEvidence> {
         let frame = self.frames.back()?;
         let faces = frame.faces.iter().map(|face| {
             let track = self.tracks.get(&face.track);

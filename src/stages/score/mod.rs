@@ -7,16 +7,16 @@
 //! frames. [`crate::models::speaker_model`] is the interface to the model, [`explainer`] to what
 //! makes heatmaps.
 
-pub mod ablate;
+pub(crate) mod ablate;
 pub mod audio_encoder;
 pub mod budget;
-pub mod cross_face;
-pub mod decide;
-pub mod explainer;
+pub(crate) mod cross_face;
+pub(crate) mod decide;
+pub(crate) mod explainer;
 pub mod face_stream;
-pub mod floor;
-pub mod frame_assembler;
+pub(crate) mod floor;
+pub(crate) mod frame_assembler;
 pub mod head_runner;
 pub mod scorer;
-pub mod stage;
+pub(crate) mod stage;
 pub mod window;

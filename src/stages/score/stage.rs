@@ -49,13 +49,13 @@ pub struct ScoreCounts {
 
 /// Someone who looks in on scoring after everything that came: a live stream sets what may be spent,
 /// shows what is known already, and watches that things move.
-pub trait ScoreObserver {
+pub(crate) trait ScoreObserver {
     /// Something came; `frame` says whether it was a frame.
     fn after_input(&mut self, scorer: &mut Scorer, frame_assembler: &FrameAssembler, frame: bool);
 }
 
 /// Nobody looks in.
-pub struct NoObserver;
+pub(crate) struct NoObserver;
 
 impl ScoreObserver for NoObserver {
     fn after_input(&mut self, _: &mut Scorer, _: &FrameAssembler, _: bool) {}
@@ -121,7 +121,7 @@ impl ScoreLoop<'_> {
 ///
 /// # Errors
 /// Where the model fails.
-pub fn score(
+pub(crate) fn score(
     inputs: &Receiver<ScoreInput>,
     mut scorer: Scorer,
     frame_assembler: FrameAssembler,

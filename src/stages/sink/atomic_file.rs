@@ -23,7 +23,7 @@ use super::file_error::directory_of;
 
 /// A file that gets its name when it is complete.
 #[derive(Debug)]
-pub struct AtomicFile {
+pub(crate) struct AtomicFile {
     // Dropped before `destination`, which removes the file.
     out: BufWriter<File>,
     destination: Destination,
@@ -40,7 +40,7 @@ impl AtomicFile {
     ///
     /// # Errors
     /// If the file cannot be created there: better now than after an hour of work.
-    pub fn create(path: impl AsRef<Path>) -> Result<Self, FileError> {
+    pub(crate) fn create(path: impl AsRef<Path>) -> Result<Self, FileError> {
         let path = path.as_ref();
         if fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir()) {
             let file = OpenOptions::new().write(true).open(path);
@@ -54,7 +54,7 @@ impl AtomicFile {
     }
 
     /// The final name.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         match &self.destination {
             Destination::Temporary(atomic_path) => atomic_path.path(),
             Destination::Direct(path) => path,
@@ -65,7 +65,7 @@ impl AtomicFile {
     ///
     /// # Errors
     /// If the rest cannot be written. The temporary file is removed then.
-    pub fn commit(self) -> Result<(), FileError> {
+    pub(crate) fn commit(self) -> Result<(), FileError> {
         self.close(None)
     }
 
@@ -73,7 +73,7 @@ impl AtomicFile {
     ///
     /// # Errors
     /// As [`AtomicFile::commit`].
-    pub fn commit_as(self, other: impl AsRef<Path>) -> Result<(), FileError> {
+    pub(crate) fn commit_as(self, other: impl AsRef<Path>) -> Result<(), FileError> {
         self.close(Some(other.as_ref()))
     }
 
@@ -105,7 +105,7 @@ impl Write for AtomicFile {
 
 /// A temporary path for a library that opens files by name, and the later name.
 #[derive(Debug)]
-pub struct AtomicPath {
+pub(crate) struct AtomicPath {
     temp: TempPath,
     /// As the user gave it, for messages.
     path: PathBuf,
@@ -118,7 +118,7 @@ impl AtomicPath {
     ///
     /// # Errors
     /// If the file cannot be created there, or `path` is a directory or a device.
-    pub fn create(path: impl AsRef<Path>) -> Result<Self, FileError> {
+    pub(crate) fn create(path: impl AsRef<Path>) -> Result<Self, FileError> {
         Self::open(path.as_ref()).map(|(_, atomic_path)| atomic_path)
     }
 
@@ -143,12 +143,12 @@ impl AtomicPath {
     }
 
     /// Where to write.
-    pub fn temp(&self) -> &Path {
+    pub(crate) fn temp(&self) -> &Path {
         &self.temp
     }
 
     /// The final name.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -156,7 +156,7 @@ impl AtomicPath {
     ///
     /// # Errors
     /// If the file cannot be synced or renamed. It is removed then.
-    pub fn commit(self) -> Result<(), FileError> {
+    pub(crate) fn commit(self) -> Result<(), FileError> {
         let target = self.target.clone();
         self.rename_to(&target)
     }
@@ -165,7 +165,7 @@ impl AtomicPath {
     ///
     /// # Errors
     /// As [`AtomicPath::commit`].
-    pub fn commit_as(self, other: impl AsRef<Path>) -> Result<(), FileError> {
+    pub(crate) fn commit_as(self, other: impl AsRef<Path>) -> Result<(), FileError> {
         self.rename_to(other.as_ref())
     }
 
@@ -182,7 +182,7 @@ impl AtomicPath {
 }
 
 /// The name of an unfinished file: `a.annotated.mp4` becomes `a.annotated.incomplete.mp4`.
-pub fn incomplete_name(path: &Path) -> PathBuf {
+pub(crate) fn incomplete_name(path: &Path) -> PathBuf {
     let mut name = path.file_stem().unwrap_or_default().to_os_string();
     name.push(".incomplete");
     if let Some(extension) = path.extension() {

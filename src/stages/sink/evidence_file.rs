@@ -20,17 +20,17 @@ fn write_error(reason: std::io::Error) -> RecordError {
 }
 
 /// The writer; one of the records of a run.
-pub struct EvidenceWriter(Arc<Mutex<BufWriter<File>>>);
+pub(crate) struct EvidenceWriter(Arc<Mutex<BufWriter<File>>>);
 
 /// The file, until it is read.
-pub struct EvidenceFile(Arc<Mutex<BufWriter<File>>>);
+pub(crate) struct EvidenceFile(Arc<Mutex<BufWriter<File>>>);
 
 impl EvidenceFile {
     /// An empty file and its writer.
     ///
     /// # Errors
     /// If no temporary file can be created.
-    pub fn create() -> Result<(Self, EvidenceWriter), RecordError> {
+    pub(crate) fn create() -> Result<(Self, EvidenceWriter), RecordError> {
         let file = tempfile::tempfile().map_err(write_error)?;
         let shared = Arc::new(Mutex::new(BufWriter::new(file)));
         Ok((Self(Arc::clone(&shared)), EvidenceWriter(shared)))
@@ -40,7 +40,7 @@ impl EvidenceFile {
     ///
     /// # Errors
     /// If the file cannot be written or read.
-    pub fn read(self) -> Result<EvidenceReader, RecordError> {
+    pub(crate) fn read(self) -> Result<EvidenceReader, RecordError> {
         let mut writer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         writer.flush().map_err(write_error)?;
         let mut file = writer.get_ref().try_clone().map_err(write_error)?;
@@ -70,14 +70,14 @@ impl Record for EvidenceWriter {
 }
 
 /// Reads the evidence in the order in which it was written.
-pub struct EvidenceReader(BufReader<File>);
+pub(crate) struct EvidenceReader(BufReader<File>);
 
 impl EvidenceReader {
     /// The next frame's evidence; `None` at the end.
     ///
     /// # Errors
     /// If the file cannot be read or its content is damaged.
-    pub fn next_frame(&mut self) -> Result<Option<FrameEvidence>, RecordError> {
+    pub(crate) fn next_frame(&mut self) -> Result<Option<FrameEvidence>, RecordError> {
         let mut length = [0; 4];
         match self.0.read_exact(&mut length) {
             Ok(()) => {}

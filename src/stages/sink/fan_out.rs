@@ -15,7 +15,7 @@ const MAX_PACKETS: usize = 800;
 
 /// Packets that a sink got and missed.
 #[derive(Debug, Default)]
-pub struct SinkCounts {
+pub(crate) struct SinkCounts {
     /// Packets sent.
     pub sent: AtomicU64,
     /// Packets dropped because the queue was full.
@@ -32,11 +32,11 @@ struct SinkQueue {
 
 /// Sends packets to all sinks.
 #[derive(Clone, Default)]
-pub struct FanOut(Arc<Mutex<Vec<SinkQueue>>>);
+pub(crate) struct FanOut(Arc<Mutex<Vec<SinkQueue>>>);
 
 impl FanOut {
     /// Adds the sink `name` with a queue of `bytes`.
-    pub fn add(&self, name: &str, bytes: usize) -> (Receiver<Packet>, Arc<SinkCounts>) {
+    pub(crate) fn add(&self, name: &str, bytes: usize) -> (Receiver<Packet>, Arc<SinkCounts>) {
         let capacity = Capacity { items: MAX_PACKETS, bytes };
         let (packets, receiver) = bounded("encoder→sink", capacity, Overflow::Block);
         let counts = Arc::new(SinkCounts::default());
@@ -51,12 +51,12 @@ impl FanOut {
     }
 
     /// Ends all queues: every sink finishes its output.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Sends `packet` to every sink with room. Never blocks. Removes sinks that have ended.
-    pub fn offer(&self, packet: &Packet) {
+    pub(crate) fn offer(&self, packet: &Packet) {
         let mut sinks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         sinks.retain_mut(|sink| sink.offer(packet));
     }

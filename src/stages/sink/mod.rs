@@ -1,16 +1,16 @@
 //! Sinks: annotated frames and audio become an output file or a stream, results become records.
 
-pub mod atomic_file;
+pub(crate) mod atomic_file;
 #[cfg(all(feature = "gst", feature = "onnx"))]
 pub mod events;
-pub mod evidence_file;
+pub(crate) mod evidence_file;
 #[cfg(feature = "gst")]
-pub mod fan_out;
+pub(crate) mod fan_out;
 mod file_error;
 #[cfg(feature = "gst")]
-pub mod gst;
+pub(crate) mod gst;
 #[cfg(all(feature = "gst", feature = "onnx"))]
-pub mod live;
+pub(crate) mod live;
 pub mod records;
 pub mod settings;
 pub mod stage;

@@ -9,7 +9,7 @@
 
 #[cfg(feature = "gst")]
 pub mod gst;
-pub mod live;
+pub(crate) mod live;
 
 use std::path::PathBuf;
 use std::sync::Arc;

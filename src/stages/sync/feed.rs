@@ -26,7 +26,7 @@ pub struct SourceCounts {
 }
 
 /// How much may be in flight on the fast path: a number of frames, or a media time if that is more.
-pub struct InFlightLimit<'a> {
+pub(crate) struct InFlightLimit<'a> {
     /// Frames.
     pub frames: usize,
     /// Media time.
@@ -53,7 +53,7 @@ impl InFlightLimit<'_> {
 
 /// Gives every frame its timeline position and sends it to the fast path (if any), then to the slow
 /// path. Ends with the source, on `stop`, or when the receiver of a path has ended.
-pub fn feed_frames(
+pub(crate) fn feed_frames(
     frames: impl Iterator<Item = RawFrame>,
     mut timeline: Timeline,
     fast: Option<Sender<Frame>>,

@@ -8,11 +8,11 @@
 use crate::core::time::{Pts, SECOND_NS, Span};
 
 /// Samples per second and channel.
-pub const RATE_HZ: i64 = 48_000;
+pub(crate) const RATE_HZ: i64 = 48_000;
 /// Channels, interleaved.
-pub const CHANNELS: usize = 2;
+pub(crate) const CHANNELS: usize = 2;
 /// Audio further off its time than this is a gap or a jump, and is corrected at once.
-pub const RESYNC_TOLERANCE: Span = Span::from_ms(60);
+pub(crate) const RESYNC_TOLERANCE: Span = Span::from_ms(60);
 /// Audio further off its time than this is stretched towards it.
 const DRIFT_TOLERANCE: Span = Span::from_ms(4);
 /// The largest stretch: half a percent, which is inaudible.
@@ -22,14 +22,14 @@ const MAX_SILENCE_SAMPLES: i64 = RATE_HZ / 2;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct GaplessAudio {
+pub(crate) struct GaplessAudio {
     /// Index of the next sample to return, from the stream's zero.
     next: Option<i64>,
 }
 
 /// A segment to play.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AudioSegment {
+pub(crate) struct AudioSegment {
     /// Time of its first sample.
     pub at: Pts,
     /// Samples, two channels interleaved.
@@ -38,7 +38,7 @@ pub struct AudioSegment {
 
 impl GaplessAudio {
     /// Takes audio that starts at `at`; returns the segments to play, in order.
-    pub fn push(&mut self, at: Pts, samples: &[i16]) -> Vec<AudioSegment> {
+    pub(crate) fn push(&mut self, at: Pts, samples: &[i16]) -> Vec<AudioSegment> {
         let start = sample_at(at);
         let next = *self.next.get_or_insert(start);
         let tolerance = sample_at(Pts::ZERO + RESYNC_TOLERANCE);
@@ -60,7 +60,7 @@ impl GaplessAudio {
     }
 
     /// Returns silence up to `at`, where audio is missing.
-    pub fn fill_silence_until(&mut self, at: Pts) -> Option<AudioSegment> {
+    pub(crate) fn fill_silence_until(&mut self, at: Pts) -> Option<AudioSegment> {
         let end = sample_at(at);
         let next = *self.next.get_or_insert(end);
         let missing = (end - next).min(MAX_SILENCE_SAMPLES * 4);
@@ -72,8 +72,9 @@ impl GaplessAudio {
         self.emit(vec![0; usize::try_from(missing).unwrap_or(0) * CHANNELS])
     }
 
+    #[cfg(test)]
     /// Where the audio returned so far ends.
-    pub fn end(&self) -> Option<Pts> {
+    pub(crate) fn end(&self) -> Option<Pts> {
         self.next.map(pts_at)
     }
 

@@ -14,14 +14,14 @@ const MAX_FRAME_DURATION: Span = Span::from_ms(1_000);
 
 /// Assigns ticks to the frames of one epoch, in order.
 #[derive(Debug, Default)]
-pub struct Grid {
+pub(crate) struct Grid {
     last: Option<(Pts, Tick)>,
 }
 
 impl Grid {
     /// Takes the next frame's time and returns the ticks of the frame *before* it. The first call
     /// returns `None`: there is no frame before.
-    pub fn push(&mut self, pts: Pts) -> Option<Range<i64>> {
+    pub(crate) fn push(&mut self, pts: Pts) -> Option<Range<i64>> {
         let first = self.first_tick(pts);
         let (previous, from) = self.last.replace((pts, first))?;
         let until = first.0.min(Tick::nearest(previous + MAX_FRAME_DURATION).0).max(from.0);
@@ -29,7 +29,7 @@ impl Grid {
     }
 
     /// The ticks of the epoch's last frame: those that its `span` covers.
-    pub fn finish(&mut self, span: Span) -> Option<Range<i64>> {
+    pub(crate) fn finish(&mut self, span: Span) -> Option<Range<i64>> {
         let (previous, from) = self.last.take()?;
         let until = Tick::nearest(previous + span).0.max(from.0 + 1);
         Some(from.0..until.min(Tick::nearest(previous + MAX_FRAME_DURATION).0.max(from.0 + 1)))

@@ -5,7 +5,7 @@
 //! source frame; only the model uses the grid. [`gapless_audio`] fills the gaps in live audio. [`feed`]
 //! sends a recording's frames to the fast and the slow path.
 
-pub mod feed;
-pub mod gapless_audio;
-pub mod grid;
-pub mod timeline;
+pub(crate) mod feed;
+pub(crate) mod gapless_audio;
+pub(crate) mod grid;
+pub(crate) mod timeline;

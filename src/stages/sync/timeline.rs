@@ -9,7 +9,7 @@ use crate::core::time::{Epoch, FrameRef, Pts, Rate, Span};
 
 /// What counts as a jump.
 #[derive(Clone, Copy, Debug)]
-pub struct JumpPolicy {
+pub(crate) struct JumpPolicy {
     /// A step forward longer than this opens a new epoch.
     pub forward: Span,
     /// A step back longer than this opens a new epoch; a shorter one is corrected.
@@ -37,7 +37,7 @@ pub struct TimelineCounts {
 
 /// Gives frames their epoch, number and time.
 #[derive(Debug)]
-pub struct Timeline {
+pub(crate) struct Timeline {
     policy: JumpPolicy,
     frame_span: Span,
     epoch: Epoch,
@@ -53,7 +53,7 @@ const MIN_STEP: Span = Span::from_ns(11_112);
 
 impl Timeline {
     /// A timeline for a source with this nominal `rate`.
-    pub fn new(policy: JumpPolicy, rate: Option<Rate>) -> Self {
+    pub(crate) fn new(policy: JumpPolicy, rate: Option<Rate>) -> Self {
         Self {
             policy,
             frame_span: rate.map_or(FALLBACK_SPAN, Rate::frame_span),
@@ -66,7 +66,7 @@ impl Timeline {
 
     /// The same, continued after another source with frame `next_seq` of `epoch`.
     #[must_use]
-    pub const fn resumed_at(mut self, epoch: Epoch, next_seq: u64) -> Self {
+    pub(crate) const fn resumed_at(mut self, epoch: Epoch, next_seq: u64) -> Self {
         self.epoch = epoch;
         self.next_seq = next_seq;
         self
@@ -74,13 +74,13 @@ impl Timeline {
 
     /// Begins an epoch with the next frame without a jump in its times: the source was reopened, or
     /// its format changed.
-    pub const fn begin_epoch(&mut self) {
+    pub(crate) const fn begin_epoch(&mut self) {
         self.epoch = self.epoch.next();
         self.counts.jumps += 1;
     }
 
     /// The position of the next frame, for which the source states the time `stated`.
-    pub fn advance_to(&mut self, stated: Option<Pts>) -> FrameRef {
+    pub(crate) fn advance_to(&mut self, stated: Option<Pts>) -> FrameRef {
         let pts = match (stated, self.last) {
             (Some(pts), None) => pts,
             (None, None) => {
@@ -114,7 +114,7 @@ impl Timeline {
     }
 
     /// The counts so far.
-    pub const fn counts(&self) -> TimelineCounts {
+    pub(crate) const fn counts(&self) -> TimelineCounts {
         self.counts
     }
 }

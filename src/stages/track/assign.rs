@@ -24,7 +24,7 @@ const PAIR_BONUS: f32 = 0.5;
 const SCALE: f32 = 1e6;
 
 /// A track's expected face.
-pub struct ExpectedFace {
+pub(super) struct ExpectedFace {
     /// Its expected box.
     pub rect: Rect,
     /// Its expected landmarks.
@@ -32,7 +32,7 @@ pub struct ExpectedFace {
 }
 
 /// For each expected track the index of its detection, or `None`.
-pub fn assign(expected: &[ExpectedFace], detections: &[FaceBox]) -> Vec<Option<usize>> {
+pub(super) fn assign(expected: &[ExpectedFace], detections: &[FaceBox]) -> Vec<Option<usize>> {
     if expected.is_empty() || detections.is_empty() {
         return vec![None; expected.len()];
     }

@@ -21,7 +21,7 @@ struct HeldFrame {
 }
 
 /// Detects and tracks faces.
-pub struct FrontEnd {
+pub(crate) struct FrontEnd {
     detector: Box<dyn FaceDetector + Send>,
     settings: PlanSettings,
     plan: DetectPlan,
@@ -34,11 +34,11 @@ pub struct FrontEnd {
 }
 
 /// A frame with its tracked faces.
-pub type FrameWithFaces = (Frame, TrackedFrame);
+pub(crate) type FrameWithFaces = (Frame, TrackedFrame);
 
 impl FrontEnd {
     /// A front end that uses `detector`.
-    pub fn new(
+    pub(crate) fn new(
         detector: Box<dyn FaceDetector + Send>,
         settings: PlanSettings,
         policy: Policy,
@@ -59,20 +59,20 @@ impl FrontEnd {
     /// The same for a live stream: no frame is held back, so the last frame of a shot gets no extra
     /// search. Track numbers continue after `people`.
     #[must_use]
-    pub fn low_latency(mut self, people: u32) -> Self {
+    pub(crate) fn low_latency(mut self, people: u32) -> Self {
         self.tracker.number_from(people);
         self.low_latency = true;
         self
     }
 
     /// Sets the time between two searches; a longer one reduces the load.
-    pub const fn set_stride(&mut self, stride: Span) {
+    pub(crate) const fn set_stride(&mut self, stride: Span) {
         self.settings.stride = stride;
         self.plan.set_stride(stride);
     }
 
     /// Confirmed tracks so far.
-    pub const fn people(&self) -> u32 {
+    pub(crate) const fn people(&self) -> u32 {
         self.tracker.people()
     }
 
@@ -80,7 +80,11 @@ impl FrontEnd {
     ///
     /// # Errors
     /// The detector failed.
-    pub fn push(&mut self, frame: Frame, out: &mut Vec<FrameWithFaces>) -> Result<(), DetectError> {
+    pub(crate) fn push(
+        &mut self,
+        frame: Frame,
+        out: &mut Vec<FrameWithFaces>,
+    ) -> Result<(), DetectError> {
         if frame.id.epoch != self.epoch {
             out.extend(self.finish_epoch()?);
             let regions = self.detector.benefits_from_regions();
@@ -107,7 +111,7 @@ impl FrontEnd {
     ///
     /// # Errors
     /// The detector failed.
-    pub fn finish(&mut self) -> Result<Vec<FrameWithFaces>, DetectError> {
+    pub(crate) fn finish(&mut self) -> Result<Vec<FrameWithFaces>, DetectError> {
         self.finish_epoch()
     }
 

@@ -12,7 +12,7 @@
 //! recognition, which this program does not do.
 
 mod assign;
-pub mod front_end;
+pub(crate) mod front_end;
 mod motion;
 mod policy;
 #[cfg(test)]

@@ -13,12 +13,12 @@ const SMOOTHING_SECONDS: f64 = 0.15;
 const HORIZON_SECONDS: f64 = 0.4;
 
 /// A box's size: the square root of its area. All distance limits are relative to it.
-pub fn size(rect: Rect) -> f32 {
+pub(super) fn size(rect: Rect) -> f32 {
     rect.area().sqrt()
 }
 
 /// Whether a detection can be tracked: finite and not empty.
-pub fn is_valid(face: &FaceBox) -> bool {
+pub(super) fn is_valid(face: &FaceBox) -> bool {
     let r = face.rect;
     let corners = [r.x1, r.y1, r.x2, r.y2].iter().all(|v| v.is_finite());
     let marks = face.landmarks.iter().all(|p| p.x.is_finite() && p.y.is_finite());
@@ -26,7 +26,7 @@ pub fn is_valid(face: &FaceBox) -> bool {
 }
 
 /// Landmarks between `a` (`t` = 0) and `b` (`t` = 1).
-pub fn lerp_landmarks(a: &Landmarks, b: &Landmarks, t: f32) -> Landmarks {
+pub(super) fn lerp_landmarks(a: &Landmarks, b: &Landmarks, t: f32) -> Landmarks {
     std::array::from_fn(|i| Point {
         x: a[i].x + (b[i].x - a[i].x) * t,
         y: a[i].y + (b[i].y - a[i].y) * t,
@@ -34,14 +34,14 @@ pub fn lerp_landmarks(a: &Landmarks, b: &Landmarks, t: f32) -> Landmarks {
 }
 
 /// The position of `at` between `a` (0) and `b` (1), 0..=1.
-pub fn fraction(a: Pts, b: Pts, at: Pts) -> f32 {
+pub(super) fn fraction(a: Pts, b: Pts, at: Pts) -> f32 {
     let whole = (b - a).seconds();
     if whole > 0.0 { ((at - a).seconds() / whole).clamp(0.0, 1.0) as f32 } else { 1.0 }
 }
 
 /// Velocity of a face's centre in pixels per second.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Velocity {
+pub(super) struct Velocity {
     x: f64,
     y: f64,
 }
@@ -49,7 +49,7 @@ pub struct Velocity {
 impl Velocity {
     /// The velocity after a face went from `from` to `to` in `dt`.
     #[must_use]
-    pub fn updated(self, from: Rect, to: Rect, dt: Span) -> Self {
+    pub(super) fn updated(self, from: Rect, to: Rect, dt: Span) -> Self {
         let dt = dt.seconds();
         if dt <= 0.0 {
             return self;
@@ -61,7 +61,7 @@ impl Velocity {
     }
 
     /// The displacement in `dt`, in pixels right and down.
-    pub fn displacement(self, dt: Span) -> (f32, f32) {
+    pub(super) fn displacement(self, dt: Span) -> (f32, f32) {
         let dt = dt.seconds().clamp(0.0, HORIZON_SECONDS);
         ((self.x * dt) as f32, (self.y * dt) as f32)
     }

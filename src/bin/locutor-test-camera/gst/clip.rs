@@ -11,13 +11,13 @@ use super::number;
 use crate::{Codec, Options};
 
 /// Audio sample rate; one byte per sample.
-pub const AUDIO_HZ: usize = 8_000;
+pub(super) const AUDIO_HZ: usize = 8_000;
 /// Samples in an audio packet.
-pub const AUDIO_PACKET: usize = 160;
+pub(super) const AUDIO_PACKET: usize = 160;
 
 /// The clip; see the module. Frames and audio have equal duration, so that it can be looped.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Clip {
+pub(super) struct Clip {
     /// Access units; the first, and one every second, is a keyframe.
     pub frames: Vec<Vec<u8>>,
     /// A-law.
@@ -26,7 +26,7 @@ pub struct Clip {
 
 impl Clip {
     /// The clip for these options: cached or newly encoded.
-    pub fn of(options: &Options) -> Result<Self, String> {
+    pub(super) fn of(options: &Options) -> Result<Self, String> {
         let kept = options.cache.as_deref().map(|dir| cached(dir, options));
         if let Some(bytes) = kept.as_ref().and_then(|file| std::fs::read(file).ok())
             && let Ok(clip) = postcard::from_bytes(&bytes)
@@ -56,7 +56,7 @@ fn cached(dir: &Path, options: &Options) -> PathBuf {
 }
 
 /// The video caps.
-pub fn caps(options: &Options) -> gst::Caps {
+pub(super) fn caps(options: &Options) -> gst::Caps {
     let ((w, h), (n, d)) = (options.size, options.rate);
     let format = match options.codec {
         Codec::H264 => "video/x-h264,stream-format=byte-stream,alignment=au",

@@ -4,4 +4,4 @@ mod clip;
 mod number;
 mod serve;
 
-pub use serve::Camera;
+pub(crate) use serve::Camera;

@@ -13,7 +13,7 @@ const BITS: usize = 12;
 const LUMA: [u8; 2] = [16, 235];
 
 /// Numbers the I420 frames on `pad`; at multiples of eight pixels they have no padding.
-pub fn draw(pad: &gst::Pad, width: usize, height: usize) {
+pub(super) fn draw(pad: &gst::Pad, width: usize, height: usize) {
     let count = AtomicUsize::new(0);
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         if let Some(buffer) = info.buffer_mut()

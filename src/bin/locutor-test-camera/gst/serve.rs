@@ -23,7 +23,7 @@ const VIEWER: &str = "viewer";
 const STALL_THRESHOLD: Duration = Duration::from_millis(500);
 
 /// A camera that serves until it is dropped.
-pub struct Camera {
+pub(crate) struct Camera {
     uri: String,
     main_loop: glib::MainLoop,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -31,7 +31,7 @@ pub struct Camera {
 
 impl Camera {
     /// Encodes the clip and starts to listen.
-    pub fn start(options: &Options, controls: &Arc<Controls>) -> Result<Self, String> {
+    pub(crate) fn start(options: &Options, controls: &Arc<Controls>) -> Result<Self, String> {
         gst::init().map_err(|e| e.to_string())?;
         let clip = Arc::new(Clip::of(options)?);
         let server = rtsp::RTSPServer::new();
@@ -70,7 +70,7 @@ impl Camera {
     }
 
     /// The URI, without credentials.
-    pub fn uri(&self) -> &str {
+    pub(crate) fn uri(&self) -> &str {
         &self.uri
     }
 }

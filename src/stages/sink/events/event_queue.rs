@@ -57,7 +57,7 @@ pub(super) struct DropCounter {
 
 impl DropCounter {
     /// A counter for `sink`, at zero.
-    pub fn new(sink: &str, context: &EventContext) -> Arc<Self> {
+    pub(super) fn new(sink: &str, context: &EventContext) -> Arc<Self> {
         Arc::new(Self {
             stream: context.status.stream.to_string(),
             sink: sink.to_owned(),
@@ -93,7 +93,7 @@ pub(super) struct EventSender {
 }
 
 /// The sink's end of the queue.
-pub struct EventReceiver {
+pub(super) struct EventReceiver {
     /// Events, frames and the state.
     queues: [Receiver<Numbered>; 3],
     /// The first line of each queue.
@@ -132,7 +132,7 @@ pub(super) fn channel(wants_frames: bool, drops: Arc<DropCounter>) -> (EventSend
 
 impl EventSender {
     /// Queues the line if the sink wants it. Never blocks. Returns `false` if the sink has ended.
-    pub fn offer(&mut self, line: &EventLine) -> bool {
+    pub(super) fn offer(&mut self, line: &EventLine) -> bool {
         let numbered = Numbered { seq: self.next_seq, line: line.clone() };
         self.next_seq += 1;
         let sent = match line.kind {
@@ -164,7 +164,7 @@ impl EventReceiver {
     ///
     /// # Errors
     /// Where no line came; the error says whether one still can.
-    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<EventLine, NoItem> {
+    pub(super) fn recv_timeout(&mut self, timeout: Duration) -> Result<EventLine, NoItem> {
         let deadline = Instant::now() + timeout;
         loop {
             if let Some(line) = self.try_recv() {
@@ -183,7 +183,7 @@ impl EventReceiver {
     }
 
     /// Waits until there may be a line, or the hub is closed. For sinks with an event loop.
-    pub async fn wait(&self) {
+    pub(super) async fn wait(&self) {
         self.notify.notified().await;
     }
 
@@ -210,7 +210,7 @@ impl EventReceiver {
     }
 
     /// The number of events dropped since the last call.
-    pub fn take_dropped(&self) -> u64 {
+    pub(super) fn take_dropped(&self) -> u64 {
         self.drops.events.swap(0, Ordering::Relaxed)
     }
 }

@@ -26,7 +26,7 @@ const MAX_PENDING_BYTES: usize = 1 << 20;
 const BATCH_BYTES: usize = 64 << 10;
 
 /// Writes lines to the file.
-pub struct JsonlWriter {
+pub(super) struct JsonlWriter {
     file: RotatingFile,
     stream: Arc<str>,
     sink: String,
@@ -40,7 +40,7 @@ pub struct JsonlWriter {
 
 impl JsonlWriter {
     /// A writer of the file `path` for the sink `sink`.
-    pub fn new(path: &Path, rotation: Rotation, stream: Arc<str>, sink: &str) -> Self {
+    pub(super) fn new(path: &Path, rotation: Rotation, stream: Arc<str>, sink: &str) -> Self {
         let (file, sink) = (RotatingFile::new(path, rotation), sink.to_owned());
         let pending = VecDeque::new();
         Self { file, stream, sink, pending, pending_bytes: 0, dropped: 0, failed: None }
@@ -114,7 +114,7 @@ impl JsonlWriter {
 }
 
 /// Writes lines until the hub is closed.
-pub fn run(mut jsonl: JsonlWriter, mut lines: EventReceiver, mut reporter: SinkReporter) {
+pub(super) fn run(mut jsonl: JsonlWriter, mut lines: EventReceiver, mut reporter: SinkReporter) {
     loop {
         let first = lines.recv_timeout(RETRY_INTERVAL);
         let ended = matches!(first, Err(NoItem::Ended));

@@ -16,8 +16,8 @@ mod line;
 mod mqtt;
 mod reporter;
 mod rotate;
-pub mod spool;
-pub mod tls;
+pub(crate) mod spool;
+pub(crate) mod tls;
 mod watch;
 mod webhook;
 

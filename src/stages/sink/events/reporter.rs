@@ -8,7 +8,7 @@ use crate::telemetry::metrics::{Metrics, reason_labels, stream_labels};
 use crate::telemetry::status::Status;
 
 /// Reports for one sink.
-pub struct SinkReporter {
+pub(super) struct SinkReporter {
     sink: String,
     status: Status,
     metrics: Metrics,
@@ -18,18 +18,18 @@ pub struct SinkReporter {
 
 impl SinkReporter {
     /// Reports for the sink `sink`, which works.
-    pub fn new(sink: &str, context: &EventContext) -> Self {
+    pub(super) fn new(sink: &str, context: &EventContext) -> Self {
         let (status, metrics) = (context.status.clone(), context.metrics.clone());
         Self { sink: sink.to_owned(), status, metrics, error: None }
     }
 
     /// The sink's name.
-    pub fn sink(&self) -> &str {
+    pub(super) fn sink(&self) -> &str {
         &self.sink
     }
 
     /// The sink works.
-    pub fn report_working(&mut self) {
+    pub(super) fn report_working(&mut self) {
         if self.error.take().is_some() {
             tracing::info!(stream = %self.status.stream, sink = %self.sink, "works again");
             self.status.set_sink_error(&self.sink, None);
@@ -37,7 +37,7 @@ impl SinkReporter {
     }
 
     /// The sink fails because of `why` (without secrets). The same `why` again changes nothing.
-    pub fn report_failure(&mut self, why: &str) {
+    pub(super) fn report_failure(&mut self, why: &str) {
         if self.error.as_deref() != Some(why) {
             tracing::warn!(stream = %self.status.stream, sink = %self.sink, why, "failed");
             self.status.set_sink_error(&self.sink, Some(why.to_owned()));
@@ -46,7 +46,7 @@ impl SinkReporter {
     }
 
     /// Counts `count` lines that were dropped for `reason`, a metric label.
-    pub fn count_dropped(&self, count: u64, reason: &str) {
+    pub(super) fn count_dropped(&self, count: u64, reason: &str) {
         if count > 0 {
             let labels = reason_labels(&self.status.stream, &self.sink, reason);
             self.metrics.drops.get_or_create(&labels).inc_by(count);
@@ -54,7 +54,7 @@ impl SinkReporter {
     }
 
     /// Counts a connection that was lost or refused for `reason`, a metric label.
-    pub fn count_reconnect(&self, reason: &str) {
+    pub(super) fn count_reconnect(&self, reason: &str) {
         let labels = reason_labels(&self.status.stream, &self.sink, reason);
         self.metrics.reconnects.get_or_create(&labels).inc();
     }
@@ -68,7 +68,7 @@ impl Drop for SinkReporter {
 }
 
 /// Updates a spool's share of `locutor_spool_bytes`; a stream may have several spools.
-pub struct SpoolMeter {
+pub(super) struct SpoolMeter {
     stream: String,
     metrics: Metrics,
     reported: i64,
@@ -76,13 +76,13 @@ pub struct SpoolMeter {
 
 impl SpoolMeter {
     /// The meter of an empty spool.
-    pub fn new(context: &EventContext) -> Self {
+    pub(super) fn new(context: &EventContext) -> Self {
         let stream = context.status.stream.to_string();
         Self { stream, metrics: context.metrics.clone(), reported: 0 }
     }
 
     /// Sets the bytes that wait in the spool.
-    pub fn set_bytes(&mut self, bytes: u64) {
+    pub(super) fn set_bytes(&mut self, bytes: u64) {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         if bytes != self.reported {
             let gauge = self.metrics.spool_bytes.get_or_create_owned(&stream_labels(&self.stream));

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 /// When to rotate, and how many files to keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rotation {
+pub(super) struct Rotation {
     /// Size limit of a file: it is renamed before it would exceed this.
     pub bytes: u64,
     /// Number of renamed files to keep; with 0 the file is truncated instead.
@@ -22,7 +22,7 @@ pub struct Rotation {
 }
 
 /// See the module.
-pub struct RotatingFile {
+pub(super) struct RotatingFile {
     path: PathBuf,
     rotation: Rotation,
     open: Option<OpenFile>,
@@ -37,12 +37,12 @@ struct OpenFile {
 
 impl RotatingFile {
     /// A file at `path`; nothing is opened yet.
-    pub fn new(path: &Path, rotation: Rotation) -> Self {
+    pub(super) fn new(path: &Path, rotation: Rotation) -> Self {
         Self { path: path.to_path_buf(), rotation, open: None }
     }
 
     /// Its path.
-    pub fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -52,7 +52,7 @@ impl RotatingFile {
     /// # Errors
     /// Where the file cannot be created, renamed or written. Then nothing of `lines` counts as
     /// written, and the next call opens the file again.
-    pub fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+    pub(super) fn append(&mut self, lines: &[u8]) -> io::Result<()> {
         if !self.is_current() {
             self.open = None;
         }

@@ -24,7 +24,7 @@ pub(super) struct StatusWatch {
 
 impl StatusWatch {
     /// The changes of `status` as events; `utc` is now.
-    pub fn changes(&mut self, status: &Status, utc: Timestamp) -> Vec<Event> {
+    pub(super) fn changes(&mut self, status: &Status, utc: Timestamp) -> Vec<Event> {
         let mut events = Vec::new();
         match status.source() {
             SourceState::Lost { since, why, next_try } if self.lost_since.is_none() => {

@@ -33,7 +33,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The HTTP client of one webhook.
-pub struct WebhookClient {
+pub(super) struct WebhookClient {
     agent: ureq::Agent,
     uri: url::Url,
     authorization: Option<SecretString>,
@@ -57,7 +57,7 @@ impl WebhookClient {
     ///
     /// # Errors
     /// Where `uri` is not the address of a web server, or TLS cannot be set up.
-    pub fn new(
+    pub(super) fn new(
         uri: &url::Url,
         login: Option<&Login>,
         tls_ca_file: Option<&Path>,
@@ -93,7 +93,7 @@ impl WebhookClient {
     }
 
     /// The address without path and query, which are often secrets.
-    pub fn address(&self) -> String {
+    pub(super) fn address(&self) -> String {
         redacted(&self.uri)
     }
 
@@ -194,7 +194,7 @@ impl Delivery {
 }
 
 /// Sends events until the hub is closed.
-pub fn run(
+pub(super) fn run(
     client: &WebhookClient,
     spool: Spool,
     mut lines: EventReceiver,

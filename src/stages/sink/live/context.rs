@@ -10,7 +10,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::telemetry::status::Status;
 
 /// What a stream gives its sinks.
-pub struct SinkContext<'a> {
+pub(crate) struct SinkContext<'a> {
     /// Where packets come from.
     pub fan_out: &'a FanOut,
     /// The stream's status, and its name.
@@ -23,7 +23,7 @@ pub struct SinkContext<'a> {
 
 /// Why a sink cannot be opened. What can recover by itself is no error: the sink tries again.
 #[derive(Debug, thiserror::Error)]
-pub enum SinkError {
+pub(crate) enum SinkError {
     /// The RTSP server has no place for it.
     #[error("{0}")]
     Rtsp(#[from] RtspError),
@@ -42,21 +42,22 @@ pub enum SinkError {
 }
 
 /// A sink at work. It ends with its queue; a dropped handle leaves it running.
-pub struct SinkHandle(TimedThread<()>);
+pub(crate) struct SinkHandle(TimedThread<()>);
 
 impl SinkHandle {
     pub(super) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<Self> {
         TimedThread::spawn(name, work).map(Self)
     }
 
+    #[cfg(test)]
     /// Whether the sink has ended.
-    pub fn is_finished(&self) -> bool {
+    pub(crate) fn is_finished(&self) -> bool {
         self.0.is_finished()
     }
 
     /// Waits until the sink has ended, no longer than `timeout`: a disk may never answer. Returns
     /// whether it has.
-    pub fn join(self, timeout: Duration) -> bool {
+    pub(crate) fn join(self, timeout: Duration) -> bool {
         self.0.join_within(timeout).is_some()
     }
 }

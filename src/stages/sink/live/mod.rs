@@ -5,14 +5,14 @@
 //! back-off; it says in its stream's status when it fails; it ends when the queue ends. [`worker`] is the
 //! loop that all but the RTSP server share.
 
-pub mod context;
-pub mod file;
-pub mod gst;
-pub mod hls;
+pub(crate) mod context;
+pub(crate) mod file;
+pub(crate) mod gst;
+pub(crate) mod hls;
 mod preroll;
-pub mod push;
-pub mod record;
-pub mod rtsp_server;
+pub(crate) mod push;
+pub(crate) mod record;
+pub(crate) mod rtsp_server;
 #[cfg(test)]
 mod testing;
 mod worker;
@@ -32,7 +32,7 @@ const BEHIND_BYTES: usize = 8 << 20;
 ///
 /// # Errors
 /// Where it can never work as configured.
-pub fn open(
+pub(crate) fn open(
     sink: &SinkSettings,
     context: &SinkContext<'_>,
     server: Option<&RtspServer>,

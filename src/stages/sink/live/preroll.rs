@@ -13,11 +13,11 @@ use crate::core::time::Span;
 use crate::gst::packet::{Packet, PacketKind};
 
 /// A track without packets for so long is not there.
-pub const AUDIO_TIMEOUT: Span = Span::from_ms(1500);
+pub(super) const AUDIO_TIMEOUT: Span = Span::from_ms(1500);
 
 /// The tracks of something that is open.
 #[derive(Clone, Debug)]
-pub struct Formats {
+pub(crate) struct Formats {
     /// A frame with the format of all.
     pub image: Packet,
     /// A stretch of audio with the format of all; `None` where there is no audio.
@@ -26,7 +26,7 @@ pub struct Formats {
 
 /// Holds the first packets back until the tracks are known.
 #[derive(Default)]
-pub struct Preroll {
+pub(super) struct Preroll {
     held: VecDeque<Packet>,
     /// Whether audio has come, or the wait for it has timed out.
     settled: bool,
@@ -36,7 +36,7 @@ pub struct Preroll {
 
 impl Preroll {
     /// Takes a packet; [`Preroll::pop`] gives what is ready.
-    pub fn push(&mut self, packet: Packet) {
+    pub(super) fn push(&mut self, packet: Packet) {
         match packet.kind {
             PacketKind::Video { .. } => self.image = Some(packet.clone()),
             PacketKind::Audio => self.audio = Some(packet.clone()),
@@ -52,12 +52,12 @@ impl Preroll {
     }
 
     /// The next packet that is not held back.
-    pub fn pop(&mut self) -> Option<Packet> {
+    pub(super) fn pop(&mut self) -> Option<Packet> {
         if self.settled { self.held.pop_front() } else { None }
     }
 
     /// The tracks as they are at `image`.
-    pub fn formats(&self, image: &Packet) -> Formats {
+    pub(super) fn formats(&self, image: &Packet) -> Formats {
         let audio = self.audio.clone().filter(|s| image.at - s.at < AUDIO_TIMEOUT);
         Formats { image: image.clone(), audio }
     }
@@ -65,7 +65,7 @@ impl Preroll {
 
 impl Formats {
     /// Whether what was opened with these tracks must be opened anew at the keyframe `now`.
-    pub fn outdated(&self, now: &Formats) -> bool {
+    pub(crate) fn outdated(&self, now: &Formats) -> bool {
         let format = |p: &Packet| p.caps.clone();
         self.image.caps != now.image.caps
             || self.audio.as_ref().map(format) != now.audio.as_ref().map(format)

@@ -22,7 +22,7 @@ const IDLE_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Why an output ended early, and when the next one is tried.
 #[derive(Debug)]
-pub struct SinkFault {
+pub(super) struct SinkFault {
     /// What failed, in words, for status and log.
     pub message: String,
     /// The word that metrics count it by.
@@ -33,13 +33,13 @@ pub struct SinkFault {
 
 impl SinkFault {
     /// A fault that the back-off paces.
-    pub fn new(message: impl Into<String>) -> Self {
+    pub(super) fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), reason: "error", retry_after: None }
     }
 }
 
 /// A place that packets go to, opened and closed by the worker.
-pub trait PacketSink: Send + 'static {
+pub(super) trait PacketSink: Send + 'static {
     /// What is open: a segment, a playlist, a connection.
     type Output: Send;
 
@@ -89,7 +89,10 @@ pub trait PacketSink: Send + 'static {
 ///
 /// # Errors
 /// Where there is no thread.
-pub fn spawn<S: PacketSink>(sink: S, context: &SinkContext<'_>) -> Result<SinkHandle, SinkError> {
+pub(super) fn spawn<S: PacketSink>(
+    sink: S,
+    context: &SinkContext<'_>,
+) -> Result<SinkHandle, SinkError> {
     let (packets, _) = context.fan_out.add(S::NAME, S::QUEUE_BYTES);
     let worker = Worker {
         sink,

@@ -8,13 +8,13 @@
 use crate::core::time::{Epoch, FrameRef, Pts, Span};
 
 /// Longest duration of a frame.
-pub const MAX_FRAME_DURATION: Span = Span::from_ms(1000);
+pub(crate) const MAX_FRAME_DURATION: Span = Span::from_ms(1000);
 /// Duration of a frame if there is only one.
 const DEFAULT_FRAME_DURATION: Span = Span::from_ms(40);
 
 /// Maps frame times to the clock of the run; see the module.
 #[derive(Clone, Debug, Default)]
-pub struct RunClock {
+pub(crate) struct RunClock {
     epoch: Option<Epoch>,
     /// Offset from the epoch's times to the run's clock.
     offset: Span,
@@ -25,7 +25,7 @@ pub struct RunClock {
 
 /// A frame on the run's clock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct FrameTiming {
+pub(crate) struct FrameTiming {
     /// The time of the frame; never earlier than the frame before it.
     pub at: Pts,
     /// Duration of the frame before it; `None` for the first frame.
@@ -34,7 +34,7 @@ pub struct FrameTiming {
 
 impl RunClock {
     /// Places the next frame on the clock.
-    pub fn next(&mut self, frame: FrameRef) -> FrameTiming {
+    pub(crate) fn next(&mut self, frame: FrameRef) -> FrameTiming {
         let first = self.epoch.is_none();
         let new_epoch = !first && self.epoch != Some(frame.epoch);
         self.epoch = Some(frame.epoch);
@@ -54,7 +54,7 @@ impl RunClock {
     }
 
     /// Duration of the newest frame if it is the last of its epoch.
-    pub fn last_duration(&self) -> Span {
+    pub(crate) fn last_duration(&self) -> Span {
         self.duration.unwrap_or(DEFAULT_FRAME_DURATION)
     }
 }

@@ -7,7 +7,7 @@ use crate::core::geometry::{Point, Rect};
 use crate::core::time::{Epoch, FrameRef, Pts};
 
 /// Frame `n` of a 25 fps video.
-pub fn evidence(n: u64, faces: Vec<FaceEvidence>) -> FrameEvidence {
+pub(crate) fn evidence(n: u64, faces: Vec<FaceEvidence>) -> FrameEvidence {
     let pts = Pts::from_ns(n as i64 * 40_000_000);
     FrameEvidence { frame: FrameRef { epoch: Epoch(0), seq: n, pts }, faces, floor: None }
 }
@@ -26,12 +26,12 @@ fn face(track: u32, verdict: Verdict) -> FaceEvidence {
 }
 
 /// A face with a score.
-pub fn scored(track: u32, p: f32, speaking: bool) -> FaceEvidence {
+pub(crate) fn scored(track: u32, p: f32, speaking: bool) -> FaceEvidence {
     let p = Probability::new(p).expect("a probability");
     face(track, Verdict::Scored { p, speaking, shares: Shares::from_effects(3.0, -1.0) })
 }
 
 /// A face without a score.
-pub fn unknown(track: u32) -> FaceEvidence {
+pub(crate) fn unknown(track: u32) -> FaceEvidence {
     face(track, Verdict::Unknown(Unknown::NoAudio))
 }

@@ -17,11 +17,11 @@ use super::person::Person;
 use super::{Ending, FrameSize, Record, RecordContext, RecordError, RecordFile};
 
 /// The schema of frame lines. The number is raised for a change that could break a reader.
-pub const FRAME_SCHEMA: &str = "locutor.frame/1";
+pub(crate) const FRAME_SCHEMA: &str = "locutor.frame/1";
 
 /// A frame's line.
 #[derive(Serialize)]
-pub struct FrameLine<'a> {
+pub(crate) struct FrameLine<'a> {
     schema: &'static str,
     stream: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,7 +36,7 @@ pub struct FrameLine<'a> {
 impl<'a> FrameLine<'a> {
     /// The line of `evidence`, whose boxes are fractions of `frame_size`; `utc` is when it was
     /// taken, where that is known (RFC 3339).
-    pub fn new(
+    pub(crate) fn new(
         stream: &'a str,
         utc: Option<&'a str>,
         evidence: &FrameEvidence,
@@ -94,7 +94,7 @@ impl FaceLine {
 
 /// An event's line.
 #[derive(Serialize)]
-pub struct EventLine<'a> {
+pub(crate) struct EventLine<'a> {
     schema: &'static str,
     stream: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,13 +105,13 @@ pub struct EventLine<'a> {
 
 impl<'a> EventLine<'a> {
     /// The line of `event`; `utc` is when it happened, where that is known (RFC 3339).
-    pub const fn new(stream: &'a str, utc: Option<&'a str>, event: &'a Event) -> Self {
+    pub(crate) const fn new(stream: &'a str, utc: Option<&'a str>, event: &'a Event) -> Self {
         Self { schema: EVENT_SCHEMA, stream, utc, event }
     }
 }
 
 /// The event for a change of the floor at the frame of `evidence`; `None` if `before` still has it.
-pub fn turn_event(evidence: &FrameEvidence, before: Option<TrackId>) -> Option<Event> {
+pub(crate) fn turn_event(evidence: &FrameEvidence, before: Option<TrackId>) -> Option<Event> {
     let frame = evidence.frame;
     (evidence.floor != before).then(|| Event::Turn {
         epoch: frame.epoch.0,
@@ -124,7 +124,7 @@ pub fn turn_event(evidence: &FrameEvidence, before: Option<TrackId>) -> Option<E
 }
 
 /// Writes the JSON Lines record.
-pub struct Jsonl {
+pub(crate) struct Jsonl {
     out: RecordFile,
     stream: String,
     frame_size: FrameSize,
@@ -136,7 +136,7 @@ impl Jsonl {
     ///
     /// # Errors
     /// If the file cannot be created.
-    pub fn create(path: &Path, context: &RecordContext) -> Result<Self, RecordError> {
+    pub(crate) fn create(path: &Path, context: &RecordContext) -> Result<Self, RecordError> {
         Ok(Self {
             out: RecordFile::create(path)?,
             stream: context.stream.clone(),

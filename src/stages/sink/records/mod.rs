@@ -11,15 +11,15 @@
 //! The formats are described in `docs/records.md`.
 
 pub mod ava_csv;
-pub mod clock;
+pub(crate) mod clock;
 pub mod event;
-pub mod jsonl;
-pub mod person;
-pub mod rttm;
-pub mod summary;
-pub mod turn_record;
+pub(crate) mod jsonl;
+pub(crate) mod person;
+pub(crate) mod rttm;
+pub(crate) mod summary;
+pub(crate) mod turn_record;
 pub mod turns;
-pub mod vtt;
+pub(crate) mod vtt;
 
 #[cfg(test)]
 mod fixtures;

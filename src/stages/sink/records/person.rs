@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use crate::core::evidence::TrackId;
 
 /// A person as records name one.
-pub struct Person(pub TrackId);
+pub(crate) struct Person(pub TrackId);
 
 impl fmt::Display for Person {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

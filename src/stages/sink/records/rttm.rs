@@ -10,10 +10,10 @@ use super::turn_record::{TurnFormat, TurnRecord};
 use super::turns::Turn;
 
 /// The RTTM record.
-pub type Rttm = TurnRecord<RttmFormat>;
+pub(crate) type Rttm = TurnRecord<RttmFormat>;
 
 /// The lines of an RTTM file.
-pub struct RttmFormat {
+pub(crate) struct RttmFormat {
     file: String,
 }
 

@@ -67,7 +67,7 @@ struct PersonTotals {
 
 /// Builds a [`Summary`], frame by frame.
 #[derive(Debug, Default)]
-pub struct SummaryBuilder {
+pub(crate) struct SummaryBuilder {
     clock: RunClock,
     frames: u64,
     total_ns: i64,
@@ -83,12 +83,12 @@ pub struct SummaryBuilder {
 
 impl SummaryBuilder {
     /// An empty summary.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// Adds the next frame.
-    pub fn push(&mut self, evidence: &FrameEvidence) {
+    pub(crate) fn push(&mut self, evidence: &FrameEvidence) {
         if let Some(duration) = self.clock.next(evidence.frame).previous_duration {
             self.add_previous(duration);
         }
@@ -105,7 +105,7 @@ impl SummaryBuilder {
     }
 
     /// Records that something could not be done as requested; equal messages are kept once.
-    pub fn degraded(&mut self, what: impl Into<String>) {
+    pub(crate) fn degraded(&mut self, what: impl Into<String>) {
         let what = what.into();
         if !self.degraded.contains(&what) {
             self.degraded.push(what);
@@ -113,7 +113,7 @@ impl SummaryBuilder {
     }
 
     /// The summary of the run, which ends here.
-    pub fn finish(mut self) -> Summary {
+    pub(crate) fn finish(mut self) -> Summary {
         if self.frames > 0 {
             self.add_previous(self.clock.last_duration());
         }

@@ -13,7 +13,7 @@ use super::turns::{Turn, TurnCollector};
 use super::{Ending, Record, RecordContext, RecordError, RecordFile};
 
 /// The text format of a record of turns.
-pub trait TurnFormat: Send {
+pub(crate) trait TurnFormat: Send {
     /// The format for one run.
     fn new(context: &RecordContext) -> Self;
 
@@ -32,7 +32,7 @@ pub trait TurnFormat: Send {
 }
 
 /// Writes turns as `F`.
-pub struct TurnRecord<F> {
+pub(crate) struct TurnRecord<F> {
     out: RecordFile,
     turns: TurnCollector,
     format: F,
@@ -43,7 +43,7 @@ impl<F: TurnFormat> TurnRecord<F> {
     ///
     /// # Errors
     /// If the file cannot be created.
-    pub fn create(path: &Path, context: &RecordContext) -> Result<Self, RecordError> {
+    pub(crate) fn create(path: &Path, context: &RecordContext) -> Result<Self, RecordError> {
         let (out, format) = (RecordFile::create(path)?, F::new(context));
         let mut record = Self { out, turns: TurnCollector::new(context.turns), format };
         record.write_text(record.format.header())?;

@@ -12,10 +12,10 @@ use super::turn_record::{TurnFormat, TurnRecord};
 use super::turns::Turn;
 
 /// The WebVTT record.
-pub type Vtt = TurnRecord<VttFormat>;
+pub(crate) type Vtt = TurnRecord<VttFormat>;
 
 /// The cues of a WebVTT file.
-pub struct VttFormat;
+pub(crate) struct VttFormat;
 
 impl TurnFormat for VttFormat {
     fn new(_context: &RecordContext) -> Self {

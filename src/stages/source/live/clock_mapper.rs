@@ -17,7 +17,7 @@ const DECODE_DELAY: Span = Span::from_ms(20);
 
 /// See the module.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct ClockMapper {
+pub(crate) struct ClockMapper {
     offset: Span,
     generation: u32,
     locked: bool,
@@ -25,7 +25,7 @@ pub struct ClockMapper {
 
 /// A time on the stream's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MappedTime {
+pub(crate) struct MappedTime {
     /// Capture time.
     pub at: Pts,
     /// Increases with every jump of the source's clock.
@@ -34,13 +34,13 @@ pub struct MappedTime {
 
 impl ClockMapper {
     /// A mapper for a source whose running time begins at stream time `base`.
-    pub const fn new(base: Pts) -> Self {
+    pub(crate) const fn new(base: Pts) -> Self {
         Self { offset: Span::from_ns(base.ns()), generation: 0, locked: false }
     }
 
     /// The stream time of a buffer with running time `running` that arrives at `now`. A buffer
     /// without running time gets its arrival time.
-    pub fn map(&mut self, running: Option<Pts>, now: Pts) -> MappedTime {
+    pub(crate) fn map(&mut self, running: Option<Pts>, now: Pts) -> MappedTime {
         let Some(running) = running else {
             return MappedTime { at: now - DECODE_DELAY, generation: self.generation };
         };

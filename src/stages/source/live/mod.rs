@@ -4,14 +4,14 @@
 //! clock to the stream's clock, which never jumps. Frames and audio come from
 //! `crate::stages::source::live::gst::intake`.
 
-pub mod clock_mapper;
+pub(crate) mod clock_mapper;
 #[cfg(feature = "gst")]
-pub mod gst;
-pub mod settings;
+pub(crate) mod gst;
+pub(crate) mod settings;
 
 /// Why a source was lost: a reason for metrics and a readable message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SourceLoss {
+pub(crate) struct SourceLoss {
     /// The reason.
     pub reason: LossReason,
     /// A readable message without secrets.
@@ -20,7 +20,7 @@ pub struct SourceLoss {
 
 /// The reasons that metrics count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LossReason {
+pub(crate) enum LossReason {
     /// It cannot be reached.
     Unreachable,
     /// It refused the credentials.
@@ -39,7 +39,7 @@ pub enum LossReason {
 
 impl LossReason {
     /// The identifier in metrics and events.
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Unreachable => "unreachable",
             Self::Refused => "refused",

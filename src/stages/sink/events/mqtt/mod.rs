@@ -18,7 +18,7 @@ use super::reporter::{SinkReporter, SpoolMeter};
 use super::spool::Spool;
 use super::tls;
 use crate::core::backoff::Backoff;
-pub use plan::Plan;
+pub(super) use plan::Plan;
 use session::{MqttSession, REQUEST_CAPACITY};
 
 /// The first and the longest wait before a reconnect.
@@ -31,7 +31,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(500);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Publishes lines until the hub is closed.
-pub fn run(
+pub(super) fn run(
     plan: Plan,
     stream: Arc<str>,
     spool: Spool,

@@ -14,7 +14,7 @@ const KEEP_ALIVE: std::time::Duration = std::time::Duration::from_secs(15);
 
 /// The topics of one stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Topics {
+pub(crate) struct Topics {
     /// Events.
     pub event: String,
     /// Frames.
@@ -27,7 +27,7 @@ pub struct Topics {
 
 /// A retained message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RetainedMessage {
+pub(crate) struct RetainedMessage {
     /// Its topic.
     pub topic: String,
     /// Its payload.
@@ -35,7 +35,7 @@ pub struct RetainedMessage {
 }
 
 /// See the module.
-pub struct Plan {
+pub(crate) struct Plan {
     /// The broker's address without user and password.
     pub broker: String,
     /// Options of the connection.
@@ -51,7 +51,7 @@ impl Plan {
     ///
     /// # Errors
     /// Where the address or a topic cannot be used, or TLS cannot be set up.
-    pub fn new(mqtt: &MqttSettings, stream: &str) -> Result<Self, OpenError> {
+    pub(crate) fn new(mqtt: &MqttSettings, stream: &str) -> Result<Self, OpenError> {
         let host = mqtt.broker.host_str().unwrap_or_default();
         let (tls, default_port) = match mqtt.broker.scheme() {
             "mqtt" => (false, 1883),

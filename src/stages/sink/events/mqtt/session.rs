@@ -20,7 +20,7 @@ use crate::stages::sink::records::event::Event as RecordEvent;
 /// Maximum number of spooled messages in flight.
 const MAX_IN_FLIGHT: usize = 32;
 /// Requests that may wait in the client. Frames are sent only while half of that is free.
-pub const REQUEST_CAPACITY: usize = 256;
+pub(super) const REQUEST_CAPACITY: usize = 256;
 
 /// What a request is about, until it is acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ enum Tag {
 }
 
 /// The session; see the module.
-pub struct MqttSession {
+pub(super) struct MqttSession {
     stream: Arc<str>,
     topics: Topics,
     pub spool: Spool,
@@ -63,7 +63,7 @@ pub struct MqttSession {
 
 impl MqttSession {
     /// A session that is not connected yet; `spool` may hold messages.
-    pub fn new(
+    pub(super) fn new(
         stream: Arc<str>,
         plan: &Plan,
         spool: Spool,
@@ -91,12 +91,12 @@ impl MqttSession {
     }
 
     /// Whether the broker is connected.
-    pub const fn is_connected(&self) -> bool {
+    pub(super) const fn is_connected(&self) -> bool {
         self.client.is_some()
     }
 
     /// Takes the lines that wait; `false` if the hub is closed.
-    pub fn take_lines(&mut self, lines: &mut EventReceiver) -> bool {
+    pub(super) fn take_lines(&mut self, lines: &mut EventReceiver) -> bool {
         let open = loop {
             match lines.recv_timeout(std::time::Duration::ZERO) {
                 Ok(line) => self.on_line(&line),
@@ -128,7 +128,7 @@ impl MqttSession {
     }
 
     /// The broker is connected. What it had not acknowledged is sent again.
-    pub fn connected(&mut self, client: AsyncClient, plan: &Plan) {
+    pub(super) fn connected(&mut self, client: AsyncClient, plan: &Plan) {
         self.reset_in_flight();
         self.client = Some(client);
         self.reporter.report_working();
@@ -144,7 +144,7 @@ impl MqttSession {
     }
 
     /// The connection is lost.
-    pub fn disconnected(&mut self) {
+    pub(super) fn disconnected(&mut self) {
         self.reset_in_flight();
         self.client = None;
     }
@@ -158,7 +158,7 @@ impl MqttSession {
     }
 
     /// Hands the client what can be sent now.
-    pub fn pump(&mut self) {
+    pub(super) fn pump(&mut self) {
         self.report_losses();
         if self.is_connected() {
             self.publish_pending();
@@ -219,7 +219,7 @@ impl MqttSession {
     }
 
     /// Handles a packet that the client has sent or received.
-    pub fn on_event(&mut self, event: &Event) {
+    pub(super) fn on_event(&mut self, event: &Event) {
         match event {
             Event::Outgoing(Outgoing::Publish(number)) => {
                 let tag = self.requested.pop_front().unwrap_or(Tag::Other);
@@ -257,7 +257,7 @@ impl MqttSession {
     }
 
     /// To be called about once a second: syncs the spool and reports its errors.
-    pub fn tick(&mut self) {
+    pub(super) fn tick(&mut self) {
         self.spool.tick();
         if let Some(why) = self.spool.disk_error().filter(|_| self.is_connected()) {
             self.reporter.report_failure(&format!("{why}; messages wait in memory only"));

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use position::Position;
-pub use segment::MAX_MESSAGE_BYTES;
+pub(crate) use segment::MAX_MESSAGE_BYTES;
 use segment::Segment;
 
 /// Minimum size of a spool.
@@ -37,7 +37,7 @@ const DISK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Why a spool cannot be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SpoolError {
+pub(crate) enum SpoolError {
     /// Another process or sink uses the folder.
     #[error("the spool's folder is in use by another process or sink")]
     InUse,
@@ -48,7 +48,7 @@ pub enum SpoolError {
 
 /// A message in the spool.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
+pub(crate) struct Message {
     /// Its number, counted over the spool's whole life.
     pub number: u64,
     /// Its bytes.
@@ -57,7 +57,7 @@ pub struct Message {
 
 /// Numbers of lost messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SpoolLoss {
+pub(crate) struct SpoolLoss {
     /// Messages dropped because the spool was full.
     pub full: u64,
     /// Messages larger than [`MAX_MESSAGE_BYTES`], or than the spool.
@@ -76,7 +76,7 @@ struct Cursor {
 
 /// See the module.
 #[derive(Debug)]
-pub struct Spool {
+pub(crate) struct Spool {
     directory: PathBuf,
     max_bytes: u64,
     /// Ordered by number; messages are appended to the last one.
@@ -99,7 +99,7 @@ impl Spool {
     ///
     /// # Errors
     /// Where another process uses it, or `max_bytes` is less than 16 kB.
-    pub fn open(directory: &Path, max_bytes: u64) -> Result<Self, SpoolError> {
+    pub(crate) fn open(directory: &Path, max_bytes: u64) -> Result<Self, SpoolError> {
         if max_bytes < MIN_BYTES {
             return Err(SpoolError::TooSmall);
         }
@@ -165,7 +165,7 @@ impl Spool {
     }
 
     /// Appends a message on the disk, or in memory after a disk error.
-    pub fn push(&mut self, message: &[u8]) {
+    pub(crate) fn push(&mut self, message: &[u8]) {
         let large = message.len() as u64 > self.max_bytes / 4;
         if large || message.len() > MAX_MESSAGE_BYTES {
             self.loss.too_large += 1;
@@ -245,7 +245,7 @@ impl Spool {
     }
 
     /// The next message that was not read since [`Spool::rewind`]; `None` if there is none now.
-    pub fn read_next(&mut self) -> Option<Message> {
+    pub(crate) fn read_next(&mut self) -> Option<Message> {
         loop {
             let segment = self.segments.iter().find(|s| self.read.number < s.end())?;
             self.read = at_or_first(segment, self.read);
@@ -262,12 +262,12 @@ impl Spool {
     }
 
     /// Starts reading again at the first message that is not acknowledged.
-    pub fn rewind(&mut self) {
+    pub(crate) fn rewind(&mut self) {
         self.read = self.head;
     }
 
     /// Removes all messages up to and including number `through`.
-    pub fn ack(&mut self, through: u64) {
+    pub(crate) fn ack(&mut self, through: u64) {
         while self.head.number <= through
             && let Some(segment) = self.segments.front()
         {
@@ -297,33 +297,33 @@ impl Spool {
     }
 
     /// Whether every message is acknowledged.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.head.number >= self.end()
     }
 
     /// Size of all segments in bytes.
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.segments.iter().map(|segment| segment.bytes).sum()
     }
 
     /// Bytes that wait to be acknowledged.
-    pub fn waiting_bytes(&self) -> u64 {
+    pub(crate) fn waiting_bytes(&self) -> u64 {
         if self.is_empty() { 0 } else { self.bytes().saturating_sub(self.head.offset) }
     }
 
     /// Losses since the last call.
-    pub fn take_loss(&mut self) -> SpoolLoss {
+    pub(crate) fn take_loss(&mut self) -> SpoolLoss {
         std::mem::take(&mut self.loss)
     }
 
     /// The disk error because of which messages wait in memory only.
-    pub fn disk_error(&self) -> Option<&str> {
+    pub(crate) fn disk_error(&self) -> Option<&str> {
         self.disk_failure.as_ref().map(|(why, _)| why.as_str())
     }
 
     /// To be called about once a second: syncs what was written, and retries the disk after an
     /// error.
-    pub fn tick(&mut self) {
+    pub(crate) fn tick(&mut self) {
         let now = Instant::now();
         self.move_to_disk(now);
         if self.dirty && now.duration_since(self.synced) >= DISK_INTERVAL {

@@ -14,14 +14,14 @@ const BYTES: usize = 12;
 
 /// The file, locked until this is dropped.
 #[derive(Debug)]
-pub struct Position(File);
+pub(super) struct Position(File);
 
 impl Position {
     /// Opens the file in `directory`; returns it and the stored number.
     ///
     /// # Errors
     /// `WouldBlock` if another process has locked it; otherwise a disk error.
-    pub fn open(directory: &Path) -> io::Result<(Self, u64)> {
+    pub(super) fn open(directory: &Path) -> io::Result<(Self, u64)> {
         let path = directory.join(NAME);
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(false).open(path)?;
@@ -43,7 +43,7 @@ impl Position {
     ///
     /// # Errors
     /// A disk error.
-    pub fn store(&self, number: u64) -> io::Result<()> {
+    pub(super) fn store(&self, number: u64) -> io::Result<()> {
         let mut bytes = [0; BYTES];
         let (value, check) = bytes.split_at_mut(8);
         value.copy_from_slice(&number.to_le_bytes());

@@ -10,11 +10,11 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// The first bytes of every segment: file type and format version.
-pub const MAGIC: [u8; 8] = *b"locspl\x00\x01";
+pub(super) const MAGIC: [u8; 8] = *b"locspl\x00\x01";
 /// Bytes before the message: length and checksum.
 const HEADER_BYTES: u64 = 8;
 /// Maximum size of a message. A larger length means damage, and nothing is allocated for it.
-pub const MAX_MESSAGE_BYTES: usize = 1 << 20;
+pub(crate) const MAX_MESSAGE_BYTES: usize = 1 << 20;
 
 /// Where a segment's bytes are.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ enum Store {
 
 /// See the module.
 #[derive(Debug)]
-pub struct Segment {
+pub(super) struct Segment {
     store: Store,
     /// Number of its first message, counted over the spool's whole life.
     pub first: u64,
@@ -41,7 +41,7 @@ pub struct Segment {
 
 /// A message as read, and where the next one begins.
 #[derive(Debug, PartialEq, Eq)]
-pub struct StoredMessage {
+pub(super) struct StoredMessage {
     /// Its bytes.
     pub message: Vec<u8>,
     /// Offset of the next message.
@@ -50,13 +50,13 @@ pub struct StoredMessage {
 
 impl Segment {
     /// Where the first message begins.
-    pub const START: u64 = MAGIC.len() as u64;
+    pub(super) const START: u64 = MAGIC.len() as u64;
 
     /// A new segment in `directory`.
     ///
     /// # Errors
     /// Where the file cannot be created.
-    pub fn create(directory: &Path, first: u64) -> io::Result<Self> {
+    pub(super) fn create(directory: &Path, first: u64) -> io::Result<Self> {
         let path = directory.join(format!("{first:020}.seg"));
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(true).open(&path)?;
@@ -65,7 +65,7 @@ impl Segment {
     }
 
     /// A new segment in memory.
-    pub fn in_memory(first: u64) -> Self {
+    pub(super) fn in_memory(first: u64) -> Self {
         Self { store: Store::Memory(MAGIC.to_vec()), first, count: 0, bytes: Self::START }
     }
 
@@ -74,7 +74,7 @@ impl Segment {
     ///
     /// # Errors
     /// Where the file cannot be read.
-    pub fn open(path: &Path) -> io::Result<Option<Self>> {
+    pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
         let name = path.file_name().and_then(|n| n.to_str());
         let number = name.and_then(|n| n.strip_suffix(".seg")).filter(|n| n.len() == 20);
         let Some(first) = number.and_then(|n| n.parse().ok()) else { return Ok(None) };
@@ -111,12 +111,12 @@ impl Segment {
     }
 
     /// Number of the message that would be written next.
-    pub const fn end(&self) -> u64 {
+    pub(super) const fn end(&self) -> u64 {
         self.first.saturating_add(self.count)
     }
 
     /// Whether it is in memory only.
-    pub const fn is_in_memory(&self) -> bool {
+    pub(super) const fn is_in_memory(&self) -> bool {
         matches!(self.store, Store::Memory(_))
     }
 
@@ -124,7 +124,7 @@ impl Segment {
     ///
     /// # Errors
     /// A disk error.
-    pub fn push(&mut self, message: &[u8]) -> io::Result<()> {
+    pub(super) fn push(&mut self, message: &[u8]) -> io::Result<()> {
         let length = u32::try_from(message.len()).map_err(io::Error::other)?;
         let mut record = Vec::with_capacity(message.len() + HEADER_BYTES as usize);
         record.extend(length.to_le_bytes());
@@ -150,7 +150,7 @@ impl Segment {
     ///
     /// # Errors
     /// A disk error.
-    pub fn read(&self, offset: u64) -> io::Result<Option<StoredMessage>> {
+    pub(super) fn read(&self, offset: u64) -> io::Result<Option<StoredMessage>> {
         let mut header = [0; HEADER_BYTES as usize];
         if !self.read_at(&mut header, offset)? {
             return Ok(None);
@@ -190,7 +190,7 @@ impl Segment {
     ///
     /// # Errors
     /// A disk error.
-    pub fn sync(&self) -> io::Result<()> {
+    pub(super) fn sync(&self) -> io::Result<()> {
         match &self.store {
             Store::File { file, .. } => file.sync_data(),
             Store::Memory(_) => Ok(()),
@@ -201,7 +201,7 @@ impl Segment {
     ///
     /// # Errors
     /// A disk error; the segment then stays in memory.
-    pub fn move_to_disk(&mut self, directory: &Path) -> io::Result<()> {
+    pub(super) fn move_to_disk(&mut self, directory: &Path) -> io::Result<()> {
         let Store::Memory(bytes) = &self.store else { return Ok(()) };
         let moved = Self::create(directory, self.first)?;
         if let Store::File { file, path } = &moved.store
@@ -215,7 +215,7 @@ impl Segment {
     }
 
     /// Removes the segment and its file.
-    pub fn remove(self) {
+    pub(super) fn remove(self) {
         if let Store::File { path, .. } = self.store {
             // If this fails, the stored position says that its messages were acknowledged.
             let _ = std::fs::remove_file(path);

@@ -20,7 +20,7 @@ use crate::stages::sink::atomic_file::{AtomicPath, FileError};
 ///
 /// # Errors
 /// Where the name ends otherwise than .mp4 or .mkv, or there is no thread.
-pub fn open(path: &Path, context: &SinkContext<'_>) -> Result<SinkHandle, SinkError> {
+pub(crate) fn open(path: &Path, context: &SinkContext<'_>) -> Result<SinkHandle, SinkError> {
     let wrap = match path.extension().and_then(|e| e.to_str()) {
         Some("mp4") => Wrap::Mp4,
         Some("mkv") => Wrap::Mkv,

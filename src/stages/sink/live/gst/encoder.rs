@@ -32,7 +32,7 @@ const CANDIDATES: [&str; 6] =
 
 /// The encoder that is used here, and what was tried before it.
 #[derive(Clone, Debug)]
-pub struct Chosen {
+pub(crate) struct Chosen {
     /// The element.
     pub element: &'static str,
     /// Why better ones are not used, in words.
@@ -43,7 +43,7 @@ pub struct Chosen {
 ///
 /// # Errors
 /// Where `wanted` does not work, or none does.
-pub fn choose(wanted: Option<&str>) -> Result<Chosen, ElementError> {
+pub(crate) fn choose(wanted: Option<&str>) -> Result<Chosen, ElementError> {
     if let Some(wanted) = wanted {
         let element = CANDIDATES.into_iter().find(|e| *e == wanted);
         let element = element.ok_or_else(|| broken(wanted, "it is no H.264 encoder known here"))?;
@@ -97,12 +97,11 @@ fn plain(element: &str, said: &str) -> String {
 }
 
 /// An encoder at work for frames of one size.
-pub struct Encoder {
+pub(crate) struct Encoder {
     pipeline: gst::Pipeline,
     bus: BusListener,
     frames: gst_app::AppSrc,
     audio: gst_app::AppSrc,
-    caps: gst::Caps,
 }
 
 impl Encoder {
@@ -110,7 +109,7 @@ impl Encoder {
     ///
     /// # Errors
     /// Where an element is missing or does not start.
-    pub fn start(
+    pub(crate) fn start(
         settings: &EncoderSettings,
         element: &str,
         caps: &gst::Caps,
@@ -135,16 +134,11 @@ impl Encoder {
             let said = bus.log().error.map_or_else(|| e.to_string(), |f| f.to_string());
             broken(element, plain(element, &said))
         })?;
-        Ok(Self { pipeline, bus, frames, audio, caps: caps.clone() })
-    }
-
-    /// The format of the frames that it takes.
-    pub const fn caps(&self) -> &gst::Caps {
-        &self.caps
+        Ok(Self { pipeline, bus, frames, audio })
     }
 
     /// Encodes a frame. `false` where the encoder is so far behind that it was left out.
-    pub fn image(&self, mut buffer: gst::Buffer, at: Pts, span: Option<Span>) -> bool {
+    pub(crate) fn image(&self, mut buffer: gst::Buffer, at: Pts, span: Option<Span>) -> bool {
         if self.frames.current_level_buffers() >= FRAMES_WAITING {
             return false;
         }
@@ -156,7 +150,7 @@ impl Encoder {
     }
 
     /// Encodes audio that is first heard at `at`: two channels by turns.
-    pub fn audio(&self, samples: &[i16], at: Pts) -> bool {
+    pub(crate) fn audio(&self, samples: &[i16], at: Pts) -> bool {
         if self.audio.current_level_bytes() >= AUDIO_WAITING_BYTES {
             return false;
         }
@@ -171,7 +165,7 @@ impl Encoder {
     }
 
     /// Asks for a keyframe, for a reader that begins now.
-    pub fn ask_for_key(&self) {
+    pub(crate) fn ask_for_key(&self) {
         let event = gst_video::UpstreamForceKeyUnitEvent::builder().all_headers(true).build();
         if let Some(sink) = self.pipeline.by_name("out") {
             let _ = sink.send_event(event);
@@ -179,12 +173,12 @@ impl Encoder {
     }
 
     /// What ended it, where something did.
-    pub fn failure(&self) -> Option<String> {
+    pub(crate) fn failure(&self) -> Option<String> {
         self.bus.log().error.map(|f| f.to_string())
     }
 
     /// Ends it once everything pushed is encoded, or after `patience`.
-    pub fn finish(self, patience: Duration) {
+    pub(crate) fn finish(self, patience: Duration) {
         let _ = self.frames.end_of_stream();
         let _ = self.audio.end_of_stream();
         let wanted = [gst::MessageType::Eos, gst::MessageType::Error];

@@ -16,11 +16,11 @@ use crate::gst::packet::{Packet, PacketKind};
 /// Packets cannot go in any more: the pipeline behind has failed or ended.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the pipeline takes nothing any more")]
-pub struct InletError;
+pub(crate) struct InletError;
 
 /// The sources of one pipeline.
 #[derive(Debug)]
-pub struct Inlet {
+pub(crate) struct Inlet {
     frames: gst_app::AppSrc,
     audio: Option<gst_app::AppSrc>,
     /// The stream's time that is zero here.
@@ -41,7 +41,7 @@ fn source(name: &str, packet: &Packet, live: bool) -> gst_app::AppSrc {
 
 impl Inlet {
     /// Sources for these tracks; the frame that they begin with is at zero.
-    pub fn new(formats: &Formats, live: bool) -> Self {
+    pub(crate) fn new(formats: &Formats, live: bool) -> Self {
         Self {
             frames: source("frames", &formats.image, live),
             audio: formats.audio.as_ref().map(|s| source("audio", s, live)),
@@ -50,17 +50,17 @@ impl Inlet {
     }
 
     /// The source of frames.
-    pub fn frames(&self) -> &gst::Element {
+    pub(crate) fn frames(&self) -> &gst::Element {
         self.frames.upcast_ref()
     }
 
     /// The source of audio.
-    pub fn audio(&self) -> Option<&gst::Element> {
+    pub(crate) fn audio(&self) -> Option<&gst::Element> {
         self.audio.as_ref().map(|s| s.upcast_ref())
     }
 
     /// What waits in the sources, in bytes.
-    pub fn waiting_bytes(&self) -> u64 {
+    pub(crate) fn waiting_bytes(&self) -> u64 {
         let audio = self.audio.as_ref().map_or(0, |s| s.current_level_bytes());
         self.frames.current_level_bytes() + audio
     }
@@ -69,7 +69,7 @@ impl Inlet {
     ///
     /// # Errors
     /// Where the pipeline has failed or ended.
-    pub fn push(&self, packet: &Packet) -> Result<(), InletError> {
+    pub(crate) fn push(&self, packet: &Packet) -> Result<(), InletError> {
         let source = match packet.kind {
             PacketKind::Video { .. } => Some(&self.frames),
             PacketKind::Audio => self.audio.as_ref(),
@@ -81,7 +81,7 @@ impl Inlet {
     }
 
     /// Says that nothing more comes.
-    pub fn end(&self) {
+    pub(crate) fn end(&self) {
         let _ = self.frames.end_of_stream();
         if let Some(audio) = &self.audio {
             let _ = audio.end_of_stream();
@@ -90,7 +90,7 @@ impl Inlet {
 }
 
 /// The packet's buffer with its time counted from `zero`; `None` before it. The bytes are shared.
-pub fn stamped(packet: &Packet, zero: Pts) -> Option<gst::Buffer> {
+pub(crate) fn stamped(packet: &Packet, zero: Pts) -> Option<gst::Buffer> {
     let time = |t: Span| u64::try_from(t.ns()).ok().map(gst::ClockTime::from_nseconds);
     let pts = time(packet.at - zero)?;
     let ahead = match (packet.buffer.pts(), packet.buffer.dts()) {
@@ -109,7 +109,7 @@ pub fn stamped(packet: &Packet, zero: Pts) -> Option<gst::Buffer> {
 ///
 /// # Errors
 /// Where the element has no pad called `src`.
-pub fn guard(element: &gst::Element) -> Result<(), ElementError> {
+pub(crate) fn guard(element: &gst::Element) -> Result<(), ElementError> {
     let pad = element.static_pad("src");
     let pad = pad.ok_or_else(|| broken(&element.name(), "it has no pad called src"))?;
     pad.add_probe(gst::PadProbeType::BUFFER, |pad, info| match info.buffer() {

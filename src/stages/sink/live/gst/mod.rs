@@ -1,8 +1,8 @@
 //! What the sinks of a live stream share that names GStreamer: packets into a pipeline.
 
-pub mod encoder;
+pub(crate) mod encoder;
 mod inlet;
 mod muxing;
 
-pub use inlet::{Inlet, guard, stamped};
-pub use muxing::{MuxError, Muxing, Wrap};
+pub(crate) use inlet::{Inlet, guard, stamped};
+pub(crate) use muxing::{MuxError, Muxing, Wrap};

@@ -20,7 +20,7 @@ const FRAGMENT_MS: u32 = 500;
 
 /// Why there are no more bytes.
 #[derive(Debug, thiserror::Error)]
-pub enum MuxError {
+pub(crate) enum MuxError {
     /// An element is missing or does not fit.
     #[error("{0}")]
     Element(#[from] ElementError),
@@ -31,7 +31,7 @@ pub enum MuxError {
 
 /// What frames and audio are wrapped in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wrap {
+pub(crate) enum Wrap {
     /// Fragmented mp4.
     Mp4,
     /// Matroska.
@@ -53,7 +53,7 @@ impl Wrap {
 }
 
 /// A file being made. Dropping it without [`Muxing::finish`] leaves out the last fragment.
-pub struct Muxing {
+pub(crate) struct Muxing {
     pipeline: gst::Pipeline,
     bus: BusListener,
     inlet: Inlet,
@@ -65,7 +65,7 @@ impl Muxing {
     ///
     /// # Errors
     /// Where an element is missing.
-    pub fn start(formats: &Formats, wrap: Wrap) -> Result<Self, MuxError> {
+    pub(crate) fn start(formats: &Formats, wrap: Wrap) -> Result<Self, MuxError> {
         let pipeline = gst::Pipeline::new();
         let inlet = Inlet::new(formats, false);
         let (muxer, parse) = (wrap.muxer()?, make("h264parse")?);
@@ -89,7 +89,7 @@ impl Muxing {
     ///
     /// # Errors
     /// Where the muxer has failed.
-    pub fn push(&self, packet: &Packet) -> Result<(), MuxError> {
+    pub(crate) fn push(&self, packet: &Packet) -> Result<(), MuxError> {
         if self.bus.failed() {
             return Err(self.failed());
         }
@@ -97,7 +97,7 @@ impl Muxing {
     }
 
     /// What is ready to be written, without waiting.
-    pub fn bytes(&self) -> Option<Vec<u8>> {
+    pub(crate) fn bytes(&self) -> Option<Vec<u8>> {
         let sample = self.out.try_pull_sample(gst::ClockTime::ZERO)?;
         Some(sample.buffer()?.map_readable().ok()?.to_vec())
     }
@@ -106,7 +106,7 @@ impl Muxing {
     ///
     /// # Errors
     /// Where the muxer has failed, or does not end within ten seconds.
-    pub fn finish<E>(&self, mut write: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E>
+    pub(crate) fn finish<E>(&self, mut write: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E>
     where
         E: From<MuxError>,
     {

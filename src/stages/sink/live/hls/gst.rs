@@ -19,7 +19,7 @@ const WAITING_BYTES: u64 = 8 << 20;
 const END_WITHIN: gst::ClockTime = gst::ClockTime::from_seconds(3);
 
 /// A playlist being written.
-pub struct Playlist {
+pub(super) struct Playlist {
     pipeline: gst::Pipeline,
     bus: BusListener,
     inlet: Inlet,
@@ -31,7 +31,7 @@ impl Playlist {
     ///
     /// # Errors
     /// In words: where an element is missing, or nothing can be written there.
-    pub fn start(
+    pub(super) fn start(
         playlist: &Path,
         segments: &Path,
         segment: Duration,
@@ -56,7 +56,7 @@ impl Playlist {
     }
 
     /// Whether its tracks are no longer those of the stream.
-    pub fn outdated(&self, now: &Formats) -> bool {
+    pub(super) fn outdated(&self, now: &Formats) -> bool {
         self.formats.outdated(now)
     }
 
@@ -64,7 +64,7 @@ impl Playlist {
     ///
     /// # Errors
     /// In words: where it has failed, or the disk is too slow.
-    pub fn push(&self, packet: &Packet) -> Result<(), String> {
+    pub(super) fn push(&self, packet: &Packet) -> Result<(), String> {
         if let Some(fault) = self.bus.log().error {
             return Err(fault.text);
         }
@@ -75,7 +75,7 @@ impl Playlist {
     }
 
     /// Closes the last segment, as far as the disk lets it.
-    pub fn finish(self) {
+    pub(super) fn finish(self) {
         self.inlet.end();
         let wanted = [gst::MessageType::Eos, gst::MessageType::Error];
         let _ = self.pipeline.bus().map(|b| b.timed_pop_filtered(END_WITHIN, &wanted));

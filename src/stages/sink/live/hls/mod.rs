@@ -26,7 +26,7 @@ const PLAYLIST: &str = "index.m3u8";
 ///
 /// # Errors
 /// Where there is no thread.
-pub fn open(
+pub(crate) fn open(
     directory: &Path,
     segment: Duration,
     keep: u32,

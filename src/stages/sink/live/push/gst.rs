@@ -21,7 +21,7 @@ const OPENS_WITHIN: Duration = Duration::from_secs(15);
 const WAITING_BYTES: u64 = 8 << 20;
 
 /// A session, or the attempt at one.
-pub struct Sending {
+pub(super) struct Sending {
     pipeline: gst::Pipeline,
     bus: BusListener,
     inlet: Inlet,
@@ -34,7 +34,7 @@ impl Sending {
     ///
     /// # Errors
     /// In words: where an element is missing.
-    pub fn start(peer: &Peer, formats: Formats) -> Result<Self, String> {
+    pub(super) fn start(peer: &Peer, formats: Formats) -> Result<Self, String> {
         let pipeline = gst::Pipeline::new();
         let inlet = Inlet::new(&formats, true);
         build(&pipeline, &inlet, peer).map_err(|e| e.to_string())?;
@@ -47,7 +47,7 @@ impl Sending {
     }
 
     /// Whether its tracks are no longer those of the stream.
-    pub fn outdated(&self, now: &Formats) -> bool {
+    pub(super) fn outdated(&self, now: &Formats) -> bool {
         self.formats.outdated(now)
     }
 
@@ -55,7 +55,7 @@ impl Sending {
     ///
     /// # Errors
     /// In words: where the session has failed, or the peer is too slow.
-    pub fn push(&self, packet: &Packet) -> Result<(), String> {
+    pub(super) fn push(&self, packet: &Packet) -> Result<(), String> {
         if self.inlet.waiting_bytes() > WAITING_BYTES {
             return Err("the peer reads too slowly, or not at all".to_owned());
         }
@@ -66,7 +66,7 @@ impl Sending {
     ///
     /// # Errors
     /// In words: where it does not, and will not.
-    pub fn progress(&mut self) -> Result<bool, String> {
+    pub(super) fn progress(&mut self) -> Result<bool, String> {
         if let Some(why) = self.why() {
             return Err(why);
         }

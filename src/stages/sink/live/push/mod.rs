@@ -14,7 +14,7 @@ use gst::Sending;
 
 /// The server that it is sent to.
 #[derive(Clone, Debug)]
-pub struct Peer {
+pub(crate) struct Peer {
     /// Its address.
     pub uri: url::Url,
     /// The login there.
@@ -27,7 +27,7 @@ pub struct Peer {
 ///
 /// # Errors
 /// Where there is no thread.
-pub fn open(peer: Peer, context: &SinkContext<'_>) -> Result<SinkHandle, SinkError> {
+pub(crate) fn open(peer: Peer, context: &SinkContext<'_>) -> Result<SinkHandle, SinkError> {
     worker::spawn(PushSink { peer }, context)
 }
 

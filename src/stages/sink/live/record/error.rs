@@ -8,11 +8,11 @@ use crate::stages::sink::live::gst::MuxError;
 use crate::stages::sink::live::worker::SinkFault;
 
 /// How often a full disk is tried again.
-pub const FULL_RETRY: Duration = Duration::from_secs(2);
+pub(super) const FULL_RETRY: Duration = Duration::from_secs(2);
 
 /// Why nothing is recorded right now.
 #[derive(Debug, thiserror::Error)]
-pub enum RecordError {
+pub(super) enum RecordError {
     /// The muxer failed.
     #[error("{0}")]
     Mux(#[from] MuxError),
@@ -40,7 +40,7 @@ pub enum RecordError {
 
 impl RecordError {
     /// The fault of a recording under `directory`.
-    pub fn fault(&self, directory: &Path) -> SinkFault {
+    pub(super) fn fault(&self, directory: &Path) -> SinkFault {
         let full = match self {
             Self::Full { .. } => true,
             Self::Disk(e) => is_full(e),

@@ -39,7 +39,7 @@ const MAX_GAP: Span = Span::from_ms(1000);
 ///
 /// # Errors
 /// Where the name is no pattern, or there is no thread.
-pub fn open(
+pub(crate) fn open(
     recording: &RecorderSettings,
     context: &SinkContext<'_>,
 ) -> Result<SinkHandle, SinkError> {

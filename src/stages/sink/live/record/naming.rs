@@ -9,13 +9,13 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 /// What a whole segment ends with.
-pub const WHOLE: &str = "mp4";
+pub(super) const WHOLE: &str = "mp4";
 /// What a segment ends with while it is written.
-pub const PART: &str = "mp4.part";
+pub(super) const PART: &str = "mp4.part";
 
 /// The pattern of names.
 #[derive(Clone, Debug)]
-pub struct Naming {
+pub(super) struct Naming {
     pattern: String,
 }
 
@@ -24,7 +24,7 @@ impl Naming {
     ///
     /// # Errors
     /// In words: where it is no pattern, or leads out of the folder.
-    pub fn new(pattern: &str) -> Result<Self, String> {
+    pub(super) fn new(pattern: &str) -> Result<Self, String> {
         let naming = Self { pattern: pattern.to_owned() };
         let example = naming.stem(Timestamp::UNIX_EPOCH)?;
         let plain = |c: Component<'_>| matches!(c, Component::Normal(_));
@@ -41,7 +41,7 @@ impl Naming {
     ///
     /// # Errors
     /// In words: where the pattern is none.
-    pub fn stem(&self, moment: Timestamp) -> Result<PathBuf, String> {
+    pub(super) fn stem(&self, moment: Timestamp) -> Result<PathBuf, String> {
         let moment = moment.to_zoned_datetime(TimeZone::UTC);
         let name = jiff::fmt::strtime::format(&self.pattern, &moment);
         name.map(PathBuf::from)
@@ -50,7 +50,7 @@ impl Naming {
 
     /// Whether `path`, relative to the folder, is a segment of this pattern that ends with `ending`;
     /// also with the number that a second one of the same name has.
-    pub fn owns(&self, path: &Path, ending: &str) -> bool {
+    pub(super) fn owns(&self, path: &Path, ending: &str) -> bool {
         let Some(name) = path.to_str() else { return false };
         let Some(stem) = name.strip_suffix(ending).and_then(|s| s.strip_suffix('.')) else {
             return false;
@@ -66,7 +66,7 @@ impl Naming {
 }
 
 /// `stem` with an ending, and a number where it is not the first of its name.
-pub fn with_ending(stem: &Path, number: u32, ending: &str) -> PathBuf {
+pub(super) fn with_ending(stem: &Path, number: u32, ending: &str) -> PathBuf {
     let mut name = stem.as_os_str().to_owned();
     if number > 0 {
         name.push(format!("~{number}"));

@@ -7,7 +7,7 @@ use crate::stages::sink::settings::RecorderSettings;
 
 /// A whole segment on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Segment {
+pub(super) struct Segment {
     /// Where.
     pub path: PathBuf,
     /// When it was last written.
@@ -18,7 +18,7 @@ pub struct Segment {
 
 /// How long and how much is kept.
 #[derive(Clone, Copy, Debug)]
-pub struct Rules {
+pub(super) struct Rules {
     /// Older ones go.
     pub max_age: Option<Duration>,
     /// The oldest go while all are larger.
@@ -38,7 +38,12 @@ impl From<&RecorderSettings> for Rules {
 }
 
 /// The segments that go, oldest first, given what is free (bytes) and the time `now`.
-pub fn plan(mut all: Vec<Segment>, rules: Rules, free_bytes: u64, now: SystemTime) -> Vec<Segment> {
+pub(super) fn plan(
+    mut all: Vec<Segment>,
+    rules: Rules,
+    free_bytes: u64,
+    now: SystemTime,
+) -> Vec<Segment> {
     all.sort_by(|a, b| (a.at, &a.path).cmp(&(b.at, &b.path)));
     let mut total: u64 = all.iter().map(|s| s.bytes).sum();
     let mut free = free_bytes;

@@ -12,7 +12,7 @@ use crate::stages::sink::live::gst::{Muxing, Wrap};
 use crate::stages::sink::live::preroll::Formats;
 
 /// A segment being written.
-pub struct Segment {
+pub(super) struct Segment {
     /// The stretch of wall-clock time that it belongs to.
     pub slot: u64,
     formats: Formats,
@@ -26,7 +26,7 @@ impl Segment {
     ///
     /// # Errors
     /// Where the file cannot be made.
-    pub fn begin(
+    pub(super) fn begin(
         segment_store: &SegmentStore,
         formats: &Formats,
         slot: u64,
@@ -52,17 +52,17 @@ impl Segment {
     }
 
     /// Whether its tracks are no longer those of the stream.
-    pub fn outdated(&self, now: &Formats) -> bool {
+    pub(super) fn outdated(&self, now: &Formats) -> bool {
         self.formats.outdated(now)
     }
 
     /// Whether its file is no longer under its name.
-    pub fn is_removed(&self) -> bool {
+    pub(super) fn is_removed(&self) -> bool {
         !same_file(&self.file, &self.path)
     }
 
     /// Another handle to its file.
-    pub fn file(&self) -> Option<File> {
+    pub(super) fn file(&self) -> Option<File> {
         self.file.try_clone().ok()
     }
 
@@ -70,7 +70,7 @@ impl Segment {
     ///
     /// # Errors
     /// Where the muxer has failed.
-    pub fn push(&self, packet: &Packet) -> Result<(), RecordError> {
+    pub(super) fn push(&self, packet: &Packet) -> Result<(), RecordError> {
         Ok(self.muxing.push(packet)?)
     }
 
@@ -78,7 +78,7 @@ impl Segment {
     ///
     /// # Errors
     /// Where the disk does not take it.
-    pub fn write(&mut self) -> Result<u64, RecordError> {
+    pub(super) fn write(&mut self) -> Result<u64, RecordError> {
         let mut written = 0;
         while let Some(bytes) = self.muxing.bytes() {
             self.file.write_all(&bytes)?;
@@ -91,7 +91,7 @@ impl Segment {
     ///
     /// # Errors
     /// Where the disk does not take it; what is there is kept.
-    pub fn finish(mut self) -> Result<PathBuf, RecordError> {
+    pub(super) fn finish(mut self) -> Result<PathBuf, RecordError> {
         let file = &mut self.file;
         let ended = self.muxing.finish(|bytes| file.write_all(bytes).map_err(RecordError::from));
         if let Err(trouble) = ended {
@@ -103,7 +103,7 @@ impl Segment {
     }
 
     /// Keeps what is whole, as far as the disk lets it.
-    pub fn abandon(self) {
+    pub(super) fn abandon(self) {
         let outcome = match whole_bytes(&self.path) {
             Ok(Some(bytes)) => {
                 let cut = self.file.set_len(bytes).and_then(|()| self.file.sync_all());

@@ -15,7 +15,7 @@ const DEPTH: usize = 8;
 
 /// A recording's folder.
 #[derive(Clone, Debug)]
-pub struct SegmentStore {
+pub(super) struct SegmentStore {
     /// The folder.
     pub directory: PathBuf,
     /// The names in it.
@@ -27,7 +27,7 @@ impl SegmentStore {
     ///
     /// # Errors
     /// Where the folder is not there.
-    pub fn free_bytes(&self) -> io::Result<u64> {
+    pub(super) fn free_bytes(&self) -> io::Result<u64> {
         let stat = rustix::fs::statvfs(&self.directory)?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
@@ -58,7 +58,7 @@ impl SegmentStore {
     }
 
     /// Removes what the rules say, and folders that are empty then. Bytes removed.
-    pub fn tidy(&self, rules: Rules, now: SystemTime) -> u64 {
+    pub(super) fn tidy(&self, rules: Rules, now: SystemTime) -> u64 {
         let free = self.free_bytes().unwrap_or(u64::MAX);
         let mut bytes = 0;
         for segment in plan(self.files(WHOLE), rules, free, now) {
@@ -78,7 +78,7 @@ impl SegmentStore {
     }
 
     /// Gives what a killed process left its name, where it holds a whole fragment; else removes it.
-    pub fn adopt(&self) {
+    pub(super) fn adopt(&self) {
         for part in self.files(PART) {
             let outcome = match whole_bytes(&part.path) {
                 Ok(None) => fs::remove_file(&part.path),
@@ -105,7 +105,7 @@ fn keep(part: &Path, bytes: u64) -> io::Result<()> {
 ///
 /// # Errors
 /// Where it cannot be renamed.
-pub fn name_whole(part: &Path) -> io::Result<PathBuf> {
+pub(super) fn name_whole(part: &Path) -> io::Result<PathBuf> {
     let stem = part.with_extension("").with_extension("");
     for number in 0.. {
         let whole = super::naming::with_ending(&stem, number, WHOLE);
@@ -125,7 +125,7 @@ pub fn name_whole(part: &Path) -> io::Result<PathBuf> {
 ///
 /// # Errors
 /// Where the file cannot be read.
-pub fn whole_bytes(path: &Path) -> io::Result<Option<u64>> {
+pub(super) fn whole_bytes(path: &Path) -> io::Result<Option<u64>> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
     let (mut at, mut moof, mut whole) = (0, false, None);

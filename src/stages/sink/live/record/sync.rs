@@ -19,7 +19,7 @@ impl ByteSize for Written {
 }
 
 /// The thread; it ends with this handle.
-pub struct Syncer {
+pub(super) struct Syncer {
     files: Sender<Written>,
     last: Instant,
 }
@@ -29,7 +29,7 @@ impl Syncer {
     ///
     /// # Errors
     /// Where there is no thread.
-    pub fn start() -> std::io::Result<Self> {
+    pub(super) fn start() -> std::io::Result<Self> {
         // A sync that hangs is not waited for: the next takes its place.
         let capacity = Capacity { items: 1, bytes: 1 << 10 };
         let (files, written) = bounded("record→sync", capacity, Overflow::DropOldest);
@@ -45,7 +45,7 @@ impl Syncer {
     }
 
     /// Syncs the segment where it is time to.
-    pub fn sync(&mut self, segment: &Segment) {
+    pub(super) fn sync(&mut self, segment: &Segment) {
         if self.last.elapsed() >= EVERY {
             self.last = Instant::now();
             if let Some(file) = segment.file() {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// Why the server or a mount cannot start. Every message says how to fix it.
 #[derive(Debug, thiserror::Error)]
-pub enum RtspError {
+pub(crate) enum RtspError {
     /// GStreamer does not start.
     #[error("{0}")]
     Start(#[from] crate::gst::StartError),

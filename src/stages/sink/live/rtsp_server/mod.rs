@@ -5,7 +5,7 @@
 //! of a mount; a reader that does not read is disconnected and does not slow others; no more
 //! readers than allowed; no access from other machines without a login, unless that is configured.
 
-pub mod error;
-pub mod gst;
+pub(crate) mod error;
+pub(crate) mod gst;
 
-pub use gst::RtspServer;
+pub(crate) use gst::RtspServer;

@@ -13,15 +13,15 @@ use crate::gst::packet::{Packet, PacketKind};
 use crate::stages::sink::fan_out::FanOut;
 
 /// Frames a second.
-pub const RATE: u64 = 25;
+pub(crate) const RATE: u64 = 25;
 
 /// A frame without content at `ms`, for tests that look at times only.
-pub fn image(ms: i64, key: bool) -> Packet {
+pub(crate) fn image(ms: i64, key: bool) -> Packet {
     blank(ms, PacketKind::Video { keyframe: key }, "video/x-h264")
 }
 
 /// Audio without content at `ms`.
-pub fn audio(ms: i64) -> Packet {
+pub(crate) fn audio(ms: i64) -> Packet {
     blank(ms, PacketKind::Audio, "audio/mpeg")
 }
 
@@ -35,7 +35,7 @@ fn blank(ms: i64, kind: PacketKind, format: &str) -> Packet {
 }
 
 /// `seconds` of a frame with audio, in time order. A flash and a beep begin every second.
-pub fn film(seconds: u64, width: u32, with_audio: bool) -> Vec<Packet> {
+pub(crate) fn film(seconds: u64, width: u32, with_audio: bool) -> Vec<Packet> {
     gst::init().expect("GStreamer starts");
     let height = width * 3 / 4;
     let frames = seconds * RATE;
@@ -60,7 +60,7 @@ pub fn film(seconds: u64, width: u32, with_audio: bool) -> Vec<Packet> {
 }
 
 /// Twenty seconds of a small frame with audio, made once.
-pub fn common_film() -> &'static [Packet] {
+pub(crate) fn common_film() -> &'static [Packet] {
     static FILM: OnceLock<Vec<Packet>> = OnceLock::new();
     FILM.get_or_init(|| film(20, 320, true))
 }
@@ -96,12 +96,12 @@ fn packet(sample: &gst::Sample) -> Option<Packet> {
 }
 
 /// The packets over and over, each round later by the length of all, without an end.
-pub fn endless(film: &[Packet], seconds: u64) -> impl Iterator<Item = Packet> + '_ {
+pub(crate) fn endless(film: &[Packet], seconds: u64) -> impl Iterator<Item = Packet> + '_ {
     (0..).flat_map(move |round| film.iter().map(move |p| later(p, round * seconds)))
 }
 
 /// The packet, `seconds` later.
-pub fn later(packet: &Packet, seconds: u64) -> Packet {
+pub(crate) fn later(packet: &Packet, seconds: u64) -> Packet {
     let by = gst::ClockTime::from_seconds(seconds);
     let mut packet = packet.clone();
     let buffer = packet.buffer.make_mut();
@@ -112,14 +112,14 @@ pub fn later(packet: &Packet, seconds: u64) -> Packet {
 }
 
 /// Offers packets to all sinks as a live encoder does, from a thread of its own, until dropped.
-pub struct LiveEncoder {
+pub(crate) struct LiveEncoder {
     stop: Arc<std::sync::atomic::AtomicBool>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl LiveEncoder {
     /// Begins; `speed` 1 is real time.
-    pub fn start(fan_out: &FanOut, speed: f64) -> Self {
+    pub(crate) fn start(fan_out: &FanOut, speed: f64) -> Self {
         let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
         let (fan_out, stopped) = (fan_out.clone(), Arc::clone(&stop));
         let work = move || {
@@ -149,7 +149,7 @@ impl Drop for LiveEncoder {
 }
 
 /// Waits until `done`, up to 30 s.
-pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     let began = Instant::now();
     while !done() {
         assert!(began.elapsed() < Duration::from_secs(30), "waited 30 s in vain until {what}");

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 /// Why `value` does not fit `schema`, or `Ok`. `root` is the whole schema file, for references.
-pub fn check(value: &Value, schema: &Value, root: &Value) -> Result<(), String> {
+pub(crate) fn check(value: &Value, schema: &Value, root: &Value) -> Result<(), String> {
     for (keyword, want) in schema.as_object().expect("a schema is an object") {
         let fits = match keyword.as_str() {
             "$schema" | "$defs" | "title" => true,

@@ -17,7 +17,7 @@ use crate::stages::source::live::settings::Transport;
 const QUIET_SECONDS: u64 = 5;
 
 /// Elements in a row, and what comes out of the last one.
-pub struct Head {
+pub(super) struct Head {
     /// In order; to be added and linked.
     pub row: Vec<gst::Element>,
     /// A second source for audio, where the first has none of its own (the test frame).
@@ -30,7 +30,7 @@ pub struct Head {
 ///
 /// # Errors
 /// Where one is not installed, or the scheme is none that this program reads.
-pub fn head(source: &SourceSettings) -> Result<Head, ElementError> {
+pub(super) fn head(source: &SourceSettings) -> Result<Head, ElementError> {
     let uri = source.uri.as_str();
     let (row, paced) = match source.uri.scheme() {
         "rtsp" | "rtsps" => (vec![rtsp(source)?], false),

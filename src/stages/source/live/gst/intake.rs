@@ -29,7 +29,7 @@ const BUFFERS_WAITING: u32 = 8;
 
 /// Where decoded things go. None of these may wait.
 #[derive(Clone)]
-pub struct Taps {
+pub(crate) struct Taps {
     /// Frames.
     pub image: Arc<dyn Fn(RawFrame) + Send + Sync>,
     /// Audio for the model: 16 kHz, one channel.
@@ -43,7 +43,7 @@ pub struct Taps {
 #[cfg(test)]
 impl Taps {
     /// Nothing but a count of the frames.
-    pub fn counting() -> (Self, Arc<std::sync::atomic::AtomicU64>) {
+    pub(crate) fn counting() -> (Self, Arc<std::sync::atomic::AtomicU64>) {
         let frames = Arc::<std::sync::atomic::AtomicU64>::default();
         let count = Arc::clone(&frames);
         let image = Arc::new(move |_| {
@@ -56,7 +56,7 @@ impl Taps {
 
 /// What has shown up so far.
 #[derive(Clone, Debug, Default)]
-pub struct Shown {
+pub(crate) struct Shown {
     /// Streams with frames.
     pub frames: u32,
     /// Streams with audio.
@@ -72,7 +72,7 @@ pub struct Shown {
 }
 
 /// A source at work.
-pub struct LiveGraph {
+pub(crate) struct LiveGraph {
     /// Its pipeline.
     pub pipeline: gst::Pipeline,
     /// What the pipeline says.
@@ -82,7 +82,7 @@ pub struct LiveGraph {
 
 impl LiveGraph {
     /// What has shown up so far.
-    pub fn shown(&self) -> Shown {
+    pub(crate) fn shown(&self) -> Shown {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -90,7 +90,7 @@ impl LiveGraph {
     ///
     /// # Errors
     /// Where an element refuses, in the library's words.
-    pub fn play(&self) -> Result<(), String> {
+    pub(crate) fn play(&self) -> Result<(), String> {
         let started = self.pipeline.set_state(gst::State::Playing);
         started.map(drop).map_err(|e| match self.bus.log().error {
             Some(fault) => fault.to_string(),
@@ -100,14 +100,14 @@ impl LiveGraph {
 
     /// The stream's time at which this source's running time was zero, where `now` is the stream's
     /// time now.
-    pub fn base(&self, now: Pts) -> Option<Pts> {
+    pub(crate) fn base(&self, now: Pts) -> Option<Pts> {
         let (clock, base) = (self.pipeline.clock()?.time(), self.pipeline.base_time()?);
         let running = clock.nseconds().checked_sub(base.nseconds())?;
         Some(now - Span::from_ns(i64::try_from(running).ok()?))
     }
 
     /// Takes it down; a source that does not end within `patience` is left to itself, and said so.
-    pub fn stop_within(&self, patience: Duration) {
+    pub(crate) fn stop_within(&self, patience: Duration) {
         let (one, pipeline) = (Capacity { items: 1, bytes: usize::MAX }, self.pipeline.clone());
         let (done, waits) = bounded("closer→source", one, Overflow::Block);
         let closer = std::thread::Builder::new().name("closer".into()).spawn(move || {
@@ -143,7 +143,7 @@ struct Builder {
 ///
 /// # Errors
 /// Where an element is missing.
-pub fn build(source: &SourceSettings, taps: Taps) -> Result<LiveGraph, ElementError> {
+pub(crate) fn build(source: &SourceSettings, taps: Taps) -> Result<LiveGraph, ElementError> {
     let pipeline = gst::Pipeline::with_name("camera");
     pipeline.use_clock(Some(&gst::SystemClock::obtain()));
     let shown = Arc::new(Mutex::new(Shown::default()));

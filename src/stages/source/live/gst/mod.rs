@@ -1,4 +1,4 @@
 //! A live source in GStreamer: the element for its address, and the pipeline that decodes it.
 
 mod element;
-pub mod intake;
+pub(crate) mod intake;

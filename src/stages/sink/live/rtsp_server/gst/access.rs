@@ -15,7 +15,7 @@ const READER: &str = "reader";
 ///
 /// # Errors
 /// Where certificate and key cannot be used.
-pub fn auth(serve: &RtspServerSettings) -> Result<Option<rtsp::RTSPAuth>, RtspError> {
+pub(super) fn auth(serve: &RtspServerSettings) -> Result<Option<rtsp::RTSPAuth>, RtspError> {
     if serve.login.is_none() && serve.tls.is_none() {
         return Ok(None);
     }
@@ -42,7 +42,7 @@ pub fn auth(serve: &RtspServerSettings) -> Result<Option<rtsp::RTSPAuth>, RtspEr
 }
 
 /// Lets readers of the role use the media of `factory`.
-pub fn allow(factory: &rtsp::RTSPMediaFactory) {
+pub(super) fn allow(factory: &rtsp::RTSPMediaFactory) {
     let role = gst::Structure::builder(READER)
         .field("media.factory.access", true)
         .field("media.factory.construct", true)

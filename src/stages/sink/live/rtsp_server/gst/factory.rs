@@ -33,7 +33,7 @@ glib::wrapper! {
 }
 
 /// A factory that creates one media and shares it between all readers.
-pub fn one_media() -> rtsp::RTSPMediaFactory {
+pub(super) fn one_media() -> rtsp::RTSPMediaFactory {
     use glib::object::Cast;
     glib::Object::new::<OneMediaFactory>().upcast()
 }

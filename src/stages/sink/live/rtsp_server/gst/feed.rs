@@ -19,7 +19,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(250);
 ///
 /// # Errors
 /// Where the thread cannot be started.
-pub fn start(
+pub(super) fn start(
     server: WeakServer,
     mount: Arc<Mount>,
     packets: Receiver<Packet>,

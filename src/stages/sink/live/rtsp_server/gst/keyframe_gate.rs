@@ -9,7 +9,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Maximum wait of a reader; it then starts without a keyframe.
-pub const MAX_WAIT: Duration = Duration::from_millis(1200);
+pub(super) const MAX_WAIT: Duration = Duration::from_millis(1200);
 /// Maximum time until the readers that were let in receive packets.
 const ENTRY_TIMEOUT: Duration = Duration::from_millis(100);
 /// Time until the last frame has left the pipeline.
@@ -28,14 +28,14 @@ struct State {
 
 /// The gate of one mount.
 #[derive(Default)]
-pub struct KeyframeGate {
+pub(super) struct KeyframeGate {
     state: Mutex<State>,
     changed: Condvar,
 }
 
 impl KeyframeGate {
     /// Waits for a keyframe; `ask` requests one. Returns whether it comes next.
-    pub fn wait(&self, ask: impl FnOnce()) -> bool {
+    pub(super) fn wait(&self, ask: impl FnOnce()) -> bool {
         let mut state = self.lock();
         state.waiting += 1;
         let opened = state.opened;
@@ -51,7 +51,7 @@ impl KeyframeGate {
     }
 
     /// A reader receives packets from now on.
-    pub fn entered(&self) {
+    pub(super) fn entered(&self) {
         let mut state = self.lock();
         state.entering = state.entering.saturating_sub(1);
         self.changed.notify_all();
@@ -59,7 +59,7 @@ impl KeyframeGate {
 
     /// Lets all waiting readers in; a keyframe comes next. `busy` says whether earlier frames are
     /// still queued.
-    pub fn open(&self, busy: impl Fn() -> bool) {
+    pub(super) fn open(&self, busy: impl Fn() -> bool) {
         if self.lock().waiting == 0 {
             return;
         }
@@ -79,7 +79,7 @@ impl KeyframeGate {
     }
 
     /// Ends all waiting, now and later.
-    pub fn close(&self) {
+    pub(super) fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_all();
     }

@@ -31,7 +31,7 @@ const MAX_QUEUED_BYTES: u64 = 2 << 20;
 const KEYFRAME_REQUEST_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A stream to be served.
-pub struct MountPlan {
+pub(crate) struct MountPlan {
     /// The path, without the slash in front.
     pub mount: String,
     /// Its packets.
@@ -45,7 +45,7 @@ pub struct MountPlan {
 }
 
 /// A mount.
-pub struct Mount {
+pub(super) struct Mount {
     /// The path, without the slash in front.
     pub path: String,
     stream: String,
@@ -78,7 +78,7 @@ struct ActiveMedia {
 
 impl Mount {
     /// A mount without a media; `with_roles` if the server requires roles.
-    pub fn new(plan: &MountPlan, with_roles: bool) -> Self {
+    pub(super) fn new(plan: &MountPlan, with_roles: bool) -> Self {
         Self {
             path: plan.mount.clone(),
             stream: plan.status.stream.to_string(),
@@ -91,12 +91,12 @@ impl Mount {
     }
 
     /// Sets the tracks.
-    pub fn set_formats(&self, formats: Formats) {
+    pub(super) fn set_formats(&self, formats: Formats) {
         self.lock().formats = Some(formats);
     }
 
     /// Closes it: packets are ignored from now on.
-    pub fn close(&self) {
+    pub(super) fn close(&self) {
         self.gate.close();
         let mut state = self.lock();
         state.closed = true;
@@ -106,7 +106,7 @@ impl Mount {
     }
 
     /// Creates the media again; calls `ready` once it runs.
-    pub fn open(
+    pub(super) fn open(
         self: &Arc<Self>,
         factory: &rtsp::RTSPMediaFactory,
         ready: impl FnOnce() + Send + 'static,
@@ -133,25 +133,25 @@ impl Mount {
     }
 
     /// Whether its media is gone and must be created again.
-    pub fn is_broken(&self) -> bool {
+    pub(super) fn is_broken(&self) -> bool {
         let state = self.lock();
         !state.closed && state.prepared.as_ref().is_none_or(PreparedMedia::has_failed)
     }
 
     /// Whether it is closed.
-    pub fn is_closed(&self) -> bool {
+    pub(super) fn is_closed(&self) -> bool {
         self.lock().closed
     }
 
     /// Sets the number of readers.
-    pub fn set_readers(&self, readers: usize) {
+    pub(super) fn set_readers(&self, readers: usize) {
         let gauge = self.metrics.readers.get_or_create(&stream_labels(&self.stream)).clone();
         gauge.set(i64::try_from(readers).unwrap_or(i64::MAX));
         self.lock().readers = readers;
     }
 
     /// The factory of the mount's media, with the current tracks.
-    pub fn factory(self: &Arc<Self>) -> rtsp::RTSPMediaFactory {
+    pub(super) fn factory(self: &Arc<Self>) -> rtsp::RTSPMediaFactory {
         let factory = one_media();
         let audio = self.lock().formats.as_ref().is_some_and(|f| f.audio.is_some());
         let audio = if audio {
@@ -215,18 +215,18 @@ impl Mount {
     }
 
     /// Waits, on the reader's thread, for the keyframe that it starts with.
-    pub fn wait_for_keyframe(&self) {
+    pub(super) fn wait_for_keyframe(&self) {
         self.gate.wait(|| (self.on_new_reader)());
     }
 
     /// A reader receives packets from now on.
-    pub fn reader_playing(&self) {
+    pub(super) fn reader_playing(&self) {
         self.gate.entered();
     }
 
     /// Hands `packet` to the media, if there is one. Waits only for readers that start with it, and
     /// then briefly.
-    pub fn offer(&self, packet: &Packet) {
+    pub(super) fn offer(&self, packet: &Packet) {
         if packet.kind == (PacketKind::Video { keyframe: true }) {
             let waiting = |m: &ActiveMedia| m.frames.current_level_bytes() > 0;
             self.gate.open(|| self.lock().media.as_ref().is_some_and(waiting));

@@ -28,7 +28,7 @@ use super::error::RtspError;
 use crate::stages::sink::live::context::SinkHandle;
 use crate::stages::sink::settings::RtspServerSettings;
 use media::Mount;
-pub use media::MountPlan;
+pub(crate) use media::MountPlan;
 use readers::Readers;
 
 /// Interval at which sessions of disconnected readers are removed.
@@ -36,7 +36,7 @@ const CLEANUP_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The RTSP server; clones are handles to the same server.
 #[derive(Clone)]
-pub struct RtspServer(Arc<Inner>);
+pub(crate) struct RtspServer(Arc<Inner>);
 
 struct Inner {
     server: rtsp::RTSPServer,
@@ -44,8 +44,10 @@ struct Inner {
     source: glib::Source,
     main_loop: glib::MainLoop,
     thread: Option<JoinHandle<()>>,
+    #[cfg(test)]
     address: SocketAddr,
     with_roles: bool,
+    #[cfg(test)]
     tls: bool,
     mounts: Mutex<BTreeMap<String, Arc<Mount>>>,
     readers: Readers,
@@ -56,7 +58,7 @@ impl RtspServer {
     ///
     /// # Errors
     /// Where it would be open to anyone, the port is taken, or the certificate cannot be used.
-    pub fn start(serve: &RtspServerSettings) -> Result<Self, RtspError> {
+    pub(crate) fn start(serve: &RtspServerSettings) -> Result<Self, RtspError> {
         crate::gst::start()?;
         if serve.login.is_none() && !serve.allow_anonymous && !serve.listen.ip().is_loopback() {
             return Err(RtspError::Unprotected(serve.listen));
@@ -97,24 +99,38 @@ impl RtspServer {
         // The library requires a role also with TLS and no login.
         let with_roles = tls || login;
         let (thread, mounts) = (Some(thread), Mutex::default());
-        let inner =
-            Inner { server, source, main_loop, thread, address, with_roles, tls, mounts, readers };
+        let inner = Inner {
+            server,
+            source,
+            main_loop,
+            thread,
+            #[cfg(test)]
+            address,
+            with_roles,
+            #[cfg(test)]
+            tls,
+            mounts,
+            readers,
+        };
         Ok(Self(Arc::new(inner)))
     }
 
+    #[cfg(test)]
     /// The address it listens on, with the actual port.
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.0.address
     }
 
+    #[cfg(test)]
     /// The URL of a mount.
-    pub fn url(&self, mount: &str) -> String {
+    pub(crate) fn url(&self, mount: &str) -> String {
         let scheme = if self.0.tls { "rtsps" } else { "rtsp" };
         format!("{scheme}://{}/{mount}", self.0.address)
     }
 
+    #[cfg(test)]
     /// Current number of readers of all mounts.
-    pub fn readers(&self) -> usize {
+    pub(crate) fn readers(&self) -> usize {
         self.0.readers.count()
     }
 
@@ -123,7 +139,7 @@ impl RtspServer {
     ///
     /// # Errors
     /// Where the mount is taken, or no thread can be started.
-    pub fn mount(&self, plan: MountPlan) -> Result<SinkHandle, RtspError> {
+    pub(crate) fn mount(&self, plan: MountPlan) -> Result<SinkHandle, RtspError> {
         let mount = Arc::new(Mount::new(&plan, self.0.with_roles));
         {
             let mut mounts = self.0.lock();
@@ -141,7 +157,7 @@ impl RtspServer {
     }
 
     /// Stops serving the stream and disconnects its readers.
-    pub fn unmount(&self, mount: &str) {
+    pub(crate) fn unmount(&self, mount: &str) {
         let Some(mount) = self.0.lock().remove(mount) else { return };
         mount.close();
         self.unpublish(&mount);

@@ -17,7 +17,7 @@ const OPEN: u8 = 1;
 const FAILED: u8 = 2;
 
 /// A media that stays prepared until this is dropped.
-pub struct PreparedMedia {
+pub(super) struct PreparedMedia {
     media: rtsp::RTSPMedia,
     state: Arc<AtomicU8>,
 }
@@ -27,7 +27,7 @@ impl PreparedMedia {
     ///
     /// # Errors
     /// Where a thread cannot be started.
-    pub fn prepare(
+    pub(super) fn prepare(
         media: rtsp::RTSPMedia,
         ready: impl FnOnce() + Send + 'static,
     ) -> std::io::Result<Self> {
@@ -74,7 +74,7 @@ impl PreparedMedia {
     }
 
     /// Whether it has failed and must be created again.
-    pub fn has_failed(&self) -> bool {
+    pub(super) fn has_failed(&self) -> bool {
         match self.state.load(Ordering::Acquire) {
             OPENING => false,
             OPEN => self.media.status() == rtsp::RTSPMediaStatus::Error,
@@ -94,7 +94,7 @@ impl Drop for PreparedMedia {
 
 /// Makes `source` continue whatever its downstream returns: a track that no reader has set up, or
 /// that is being set up, is not linked.
-pub fn ignore_flow_errors(source: &gst::Element) {
+pub(super) fn ignore_flow_errors(source: &gst::Element) {
     let Some(pad) = source.static_pad("src") else { return };
     pad.add_probe(gst::PadProbeType::BUFFER, |pad, info| {
         let Some(gst::PadProbeData::Buffer(buffer)) = info.data.take() else {

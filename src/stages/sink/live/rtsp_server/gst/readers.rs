@@ -22,7 +22,7 @@ type Client = rtsp::glib::WeakRef<rtsp::RTSPClient>;
 
 /// All readers; clones are handles to the same readers.
 #[derive(Clone)]
-pub struct Readers(Arc<Inner>);
+pub(super) struct Readers(Arc<Inner>);
 
 struct Inner {
     max_readers: usize,
@@ -44,28 +44,28 @@ struct Connection {
 
 impl Readers {
     /// No readers yet, and never more than `max_readers`.
-    pub fn new(max_readers: usize) -> Self {
+    pub(super) fn new(max_readers: usize) -> Self {
         let (mounts, slots, connections) = (Mutex::default(), Mutex::default(), Mutex::default());
         Self(Arc::new(Inner { max_readers, mounts, slots, connections }))
     }
 
     /// Current number of readers.
-    pub fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         lock(&self.0.slots).len()
     }
 
     /// Adds a mount.
-    pub fn add(&self, mount: &Arc<Mount>) {
+    pub(super) fn add(&self, mount: &Arc<Mount>) {
         lock(&self.0.mounts).push(Arc::clone(mount));
     }
 
     /// Removes a mount.
-    pub fn remove(&self, mount: &Arc<Mount>) {
+    pub(super) fn remove(&self, mount: &Arc<Mount>) {
         lock(&self.0.mounts).retain(|m| !Arc::ptr_eq(m, mount));
     }
 
     /// Connects to the signals of the server and its sessions.
-    pub fn watch(&self, server: &rtsp::RTSPServer, sessions: &rtsp::RTSPSessionPool) {
+    pub(super) fn watch(&self, server: &rtsp::RTSPServer, sessions: &rtsp::RTSPSessionPool) {
         let readers = self.clone();
         server.connect_client_connected(move |_, client| readers.on_connected(client));
         let readers = self.clone();
@@ -145,7 +145,7 @@ impl Readers {
     }
 
     /// Disconnects the readers of a mount.
-    pub fn disconnect(&self, server: &rtsp::RTSPServer, mount: &Arc<Mount>) {
+    pub(super) fn disconnect(&self, server: &rtsp::RTSPServer, mount: &Arc<Mount>) {
         let of_mount = |slot: &&ReaderSlot| std::ptr::eq(slot.mount.as_ptr(), Arc::as_ptr(mount));
         let slots = lock(&self.0.slots);
         let clients: Vec<_> =
@@ -155,7 +155,7 @@ impl Readers {
     }
 
     /// Closes connections without a session after [`IDLE_TIMEOUT`], and those above the limit.
-    pub fn drop_idle(&self, server: &rtsp::RTSPServer) {
+    pub(super) fn drop_idle(&self, server: &rtsp::RTSPServer) {
         let mut connections = lock(&self.0.connections);
         let mut idle = Vec::new();
         connections.retain_mut(|connection| {
