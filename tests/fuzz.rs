@@ -29,7 +29,7 @@ use locutor::stages::explain::upsample::Bicubic;
 use locutor::stages::explain::{FeatureMap, raw_map};
 use locutor::stages::sink::settings::SinkSettings;
 
-use tokens::{Planted, Position, plant};
+use tokens::{Planted, Position, plant, plant_in_address};
 
 fn seconds() -> Duration {
     let asked = std::env::var("FUZZ_SECONDS").ok();
@@ -267,8 +267,8 @@ fn manifests() {
 fn addresses() {
     let (mut accepted, mut rejected) = (0_u64, 0_u64);
     fuzz("address", |bytes, rng| {
-        let every = [1, 1_000][rng.next_below(2)];
-        let planted = plant(&String::from_utf8_lossy(bytes), every, rng);
+        let text = String::from_utf8_lossy(bytes);
+        let planted = plant_in_address(&text, rng);
         match address::source(&planted.text, Path::new("/folder")) {
             Ok(url) => {
                 accepted += 1;

@@ -1,20 +1,20 @@
-//! Addresses: those that a stream comes from and goes to, never with a secret in them.
+//! Addresses of sources and targets, without secrets.
 //!
-//! Takes what stands in a camera file; gives a URL of a known scheme with everything that the
-//! scheme needs, or an error that does not repeat the address, for it may hold a password.
+//! Takes the text from a camera file; gives a URL of a known scheme with everything that the scheme
+//! needs, or an error. The error never repeats the address, as it may hold a password.
 
 use std::path::Path;
 
 use url::Url;
 
-/// What may be read from.
+/// Schemes of sources.
 const SOURCES: [&str; 11] =
     ["rtsp", "rtsps", "http", "https", "srt", "rtmp", "udp", "v4l2", "file", "fd", "test"];
 
-/// The source's address; `file:clip.mp4` is relative to `folder`.
+/// Parses a source's address; `file:clip.mp4` is relative to `folder`.
 ///
 /// # Errors
-/// In words, without the address.
+/// A message without the address.
 pub fn source(text: &str, folder: &Path) -> Result<Url, String> {
     if let Some(path) = text.strip_prefix("file:").filter(|rest| !rest.starts_with("//")) {
         if path.is_empty() {
@@ -44,21 +44,21 @@ pub fn source(text: &str, folder: &Path) -> Result<Url, String> {
     Ok(url)
 }
 
-/// What helps where HLS comes from a server that is not trusted: its parts are fetched by elements
-/// that are made out of reach.
+/// Advice where HLS comes from a server that is not trusted. The elements that fetch its segments are
+/// created inside GStreamer, where no certificate can be set.
 pub const HLS_CA_HINT: &str = "HLS takes the system's certificates only: put the CA's into \
                                /usr/local/share/ca-certificates/NAME.crt and run \
                                update-ca-certificates";
 
-/// Whether an address leads to HTTP Live Streaming, by its name.
+/// Whether an address is an HLS playlist, by its ending.
 pub fn is_playlist(url: &Url) -> bool {
     url.path().ends_with(".m3u8")
 }
 
-/// An address to send to, of one of `schemes`.
+/// Parses an address to send to, of one of `schemes`.
 ///
 /// # Errors
-/// In words, without the address.
+/// A message without the address.
 pub fn target(text: &str, schemes: &[&str]) -> Result<Url, String> {
     known(text, schemes)
 }
@@ -99,14 +99,14 @@ fn list(schemes: &[&str]) -> String {
     schemes.iter().map(|s| format!("{s}:")).collect::<Vec<_>>().join(", ")
 }
 
-/// The address as it may be shown: cameras take passwords in queries, and these are left out.
+/// The address without its query, as cameras take passwords in queries.
 pub fn redacted(url: &Url) -> String {
     let mut url = url.clone();
     if url.query().is_some() {
         url.set_query(Some("…"));
     }
     url.set_fragment(None);
-    // Neither can be there, and neither can be taken out of an address that has no host.
+    // `known` refuses both; an address without a host can hold neither.
     let _ = (url.set_password(None), url.set_username(""));
     url.to_string().replace("%E2%80%A6", "…")
 }
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_of_every_scheme_are_taken() {
+    fn addresses_of_every_scheme_are_accepted() {
         for text in [
             "rtsp://camera.lan:554/stream1",
             "rtsps://camera.lan/stream1",
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_an_address_is_told_without_it() {
+    fn errors_do_not_repeat_the_address() {
         for (text, why) in [
             ("rtsp://eve:hunter2@camera/1", "credential"),
             ("rtsp://hunter2@camera/1", "credential"),
@@ -156,8 +156,8 @@ mod tests {
             ("file:", "no file"),
             ("", "no address"),
         ] {
-            let said = read(text).expect_err(text);
-            assert!(said.contains(why) && !said.contains("hunter2"), "{text}: {said}");
+            let error = read(text).expect_err(text);
+            assert!(error.contains(why) && !error.contains("hunter2"), "{text}: {error}");
         }
     }
 

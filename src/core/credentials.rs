@@ -1,8 +1,8 @@
-//! Who a connection is made as; the password is never shown.
+//! Credentials of a connection.
 
 use secrecy::SecretString;
 
-/// A user and the password, never shown.
+/// A user and a password.
 #[derive(Clone, Debug)]
 pub struct Login {
     /// The user.

@@ -1,6 +1,6 @@
-//! Exit codes after sysexits.h, so that a shell or systemd can tell what kind of trouble it was. A run
-//! that finished with losses ends with 3: sysexits' 75 (`EX_TEMPFAIL`) asks to try again, and scripts
-//! that do would loop.
+//! Exit codes after sysexits.h, by which a shell or systemd can distinguish errors. A run that
+//! finished with losses ends with 3, not with sysexits' 75 (`EX_TEMPFAIL`): that asks to try again,
+//! and scripts that do would loop.
 
 use std::process::ExitCode;
 
@@ -11,17 +11,17 @@ pub enum Exit {
     Done,
     /// The command line is wrong (clap uses the same number).
     Usage,
-    /// The input is not what it should be.
+    /// The input is invalid.
     BadData,
-    /// The input is not there.
+    /// The input does not exist.
     NoInput,
     /// Something the program needs is missing: a plugin, a library, a model, a device.
     Unavailable,
-    /// A fault in the program itself.
+    /// A bug in this program.
     Internal,
     /// The output cannot be created.
     CannotCreate,
-    /// Writing or reading failed on the way.
+    /// Reading or writing failed midway.
     InputOutput,
     /// Finished with losses, which the report lists. Trying again does not help.
     Degraded,
@@ -89,7 +89,7 @@ impl Exit {
         }
     }
 
-    /// The kind of trouble that an I/O error on an input file is.
+    /// The exit code of an I/O error on an input file.
     pub fn from_input_error(error: &std::io::Error) -> Self {
         match error.kind() {
             std::io::ErrorKind::NotFound => Self::NoInput,

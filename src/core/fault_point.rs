@@ -1,10 +1,9 @@
-//! Faults on purpose: a stage that panics or hangs, for the suite that shows what happens then.
+//! Fault injection: makes a stage panic or hang, for the chaos tests.
 //!
 //! Built with the feature `chaos` only. `LOCUTOR_CHAOS=track=panic@100` makes the stage `track`
-//! panic when it has worked a hundred times; `hang` makes it stop there for good. Each happens once
-//! in a process.
+//! panic at its hundredth item; `hang` makes it hang forever. A fault happens once in a process.
 
-/// A place in a stage where a fault can happen.
+/// A point in a stage where a fault can be injected.
 #[cfg(feature = "chaos")]
 #[derive(Debug)]
 pub(crate) struct FaultPoint {
@@ -14,7 +13,7 @@ pub(crate) struct FaultPoint {
 
 #[cfg(feature = "chaos")]
 impl FaultPoint {
-    /// A place in `stage`.
+    /// A fault point in `stage`.
     pub(crate) fn new(stage: &str) -> Self {
         use std::sync::atomic::{AtomicBool, Ordering};
         static DONE: AtomicBool = AtomicBool::new(false);
@@ -28,12 +27,12 @@ impl FaultPoint {
         Self { fault, hits: 0 }
     }
 
-    /// The stage passes here.
+    /// Called once per item.
     pub(crate) fn hit(&mut self) {
         self.hits += 1;
         match self.fault {
             Some((hang, after)) if self.hits == after => {
-                assert!(hang, "a fault on purpose");
+                assert!(hang, "an injected fault");
                 loop {
                     std::thread::park();
                 }
@@ -43,18 +42,18 @@ impl FaultPoint {
     }
 }
 
-/// Without the feature there are no faults on purpose.
+/// Without the feature `chaos`: does nothing.
 #[cfg(not(feature = "chaos"))]
 #[derive(Debug)]
 pub struct FaultPoint;
 
 #[cfg(not(feature = "chaos"))]
 impl FaultPoint {
-    /// A place in `stage`.
+    /// A fault point in `stage`.
     pub const fn new(_: &str) -> Self {
         Self
     }
 
-    /// The stage passes here.
+    /// Called once per item.
     pub const fn hit(&mut self) {}
 }

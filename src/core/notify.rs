@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Instant;
 
 use crossbeam_channel as channel;
-use crossbeam_channel::Select;
+use crossbeam_channel::{Select, SelectedOperation};
 
 use super::queue::{self, NoItem, Receiver};
 
@@ -51,26 +51,51 @@ impl fmt::Debug for Notify {
 
 /// What [`wait_any`] can wait for: the receiver of a queue, or a [`Notify`].
 pub trait Waitable {
+    /// Whether it is ready without a wait.
+    #[doc(hidden)]
+    fn is_ready(&self) -> bool;
+
     /// Adds this to what `select` waits for.
     #[doc(hidden)]
     fn watch<'a>(&'a self, select: &mut Select<'a>);
 
+    /// Completes the wait that has found this to be ready, and keeps what came for who tries it.
+    #[doc(hidden)]
+    fn complete(&self, operation: SelectedOperation<'_>);
+
     /// Counts a wait since `since` that has ended now.
     #[doc(hidden)]
-    fn count_wait(&self, since: Instant) {
-        let _ = since;
-    }
+    fn count_wait(&self, since: Instant);
 }
 
 impl Waitable for Notify {
+    fn is_ready(&self) -> bool {
+        !self.receiver.is_empty()
+    }
+
     fn watch<'a>(&'a self, select: &mut Select<'a>) {
         select.recv(&self.receiver);
     }
+
+    fn complete(&self, operation: SelectedOperation<'_>) {
+        let _ = operation.recv(&self.receiver);
+        self.notify();
+    }
+
+    fn count_wait(&self, _: Instant) {}
 }
 
 impl<T> Waitable for Receiver<T> {
+    fn is_ready(&self) -> bool {
+        self.has_item()
+    }
+
     fn watch<'a>(&'a self, select: &mut Select<'a>) {
         select.recv(&self.items);
+    }
+
+    fn complete(&self, operation: SelectedOperation<'_>) {
+        Self::complete(self, operation);
     }
 
     fn count_wait(&self, since: Instant) {
@@ -102,10 +127,9 @@ impl<T> Receiver<T> {
 /// Waits until one of `sources` is ready, or until `deadline`. A queue is ready when it has an item,
 /// and for good when its senders are gone; a [`Notify`] is ready until it is taken.
 ///
-/// Gives the place in `sources` of one that is ready, at random where several are, and `None` at the
-/// deadline. It takes nothing out: after each wait, try every source. Leave out a queue that has said
-/// [`NoItem::Ended`], or the next wait ends at once. Without sources and deadline there is
-/// nothing to wait for: `None`.
+/// Gives the place in `sources` of one that is ready, and `None` at the deadline. It receives nothing:
+/// try every source after each wait. Leave out a queue that has said [`NoItem::Ended`], or the next wait
+/// ends at once. Without sources and deadline there is nothing to wait for: `None`.
 ///
 /// A presenter that waits for evidence, frames or a stop, but no longer than until a frame is due:
 ///
@@ -140,19 +164,26 @@ impl<T> Receiver<T> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn wait_any(sources: &[&dyn Waitable], deadline: Option<Instant>) -> Option<usize> {
+    if let Some(ready) = sources.iter().position(|source| source.is_ready()) {
+        return Some(ready);
+    }
     let mut select = Select::new();
     for source in sources {
         source.watch(&mut select);
     }
-    if let Ok(ready) = select.try_ready() {
-        return Some(ready);
-    }
     let since = Instant::now();
-    let ready = match deadline {
-        Some(deadline) => select.ready_deadline(deadline).ok(),
+    // To select takes something out, which `complete` keeps. `Select::ready` would not, but gives up
+    // the processor before it sleeps, like the channel's `recv` (see `Receiver::wait`).
+    let selected = match deadline {
+        Some(deadline) => select.select_deadline(deadline).ok(),
         None if sources.is_empty() => None,
-        None => Some(select.ready()),
+        None => Some(select.select()),
     };
+    let ready = selected.map(|operation| {
+        let ready = operation.index();
+        sources[ready].complete(operation);
+        ready
+    });
     for source in sources {
         source.count_wait(since);
     }

@@ -1,6 +1,6 @@
-//! Words for encoding speed against size, as x264 has them; other encoders' settings follow them.
+//! Presets of encoding speed against size, by x264's names. Other encoders map them to their own.
 
-/// x264's presets from the fastest to the slowest; the other encoders are set by the same words.
+/// x264's presets from the fastest to the slowest.
 pub(crate) const PRESETS: [&str; 10] = [
     "ultrafast",
     "superfast",

@@ -15,11 +15,12 @@
 //!
 //! No other file may make channels: see `clippy.toml`.
 
-use std::sync::{Arc, MutexGuard};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel as channel;
-use crossbeam_channel::{RecvTimeoutError, TryRecvError};
+use crossbeam_channel::{SelectedOperation, TryRecvError, select};
 use smallvec::SmallVec;
 
 use super::evidence::FrameEvidence;
@@ -110,6 +111,9 @@ pub struct Sender<T> {
 /// The receiving end. When it is dropped, sending fails, and what is queued is dropped.
 pub struct Receiver<T> {
     pub(super) items: channel::Receiver<Queued<T>>,
+    /// Items that a wait for several queues has taken out of the channel: at most one a waiting
+    /// thread. They are received before those in the channel.
+    first: Mutex<VecDeque<Queued<T>>>,
     pub(super) gate: Arc<Gate>,
 }
 
@@ -123,7 +127,10 @@ pub fn bounded<T>(
     let (sender, items) = ring(capacity.items);
     let gate = Arc::new(Gate::new(name, capacity.items, capacity.bytes));
     let oldest = items.clone();
-    (Sender { overflow, items: sender, oldest, gate: Arc::clone(&gate) }, Receiver { items, gate })
+    (
+        Sender { overflow, items: sender, oldest, gate: Arc::clone(&gate) },
+        Receiver { items, first: Mutex::default(), gate },
+    )
 }
 
 /// A channel that holds at least `items`.
@@ -208,13 +215,7 @@ impl<T> Sender<T> {
 impl<T> Receiver<T> {
     /// The next item; waits for it. `None` when every sender is gone and everything was received.
     pub fn recv(&self) -> Option<T> {
-        match self.try_recv() {
-            Err(NoItem::Empty) => {}
-            other => return other.ok(),
-        }
-        let since = Instant::now();
-        let received = self.items.recv().map_err(|_| NoItem::Ended);
-        self.after_wait(since, received).ok()
+        self.wait(None).ok()
     }
 
     /// The next item, waited for no longer than `patience`.
@@ -222,16 +223,7 @@ impl<T> Receiver<T> {
     /// # Errors
     /// Where none came, and whether one still can.
     pub fn recv_timeout(&self, patience: Duration) -> Result<T, NoItem> {
-        match self.try_recv() {
-            Err(NoItem::Empty) if !patience.is_zero() => {}
-            other => return other,
-        }
-        let since = Instant::now();
-        let received = self.items.recv_timeout(patience).map_err(|why| match why {
-            RecvTimeoutError::Timeout => NoItem::Empty,
-            RecvTimeoutError::Disconnected => NoItem::Ended,
-        });
-        self.after_wait(since, received)
+        self.wait(Some(patience))
     }
 
     /// The next item, if it is there.
@@ -239,12 +231,57 @@ impl<T> Receiver<T> {
     /// # Errors
     /// Where there is none, and whether one still can come.
     pub fn try_recv(&self) -> Result<T, NoItem> {
-        let (item, bytes) = self.items.try_recv().map_err(|why| match why {
-            TryRecvError::Empty => NoItem::Empty,
-            TryRecvError::Disconnected => NoItem::Ended,
-        })?;
+        let first = self.lock_first().pop_front();
+        let (item, bytes) = match first {
+            Some(first) => first,
+            None => self.items.try_recv().map_err(|why| match why {
+                TryRecvError::Empty => NoItem::Empty,
+                TryRecvError::Disconnected => NoItem::Ended,
+            })?,
+        };
         self.gate.count_received(bytes, None);
         Ok(item)
+    }
+
+    /// The next item, waited for no longer than `patience`.
+    ///
+    /// Waits in a `select!` over two channels, as that sleeps at once. The channel's own `recv`, and a
+    /// `select!` over one channel, give up the processor several times before they sleep, and on a busy
+    /// machine the thread is woken milliseconds late for it (docs/decisions/0004-queues.md).
+    fn wait(&self, patience: Option<Duration>) -> Result<T, NoItem> {
+        match self.try_recv() {
+            Err(NoItem::Empty) if patience != Some(Duration::ZERO) => {}
+            other => return other,
+        }
+        let (since, never) = (Instant::now(), channel::never::<()>());
+        let received = match patience {
+            None => select! {
+                recv(self.items) -> received => received.map_err(|_| NoItem::Ended),
+                recv(never) -> _ => Err(NoItem::Empty),
+            },
+            Some(patience) => select! {
+                recv(self.items) -> received => received.map_err(|_| NoItem::Ended),
+                recv(never) -> _ => Err(NoItem::Empty),
+                default(patience) => Err(NoItem::Empty),
+            },
+        };
+        self.after_wait(since, received)
+    }
+
+    fn lock_first(&self) -> MutexGuard<'_, VecDeque<Queued<T>>> {
+        self.first.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether an item is there. That the queue has ended shows in [`Self::complete`].
+    pub(super) fn has_item(&self) -> bool {
+        !self.lock_first().is_empty() || !self.items.is_empty()
+    }
+
+    /// Completes a wait for several queues that has found this one to be ready.
+    pub(super) fn complete(&self, operation: SelectedOperation<'_>) {
+        if let Ok(queued) = operation.recv(&self.items) {
+            self.lock_first().push_back(queued);
+        }
     }
 
     /// Counts a wait since `since`, and the item where one was received.
@@ -293,8 +330,8 @@ impl<T> Clone for Sender<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        let mut abandoned = Vec::new();
-        self.gate.close(self.items.try_iter().map(|(item, bytes)| {
+        let (first, mut abandoned) = (std::mem::take(&mut *self.lock_first()), Vec::new());
+        self.gate.close(first.into_iter().chain(self.items.try_iter()).map(|(item, bytes)| {
             abandoned.push(item);
             bytes
         }));

@@ -1,4 +1,4 @@
-//! Random numbers: the same for the same seed on every machine.
+//! Reproducible random numbers: equal seeds give equal numbers on every machine.
 
 /// A seeded random number generator (SplitMix64, Steele et al. 2014) for controls and samples that
 /// must be reproducible. Not for secrets.

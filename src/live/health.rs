@@ -1,8 +1,7 @@
-//! The health page: `/livez`, `/readyz` and `/metrics` over HTTP, on a thread of its own.
+//! The health page: `/livez`, `/readyz` and `/metrics` over HTTP, on its own thread.
 //!
-//! Takes the streams' status and the metrics; gives answers that hold no secret. Promises: a client
-//! that is slow or never ends is dropped after ten seconds, no more than 64 are served at once, no
-//! body is read, and nothing that a client does holds up a stream.
+//! Takes the streams' status and the metrics; its answers hold no secrets. A connection is closed after
+//! ten seconds, at most 64 are served at once, no body is read, and no client can block a stream.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -23,29 +22,29 @@ use super::streams::StreamList;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::status::{SinkErrors, SourceState, Status};
 
-/// How long answers that are on their way may take once the server is told to stop.
+/// Time to finish pending answers when the server stops.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Why there is no health page.
+/// Why the health page cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HealthError {
-    /// Another program listens there.
+    /// The address is in use.
     #[error(
         "the health page cannot be served on {0}: another program listens there; stop it, or write \
          another port (or off) as health under [serve]"
     )]
     AddressInUse(SocketAddr),
-    /// It cannot be listened on for another reason.
+    /// The address cannot be bound for another reason.
     #[error("the health page cannot be served on {address}: {reason}")]
     Bind {
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         reason: io::Error,
     },
 }
 
-/// A running health page; ends when it is dropped.
+/// A running health page; it stops when dropped.
 #[derive(Debug)]
 pub(crate) struct HealthServer {
     address: SocketAddr,
@@ -63,34 +62,34 @@ impl HealthServer {
     /// Serves on `address`.
     ///
     /// # Errors
-    /// Where it cannot be listened on.
+    /// Where the address cannot be bound.
     pub(crate) fn start(
         address: SocketAddr,
         streams: StreamList,
         metrics: Metrics,
     ) -> Result<Self, HealthError> {
-        let cannot = |reason: io::Error| match reason.kind() {
+        let error = |reason: io::Error| match reason.kind() {
             io::ErrorKind::AddrInUse => HealthError::AddressInUse(address),
             _ => HealthError::Bind { address, reason },
         };
-        let listener = TcpListener::bind(address).map_err(cannot)?;
-        listener.set_nonblocking(true).map_err(cannot)?;
-        let address = listener.local_addr().map_err(cannot)?;
+        let listener = TcpListener::bind(address).map_err(error)?;
+        listener.set_nonblocking(true).map_err(error)?;
+        let address = listener.local_addr().map_err(error)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
             .build()
-            .map_err(cannot)?;
+            .map_err(error)?;
         let stop = Arc::new(Notify::new());
         let (stopped, page) = (Arc::clone(&stop), PageState { streams, metrics });
         let thread = std::thread::Builder::new()
             .name("health".into())
             .spawn(move || runtime.block_on(serve(listener, page, &stopped)))
-            .map_err(cannot)?;
+            .map_err(error)?;
         Ok(Self { address, stop, thread: Some(thread) })
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub(crate) const fn address(&self) -> SocketAddr {
         self.address
     }
@@ -99,7 +98,7 @@ impl HealthServer {
 impl Drop for HealthServer {
     fn drop(&mut self) {
         self.stop.notify_one();
-        // A panic there was told already.
+        // A panic there is already in the log.
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }
@@ -133,7 +132,7 @@ async fn serve(listener: TcpListener, page: PageState, stop: &Notify) {
     }
 }
 
-/// Whether the process is worth keeping: nothing is stuck.
+/// 200 while no stage is stuck.
 async fn livez(State(page): State<PageState>) -> Response {
     let stuck = page.streams.stuck();
     if stuck.is_empty() {
@@ -175,16 +174,16 @@ impl StreamReady {
             }
             SourceState::Ended => ("ended", None, None, None),
         };
-        let lasted = since.map(|since| now.saturating_duration_since(since).as_secs());
-        let when = lasted.and_then(|seconds| {
+        let for_seconds = since.map(|since| now.saturating_duration_since(since).as_secs());
+        let since = for_seconds.and_then(|seconds| {
             let now = jiff::Timestamp::now().as_second();
             jiff::Timestamp::from_second(now.checked_sub_unsigned(seconds)?).ok()
         });
         Self {
             stream: status.stream.to_string(),
             state,
-            since: when.map(|t| t.to_string()),
-            for_seconds: lasted,
+            since: since.map(|t| t.to_string()),
+            for_seconds,
             reason,
             next_try_seconds: next_try.map(|t| t.saturating_duration_since(now).as_secs()),
             sink_errors: status.sink_errors(),
@@ -192,7 +191,7 @@ impl StreamReady {
     }
 }
 
-/// Whether every stream gives frames.
+/// 200 while every stream is live.
 async fn readyz(State(page): State<PageState>) -> Response {
     let streams: Vec<_> = page.streams.all().iter().map(StreamReady::of).collect();
     let ready = !streams.is_empty() && streams.iter().all(|s| s.state == "live");

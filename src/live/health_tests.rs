@@ -1,4 +1,4 @@
-//! The health page as a client without any library sees it.
+//! The health page, read over a plain TCP connection.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -24,7 +24,7 @@ fn page() -> (HealthServer, StreamList, Metrics) {
 }
 
 #[test]
-fn ready_is_only_who_has_all_streams() {
+fn ready_needs_all_streams_live() {
     let (health, streams, _) = page();
     let at = health.address();
     assert_eq!(get(at, "/readyz").0, 503, "there is no stream");
@@ -50,7 +50,7 @@ fn ready_is_only_who_has_all_streams() {
 }
 
 #[test]
-fn alive_is_who_is_not_stuck() {
+fn live_while_nothing_is_stuck() {
     let (health, streams, _) = page();
     assert_eq!(get(health.address(), "/livez").0, 200);
     streams.set_stuck(vec!["door: encoder".into()]);
@@ -60,7 +60,7 @@ fn alive_is_who_is_not_stuck() {
 }
 
 #[test]
-fn metrics_are_open_metrics() {
+fn metrics_are_in_open_metrics_format() {
     let (health, _, metrics) = page();
     metrics
         .frames
@@ -81,19 +81,19 @@ fn metrics_are_open_metrics() {
 }
 
 #[test]
-fn a_taken_port_is_told_and_a_stopped_page_frees_it() {
+fn a_port_in_use_is_reported_and_a_stopped_page_frees_it() {
     let (health, streams, metrics) = page();
     let at = health.address();
     let taken = HealthServer::start(at, streams.clone(), metrics.clone()).expect_err("taken");
     assert!(taken.to_string().contains("another program listens there"), "{taken}");
-    // A client that says nothing does not hold up the end.
+    // A silent client does not delay the shutdown.
     let _silent = TcpStream::connect(at).expect("it listens");
     drop(health);
     drop(HealthServer::start(at, streams, metrics).expect("free again"));
 }
 
 #[test]
-fn a_client_that_never_ends_is_dropped() {
+fn a_client_that_never_ends_is_disconnected() {
     let (health, _, _) = page();
     let mut stream = TcpStream::connect(health.address()).expect("it listens");
     stream.write_all(b"GET /livez HTTP/1.1\r\nX: ").expect("sent");

@@ -1,5 +1,4 @@
-//! A listener whose connections are few and short: no more than 64 at once, none longer than ten
-//! seconds, whatever the other side does.
+//! A listener with at most 64 connections at once, each closed after ten seconds.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,9 +12,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 
-/// Connections at once.
+/// Maximum number of connections at once.
 const MAX_CONNECTIONS: usize = 64;
-/// How long one may last.
+/// Maximum duration of a connection.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The listener.
@@ -35,7 +34,7 @@ impl axum::serve::Listener for LimitedListener {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (LimitedConnection, SocketAddr) {
-        // Those who find no place wait in the system's own, bounded queue.
+        // Further clients wait in the system's own, bounded queue.
         let permit = Arc::clone(&self.permits).acquire_owned().await.ok();
         loop {
             match self.listener.accept().await {
@@ -43,7 +42,7 @@ impl axum::serve::Listener for LimitedListener {
                     let deadline = Box::pin(tokio::time::sleep(CONNECTION_TIMEOUT));
                     return (LimitedConnection { stream, deadline, _permit: permit }, from);
                 }
-                // No file handles left, or a client that went again: others may come yet.
+                // No file handles left, or the client has gone: try again.
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
             }
         }
@@ -54,7 +53,7 @@ impl axum::serve::Listener for LimitedListener {
     }
 }
 
-/// A connection that ends by itself.
+/// A connection that fails after its deadline.
 pub(super) struct LimitedConnection {
     stream: TcpStream,
     deadline: Pin<Box<Sleep>>,

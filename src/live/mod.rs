@@ -1,7 +1,6 @@
-//! Live streams: cameras in, annotated streams out, for years.
+//! The daemon: runs all live streams of a process, with health page, watchdog and reload.
 //!
-//! [`stream`] runs one: a [`session`] for every time its source is there, [`show`] for good. The
-//! stages are those of recordings, wired in [`session`] so that nothing live ever waits.
+//! The stages of one stream are in `pipeline::live`.
 
 pub mod check;
 pub(crate) mod health;

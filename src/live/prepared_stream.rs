@@ -1,7 +1,6 @@
-//! A stream ready to be started: its file read, its models found, its encoder tried.
+//! A stream ready to start: file read, models found, encoder tested.
 //!
-//! Everything that can be wrong with a new configuration is found here, before the stream that runs
-//! by the old one is touched.
+//! All errors of a new configuration are found here, before the running stream is touched.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -22,25 +21,25 @@ use crate::stages::score::window::Window;
 use crate::stages::sink::live::gst::encoder::{Chosen, choose};
 use crate::stages::sink::settings::SinkSettings;
 
-/// A stream ready to be started.
+/// A stream ready to start.
 #[derive(Clone)]
 pub(crate) struct PreparedStream {
-    /// The file it was read from.
+    /// The camera file.
     pub path: PathBuf,
-    /// What tells whether the file says something else now.
+    /// A hash of the configuration; a different hash means that the file has changed.
     pub fingerprint: String,
-    /// The stream as configured.
+    /// The configuration.
     pub camera: Camera,
     /// What its stages are built from.
     pub settings: Settings,
-    /// Who runs its models.
+    /// What runs its models.
     pub engine: Arc<Engine>,
-    /// Which encoder works here.
+    /// The encoder that works on this machine.
     pub encoder: Chosen,
 }
 
-/// The engines of a process, and what each takes for a stream: streams with the same models and
-/// device share one.
+/// The engines of a process, with the computing time of each. Streams with the same models and device
+/// share an engine.
 #[derive(Default)]
 pub(crate) struct EngineCache(HashMap<String, (Weak<Engine>, Span)>);
 
@@ -48,9 +47,9 @@ impl EngineCache {
     fn get(
         &mut self,
         camera: &Camera,
-        pair: (&Package, &Package),
+        packages: (&Package, &Package),
     ) -> Result<(Arc<Engine>, Span), RunError> {
-        let (speaker, detector) = pair;
+        let (speaker, detector) = packages;
         let key = format!("{:?} {:?} {:?}", speaker.location(), detector.location(), camera.device);
         if let Some((engine, compute_time)) = self.0.get(&key)
             && let Some(engine) = engine.upgrade()
@@ -58,10 +57,10 @@ impl EngineCache {
             return Ok((engine, *compute_time));
         }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        // One thread less than for a file: decoding and encoding must keep their rate.
+        // Half of the cores: decoding and encoding must keep their rate.
         let options = SessionOptions { device: camera.device, intra_threads: (cores / 2).max(1) };
         let engine = Arc::new(Engine::start(detector, speaker, &options)?);
-        // Once, while it has nothing else to do; another camera's windows differ little.
+        // Measured once, while the engine is idle; the windows of other cameras differ little.
         let lookahead = camera.lookahead.ticks(speaker.speaker()?.lookahead_ticks);
         let window = Window { hop: camera.hop_ticks, lookahead };
         let compute_time = compute_time(&engine, &plan(detector)?, window);
@@ -70,8 +69,7 @@ impl EngineCache {
     }
 }
 
-/// What the stages of `camera` are built from with these packages, on a machine that takes
-/// `compute_time`.
+/// The settings of the stages of `camera` with these packages, on a machine with this `compute_time`.
 ///
 /// # Errors
 /// Where a package asks for something impossible.
@@ -90,10 +88,10 @@ pub(crate) fn live_settings(
     Settings::new(&options, packages, mode)
 }
 
-/// Reads the camera in the file at `path`.
+/// Reads the camera file at `path`.
 ///
 /// # Errors
-/// Where the file is no camera's.
+/// Where the file is not a camera file.
 pub(crate) fn read_camera(path: &Path) -> Result<Camera, ConfigError> {
     match read_any(path)? {
         AnyPipeline::Camera(camera) => Ok(*camera),
@@ -105,10 +103,10 @@ pub(crate) fn read_camera(path: &Path) -> Result<Camera, ConfigError> {
 }
 
 impl PreparedStream {
-    /// Makes the stream of the file at `path` ready.
+    /// Prepares the stream of the file at `path`.
     ///
     /// # Errors
-    /// Where the file, a model or the encoder is not what is needed.
+    /// Where the file, a model or the encoder cannot be used.
     pub(crate) fn new(path: &Path, engines: &mut EngineCache) -> Result<Self, RunError> {
         let camera = read_camera(path)?;
         crate::gst::start()?;
@@ -126,7 +124,7 @@ impl PreparedStream {
     }
 }
 
-/// Everything that the file and its credentials say, as a hash: secrets stay where they are.
+/// A hash of the configuration and its credentials; it does not reveal secrets.
 pub(crate) fn fingerprint(camera: &Camera) -> String {
     use secrecy::ExposeSecret;
     use sha2::{Digest, Sha256};

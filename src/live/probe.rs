@@ -1,7 +1,7 @@
-//! What is at an address: opened for a few seconds, looked at, listened to, and let go.
+//! `locutor probe`: opens a source for a few seconds and measures it.
 //!
-//! Takes a source; gives what its streams are stored as, the frames' size and rate as measured, the
-//! audio, the faces, and how far audio and frame lie apart when they arrive.
+//! Takes a source; gives its codecs, the frame size, the measured frame rate, the audio, the faces, and
+//! the offset between audio and frames on arrival.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,34 +21,33 @@ use crate::stages::source::live::gst::intake::{Taps, build};
 use crate::stages::source::live::settings::SourceSettings;
 use crate::stages::source::{AudioBlock, RawFrame};
 
-/// Frames that are kept to look for faces in.
+/// Maximum number of frames that are kept for face detection.
 const MAX_FACE_FRAMES: usize = 8;
-/// The long side that faces are looked for at.
+/// The long side at which frames are searched for faces.
 const LONG_SIDE_PX: u32 = 640;
 
-/// What was found.
+/// The result of a probe.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Findings {
-    /// What the streams are stored as.
+    /// The codecs of the streams.
     pub codecs: Vec<String>,
     /// Width and height in pixels.
     pub size: Option<(usize, usize)>,
-    /// Frames a second, as they came.
+    /// Measured frames per second.
     pub fps: Option<f64>,
-    /// Frames that the decoder called damaged.
+    /// Frames that the decoder marked as damaged.
     pub damaged: u64,
-    /// Whether audio came.
+    /// Whether audio arrived.
     pub audio: bool,
     /// Audio's loudness: the root mean square of all samples, 0 to 1.
     pub loudness: Option<f64>,
     /// Seconds until the first frame.
     pub first_frame_seconds: Option<f64>,
-    /// By how much audio's times run ahead of the frame's when both arrive, in seconds: the middle
-    /// value.
+    /// Audio time minus frame time on arrival, in seconds: the median.
     pub skew_seconds: Option<f64>,
-    /// Faces in each frame that was looked at.
+    /// Number of faces in each searched frame.
     pub faces: Vec<usize>,
-    /// What ended it, where something did.
+    /// The error that ended the probe, if any.
     pub error: Option<String>,
 }
 
@@ -65,7 +64,7 @@ struct ProbeState {
     samples: u64,
 }
 
-/// Looks at `source` for `span`.
+/// Probes `source` for `span`.
 ///
 /// # Errors
 /// Where an element or a model is missing.
@@ -87,9 +86,9 @@ pub(crate) fn probe(source: &SourceSettings, span: Duration) -> Result<Findings,
         let seen = changed.seen();
         let first = lock(&state).first;
         let enough = first.is_some_and(|at| at.elapsed() >= span);
-        error = error.or_else(|| graph.shown().error);
+        error = error.or_else(|| graph.discovered().error);
         error = error.or_else(bus_error);
-        if enough || error.is_some() || graph.shown().ended || begun.elapsed() > timeout {
+        if enough || error.is_some() || graph.discovered().ended || begun.elapsed() > timeout {
             break;
         }
         let left = first.map_or(timeout.saturating_sub(begun.elapsed()), |at| {
@@ -97,13 +96,13 @@ pub(crate) fn probe(source: &SourceSettings, span: Duration) -> Result<Findings,
         });
         changed.wait(seen, left + Duration::from_millis(1));
     }
-    let codecs = graph.shown().codecs;
+    let codecs = graph.discovered().codecs;
     graph.stop_within(Duration::from_secs(3));
     let state = std::mem::take(&mut *lock(&state));
     let mut findings = summarize(&state, begun);
     findings.codecs = codecs;
-    let nothing = || format!("no frame came within {} s", begun.elapsed().as_secs());
-    findings.error = error.or_else(|| state.first.is_none().then(nothing));
+    let no_frame = || format!("no frame arrived within {} s", begun.elapsed().as_secs());
+    findings.error = error.or_else(|| state.first.is_none().then(no_frame));
     findings.faces = faces(&state.face_frames)?;
     Ok(findings)
 }
@@ -113,7 +112,7 @@ fn lock(state: &Mutex<ProbeState>) -> std::sync::MutexGuard<'_, ProbeState> {
 }
 
 fn taps(state: &Arc<Mutex<ProbeState>>, changed: &Signal) -> Taps {
-    let (frames, heard) = (Arc::clone(state), Arc::clone(state));
+    let (frames, audio) = (Arc::clone(state), Arc::clone(state));
     let (changed, first_frame) = (changed.clone(), changed.clone());
     Taps {
         changed,
@@ -136,8 +135,8 @@ fn taps(state: &Arc<Mutex<ProbeState>>, changed: &Signal) -> Taps {
                 state.face_frames.push(raw.image);
             }
         }),
-        heard: Arc::new(move |block: AudioBlock| {
-            let mut state = lock(&heard);
+        model_audio: Arc::new(move |block: AudioBlock| {
+            let mut state = lock(&audio);
             let squares = |s: &i16| (f64::from(*s) / 32_768.0).powi(2);
             state.squares += block.samples.iter().map(squares).sum::<f64>();
             state.samples += block.samples.len() as u64;
@@ -150,11 +149,11 @@ fn taps(state: &Arc<Mutex<ProbeState>>, changed: &Signal) -> Taps {
 fn summarize(state: &ProbeState, begun: Instant) -> Findings {
     let span = state.times.first().zip(state.times.last()).map(|(a, b)| (*b - *a).seconds());
     let steps = state.times.len().saturating_sub(1) as f64;
-    let middle: u32 = state.skews.values().sum::<u32>() / 2;
+    let half: u32 = state.skews.values().sum::<u32>() / 2;
     let mut counted = 0;
     let skew = state.skews.iter().find(|(_, count)| {
         counted += **count;
-        counted > middle
+        counted > half
     });
     Findings {
         size: state.size,

@@ -1,8 +1,8 @@
-//! The daemon: all streams of a process, what they share, and what becomes of them.
+//! The daemon: all streams of a process, and what they share.
 //!
-//! Starts every stream, looks after them once in a while, reads their files again when they change or
-//! on SIGHUP, and ends them all on SIGTERM or Ctrl-C. A stream that fails does not touch another; one
-//! whose stages cannot be replaced one by one is started anew as a whole.
+//! Starts every stream, polls them, reloads their files when they change or on SIGHUP, and ends them on
+//! SIGTERM or Ctrl-C. A stream that fails does not affect others. A stream whose stages cannot be
+//! replaced one by one is restarted as a whole.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -24,23 +24,23 @@ use crate::stages::sink::records::event::Event;
 use crate::telemetry::latency::Percentiles;
 use crate::telemetry::metrics::{Metrics, reason_labels};
 
-/// How often the streams are looked after.
+/// How often the streams are polled.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
-/// How often their status is told, and their files are looked at.
+/// How often their status is published, and their files are checked.
 const STATUS_INTERVAL: Duration = Duration::from_secs(1);
-/// A stream that failed as a whole is started again after so long.
+/// The wait before a stream that failed as a whole is restarted.
 const RESTART_DELAY: Duration = Duration::from_secs(2);
 
-/// What the process is told from outside.
+/// Requests from outside the process.
 #[derive(Clone, Debug, Default)]
 pub struct Signals {
-    /// End everything.
+    /// End all streams.
     pub stop: Arc<AtomicBool>,
-    /// Read all files again.
+    /// Reload all files.
     pub reload: Arc<AtomicBool>,
 }
 
-/// What a process did, for whoever asked for figures.
+/// Figures of a finished process.
 #[derive(Debug, Default, serde::Serialize)]
 pub struct ProcessReport {
     /// Latency percentiles by stream and stage.
@@ -49,7 +49,7 @@ pub struct ProcessReport {
     pub ended_in_time: bool,
 }
 
-/// A process at work.
+/// A running process.
 pub struct Process {
     metrics: Metrics,
     engines: EngineCache,
@@ -67,7 +67,8 @@ impl Process {
     /// Starts the streams of the files at `paths`.
     ///
     /// # Errors
-    /// Where a file is wrong, or what they share cannot be had; nothing runs then.
+    /// Where a file is invalid, or the RTSP server or the health page cannot start; no stream runs
+    /// then.
     pub fn start(paths: &[PathBuf]) -> Result<Self, RunError> {
         let mut engines = EngineCache::default();
         let prepared: Vec<PreparedStream> = paths
@@ -104,17 +105,17 @@ impl Process {
         &self.metrics
     }
 
-    /// What is served.
+    /// The settings of RTSP server and health page.
     pub const fn serve(&self) -> &Serve {
         &self.serve
     }
 
-    /// The streams, for whoever watches over them.
+    /// The streams, for the watchdog.
     pub fn list(&self) -> StreamList {
         self.list.clone()
     }
 
-    /// Where the health page is.
+    /// The address of the health page.
     pub fn health(&self) -> Option<SocketAddr> {
         self.health.as_ref().map(HealthServer::address)
     }
@@ -129,7 +130,7 @@ impl Process {
         Ok(())
     }
 
-    /// Looks after the streams until they are told to end, or none is left.
+    /// Runs the streams until a stop is requested, or none is left.
     pub fn run(mut self, signals: &Signals) -> ProcessReport {
         let mut last_status = Instant::now();
         while !signals.stop.load(Ordering::Relaxed) {
@@ -137,12 +138,12 @@ impl Process {
             if last_status.elapsed() >= STATUS_INTERVAL {
                 last_status = Instant::now();
                 self.streams.values().for_each(|stream| stream.hub.status(&stream.status));
-                let wanted = signals.reload.swap(false, Ordering::Relaxed);
-                if wanted {
+                let reload_all = signals.reload.swap(false, Ordering::Relaxed);
+                if reload_all {
                     watchdog::reloading();
                 }
-                self.reload(wanted);
-                if wanted {
+                self.reload(reload_all);
+                if reload_all {
                     watchdog::ready();
                 }
             }
@@ -154,21 +155,21 @@ impl Process {
         self.end()
     }
 
-    /// Takes away streams that are over, and starts again those that failed as a whole.
+    /// Removes streams that have ended, and restarts those that failed as a whole.
     fn restart_failed(&mut self) {
         let finished: Vec<PathBuf> =
             self.streams.iter().filter(|(_, s)| s.is_finished()).map(|(p, _)| p.clone()).collect();
         for path in finished {
             let Some(stream) = self.streams.remove(&path) else { continue };
-            let over = stream.has_ended();
+            let has_ended = stream.has_ended();
             let name = stream.prepared.camera.name.clone();
-            if over {
+            if has_ended {
                 self.list.remove(&name);
             }
             self.ended.insert(name.clone(), stream.latencies.percentiles());
             stream.end();
-            if !over {
-                tracing::error!(stream = %name, "the stream failed as a whole; it is started again");
+            if !has_ended {
+                tracing::error!(stream = %name, "the stream failed; restarting it");
                 let key = reason_labels(&name, "stream", "failed");
                 self.metrics.reconnects.get_or_create(&key).inc();
                 self.restart_at.insert(path, Instant::now() + RESTART_DELAY);
@@ -189,8 +190,8 @@ impl Process {
         }
     }
 
-    /// Reads the files that have changed (all of them where `all`), and restarts what says something
-    /// else now.
+    /// Reads the files that have changed (all files where `all`), and restarts the streams whose
+    /// configuration differs.
     fn reload(&mut self, all: bool) {
         let paths: Vec<PathBuf> = self.streams.keys().cloned().collect();
         for path in paths {
@@ -208,20 +209,20 @@ impl Process {
         if matches!(same, Ok(true)) {
             return;
         }
-        // Everything that can be wrong is found before the running stream is touched.
+        // All errors are found before the running stream is touched.
         let new =
             same.map_err(RunError::from).and_then(|_| PreparedStream::new(path, &mut self.engines));
-        let new = new.and_then(|new| self.fits(new));
+        let new = new.and_then(|new| self.check_serve(new));
         let new = match new {
             Ok(new) => new,
             Err(e) => {
-                let what = format!("not taken, all goes on as before: {e}");
+                let what = format!("rejected; the stream continues unchanged: {e}");
                 tracing::error!("{}: {what}", path.display());
                 stream.hub.event(&Event::Reload { accepted: false, what });
                 return;
             }
         };
-        let what = "the file says something else; the stream starts anew".to_owned();
+        let what = "configuration changed; restarting the stream".to_owned();
         tracing::info!(stream = %new.camera.name, "{what}");
         stream.hub.event(&Event::Reload { accepted: true, what });
         if let Some(old) = self.streams.remove(path) {
@@ -234,31 +235,31 @@ impl Process {
         }
     }
 
-    /// What the process serves cannot change while it runs.
-    fn fits(&self, new: PreparedStream) -> Result<PreparedStream, RunError> {
+    /// The `[serve]` settings cannot change while the process runs.
+    fn check_serve(&self, new: PreparedStream) -> Result<PreparedStream, RunError> {
         if same_serve(&new.camera.serve, &self.serve) {
             return Ok(new);
         }
         Err(ConfigError::Invalid {
             key: format!("{}: serve", new.path.display()),
-            problem: "has changed; restart the service for that".into(),
+            problem: "has changed; restart the service to apply it".into(),
         }
         .into())
     }
 
     fn end(mut self) -> ProcessReport {
         watchdog::stopping();
-        let mut figures = ProcessReport { latency: self.ended, ended_in_time: true };
+        let mut report = ProcessReport { latency: self.ended, ended_in_time: true };
         self.streams.values().for_each(RunningStream::request_stop);
         for (_, stream) in std::mem::take(&mut self.streams) {
             let name = stream.prepared.camera.name.clone();
-            figures.latency.insert(name.clone(), stream.latencies.percentiles());
+            report.latency.insert(name.clone(), stream.latencies.percentiles());
             if !stream.end() {
                 tracing::error!(stream = %name, "the stream did not end in time");
-                figures.ended_in_time = false;
+                report.ended_in_time = false;
             }
         }
-        figures
+        report
     }
 }
 
@@ -266,30 +267,30 @@ fn modified(path: &std::path::Path) -> Option<std::time::SystemTime> {
     std::fs::metadata(path).and_then(|m| m.modified()).ok()
 }
 
-/// What all streams of a process serve together: they must agree.
+/// The `[serve]` settings that all streams of a process share; they must agree.
 fn shared_serve(prepared: &[PreparedStream]) -> Result<Serve, RunError> {
     let mut serve: Option<(&PathBuf, Serve)> = None;
     for stream in prepared {
         let own = &stream.camera.serve;
         match &mut serve {
-            Some((first, said)) if !same_serve(own, said) => {
+            Some((first, shared)) if !same_serve(own, shared) => {
                 return Err(ConfigError::Invalid {
                     key: format!("{}: serve", stream.path.display()),
                     problem: format!(
-                        "says something else than {}; one process serves once",
+                        "differs from {}; one process has one RTSP server and one health page",
                         first.display()
                     ),
                 }
                 .into());
             }
-            Some((_, said)) => said.rtsp = said.rtsp.take().or_else(|| own.rtsp.clone()),
+            Some((_, shared)) => shared.rtsp = shared.rtsp.take().or_else(|| own.rtsp.clone()),
             None => serve = Some((&stream.path, own.clone())),
         }
     }
     Ok(serve.map(|(_, serve)| serve).unwrap_or_default())
 }
 
-/// Streams without an RTSP sink have nothing to say about RTSP.
+/// Whether the settings agree. Streams without an RTSP sink leave RTSP open.
 fn same_serve(a: &Serve, b: &Serve) -> bool {
     let rtsp =
         a.rtsp.is_none() || b.rtsp.is_none() || format!("{:?}", a.rtsp) == format!("{:?}", b.rtsp);
@@ -300,7 +301,7 @@ fn banner(prepared: &PreparedStream) {
     let (camera, settings) = (&prepared.camera, &prepared.settings);
     tracing::info!(
         stream = %camera.name,
-        "locutor {} with GStreamer {}, on {}, encoding by {}, {} sinks; scores are late by {:.0} ms",
+        "locutor {} with GStreamer {}, on {}, encoding by {}, {} sinks; score latency {:.0} ms",
         env!("CARGO_PKG_VERSION"),
         crate::gst::version(),
         prepared.engine.provider(),

@@ -1,4 +1,4 @@
-//! One stream of a process with everything that belongs to it: started, looked after, ended.
+//! A running stream of a process, with its sinks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,20 +28,20 @@ const END_TIMEOUT: Duration = Duration::from_secs(12);
 /// How long a sink may take to finish what it has begun.
 const SINK_TIMEOUT: Duration = Duration::from_secs(6);
 
-/// A stream at work.
+/// A running stream.
 pub(crate) struct RunningStream {
     /// Its status.
     pub status: Status,
-    /// How late it is.
+    /// Its latencies.
     pub latencies: Latencies,
-    /// What happens to it.
+    /// Its events.
     pub hub: EventHub,
     signal: Signal,
     thread: TimedThread<std::io::Result<()>>,
     fan_out: FanOut,
     sinks: Vec<SinkHandle>,
     event_sinks: Vec<EventSinkHandle>,
-    /// What it was made from; it is made again from it.
+    /// What it was built from.
     pub prepared: PreparedStream,
 }
 
@@ -49,7 +49,7 @@ impl RunningStream {
     /// Starts the stream.
     ///
     /// # Errors
-    /// Where a sink can never work as configured, or the system gives no thread.
+    /// Where a sink can never work as configured, or a thread cannot be started.
     pub(crate) fn start(
         prepared: PreparedStream,
         metrics: &Metrics,
@@ -61,12 +61,12 @@ impl RunningStream {
         let latencies = Latencies::new(&camera.name, metrics.clone());
         let keyframe_requested = Arc::new(AtomicBool::new(false));
         let (mut sinks, mut event_sinks) = (Vec::new(), Vec::new());
-        let raise = Arc::clone(&keyframe_requested);
+        let requested = Arc::clone(&keyframe_requested);
         let context = SinkContext {
             fan_out: &fan_out,
             status: &status,
             metrics,
-            ask_for_key: Arc::new(move || raise.store(true, Ordering::Relaxed)),
+            request_keyframe: Arc::new(move || requested.store(true, Ordering::Relaxed)),
         };
         let event_context =
             EventContext { hub: hub.clone(), status: status.clone(), metrics: metrics.clone() };
@@ -110,23 +110,23 @@ impl RunningStream {
         Ok(Self { status, latencies, hub, signal, thread, fan_out, sinks, event_sinks, prepared })
     }
 
-    /// Whether the stream has ended: its file is over, or a stage that cannot be replaced failed.
+    /// Whether the stream has ended: its file has ended, or a stage that cannot be replaced failed.
     pub(crate) fn is_finished(&self) -> bool {
         self.thread.is_finished()
     }
 
-    /// Whether its source was told to end, or has ended for good.
+    /// Whether its source has ended for good.
     pub(crate) fn has_ended(&self) -> bool {
         let local = matches!(self.prepared.camera.source.uri.scheme(), "file" | "fd");
         local && !self.prepared.camera.source.looped && self.status.sink_errors().is_empty()
     }
 
-    /// Tells the stream to end; does not wait.
+    /// Requests the stream to stop; does not wait.
     pub(crate) fn request_stop(&self) {
         self.signal.stop();
     }
 
-    /// Ends the stream and its sinks. Says whether all ended in time.
+    /// Ends the stream and its sinks. Returns whether all ended in time.
     pub(crate) fn end(self) -> bool {
         self.request_stop();
         let ended = self.thread.join_within(END_TIMEOUT).is_some();
@@ -142,7 +142,7 @@ impl RunningStream {
     }
 }
 
-/// The encoder at work, and what is not.
+/// Reports the encoder in use, and those that were passed over.
 fn announce(prepared: &PreparedStream, hub: &EventHub) {
     if !prepared.camera.sinks.iter().any(SinkSettings::takes_video) {
         return;

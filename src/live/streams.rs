@@ -1,6 +1,5 @@
-//! The streams of a process, for those who watch over them: the health page and the watchdog.
-//!
-//! A list that a reload may change while it is read.
+//! The list of a process' streams, for the health page and the watchdog. A reload may change it at any
+//! time.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,12 +20,12 @@ impl StreamList {
         f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// These are the streams now.
+    /// Replaces all streams.
     pub fn set(&self, streams: Vec<Status>) {
         self.with(|inner| inner.streams = streams);
     }
 
-    /// One more stream; one of the same name goes.
+    /// Adds a stream; replaces one of the same name.
     pub fn insert(&self, status: Status) {
         self.with(|inner| {
             inner.streams.retain(|s| s.stream != status.stream);
@@ -34,22 +33,22 @@ impl StreamList {
         });
     }
 
-    /// The stream `name` is no more.
+    /// Removes the stream `name`.
     pub fn remove(&self, name: &str) {
         self.with(|inner| inner.streams.retain(|s| *s.stream != *name));
     }
 
-    /// All streams that there are.
+    /// All streams.
     pub fn all(&self) -> Vec<Status> {
         self.with(|inner| inner.streams.clone())
     }
 
-    /// What does not move although it should, in words; nothing where all is well.
+    /// What is stuck, as readable messages; empty where nothing is.
     pub fn stuck(&self) -> Vec<String> {
         self.with(|inner| inner.stuck.clone())
     }
 
-    /// The watchdog has found this.
+    /// Sets what the watchdog has found to be stuck.
     pub fn set_stuck(&self, stuck: Vec<String>) {
         self.with(|inner| inner.stuck = stuck);
     }

@@ -1,9 +1,9 @@
-//! Tells systemd that the process is well, and only while that is true.
+//! Pings systemd's watchdog, only while no stage is stuck.
 //!
-//! Takes the streams' beats and the states of their sources. A [`StallDetector`] says which stages have not
-//! moved since it last looked although frames come; while there are any, no ping is sent, and
-//! systemd ends the process and starts it anew. A source that is known to be away is no fault, nor is a
-//! sink whose disk or network does not answer: that is the sink's trouble, told as such.
+//! Takes the streams' heartbeats and the states of their sources. A [`StallDetector`] finds stages
+//! without progress since its last check although frames arrive. While there are any, no ping is sent,
+//! and systemd restarts the process. A source that is known to be lost is no fault. Neither is a sink
+//! whose disk or network does not answer: that is reported as an error of the sink.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,18 +16,17 @@ use sd_notify::NotifyState;
 use super::streams::StreamList;
 use crate::telemetry::status::{SourceState, Status};
 
-/// A source that connects for longer, or is not tried again for so long after it should be, has a
-/// supervisor that is stuck itself.
+/// If a source connects for longer, or its next try is overdue by more, its supervisor is stuck.
 const SUPERVISOR_TIMEOUT: Duration = Duration::from_secs(60);
-/// How often the streams are looked at where systemd does not ask for it.
+/// How often the streams are checked without systemd's watchdog.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
-/// What people are told is no older than this.
+/// Maximum age of the status line.
 const STATUS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Which stage of which stream: those of one name are counted.
+/// Stream, stage, and the heartbeat's index in the stream.
 type HeartbeatKey = (Arc<str>, &'static str, usize);
 
-/// Finds what does not move.
+/// Finds stages without progress.
 #[derive(Debug, Default)]
 pub(crate) struct StallDetector {
     counts: HashMap<HeartbeatKey, u64>,
@@ -35,9 +34,8 @@ pub(crate) struct StallDetector {
 }
 
 impl StallDetector {
-    /// What has not moved since the last call although it should have, in words. A stage that was
-    /// not there then, and a source that was not live all the time since, is given the time to
-    /// the next call.
+    /// Readable messages about what is stuck since the last call. New stages, and streams whose source
+    /// was not live all the time since, are checked from the next call on.
     pub(crate) fn check(&mut self, streams: &[Status], now: Instant) -> Vec<String> {
         let mut stuck = Vec::new();
         let mut counts = HashMap::new();
@@ -82,7 +80,7 @@ fn overdue(now: Instant, due: Instant) -> bool {
     now.saturating_duration_since(due) > SUPERVISOR_TIMEOUT
 }
 
-/// The watch; it ends when it is dropped.
+/// The watchdog; it stops when dropped.
 #[derive(Debug)]
 pub(crate) struct Watchdog {
     stop: Arc<AtomicBool>,
@@ -90,11 +88,11 @@ pub(crate) struct Watchdog {
 }
 
 impl Watchdog {
-    /// Watches over `streams` on a thread of its own: pings at half the time that systemd gives,
-    /// and keeps the list's [`StreamList::stuck`] and systemd's status line.
+    /// Watches `streams` on its own thread: pings at half of systemd's interval, and updates
+    /// [`StreamList::stuck`] and systemd's status line.
     ///
     /// # Errors
-    /// Where there is no thread to be had.
+    /// Where the thread cannot be started.
     pub(crate) fn start(streams: StreamList) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
@@ -114,7 +112,7 @@ impl Drop for Watchdog {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
-            // A panic there was told already.
+            // A panic there is already in the log.
             let _ = thread.join();
         }
     }
@@ -129,7 +127,7 @@ fn watch(streams: &StreamList, stop: &AtomicBool, pings: bool, interval: Duratio
         let status = status_line(&all, &stuck);
         if status != last_status {
             if !stuck.is_empty() {
-                tracing::error!("stuck: {}; systemd's watchdog is not fed", stuck.join("; "));
+                tracing::error!("stuck: {}; no ping to systemd's watchdog", stuck.join("; "));
             }
             send(&[NotifyState::Status(&status)]);
             last_status = status;
@@ -139,7 +137,7 @@ fn watch(streams: &StreamList, stop: &AtomicBool, pings: bool, interval: Duratio
         }
         streams.set_stuck(stuck.clone());
         let until = Instant::now() + interval;
-        // Parking may end early for no reason.
+        // Parking may end early.
         while !stop.load(Ordering::Relaxed) {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -155,13 +153,13 @@ fn watch(streams: &StreamList, stop: &AtomicBool, pings: bool, interval: Duratio
     }
 }
 
-/// One line about all streams.
+/// A status line about all streams.
 fn status_line(streams: &[Status], stuck: &[String]) -> String {
     let live = streams.iter().filter(|s| matches!(s.source(), SourceState::Live { .. })).count();
-    let troubled = streams.iter().filter(|s| !s.sink_errors().is_empty()).count();
+    let failing = streams.iter().filter(|s| !s.sink_errors().is_empty()).count();
     let mut line = format!("{live} of {} streams live", streams.len());
-    if troubled > 0 {
-        line.push_str(&format!(", {troubled} with a sink in trouble"));
+    if failing > 0 {
+        line.push_str(&format!(", {failing} with a failing sink"));
     }
     if !stuck.is_empty() {
         line.push_str(&format!("; stuck: {}", stuck.join("; ")));
@@ -169,12 +167,12 @@ fn status_line(streams: &[Status], stuck: &[String]) -> String {
     line
 }
 
-/// Tells systemd that everything is set up.
+/// Reports to systemd that the process is ready.
 pub(crate) fn ready() {
     send(&[NotifyState::Ready]);
 }
 
-/// Tells systemd that the configuration is read again; [`ready`] ends it.
+/// Reports to systemd that the configuration is being reloaded; [`ready`] ends that.
 pub(crate) fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => send(&[NotifyState::Reloading, now]),
@@ -182,15 +180,15 @@ pub(crate) fn reloading() {
     }
 }
 
-/// Tells systemd that the process is about to end.
+/// Reports to systemd that the process is stopping.
 pub(crate) fn stopping() {
     send(&[NotifyState::Stopping]);
 }
 
-/// Does nothing where no service manager listens.
+/// Does nothing without a service manager.
 fn send(state: &[NotifyState<'_>]) {
     if let Err(e) = sd_notify::notify(state) {
-        tracing::debug!("systemd was not told: {e}");
+        tracing::debug!("cannot notify systemd: {e}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The watchdog: its judgement by itself, and its pings as a service manager gets them.
+//! The stall detector alone, and the pings that a service manager receives.
 
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use super::*;
 
 #[test]
-fn who_moves_is_well_and_who_does_not_is_named() {
+fn stages_without_progress_are_named() {
     let (door, mut detector) = (Status::new("door"), StallDetector::default());
     let start = Instant::now();
     let at = |s: u64| start + Duration::from_secs(s);
@@ -19,7 +19,7 @@ fn who_moves_is_well_and_who_does_not_is_named() {
     assert!(detector.check(&streams, at(5)).is_empty());
     encoder.heartbeat();
     assert_eq!(detector.check(&streams, at(10)), ["door: scorer"]);
-    // A new stage, and one that has ended, are no fault.
+    // A new stage and an ended stage are no fault.
     drop(scorer);
     let _recorder = door.heartbeat("recorder");
     encoder.heartbeat();
@@ -27,7 +27,7 @@ fn who_moves_is_well_and_who_does_not_is_named() {
 }
 
 #[test]
-fn a_source_that_is_away_is_no_fault_as_long_as_it_is_tried_again() {
+fn a_lost_source_is_no_fault_while_it_is_tried_again() {
     let (door, mut detector) = (Status::new("door"), StallDetector::default());
     let start = Instant::now();
     let at = |s: u64| start + Duration::from_secs(s);
@@ -40,14 +40,14 @@ fn a_source_that_is_away_is_no_fault_as_long_as_it_is_tried_again() {
     door.set_source(SourceState::Connecting { since: at(91) });
     assert!(detector.check(&streams, at(100)).is_empty());
     assert_eq!(detector.check(&streams, at(160)), ["door: the source connects for too long"]);
-    // It has come back since the last look: its stages get time to begin.
+    // It was restored since the last check: its stages get time to start.
     door.set_source(SourceState::Live { since: at(161) });
     assert!(detector.check(&streams, at(165)).is_empty());
     assert_eq!(detector.check(&streams, at(170)), ["door: encoder"]);
 }
 
 #[test]
-fn a_disk_that_does_not_answer_is_the_sinks_trouble_and_no_fault_of_the_process() {
+fn a_disk_that_does_not_answer_is_an_error_of_the_sink_only() {
     let (door, mut detector) = (Status::new("door"), StallDetector::default());
     let start = Instant::now();
     let at = |s: u64| start + Duration::from_secs(s);
@@ -56,14 +56,14 @@ fn a_disk_that_does_not_answer_is_the_sinks_trouble_and_no_fault_of_the_process(
     let streams = [door.clone()];
     detector.check(&streams, at(0));
     assert!(door.sink_errors().is_empty());
-    assert!(detector.check(&streams, at(5)).is_empty(), "the watchdog is fed");
+    assert!(detector.check(&streams, at(5)).is_empty(), "the watchdog is pinged");
     assert!(door.sink_errors()["record"].contains("does not answer"));
     recorder.heartbeat();
     detector.check(&streams, at(10));
     assert!(door.sink_errors().is_empty());
 }
 
-/// What [`pings_end_when_a_stage_does`] runs in a process with a service manager's environment.
+/// The child process of [`pings_stop_while_a_stage_is_stuck`], with a service manager's environment.
 #[test]
 #[ignore = "run by another test, as its child"]
 fn child() {
@@ -87,7 +87,7 @@ fn child() {
 }
 
 #[test]
-fn pings_end_when_a_stage_does() {
+fn pings_stop_while_a_stage_is_stuck() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("notify");
     let socket = UnixDatagram::bind(&path).expect("a socket");
@@ -100,22 +100,22 @@ fn pings_end_when_a_stage_does() {
         .stdout(std::process::Stdio::null())
         .spawn()
         .expect("started");
-    let mut said = Vec::new();
-    while !said.iter().any(|(line, _): &(String, Instant)| line == "STOPPING=1") {
+    let mut messages = Vec::new();
+    while !messages.iter().any(|(line, _): &(String, Instant)| line == "STOPPING=1") {
         let mut buffer = [0; 4096];
-        let length = socket.recv(&mut buffer).expect("it goes on to its end");
+        let length = socket.recv(&mut buffer).expect("a message");
         let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
-        said.extend(text.lines().map(|line| (line.to_owned(), Instant::now())));
+        messages.extend(text.lines().map(|line| (line.to_owned(), Instant::now())));
     }
     assert!(child.wait().expect("ended").success());
-    let place = |wanted: &str| said.iter().position(|(line, _)| line == wanted);
-    let stuck = place("STATUS=1 of 1 streams live; stuck: door: encoder").expect("told");
-    let away = place("STATUS=0 of 1 streams live").expect("told");
+    let place = |wanted: &str| messages.iter().position(|(line, _)| line == wanted);
+    let stuck = place("STATUS=1 of 1 streams live; stuck: door: encoder").expect("sent");
+    let lost = place("STATUS=0 of 1 streams live").expect("sent");
     let pings =
         |range: &[(String, Instant)]| range.iter().filter(|(line, _)| line == "WATCHDOG=1").count();
-    assert!(pings(&said[..stuck]) >= 2, "{said:?}");
-    assert_eq!(pings(&said[stuck..away]), 0, "{said:?}");
-    assert!(pings(&said[away..]) >= 2, "{said:?}");
-    let (ready, reloading) = (place("READY=1").expect("told"), place("RELOADING=1").expect("told"));
-    assert!(ready < reloading && said[reloading..].iter().any(|(line, _)| line == "READY=1"));
+    assert!(pings(&messages[..stuck]) >= 2, "{messages:?}");
+    assert_eq!(pings(&messages[stuck..lost]), 0, "{messages:?}");
+    assert!(pings(&messages[lost..]) >= 2, "{messages:?}");
+    let (ready, reloading) = (place("READY=1").expect("sent"), place("RELOADING=1").expect("sent"));
+    assert!(ready < reloading && messages[reloading..].iter().any(|(line, _)| line == "READY=1"));
 }

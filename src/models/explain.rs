@@ -93,10 +93,4 @@ impl ScaleRule {
     pub fn with_window(self, span: Span) -> Option<Self> {
         (span > Span::ZERO).then_some(Self { window_seconds: span.seconds(), ..self })
     }
-
-    /// The same rule with a floor at `share` (0..=1) of the typical value; `None` for any other
-    /// share.
-    pub fn with_floor(self, share: f32) -> Option<Self> {
-        (0.0..=1.0).contains(&share).then_some(Self { floor: self.typical * share, ..self })
-    }
 }

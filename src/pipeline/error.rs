@@ -57,7 +57,7 @@ pub enum PipelineError {
     #[error("a thread cannot be started: {0}")]
     Thread(#[from] std::io::Error),
     /// A stage panicked.
-    #[error("the stage `{stage}` panicked; this is a fault of the program")]
+    #[error("the stage `{stage}` panicked; this is a bug")]
     Panicked {
         /// The stage.
         stage: &'static str,

@@ -10,7 +10,7 @@
 //!
 //! Every queue blocks; nothing is dropped. The fast path holds as many frames as the slow path
 //! needs, by the sum in [`crate::stages::score::budget`]. Where these frames exceed the byte budget,
-//! [`super::two_passes`] reads the recording twice: scores first, frames second.
+//! `two_passes` reads the recording twice: scores first, frames second.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Scope, ScopedJoinHandle};
@@ -79,11 +79,10 @@ pub fn run_pass(
         let fast = FastPath { output, frames: fast_in, in_flight_limit };
         let FrontEndThreads { source, track, score_out } =
             spawn_front_end(scope, settings, recording, engine, fast, stop)?;
-        let max_waiting_frames = settings.schedule.max_waiting_frames;
+        let max_waiting = settings.schedule.max_waiting_frames;
         let scoring = named("score").spawn_scoped(scope, move || {
             stop_on_error(recording, || {
-                let evidence = &evidence_in;
-                score(&score_out, scorer, assembler, max_waiting_frames, evidence, &mut NoObserver)
+                score(&score_out, scorer, assembler, max_waiting, &evidence_in, &mut NoObserver)
             })
         })?;
         let overlay = named("overlay").spawn_scoped(scope, move || {

@@ -1,14 +1,14 @@
-//! What can end a run, and the exit code of each.
+//! Errors that end a run, and their exit codes.
 
 use crate::config::ConfigError;
 use crate::core::exit::Exit;
 use crate::models::registry::RegistryError;
 use crate::pipeline::error::PipelineError;
 
-/// A run that could not be done.
+/// Why a run failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The configuration makes no sense.
+    /// The configuration is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A model is missing.
@@ -20,18 +20,18 @@ pub enum RunError {
     /// A sink can never work as configured.
     #[error("{0}")]
     Sink(String),
-    /// What the process serves cannot be served.
+    /// The RTSP server or the health page cannot start.
     #[error("{0}")]
     Serve(String),
     /// The recording's streams have no format yet.
     #[error("the recording's {0} have no format")]
     NoFormat(&'static str),
-    /// There is no room for scratch files.
+    /// No folder for temporary files.
     #[error("a folder for scratch files cannot be made: {0}; point TMPDIR to one that can")]
     Scratch(std::io::Error),
 }
 
-/// All that a pipeline can fail by can end a run.
+/// Every pipeline error can end a run.
 impl<E: Into<PipelineError>> From<E> for RunError {
     fn from(error: E) -> Self {
         Self::Pipeline(error.into())

@@ -1,8 +1,7 @@
 //! A run over one recording, from a checked pipeline to a report.
 //!
-//! Opens what the pipeline names, in the order in which a mistake is cheapest: outputs, models,
-//! recording. Nothing stands under a final name until all of it is whole; a run that is stopped
-//! keeps what it has under names that say so.
+//! Cheap checks come first: outputs, recording, models. A file gets its final name only when it is
+//! complete; a run that is stopped keeps its files under names that say so.
 
 pub(crate) mod error;
 pub(crate) mod outputs;
@@ -34,42 +33,42 @@ use crate::stages::sink::records::summary::Summary;
 use crate::stages::source::gst::Recording;
 use crate::stages::source::{SourceShape, VideoShape};
 
-/// Face encoders at most: more tracks than that are seldom on screen.
+/// Maximum number of face encoders: more faces are seldom on screen.
 const MAX_FACE_ENCODERS: usize = 4;
 
-/// Work on whole frames between decoder and encoder.
+/// Copies and conversions of whole frames between decoder and encoder.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct PixelWork {
-    /// Frames that went to the film.
+    /// Frames written to the annotated video.
     pub frames: u64,
-    /// Frames copied before they were drawn on, as the decoder still read them.
+    /// Frames copied before drawing, as the decoder still read them.
     pub copied: u64,
-    /// Elements that change every frame's format, size or memory.
+    /// Elements that convert every frame's format, size or memory.
     pub conversions: usize,
 }
 
 impl PixelWork {
-    /// Copies and conversions a frame.
+    /// Copies and conversions per frame.
     pub fn per_frame(&self) -> f64 {
         self.copied as f64 / self.frames.max(1) as f64 + self.conversions as f64
     }
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// Whether all of the recording was seen; else it was stopped.
+    /// Whether the whole recording was processed; otherwise it was stopped.
     pub complete: bool,
     /// The run in figures.
     #[serde(flatten)]
     pub summary: Summary,
-    /// Length of the recording that was worked through, in seconds.
+    /// Processed length of the recording, in seconds.
     pub media_seconds: f64,
-    /// How long it took, in seconds.
+    /// Wall-clock time, in seconds.
     pub wall_seconds: f64,
-    /// Media seconds a second.
+    /// Media seconds per wall-clock second.
     pub times_real_time: f64,
-    /// What inference ran on.
+    /// The inference provider.
     pub provider: String,
     /// The speaker package.
     pub package: String,
@@ -77,17 +76,17 @@ pub struct Report {
     pub detector: String,
     /// How heatmaps were made.
     pub explain: &'static str,
-    /// Seconds of future that the last tick of a window saw.
+    /// Lookahead of the last tick of a window, in seconds.
     pub lookahead_seconds: f64,
     /// Whether the recording was read twice.
     pub two_passes: bool,
-    /// Whether the film carries the audio as it was stored.
+    /// Whether the annotated video carries the audio as it was stored.
     pub audio_kept: Option<bool>,
-    /// How often whole frames were touched on their way to the film, beside decoder and encoder.
+    /// Copies and conversions of whole frames besides decoder and encoder.
     pub pixels: PixelWork,
-    /// What inference did, by kind of graph.
+    /// Inference statistics by kind of graph.
     pub inference: BTreeMap<GraphKind, GraphStats>,
-    /// What was written, by role.
+    /// Written files by role.
     pub outputs: BTreeMap<&'static str, std::path::PathBuf>,
 }
 
@@ -108,7 +107,7 @@ pub fn run(
     let detector = find(Role::Detector, pipeline.detector.as_deref())?;
     let settings = settings(pipeline, (&speaker, &detector), &recording.shape().video)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    // A second thread costs a quarter more in all: only where cores are to spare.
+    // A second thread costs 25 % more CPU time in all: only where cores are idle.
     let options =
         SessionOptions { device: pipeline.device, intra_threads: (cores / 4).clamp(1, 2) };
     let engine =
@@ -171,7 +170,7 @@ fn work(
     Ok(counts?)
 }
 
-/// What the stages are built from, given a pipeline, its packages and what the recording is.
+/// The settings of the stages, for a pipeline, its packages and the recording's video.
 ///
 /// # Errors
 /// Where a package asks for something impossible.
@@ -219,7 +218,7 @@ fn start(
     })
 }
 
-/// Everything that kept the run from being whole, in words; said in the records and the report.
+/// Notes all damage of the run in the records and the report.
 fn note_damage(
     recording: &Recording,
     counts: &PassCounts,
@@ -231,19 +230,19 @@ fn note_damage(
     }
     if counts.source_counts.timeline.jumps > 0 {
         notes.push(format!(
-            "the frame's clock jumped {} times; people got new numbers after each",
+            "the video's clock jumped {} times; people got new numbers after each jump",
             counts.source_counts.timeline.jumps
         ));
     }
     if counts.scored.audio_timeouts > 0 {
-        notes.push("audio that is stored too far from its frame was not heard".into());
+        notes.push("audio that is stored too far from its frame was not analysed".into());
     }
     let stated = recording.shape().duration;
     if let (Some(stated), Some(last)) = (stated, counts.source_counts.last_pts) {
         let missing = stated - Span::from_ns(last.ns());
         if missing > Span::from_ms(2_000) && !counts.source_counts.stopped {
             notes.push(format!(
-                "the frame ends {:.1} s before the {:.1} s that the file states",
+                "the video ends {:.1} s before the {:.1} s that the file states",
                 missing.seconds(),
                 stated.seconds()
             ));

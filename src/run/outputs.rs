@@ -1,4 +1,4 @@
-//! Everything a run writes, under temporary names until it is whole.
+//! The outputs of a run, under temporary names until they are complete.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,16 +19,16 @@ use crate::stages::sink::records::{Ending, FrameSize, Record, RecordContext};
 use crate::stages::sink::stage::Records;
 use crate::stages::source::gst::Recording;
 
-/// A film and the name it gets at the end.
+/// The annotated video and its final name.
 pub(crate) struct NamedOutput {
-    /// The film being written.
+    /// The annotated video being written.
     pub output: FileSink,
     file: AtomicPath,
 }
 
 /// All outputs of a run.
 pub(crate) struct Outputs {
-    /// The film, where one is wanted.
+    /// The annotated video, where one is wanted.
     pub output: Option<NamedOutput>,
     /// The records.
     pub records: Records,
@@ -36,10 +36,10 @@ pub(crate) struct Outputs {
 }
 
 impl Outputs {
-    /// Opens all outputs that `pipeline` wants.
+    /// Opens all outputs of `pipeline`.
     ///
     /// # Errors
-    /// Where one cannot be written; none is left behind then.
+    /// Where an output cannot be written; no file is left behind then.
     pub(crate) fn create(pipeline: &Pipeline, recording: &Recording) -> Result<Self, RunError> {
         let stem = pipeline.input.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let video = recording.shape().video;
@@ -75,15 +75,15 @@ impl Outputs {
         Ok(Self { output, records: Records::new(open), written })
     }
 
-    /// Ends everything and gives every file its name.
+    /// Finishes all outputs and gives every file its final name.
     ///
     /// # Errors
-    /// Where something cannot be finished.
+    /// Where an output cannot be finished.
     pub(crate) fn close(
         self,
         ending: Ending,
     ) -> Result<(Summary, BTreeMap<&'static str, PathBuf>), RunError> {
-        // The film first: it is what takes long and what can still fail.
+        // The video first: it takes longest and can still fail.
         if let Some(NamedOutput { output, file }) = self.output {
             if ending == Ending::Stopped {
                 output.trim_audio_to_frames();

@@ -1,5 +1,5 @@
-//! The clock of a live stream: nanoseconds since it started, never stepped, whatever the source or
-//! the wall clock does.
+//! The clock of a live stream: nanoseconds since it started. It never jumps, whatever the source or the
+//! wall clock does.
 
 use std::time::Instant;
 
@@ -19,13 +19,13 @@ impl StreamClock {
         Self { start: Instant::now() }
     }
 
-    /// What it says now.
+    /// The current time.
     pub(crate) fn now(self) -> Pts {
         Pts::from_ns(i64::try_from(self.start.elapsed().as_nanos()).unwrap_or(i64::MAX))
     }
 
-    /// The wall clock's time at `at`, by what the wall clock says now: a stepped wall clock is
-    /// followed, and moves nothing on this clock.
+    /// The wall-clock time at `at`, by the current wall clock. A step of the wall clock changes this, but
+    /// not the stream clock.
     pub(crate) fn utc(self, at: Pts) -> Timestamp {
         let ago = SignedDuration::from_nanos((self.now() - at).ns());
         Timestamp::now().checked_sub(ago).unwrap_or_else(|_| Timestamp::now())

@@ -1,4 +1,4 @@
-//! How late things are, stage by stage: from a frame's capture to the end of a stage.
+//! Latency by stage: from a frame's capture to the end of the stage.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::core::time::Span;
 use crate::telemetry::metrics::{Metrics, stage_labels};
 
-/// The newest values kept for percentiles: at 25 a second, seven minutes.
+/// Number of newest values kept for percentiles: about seven minutes at 25 per second.
 const MAX_SAMPLES: usize = 10_000;
 
 /// Latencies of one stream; clones are handles to the same.
@@ -23,16 +23,16 @@ struct RingBuffer {
     next: usize,
 }
 
-/// The middle and the tail, in seconds.
+/// Latency percentiles in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct Percentiles {
-    /// Half are no later.
+    /// Median.
     pub p50: f32,
-    /// 95 of 100 are no later.
+    /// 95th percentile.
     pub p95: f32,
-    /// 99 of 100 are no later.
+    /// 99th percentile.
     pub p99: f32,
-    /// How many were measured.
+    /// Number of values.
     pub count: usize,
 }
 
@@ -42,29 +42,26 @@ impl Latencies {
         Self { stream: stream.to_owned(), metrics, newest: Arc::default() }
     }
 
-    /// Something left `stage` so late after its capture.
+    /// Adds the latency of an item that left `stage`.
     pub(crate) fn add(&self, stage: &'static str, late: Span) {
         self.metrics
             .latency
             .get_or_create(&stage_labels(&self.stream, stage))
             .observe(late.seconds());
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
-        let notify = newest.entry(stage).or_default();
-        if notify.values.len() < MAX_SAMPLES {
-            notify.values.push(late.seconds() as f32);
+        let ring = newest.entry(stage).or_default();
+        if ring.values.len() < MAX_SAMPLES {
+            ring.values.push(late.seconds() as f32);
         } else {
-            notify.values[notify.next] = late.seconds() as f32;
+            ring.values[ring.next] = late.seconds() as f32;
         }
-        notify.next = (notify.next + 1) % MAX_SAMPLES;
+        ring.next = (ring.next + 1) % MAX_SAMPLES;
     }
 
     /// Percentiles of the newest values, by stage.
     pub(crate) fn percentiles(&self) -> BTreeMap<&'static str, Percentiles> {
         let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
-        newest
-            .iter()
-            .filter_map(|(stage, notify)| Some((*stage, of_values(&notify.values)?)))
-            .collect()
+        newest.iter().filter_map(|(stage, ring)| Some((*stage, of_values(&ring.values)?))).collect()
     }
 }
 
@@ -86,8 +83,8 @@ mod tests {
         for i in 0..=100 {
             latencies.add("score", Span::from_ms(i * 10));
         }
-        let said = latencies.percentiles()["score"];
-        assert!((said.p50 - 0.5).abs() < 1e-6 && (said.p95 - 0.95).abs() < 1e-6);
+        let score = latencies.percentiles()["score"];
+        assert!((score.p50 - 0.5).abs() < 1e-6 && (score.p95 - 0.95).abs() < 1e-6);
         for _ in 0..MAX_SAMPLES {
             latencies.add("score", Span::from_ms(7));
         }

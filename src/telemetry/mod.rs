@@ -1,5 +1,5 @@
-//! What a process reports about itself: metrics, status, latencies and heartbeats, and the clock that
-//! they are measured by. Every stage may use it; it knows nothing of the stages.
+//! Metrics, status, latencies, heartbeats and the stream clock. Every stage may use this module; it
+//! depends on no stage.
 
 pub(crate) mod clock;
 pub(crate) mod latency;

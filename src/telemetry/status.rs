@@ -1,63 +1,63 @@
-//! What a live stream is doing right now: written by its stages, read by the health page, the
-//! watchdog, the slate and the metrics.
+//! The current status of a live stream: written by its stages, read by the health page, the watchdog,
+//! the slate and the metrics.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-/// Whether the source gives frames.
+/// The state of the source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceState {
-    /// It is being opened for the first time or again.
+    /// It is being opened.
     Connecting {
         /// Since when.
         since: Instant,
     },
-    /// Frames come.
+    /// Frames arrive.
     Live {
         /// Since when.
         since: Instant,
     },
-    /// It cannot be had.
+    /// It is lost.
     Lost {
         /// Since when.
         since: Instant,
-        /// Why, in words, without secrets.
+        /// A readable message without secrets.
         why: String,
-        /// When it is tried again.
+        /// Time of the next try.
         next_try: Instant,
     },
-    /// The stream was told to end, or its source has ended for good.
+    /// The stream was stopped, or its source has ended for good.
     Ended,
 }
 
-/// A stage or sink as the watchdog sees it: it beats whenever it has done something.
+/// A counter by which the watchdog sees that a stage or sink makes progress.
 #[derive(Debug)]
 pub struct Heartbeat {
     /// The stage.
     pub stage: &'static str,
-    /// Whether it waits for a disk or a network: no restart makes those answer.
+    /// Whether the stage waits for a disk or a network: a restart would not help these.
     pub external: bool,
     count: AtomicU64,
 }
 
 impl Heartbeat {
-    /// Something was done.
+    /// Counts one unit of work.
     pub fn heartbeat(&self) {
         self.count.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How often so far.
+    /// The count so far.
     pub fn count(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
     }
 }
 
-/// The trouble of a sink that stands still.
-const UNRESPONSIVE: &str = "what it writes to does not answer; what is too much to keep until it \
-                          does is left out";
+/// The error of a sink that makes no progress.
+const UNRESPONSIVE: &str = "its disk or network does not answer; packets and events beyond its \
+                            queue are dropped";
 
-/// A sink that is not well, by name.
+/// Errors of the sinks, by name.
 pub type SinkErrors = std::collections::BTreeMap<String, String>;
 
 #[derive(Debug)]
@@ -77,7 +77,7 @@ pub struct Status {
 }
 
 impl Status {
-    /// A stream that is about to connect.
+    /// The status of a stream that is about to connect.
     pub fn new(stream: &str) -> Self {
         let source = Mutex::new(SourceState::Connecting { since: Instant::now() });
         let (heartbeats, sink_errors) = (Mutex::default(), Mutex::default());
@@ -85,23 +85,23 @@ impl Status {
         Self { stream: stream.into(), inner: Arc::new(inner) }
     }
 
-    /// What the source does.
+    /// The state of the source.
     pub fn source(&self) -> SourceState {
         lock(&self.inner.source).clone()
     }
 
-    /// The source does something else now.
+    /// Sets the state of the source.
     pub fn set_source(&self, state: SourceState) {
         *lock(&self.inner.source) = state;
     }
 
-    /// A new stage that beats; it is watched until the handle is dropped.
+    /// A heartbeat for a new stage; the watchdog checks it until the handle is dropped.
     pub fn heartbeat(&self, stage: &'static str) -> Arc<Heartbeat> {
         self.add_heartbeat(stage, false)
     }
 
-    /// The same of a sink that writes to a disk or another machine: where it stands still that is
-    /// told as its trouble, and no fault of this process.
+    /// A heartbeat for a sink that writes to a disk or another machine. If it stops, that is an error of
+    /// the sink, not of this process.
     pub fn external_heartbeat(&self, sink: &'static str) -> Arc<Heartbeat> {
         self.add_heartbeat(sink, true)
     }
@@ -112,15 +112,15 @@ impl Status {
         heartbeat
     }
 
-    /// All stages that are at work.
+    /// The heartbeats of all running stages.
     pub fn heartbeats(&self) -> Vec<Arc<Heartbeat>> {
         let mut heartbeats = lock(&self.inner.heartbeats);
-        // One handle is this list's own.
+        // This list holds one handle itself.
         heartbeats.retain(|heartbeat| Arc::strong_count(heartbeat) > 1);
         heartbeats.clone()
     }
 
-    /// The sink `name` is in trouble (`Some`, in words) or well again.
+    /// Sets the error of the sink `name`; `None` where it works.
     pub fn set_sink_error(&self, name: &str, error: Option<String>) {
         let mut sink_errors = lock(&self.inner.sink_errors);
         match error {
@@ -129,12 +129,12 @@ impl Status {
         }
     }
 
-    /// The sinks whose disk or network does not answer right now.
+    /// Sets the sinks whose disk or network does not answer.
     pub fn set_unresponsive(&self, sinks: Vec<&'static str>) {
         *lock(&self.inner.unresponsive) = sinks;
     }
 
-    /// The sinks that are in trouble.
+    /// The errors of all sinks that fail.
     pub fn sink_errors(&self) -> SinkErrors {
         let mut sink_errors = lock(&self.inner.sink_errors).clone();
         for sink in lock(&self.inner.unresponsive).iter() {

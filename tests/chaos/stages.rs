@@ -31,7 +31,7 @@ fn panics(name: &'static str, stage: &str) {
     daemon.until_frame("cam");
     row.recovered(since.elapsed());
     let log = daemon.log();
-    assert!(log.contains("a fault on purpose"), "the panic is not in the log: {log}");
+    assert!(log.contains("an injected fault"), "the panic is not in the log: {log}");
     sleep(3.0);
     assert_eq!(daemon.state("cam"), "live", "it stays");
     row.ran();

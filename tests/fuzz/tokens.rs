@@ -71,6 +71,15 @@ pub fn plant(text: &str, every: usize, rng: &mut SeededRng) -> Planted {
     planted
 }
 
+/// The address `text` with a token, if it is written as one.
+pub fn plant_in_address(text: &str, rng: &mut SeededRng) -> Planted {
+    let mut planted = Planted { text: text.to_owned(), tokens: Vec::new() };
+    if text.matches("://").count() == 1 && text.find(':') == text.find("://") {
+        planted.text = in_addresses(text, 1, rng, &mut planted);
+    }
+    planted
+}
+
 /// A line with tokens in its addresses.
 fn in_addresses(line: &str, every: usize, rng: &mut SeededRng, planted: &mut Planted) -> String {
     let mut pieces = line.split("://");
@@ -80,7 +89,7 @@ fn in_addresses(line: &str, every: usize, rng: &mut SeededRng, planted: &mut Pla
         let before = out.strip_suffix(scheme).and_then(|rest| rest.chars().next_back());
         // `a:b://` is no address with a host, and nobody writes a user there.
         let is_address = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-            && before.is_none_or(|c| c == '"' || c.is_whitespace());
+            && before.is_none_or(|c| c == '"');
         out += "://";
         if !is_address {
             out += piece;

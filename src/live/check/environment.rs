@@ -1,4 +1,5 @@
-//! Whether this machine has what cameras need: elements, packages, ports, writable places, room.
+//! Checks that this machine has what cameras need: elements, packages, ports, writable folders, free
+//! disk space.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
@@ -12,19 +13,19 @@ use crate::models::registry::{Role, find};
 use crate::stages::sink::events::tls::certificates;
 use crate::stages::sink::settings::SinkSettings;
 
-/// Something that stands in the way, and how the program ends with it.
+/// A problem of this machine, with its exit code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnvironmentProblem {
-    /// In words: what, and what to do.
+    /// The problem, and what to do.
     pub message: String,
     /// The exit code.
     pub exit: Exit,
 }
 
-/// All that stands in the way here, worst first; nothing where the cameras can run.
+/// All problems of this machine, worst first; empty where the cameras can run.
 pub fn environment(cameras: &[(PathBuf, Camera)]) -> Vec<EnvironmentProblem> {
     let mut missing: BTreeSet<String> = BTreeSet::new();
-    let mut cannot: Vec<String> = Vec::new();
+    let mut blocked: Vec<String> = Vec::new();
     let mut ports: BTreeSet<SocketAddr> = BTreeSet::new();
     for (_, camera) in cameras {
         missing.extend(gst::missing(camera));
@@ -33,16 +34,16 @@ pub fn environment(cameras: &[(PathBuf, Camera)]) -> Vec<EnvironmentProblem> {
         }
         ports.extend(camera.serve.rtsp.as_ref().map(|rtsp| rtsp.listen));
         ports.extend(camera.serve.health);
-        cannot.extend(camera.sinks.iter().filter_map(|sink| check_writable(sink).err()));
+        blocked.extend(camera.sinks.iter().filter_map(|sink| check_writable(sink).err()));
         missing.extend(unreadable_certificates(camera));
     }
-    cannot.extend(ports.into_iter().filter_map(|address| check_port(address).err()));
+    blocked.extend(ports.into_iter().filter_map(|address| check_port(address).err()));
     let problem = |exit| move |message| EnvironmentProblem { message, exit };
     let missing = missing.into_iter().map(problem(Exit::Unavailable));
-    missing.chain(cannot.into_iter().map(problem(Exit::CannotCreate))).collect()
+    missing.chain(blocked.into_iter().map(problem(Exit::CannotCreate))).collect()
 }
 
-/// The files with certificates and keys that cannot be used, with the key that names each.
+/// Errors of the files with certificates and keys, each with its configuration key.
 fn unreadable_certificates(camera: &Camera) -> impl Iterator<Item = String> {
     let own = camera.serve.rtsp.iter().filter_map(|rtsp| rtsp.tls.as_ref());
     let own = own.flat_map(|(cert, key)| {
@@ -71,13 +72,13 @@ fn check_port(address: SocketAddr) -> Result<(), String> {
         ErrorKind::AddrInUse => {
             format!("{address}: another program listens there; stop it or write another port")
         }
-        _ => format!("{address}: cannot be listened on: {e}"),
+        _ => format!("{address}: cannot listen: {e}"),
     })
 }
 
-/// Whether a sink can write to its place.
+/// Checks that a sink can write to its folder, and that there is room.
 fn check_writable(sink: &SinkSettings) -> Result<(), String> {
-    let (folder, needs) = match sink {
+    let (folder, required) = match sink {
         SinkSettings::Record(r) => (r.directory.as_path(), r.min_free_bytes),
         SinkSettings::Hls { directory, .. } => (directory.as_path(), 0),
         SinkSettings::Mqtt(mqtt) => (mqtt.spool.as_path(), mqtt.spool_bytes),
@@ -89,25 +90,25 @@ fn check_writable(sink: &SinkSettings) -> Result<(), String> {
         | SinkSettings::Webhook { .. } => return Ok(()),
     };
     let shown = folder.display();
-    // What is missing is made when the stream starts, in the nearest folder that is there.
-    let there =
+    // Missing folders are created when the stream starts, in the nearest existing one.
+    let existing =
         folder.ancestors().map(|f| if f.as_os_str().is_empty() { Path::new(".") } else { f });
-    let there = there.into_iter().find(|f| f.exists()).unwrap_or(Path::new("/"));
-    // A file of no name leaves nothing behind.
-    tempfile::tempfile_in(there).map_err(|e| {
+    let existing = existing.into_iter().find(|f| f.exists()).unwrap_or(Path::new("/"));
+    // An unnamed file leaves nothing behind.
+    tempfile::tempfile_in(existing).map_err(|e| {
         format!(
-            "{shown}: cannot be written to ({e} in {}); mend it, or choose another place",
-            there.display()
+            "{shown}: cannot be written to ({e} in {}); fix it, or choose another folder",
+            existing.display()
         )
     })?;
-    let stat = rustix::fs::statvfs(there).map_err(|e| format!("{shown}: {e}"))?;
+    let stat = rustix::fs::statvfs(existing).map_err(|e| format!("{shown}: {e}"))?;
     let free = stat.f_bavail.saturating_mul(stat.f_frsize);
-    if free < needs {
+    if free < required {
         let mib = |bytes: u64| bytes >> 20;
         return Err(format!(
-            "{shown}: {} MiB are free there, and {} MiB are to be kept free or needed; make room",
+            "{shown}: {} MiB are free, but {} MiB are required; make room",
             mib(free),
-            mib(needs)
+            mib(required)
         ));
     }
     Ok(())

@@ -1,11 +1,11 @@
-//! Which GStreamer elements a camera needs, and which of them are missing here.
+//! Finds the GStreamer elements that a camera needs and that are missing on this machine.
 
 use crate::config::camera::Camera;
 use crate::gst::elements::{ElementError, is_installed};
 use crate::gst::video_codec::VideoCodec;
 use crate::stages::sink::settings::SinkSettings;
 
-/// What is missing, in words, each with the package to install.
+/// Readable messages about missing elements, each with the package to install.
 pub(super) fn missing(camera: &Camera) -> Vec<String> {
     if let Err(e) = crate::gst::start() {
         return vec![e.to_string()];

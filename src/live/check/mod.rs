@@ -1,6 +1,6 @@
-//! What `locutor check` does: whether files can be run together, and what will be run.
+//! `locutor check`: checks that camera files can run together, and shows what will run.
 //!
-//! [`check_together`] is pure; [`environment()`] looks at this machine and leaves it as it was. No line and
+//! [`check_together`] is pure. [`environment()`] examines this machine without changing it. No line and
 //! no error holds a secret.
 
 mod environment;
@@ -18,7 +18,7 @@ use crate::config::camera::{Camera, Serve, sinks};
 /// Whether the cameras can run in one process.
 ///
 /// # Errors
-/// Where two share a name, a mount or a place on the disk, or do not agree on what is served.
+/// Where two share a name, a mount or a folder, or their `[serve]` settings differ.
 pub fn check_together(cameras: &[(PathBuf, Camera)]) -> Result<(), ConfigError> {
     for (i, (path, camera)) in cameras.iter().enumerate() {
         for (other_path, other) in &cameras[..i] {
@@ -32,7 +32,9 @@ pub fn check_together(cameras: &[(PathBuf, Camera)]) -> Result<(), ConfigError> 
                 return Err(invalid("name", problem));
             }
             if !same_serve(&camera.serve, &other.serve) {
-                let problem = format!("is not what it is in {there}; one process serves one way");
+                let problem = format!(
+                    "differs from {there}; one process has one RTSP server and one health page"
+                );
                 return Err(invalid("serve", problem));
             }
             let taken: Vec<_> = other.sinks.iter().flat_map(sinks::places).collect();
@@ -47,7 +49,7 @@ pub fn check_together(cameras: &[(PathBuf, Camera)]) -> Result<(), ConfigError> 
     Ok(())
 }
 
-/// A file without a stream to be served says nothing about RTSP.
+/// Whether the settings agree. A file without an RTSP sink leaves RTSP open.
 fn same_serve(a: &Serve, b: &Serve) -> bool {
     let rtsp = match (&a.rtsp, &b.rtsp) {
         (Some(a), Some(b)) => {
@@ -80,19 +82,19 @@ mod tests {
     }
 
     #[test]
-    fn what_two_files_may_not_share_is_told() {
+    fn what_two_files_may_not_share_is_reported() {
         let record = "[[sink]]\ntype = \"record\"\ndirectory = \"/kept\"\n";
         let a = camera("a", record);
         assert!(check_together(&[a.clone(), camera("b", "")]).is_ok());
-        let said = |b| check_together(&[a.clone(), b]).expect_err("refused").to_string();
-        assert!(said(camera("a", "")).contains("name: is `a`, as in /c/a.toml"));
-        assert!(said(camera("b", record)).contains("sink: writes to /kept/%Y"));
+        let error = |b| check_together(&[a.clone(), b]).expect_err("refused").to_string();
+        assert!(error(camera("a", "")).contains("name: is `a`, as in /c/a.toml"));
+        assert!(error(camera("b", record)).contains("sink: writes to /kept/%Y"));
         let other = camera("b", "[serve]\nhealth = \"off\"\n");
-        assert!(said(other).contains("/c/b.toml: serve: is not what it is in /c/a.toml"));
+        assert!(error(other).contains("/c/b.toml: serve: differs from /c/a.toml"));
     }
 
     #[test]
-    fn what_will_be_run_is_told_without_secrets() {
+    fn the_summary_holds_no_secrets() {
         let (_, a) = camera("a", "[[sink]]\ntype = \"rtsp-server\"\n");
         let queues = vec![("score→overlay".to_owned(), 4, 1 << 20)];
         let estimate = Estimate { latency_ms: 700, memory_bytes: 1 << 20, queues };
@@ -104,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_is_looked_at_and_left_alone() {
+    fn the_environment_is_examined_and_not_changed() {
         let folder = tempfile::tempdir().expect("a folder");
         let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = taken.local_addr().expect("bound").port();
@@ -121,12 +123,12 @@ mod tests {
         assert!(has(&format!("127.0.0.1:{port}: another program listens there")), "{messages:?}");
         assert!(has("file"), "{messages:?}");
         assert!(!has("kept"), "{messages:?}");
-        assert!(!kept.exists(), "it only looks");
+        assert!(!kept.exists(), "nothing is created");
         assert!(problems.iter().all(|t| t.exit == Exit::CannotCreate), "{problems:?}");
     }
 
     #[test]
-    fn a_file_of_certificates_is_read_beforehand() {
+    fn certificate_files_are_checked() {
         let folder = tempfile::tempdir().expect("a folder");
         let empty = folder.path().join("empty.pem");
         std::fs::write(&empty, "nothing").expect("written");

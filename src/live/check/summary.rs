@@ -1,4 +1,4 @@
-//! What will be run: what a stream takes, and a camera as text without secrets.
+//! The summary of a camera as text without secrets, and the estimate of its latency and memory.
 
 use std::fmt::Write;
 
@@ -11,21 +11,21 @@ use crate::pipeline::live::queues;
 use crate::pipeline::settings::live_schedule;
 use crate::stages::sink::settings::SinkSettings;
 
-/// What a stream is expected to take.
+/// The expected latency and memory of a stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Estimate {
-    /// From a frame's capture until it is shown with its own scores, without the network, on a
-    /// machine that computes fast enough.
+    /// Time from a frame's capture until it is shown with its own scores, without the network, on a
+    /// machine that is fast enough.
     pub latency_ms: u64,
-    /// All edges full, at worst.
+    /// Maximum memory: all queues full.
     pub memory_bytes: u64,
-    /// Name, items and bytes of every edge.
+    /// Name, items and bytes of every queue.
     pub queues: Vec<(String, usize, usize)>,
 }
 
 impl Estimate {
-    /// What `camera` takes with the speaker package `manifest`, by the sums that the lanes are made
-    /// by; `None` where the package asks for something impossible.
+    /// The estimate for `camera` with the speaker package `manifest`; `None` where the package asks for
+    /// something impossible.
     pub fn of(camera: &Camera, manifest: &SpeakerManifest) -> Option<Self> {
         let schedule =
             live_schedule(manifest, camera.lookahead, camera.hop_ticks, Span::ZERO).ok()?;
@@ -37,7 +37,7 @@ impl Estimate {
     }
 }
 
-/// What `camera` will do, a line each.
+/// What `camera` will do, one line per item.
 pub fn render(camera: &Camera, estimate: Option<&Estimate>) -> String {
     let mut out = format!("{}: from {}\n", camera.name, address::redacted(&camera.source.uri));
     // Writing to a string cannot fail.
@@ -53,7 +53,7 @@ pub fn render(camera: &Camera, estimate: Option<&Estimate>) -> String {
         line(format!("{}: {places}", sinks::kind_of(sink)));
     }
     if camera.sinks.is_empty() {
-        line("no sinks: watched and measured only".into());
+        line("no sinks: analysis only".into());
     }
     if let Some(rtsp) = &camera.serve.rtsp {
         let who = if rtsp.login.is_some() { "with a login" } else { "without a login" };
@@ -68,13 +68,13 @@ pub fn render(camera: &Camera, estimate: Option<&Estimate>) -> String {
             OutputPolicy::Delay => "frames come",
             OutputPolicy::Latest => "frames come at once, scores",
         };
-        line(format!("{late} {} ms late, and as long as encoding takes", estimate.latency_ms));
+        line(format!("{late} {} ms late, plus the encoding time", estimate.latency_ms));
         for (name, items, bytes) in &estimate.queues {
             line(format!("{name}: {items} items, {:.1} MiB", *bytes as f64 / f64::from(1 << 20)));
         }
         if estimate.memory_bytes > 0 {
             let mib = estimate.memory_bytes as f64 / f64::from(1 << 20);
-            line(format!("{mib:.0} MiB on the edges at worst, with 1920x1080 frames"));
+            line(format!("at most {mib:.0} MiB in the queues, with 1920x1080 frames"));
         }
     }
     out

@@ -1,10 +1,10 @@
-//! How long this machine computes at its worst, measured before a stream starts.
+//! The worst-case computing time on this machine, measured before a stream starts.
 //!
-//! What is shown waits for its scores by a sum of ticks, and for what computing takes. The dearest
-//! thing in a frame's way is the wide search for faces, every second to fourth: 15 ms of one core on
-//! one machine and 50 on another, which then was late each time with two thirds of its time to spare,
-//! and gave up heatmaps for it. The frames that came meanwhile then have their faces encoded one after
-//! the other, which a large speaker model takes as long for again.
+//! A frame waits for its scores by a sum of ticks, plus the computing time. The most expensive step is
+//! the wide search for faces, every second to fourth: 15 ms of one core on one machine and 50 ms on
+//! another. Without this measurement the second machine was late at each search and disabled heatmaps,
+//! although it was idle two thirds of the time. The frames that arrive during a search then have their
+//! faces encoded one after the other, which takes a large speaker model as long again.
 
 use std::time::Instant;
 
@@ -19,30 +19,30 @@ use crate::stages::score::window::Window;
 
 /// Calls timed; the first one only warms up.
 const CALLS: usize = 4;
-/// Decoding and encoding go on beside all that.
+/// Allowance for decoding and encoding, which run at the same time.
 const CONTENTION_FACTOR: i64 = 2;
-/// What follows: crops, audio, drawing.
+/// Allowance for crops, audio and drawing.
 const FIXED_COST: Span = Span::from_ms(20);
-/// Faces counted with: two people and one more.
+/// Number of faces assumed: two people and one more.
 const FACE_COUNT: usize = 3;
 /// A machine that takes longer than this cannot keep up by waiting.
 const MAX_COMPUTE_TIME: Span = Span::from_ms(400);
 
-/// What single steps take.
+/// Measured time of single steps.
 #[derive(Clone, Copy)]
 struct StepTimes {
     /// A wide search.
     search: Span,
-    /// All faces of a frame through the encoder, by the tick.
+    /// All faces of a frame through the encoder, per tick.
     faces: Span,
-    /// Ticks of a hop that go through it at its end.
+    /// Ticks that go through the encoder at the end of a hop.
     chunk_ticks: usize,
-    /// All their next windows through the head.
+    /// The next windows of all faces through the head.
     heads: Span,
 }
 
-/// What computing takes for streams searched by `plan` and judged by `window`; nothing where the
-/// engine cannot say, which the stream itself will tell.
+/// Computing time of streams that search by `plan` and score by `window`. Zero where the engine fails:
+/// the stream itself will report that.
 pub(crate) fn compute_time(engine: &Engine, plan: &PlanSettings, window: Window) -> Span {
     let steps = || {
         let search = search(engine, plan).ok()?;
@@ -53,7 +53,7 @@ pub(crate) fn compute_time(engine: &Engine, plan: &PlanSettings, window: Window)
     steps().map_or(Span::ZERO, allowance)
 }
 
-/// The least that a call took after the first one, and no more than [`MAX_COMPUTE_TIME`].
+/// The shortest time of a call after the first one, at most [`MAX_COMPUTE_TIME`].
 fn timed<E>(mut call: impl FnMut() -> Result<(), E>) -> Result<Span, E> {
     let mut fastest = MAX_COMPUTE_TIME;
     for i in 0..CALLS {
@@ -100,7 +100,7 @@ fn faces(engine: &Engine, ticks: usize) -> Result<Span, InferenceError> {
 fn heads(engine: &Engine, window: Window) -> Result<Span, InferenceError> {
     let mut speaker = engine.speaker();
     let shape = speaker.shape().clone();
-    // Shares of audio and face take two rows more.
+    // The shares of audio and face need two more rows.
     let (rows, ticks) = (3, shape.past_ticks + window.hop + window.lookahead);
     let values = rows * ticks * shape.embedding;
     let job = || HeadJob {
@@ -113,13 +113,13 @@ fn heads(engine: &Engine, window: Window) -> Result<Span, InferenceError> {
     timed(|| speaker.run_heads((0..FACE_COUNT).map(|_| job()).collect()).map(drop))
 }
 
-/// What is allowed for `steps`.
+/// The time allowed for these steps.
 fn allowance(StepTimes { search, faces, chunk_ticks, heads }: StepTimes) -> Span {
-    // The hop's own, and those that came during a search.
+    // The ticks of the hop, and those that arrived during a search.
     let ticks = chunk_ticks as f64 + search.seconds() / Tick::SPAN.seconds();
-    let behind = Span::from_seconds(faces.seconds() * ticks);
-    let all = search.ns().saturating_add(behind.ns()).saturating_add(heads.ns());
-    (Span::from_ns(all.saturating_mul(CONTENTION_FACTOR)) + FIXED_COST).min(MAX_COMPUTE_TIME)
+    let encoding = Span::from_seconds(faces.seconds() * ticks);
+    let total = search.ns().saturating_add(encoding.ns()).saturating_add(heads.ns());
+    (Span::from_ns(total.saturating_mul(CONTENTION_FACTOR)) + FIXED_COST).min(MAX_COMPUTE_TIME)
 }
 
 #[cfg(test)]
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slow_machine_is_given_time_and_a_hopeless_one_is_not_waited_for() {
+    fn a_slow_machine_gets_more_time_up_to_a_maximum() {
         let ms = |[search, faces, heads]: [i64; 3]| {
             let [search, faces, heads] = [search, faces, heads].map(Span::from_ms);
             allowance(StepTimes { search, faces, chunk_ticks: 2, heads }).ns() / 1_000_000

@@ -1,5 +1,4 @@
-//! What the threads of one live stream have in common, by role: what it is, what analyses it, where its
-//! output goes, and who hears of it.
+//! What the threads of one live stream share: its settings, its analysis, its output and its reporter.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,10 +26,10 @@ use crate::telemetry::latency::Latencies;
 use crate::telemetry::metrics::{Metrics, count_dropped, stage_labels};
 use crate::telemetry::status::Status;
 
-/// A live stream as it is configured.
+/// The configuration of a live stream.
 #[derive(Clone, Debug)]
 pub(crate) struct StreamSettings {
-    /// Where it comes from.
+    /// The source.
     pub source: SourceSettings,
     /// When a frame is shown.
     pub output_policy: OutputPolicy,
@@ -48,7 +47,7 @@ pub(crate) struct Analysis {
     pub settings: Settings,
     /// What runs its models.
     pub engine: Arc<Engine>,
-    /// How much is given up, as the machine is too slow.
+    /// The load level: what is left out where the machine is too slow.
     pub load: LoadLevel,
 }
 
@@ -57,9 +56,9 @@ pub(crate) struct Analysis {
 pub(crate) struct Output {
     /// To all sinks.
     pub fan_out: FanOut,
-    /// The encoder's element.
+    /// The encoder element.
     pub encoder: &'static str,
-    /// Raised by sinks that need a keyframe.
+    /// Set by sinks that need a keyframe.
     pub keyframe_requested: Arc<AtomicBool>,
 }
 
@@ -72,11 +71,11 @@ impl ByteSize for EarlyResult {
     }
 }
 
-/// The ends that sessions send to the presenter by.
+/// The queues by which sessions send to the presenter.
 pub(crate) struct ToPresenter {
     /// Frames; `None` where no sink takes them.
     pub frames: Option<Sender<Frame>>,
-    /// Audio for the encoder, likewise.
+    /// Audio for the encoder; `None` where no sink takes it.
     pub audio: Option<Sender<AudioBlock>>,
     /// Final evidence.
     pub scored: Sender<FrameEvidence>,
@@ -84,7 +83,7 @@ pub(crate) struct ToPresenter {
     pub early: Sender<EarlyResult>,
 }
 
-/// The ends that the presenter receives by.
+/// The queues that the presenter receives from.
 pub(crate) struct PresenterInputs {
     /// Frames.
     pub frames: Receiver<Frame>,
@@ -98,15 +97,15 @@ pub(crate) struct PresenterInputs {
 
 /// What the threads of one live stream share.
 pub(crate) struct StreamContext {
-    /// As configured.
+    /// Its configuration.
     pub settings: StreamSettings,
     /// What analyses it.
     pub analysis: Analysis,
-    /// Who hears of it.
+    /// Status, metrics, latencies and events.
     pub reporter: Arc<Reporter>,
     /// Where sessions send to.
     pub to_presenter: ToPresenter,
-    /// That something has changed, or that it is to end.
+    /// Notified of changes, and of the request to stop.
     pub signal: Signal,
 }
 
@@ -122,17 +121,17 @@ impl StreamContext {
     /// How late a frame's scores may be, at the load's level.
     pub(crate) fn score_deadline(&self) -> Span {
         let schedule = &self.analysis.settings.schedule;
-        let more = schedule.window.hop * (self.analysis.load.budget().hop_factor - 1);
-        let more = Tick::SPAN.ns() * i64::try_from(more).unwrap_or(0);
-        schedule.span_held + Span::from_ns(more)
+        let extra_ticks = schedule.window.hop * (self.analysis.load.budget().hop_factor - 1);
+        let extra_ns = Tick::SPAN.ns() * i64::try_from(extra_ticks).unwrap_or(0);
+        schedule.span_held + Span::from_ns(extra_ns)
     }
 
-    /// Whether the stream is to end.
+    /// Whether the stream was asked to stop.
     pub(crate) fn is_stopped(&self) -> bool {
         self.signal.is_stopped()
     }
 
-    /// The present on the stream's clock.
+    /// The current time on the stream's clock.
     pub(crate) fn now(&self) -> crate::core::time::Pts {
         self.reporter.clock.now()
     }
@@ -154,7 +153,7 @@ pub(crate) struct Reporter {
     pub name: String,
     /// Its clock.
     pub clock: StreamClock,
-    /// What it does now.
+    /// Its status.
     pub status: Status,
     /// The metrics of the process.
     pub metrics: Metrics,
@@ -168,7 +167,7 @@ pub(crate) struct Reporter {
 }
 
 impl Reporter {
-    /// A reporter for the stream `name` whose queues are read by `meters`.
+    /// A reporter for the stream `name` with the queues of `meters`.
     pub(crate) fn new(
         name: &str,
         clock: StreamClock,
@@ -187,7 +186,7 @@ impl Reporter {
         }
     }
 
-    /// `part` of the output fails by `error`, or works again.
+    /// Reports that `part` of the output fails with `error`, or works again (`None`).
     pub(crate) fn report_error(&self, part: &str, error: Option<String>) {
         if let Some(why) = &error {
             tracing::warn!(stream = %self.name, "{part}: {why}");
@@ -207,7 +206,7 @@ impl Reporter {
         FrameSize { width: half(both >> 32), height: half(both) }
     }
 
-    /// The newest frame has this size, and begins an epoch where `epoch` says so.
+    /// Sets the size of the newest frame, and reports an epoch that begins with it.
     pub(crate) fn set_frame_size(&self, width: usize, height: usize, epoch: Option<(Epoch, &str)>) {
         let half = |n: usize| u32::try_from(n).unwrap_or(0);
         let (width, height) = (half(width), half(height));
@@ -218,7 +217,7 @@ impl Reporter {
         }
     }
 
-    /// The load's level has changed.
+    /// Reports a new load level.
     pub(crate) fn load_changed(&self, level: u8) {
         let what = LEVEL_DESCRIPTIONS[usize::from(level).min(LEVEL_DESCRIPTIONS.len() - 1)];
         tracing::warn!(stream = %self.name, "load level {level}: {what}");
@@ -229,19 +228,19 @@ impl Reporter {
         });
     }
 
-    /// Reads a session's own queues from now on, instead of those of the session before it.
+    /// From now on samples these queues of a session, instead of those of the session before.
     pub(crate) fn watch_queues(&self, meters: &[QueueMeter]) {
         self.queues.replace(meters);
     }
 
-    /// Reports all queues to the metrics; gives how many frames were dropped before the detector so
+    /// Updates the metrics of all queues; gives the number of frames dropped before the detector so
     /// far.
     pub(crate) fn sample_queues(&self) -> u64 {
         self.queues.sample(&self.metrics, &self.name)
     }
 }
 
-/// The meters of a stream's queues, each with the drops that were counted already.
+/// The meters of a stream's queues, each with the number of drops already counted.
 struct QueueMeters {
     meters: Mutex<Vec<(QueueMeter, u64)>>,
     dropped_frames: AtomicU64,
@@ -267,9 +266,9 @@ impl QueueMeters {
         for (meter, before) in self.lock().iter_mut() {
             let counts = meter.read();
             let labels = stage_labels(stream, meter.name());
-            let whole = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-            metrics.queue_items.get_or_create(&labels).set(whole(counts.queued_items));
-            metrics.queue_bytes.get_or_create(&labels).set(whole(counts.queued_bytes));
+            let value = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+            metrics.queue_items.get_or_create(&labels).set(value(counts.queued_items));
+            metrics.queue_bytes.get_or_create(&labels).set(value(counts.queued_bytes));
             let new = counts.dropped.saturating_sub(*before);
             *before = counts.dropped;
             if new > 0 {

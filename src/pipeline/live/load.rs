@@ -1,11 +1,11 @@
-//! What is given up first when the machine is too slow, and when it comes back.
+//! What is left out when the machine is too slow, and when it is restored.
 //!
-//! Takes, once a second, how many of the frames shown had their scores in time and how many frames
-//! the slow lane left out; gives a level. In order: 1 heatmaps are no longer made; 2 faces are
-//! searched for half as often; 3 three times as many ticks are scored at once. Beyond that the slow
-//! lane leaves frames out, and the newest boxes stay up to their stated age; the frame itself
-//! keeps its rate throughout. It takes [`RAISE_AFTER_SECONDS`] bad seconds to go up and [`LOWER_AFTER_SECONDS`] good
-//! ones to come down, so that a level does not flutter.
+//! Takes, once a second, how many of the shown frames had their scores in time and how many frames the
+//! slow path dropped; gives a level. Level 1: no heatmaps. Level 2: faces are searched for half as
+//! often. Level 3: three times as many ticks are scored at once. Beyond that the slow path drops
+//! frames, and the newest boxes stay up to their maximum age; the frame rate stays the same
+//! throughout. The level goes up after [`RAISE_AFTER_SECONDS`] bad seconds and comes down after
+//! [`LOWER_AFTER_SECONDS`] good ones, so that it does not oscillate.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -33,24 +33,24 @@ const MAX_LATE_RATIO: f64 = 0.1;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LoadLevel(Arc<AtomicU8>);
 
-/// What a stage may spend.
+/// What the stages may do at a level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LoadBudget {
     /// Whether heatmaps are made.
     pub heat: bool,
-    /// Searches for faces lie so many times as far apart.
+    /// Factor of the time between two searches for faces.
     pub search_interval_factor: i64,
-    /// So many times as many ticks are scored at once.
+    /// Factor of the ticks that are scored at once.
     pub hop_factor: usize,
 }
 
 impl LoadLevel {
-    /// The level now.
+    /// The current level.
     pub(crate) fn level(&self) -> u8 {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// What may be spent now.
+    /// The budget at the current level.
     pub(crate) fn budget(&self) -> LoadBudget {
         let level = self.level();
         LoadBudget {
@@ -66,15 +66,15 @@ impl LoadLevel {
 }
 
 impl LoadBudget {
-    /// The mode that heatmaps are made in: a mode that needs what was kept from earlier ticks cannot
-    /// be left and taken up again in the middle of a track.
+    /// The mode of heatmaps. A mode that needs values from earlier ticks cannot be switched off and on
+    /// again within a track.
     pub(crate) const fn mode(self, wanted: Mode) -> Mode {
         if self.heat || wanted.needs_effects() { wanted } else { Mode::None }
     }
 
     /// The time between two searches.
-    pub(crate) const fn stride(self, ordinary: Span) -> Span {
-        Span::from_ns(ordinary.ns() * self.search_interval_factor)
+    pub(crate) const fn stride(self, normal: Span) -> Span {
+        Span::from_ns(normal.ns() * self.search_interval_factor)
     }
 }
 
@@ -83,9 +83,9 @@ impl LoadBudget {
 pub(crate) struct LoadSample {
     /// Frames shown.
     pub shown: u32,
-    /// Of those, the ones whose scores were not there in time.
+    /// Frames whose scores were late.
     pub late: u32,
-    /// Frames that the slow lane left out.
+    /// Frames that the slow path dropped.
     pub dropped: u32,
 }
 
@@ -98,12 +98,12 @@ pub(crate) struct LoadController {
 }
 
 impl LoadController {
-    /// A governor of `load`.
+    /// A controller of `load`.
     pub(crate) const fn new(load: LoadLevel) -> Self {
         Self { load, bad: 0, good: 0 }
     }
 
-    /// Takes the last second; gives the new level where it changed.
+    /// Takes the sample of the last second; gives the new level if it changed.
     pub(crate) fn update(&mut self, sample: LoadSample) -> Option<u8> {
         if sample.shown == 0 {
             return None;
@@ -152,20 +152,16 @@ mod tests {
     }
 
     #[test]
-    fn seconds_by_turns_good_and_bad_change_nothing() {
+    fn alternating_good_and_bad_seconds_change_nothing() {
         let mut load_controller = LoadController::new(LoadLevel::default());
         let changes =
             (0..60).filter_map(|i| load_controller.update(if i % 2 == 0 { BAD } else { GOOD }));
         assert_eq!(changes.count(), 0);
-        assert_eq!(
-            load_controller.update(LoadSample::default()),
-            None,
-            "nothing shown, nothing known"
-        );
+        assert_eq!(load_controller.update(LoadSample::default()), None, "no frames, no change");
     }
 
     #[test]
-    fn ablation_is_not_left_in_the_middle_of_a_track() {
+    fn ablation_is_not_switched_off_within_a_track() {
         let budget = LoadBudget { heat: false, search_interval_factor: 1, hop_factor: 1 };
         assert_eq!(budget.mode(Mode::GateActivation), Mode::None);
         assert_eq!(budget.mode(Mode::Ablation), Mode::Ablation);

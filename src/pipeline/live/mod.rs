@@ -1,6 +1,7 @@
-//! A live stream: a [`session`] for every time its source is there, and a [`presenter`] for good.
+//! A live stream: one [`session`] per connection to its source, and a [`presenter`] that runs as long
+//! as the stream.
 //!
-//! The stages are those of recordings, wired in [`session`] so that nothing live ever waits.
+//! The stages are those of recordings, connected in [`session`] so that the source never waits.
 
 #[cfg(all(feature = "gst", feature = "onnx"))]
 pub(crate) mod compute_time;

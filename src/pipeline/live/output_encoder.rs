@@ -1,9 +1,8 @@
-//! The output side of a live stream: frames drawn on and encoded, audio beside them, both handed to
-//! all sinks.
+//! Draws on a live stream's frames and encodes them and the audio for all sinks.
 //!
-//! An encoder takes frames of one size; it is made anew when the size changes (a camera that was
-//! set up anew, or the first frame after a slate), and when it fails. The audio's line has no hole
-//! ([`GaplessAudio`]) and is late by as much as the frames.
+//! An encoder takes frames of one size. It is replaced when the size changes (a reconfigured camera,
+//! or the first frame after a slate), and when it fails. The audio has no gaps ([`GaplessAudio`]) and
+//! the same delay as the frames.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -27,13 +26,14 @@ use crate::stages::sync::gapless_audio::{AudioSegment, GaplessAudio};
 
 use crate::telemetry::metrics::{count_dropped, stage_labels};
 
-/// A slate's size until the source has shown its own.
+/// The size of slates until the source's frame size is known.
 const SLATE_SIZE: (u32, u32) = (1280, 720);
-/// After a failure the encoder is not tried again before this.
+/// The wait before a failed encoder is started again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(2);
-/// Audio that has not come by so much after it was due is silence.
+/// Audio that is later than this is replaced by silence.
 const AUDIO_TIMEOUT: Span = Span::from_ms(80);
-/// Audio that may wait until it is due: half a minute, beyond which the oldest goes.
+/// Maximum number of audio blocks that wait until they are due: half a minute. Beyond it the oldest
+/// is dropped.
 const MAX_WAITING_BLOCKS: usize = 3_000;
 
 /// See the module.
@@ -56,7 +56,7 @@ pub(super) struct OutputEncoder {
 }
 
 impl OutputEncoder {
-    /// An encoder that has encoded nothing yet.
+    /// An encoder that is started with the first frame.
     pub(super) fn new(context: &StreamContext, output: Output) -> Self {
         Self {
             blender: Blender::new(Painter::new(context.settings.style)),
@@ -86,11 +86,12 @@ impl OutputEncoder {
         }
     }
 
-    /// Encodes a slate that says `lines`.
+    /// Encodes a slate with the text `lines`.
     pub(super) fn encode_slate(&mut self, lines: &[String], at: Pts) {
         let format = self.format.clone();
         let Some(sprite) = self.slates.write(lines, format.size()) else { return };
-        // Slates are few, and the encoder counts frames: keyframes come by time here.
+        // The encoder's keyframe interval counts frames, and slates are few: request keyframes by
+        // time.
         let interval = Span::from_seconds(self.settings.keyframe_interval.as_secs_f64());
         if self.last_slate_keyframe.is_none_or(|last| at - last >= interval) {
             self.last_slate_keyframe = Some(at);
@@ -109,7 +110,7 @@ impl OutputEncoder {
         at: Pts,
         duration: Option<Span>,
     ) {
-        // Slates and frames meet at both ends of an outage.
+        // Slates and frames may overlap at both ends of an outage.
         if self.last_frame.is_some_and(|last| at <= last) {
             return;
         }
@@ -131,7 +132,7 @@ impl OutputEncoder {
             return;
         };
         if self.output.keyframe_requested.swap(false, Ordering::Relaxed) {
-            encoder.ask_for_key();
+            encoder.request_keyframe();
         }
         if encoder.image(buffer, at, duration) {
             self.last_frame = Some(at);
@@ -165,7 +166,7 @@ impl OutputEncoder {
         }
     }
 
-    /// Takes the audio that has come and encodes what is due: everything before `until`.
+    /// Receives the audio that has arrived and encodes what is due: everything before `until`.
     pub(super) fn encode_audio(&mut self, from: &Receiver<AudioBlock>, until: Pts) {
         while let Ok(block) = from.try_recv() {
             if self.waiting.len() >= MAX_WAITING_BLOCKS {
@@ -173,7 +174,7 @@ impl OutputEncoder {
             }
             self.waiting.push_back(block);
         }
-        // Audio goes with frames: before the first one there is nothing to go with.
+        // Audio before the first frame is dropped.
         if self.encoder.is_none() {
             self.gapless_audio = GaplessAudio::default();
             self.waiting.retain(|block| block.pts.is_some_and(|at| at >= until));
@@ -182,25 +183,25 @@ impl OutputEncoder {
         while self.waiting.front().is_some_and(|b| b.pts.is_none_or(|at| at < until)) {
             let Some(block) = self.waiting.pop_front() else { break };
             let at = block.pts.unwrap_or(until);
-            let stretches = self.gapless_audio.push(at, &block.samples);
-            stretches.into_iter().for_each(|s| self.play(s));
+            let segments = self.gapless_audio.push(at, &block.samples);
+            segments.into_iter().for_each(|s| self.encode_segment(s));
         }
         let silence = self.gapless_audio.fill_silence_until(until - AUDIO_TIMEOUT);
-        silence.into_iter().for_each(|s| self.play(s));
+        silence.into_iter().for_each(|s| self.encode_segment(s));
     }
 
-    fn play(&self, segment: AudioSegment) {
+    fn encode_segment(&self, segment: AudioSegment) {
         let AudioSegment { at, samples } = segment;
-        // Before the stream's zero there is nothing, and encoders take no negative times.
+        // Encoders take no negative times.
         if at >= Pts::ZERO
             && let Some(encoder) = &self.encoder
             && !encoder.audio(&samples, at)
         {
-            tracing::debug!("the audio's encoder is behind");
+            tracing::debug!("the audio encoder is behind");
         }
     }
 
-    /// Once a second: what was encoded and left out.
+    /// Once a second: counts what was encoded and dropped.
     pub(super) fn record_metrics(&mut self) {
         let (metrics, name) = (&self.reporter.metrics, &self.reporter.name);
         let encoded = self.encoded.swap(0, Ordering::Relaxed);
@@ -211,7 +212,7 @@ impl OutputEncoder {
         }
     }
 
-    /// Ends what is being encoded.
+    /// Ends the encoder and flushes it.
     pub(super) fn finish(self) {
         if let Some(encoder) = self.encoder {
             encoder.finish(Duration::from_secs(3));

@@ -1,4 +1,4 @@
-//! When a live frame is shown: with its own scores, or at once.
+//! When a live frame is shown: with its own scores, or immediately.
 
 /// When a frame is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -6,6 +6,6 @@ pub enum OutputPolicy {
     /// When its own scores are final: delayed by the lookahead.
     #[default]
     Delay,
-    /// At once, with the newest boxes and scores.
+    /// Immediately, with the newest boxes and scores.
     Latest,
 }

@@ -1,10 +1,10 @@
-//! Where the fast lane meets the slow one, live: every frame is drawn on and encoded when it is
-//! due, whatever is known by then.
+//! Joins the fast path and the slow path of a live stream: draws on every frame and encodes it when
+//! it is due, with the evidence that exists by then.
 //!
-//! `delay`: a frame is due when its own scores are certain; what is shown is true. `latest`: it is
-//! due as soon as its boxes are known, with the newest scores. In both, a frame whose evidence did
-//! not come in time is shown with the newest boxes that are no older than [`MAX_BOX_AGE`], and
-//! counted; frames are never held back. While the source is away a slate says since when and why.
+//! `delay`: a frame is due when its own scores are final. `latest`: it is due as soon as its boxes are
+//! known, with the newest scores. In both, a frame whose evidence is late is shown with the newest
+//! boxes that are no older than [`MAX_BOX_AGE`], and counted; frames are never held back. While the
+//! source is lost, a slate shows since when and why.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -22,9 +22,9 @@ use crate::pipeline::live::output_policy::OutputPolicy;
 use crate::telemetry::metrics::{stage_labels, stream_labels};
 use crate::telemetry::status::SourceState;
 
-/// Boxes older than this are not shown any more.
+/// Boxes older than this are no longer shown.
 pub(crate) const MAX_BOX_AGE: Span = Span::from_ms(1_000);
-/// `latest`: a frame waits no longer than this for its own boxes.
+/// `latest`: the maximum time that a frame waits for its own boxes.
 const LATEST_TIMEOUT: Span = Span::from_ms(90);
 /// The longest wait while there is an encoder: silence and slates are handed on at least this often.
 const OUTPUT_IDLE: Duration = Duration::from_millis(20);
@@ -32,12 +32,12 @@ const OUTPUT_IDLE: Duration = Duration::from_millis(20);
 const ANALYSIS_IDLE: Duration = Duration::from_millis(100);
 /// Time between two slates.
 const SLATE_INTERVAL: Span = Span::from_ms(200);
-/// A source that gives no frame for so long is not shown as live.
+/// A source without a frame for this long is not shown as live.
 const SLATE_TIMEOUT: Span = Span::from_ms(1_500);
 /// Frames of evidence kept for frames that are not due yet.
 const MAX_EVIDENCE: usize = 1_024;
 
-/// Shows until the stream is told to stop and nothing is left.
+/// Presents frames until the stream is asked to stop and no frame is pending.
 pub(super) fn present(
     context: &StreamContext,
     inputs: PresenterInputs,
@@ -98,7 +98,7 @@ struct Presenter<'a> {
     /// No slate before this: a stream that has just started is given time.
     slate_from: Pts,
     sample: LoadSample,
-    /// Frames of this second whose own evidence was not there.
+    /// Frames of this second that were shown without their own evidence.
     stale: u64,
     sample_began: Instant,
     load_controller: LoadController,
@@ -106,13 +106,13 @@ struct Presenter<'a> {
 }
 
 impl Presenter<'_> {
-    /// Takes the evidence that has come.
+    /// Receives the evidence that has arrived.
     fn receive_evidence(&mut self) {
         while let Ok(evidence) = self.inputs.scored.try_recv() {
             let late = self.context.now() - evidence.frame.pts;
             self.context.reporter.latency.add("score", late);
-            // A stream that scores in longer strides under load is given the time for them: it could
-            // never come back to ease if that counted as being late.
+            // The deadline includes the longer hops that are scored under load. Otherwise every
+            // frame would count as late, and the level could never come down.
             self.sample.late += u32::from(late > self.context.score_deadline());
             self.context.reporter.publish_frame(&evidence);
             if self.context.settings.output_policy == OutputPolicy::Delay {
@@ -142,7 +142,7 @@ impl Presenter<'_> {
         }
     }
 
-    /// Shows the next frame, where it is due. Says whether it was.
+    /// Presents the next frame if it is due. Returns whether it was.
     fn present_due(&mut self, now: Pts) -> bool {
         if self.pending.is_none() {
             self.pending = self.inputs.frames.try_recv().ok();
@@ -168,26 +168,26 @@ impl Presenter<'_> {
         true
     }
 
-    /// What is known of `frame`, or else the newest that is not too old.
+    /// The evidence of `frame`, or else the newest that is not too old.
     fn evidence_of(&mut self, frame: &Frame) -> FrameEvidence {
         let scored = self.evidence_by_frame.remove(&frame.id.seq);
-        // What belongs to earlier frames is never asked for again.
+        // The evidence of earlier frames is not needed any more.
         self.evidence_by_frame = self.evidence_by_frame.split_off(&frame.id.seq);
         if let Some(scored) = scored {
             return scored;
         }
         self.stale += 1;
-        let fresh = |old: &&FrameEvidence| {
-            let same = old.frame.epoch == frame.id.epoch;
-            same && (frame.id.pts - old.frame.pts).abs() <= MAX_BOX_AGE
+        let is_fresh = |old: &&FrameEvidence| {
+            let same_epoch = old.frame.epoch == frame.id.epoch;
+            same_epoch && (frame.id.pts - old.frame.pts).abs() <= MAX_BOX_AGE
         };
-        match self.newest.as_ref().filter(fresh) {
+        match self.newest.as_ref().filter(is_fresh) {
             Some(old) => FrameEvidence { frame: frame.id, ..old.clone() },
             None => FrameEvidence { frame: frame.id, faces: Vec::new(), floor: None },
         }
     }
 
-    /// Draws a slate where no frame has come for long.
+    /// Draws a slate where no frame has arrived for a while.
     fn slate(&mut self, now: Pts) {
         let Some(output_encoder) = &mut self.output_encoder else { return };
         let quiet = now - self.last_shown.unwrap_or(self.slate_from);
@@ -205,7 +205,7 @@ impl Presenter<'_> {
         output_encoder.encode_slate(&lines, now - self.context.delay());
     }
 
-    /// Once a second: the load's level, and what the edges say.
+    /// Once a second: updates the load level and the metrics of the queues.
     fn record_metrics(&mut self) {
         if self.sample_began.elapsed() < Duration::from_secs(1) {
             return;

@@ -1,5 +1,4 @@
-//! The queues of a live stream: their names and how much each may hold, in one place for the wiring and
-//! for `locutor check`.
+//! The queues of a live stream: names and capacities, for the pipeline and for `locutor check`.
 
 use crate::core::queue::Capacity;
 use crate::stages::score::budget::Schedule;
@@ -17,24 +16,25 @@ pub(crate) const SCORED_NAME: &str = "score→present";
 /// Early evidence for the presenter.
 pub(crate) const EARLY_NAME: &str = "track→present";
 
-/// Bytes of a 1920×1080 frame: what memory is counted with before a source is known.
+/// Bytes of a 1920×1080 frame: the basis of memory estimates before the source is known.
 pub(crate) const HD_FRAME_BYTES: usize = 1920 * 1080 * 3 / 2;
 
-/// Frames for the detector; the oldest is dropped.
+/// Frames for the detector; when full, the oldest is dropped.
 pub(crate) const TO_DETECT: Capacity = Capacity { items: 3, bytes: usize::MAX };
-/// Frames and audio for the scorer; tracking waits for room, audio without room is dropped.
+/// Frames and audio for the scorer; when full, tracking blocks and audio is dropped.
 pub(crate) const TO_SCORE: Capacity = Capacity { items: 64, bytes: 48 << 20 };
-/// Evidence for the presenter; the oldest is dropped.
+/// Evidence for the presenter; when full, the oldest is dropped.
 pub(crate) const EVIDENCE: Capacity = Capacity { items: 512, bytes: 64 << 20 };
-/// Audio for the encoder; the oldest is dropped.
+/// Audio for the encoder; when full, the oldest is dropped.
 pub(crate) const AUDIO: Capacity = Capacity { items: 1_024, bytes: 16 << 20 };
 
-/// Frames that wait until they are due; the oldest is dropped. Twice what the delay holds.
+/// Frames that wait until they are due: twice the number that the delay holds. When full, the oldest
+/// is dropped.
 pub(crate) fn to_present(schedule: &Schedule) -> Capacity {
     Capacity { items: schedule.frames_held.unwrap_or(64).max(16) * 2, bytes: 512 << 20 }
 }
 
-/// All queues by name, with the items and the bytes that each holds at worst with HD frames.
+/// All queues by name, with the maximum items and bytes that each holds with HD frames.
 pub(crate) fn all(schedule: &Schedule) -> Vec<(&'static str, usize, usize)> {
     let frames = |c: Capacity| c.items.saturating_mul(HD_FRAME_BYTES).min(c.bytes);
     let present = to_present(schedule);

@@ -1,15 +1,16 @@
-//! One uninterrupted run of a live source: opened, watched, and taken down when it is lost.
+//! One uninterrupted run of a live source: opened, watched, and closed when it is lost.
 //!
 //! ```text
-//! source ─┬─ frames → sync ─┬───────────── fast lane ──────────────→ show
-//!         │                   └→ detect → track ─┐
-//!         ├─ audio (16 kHz) ─────────────────────┴→ score … decide ──→ show
-//!         └─ audio (48 kHz) ─────────────────────────────────────────→ show
+//! source ─┬─ frames → sync ─┬───────────── fast path ──────────────→ presenter
+//!         │                 └→ detect → track ─┐
+//!         ├─ audio (16 kHz) ───────────────────┴→ score … decide ──→ presenter
+//!         └─ audio (48 kHz) ───────────────────────────────────────→ presenter
 //! ```
 //!
-//! The source's threads never wait: they place, stamp and try to send. The slow lane (detect to
-//! decide) lives and dies with the session, so that no track, window or heatmap spans two, and so
-//! that a stage that panics is replaced with its session; what shows and encodes goes on.
+//! The source's threads never wait: they put a frame on the stream's clock and try to send it. The
+//! slow path (detect to decide) lives and dies with its session, so no track, window or heatmap spans
+//! a reconnect. A stage that panics is replaced together with its session; presenter and output
+//! encoder keep running.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,23 +32,23 @@ use crate::telemetry::metrics::{count_dropped, stream_labels};
 
 /// Added to a wait for a deadline, so that it is past when the wait ends.
 const TIMER_SLACK: Duration = Duration::from_millis(1);
-/// After the first frame so long is waited for an audio track to show up.
+/// How long to wait for an audio track after the first frame.
 const AUDIO_TIMEOUT: Duration = Duration::from_millis(800);
-/// How long a source may take to be taken down before it is left to itself.
+/// How long closing a source may take; after that it is left to close in the background.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What goes on from session to session.
+/// The state that continues from session to session.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SessionState {
     /// The next session's epoch.
     pub epoch: Epoch,
     /// The next frame's number.
     pub seq: u64,
-    /// People numbered so far.
+    /// Number of people seen so far.
     pub people: u32,
 }
 
-/// Where a frame goes from the source's thread.
+/// Gives each frame its place on the stream's clock, on the source's thread.
 pub(super) struct Intake {
     pub(super) timeline: Timeline,
     pub(super) clock_mapper: ClockMapper,
@@ -58,11 +59,11 @@ pub(super) struct Intake {
     last_frame_at: Option<Pts>,
 }
 
-/// The taps' ends of the edges.
+/// The queues that the taps send to.
 struct TapSenders {
     fast: Option<Sender<Frame>>,
     slow: Sender<Frame>,
-    heard: Sender<ScoreInput>,
+    model_audio: Sender<ScoreInput>,
     audio: Option<Sender<AudioBlock>>,
 }
 
@@ -89,7 +90,7 @@ pub(super) fn session(
     let senders = TapSenders {
         fast: context.to_presenter.frames.clone(),
         slow,
-        heard: score_in.clone(),
+        model_audio: score_in.clone(),
         audio: context.to_presenter.audio.clone(),
     };
     let loss = match build(&context.settings.source, taps(context, &intake, senders)) {
@@ -112,35 +113,35 @@ fn lock(intake: &Mutex<Intake>) -> std::sync::MutexGuard<'_, Intake> {
 }
 
 fn taps(context: &Arc<StreamContext>, intake: &Arc<Mutex<Intake>>, senders: TapSenders) -> Taps {
-    let TapSenders { fast, slow, heard, audio } = senders;
+    let TapSenders { fast, slow, model_audio, audio } = senders;
     let clock = context.reporter.clock;
-    let placed = {
+    let map_time = {
         let intake = Arc::clone(intake);
         move |block: AudioBlock| {
             let at = lock(&intake).clock_mapper.map(block.pts, clock.now()).at;
             AudioBlock { pts: Some(at), ..block }
         }
     };
-    let (reporter, place) = (Arc::clone(&context.reporter), placed.clone());
-    let skewed = Arc::clone(intake);
+    let (reporter, place) = (Arc::clone(&context.reporter), map_time.clone());
+    let last_frame = Arc::clone(intake);
     Taps {
         changed: context.signal.clone(),
         image: Arc::new(frame_tap(context, intake, fast, slow)),
-        heard: Arc::new(move |block| {
+        model_audio: Arc::new(move |block| {
             let block = place(block);
-            if let (Some(audio), Some(frame)) = (block.pts, lock(&skewed).last_frame_at) {
+            if let (Some(audio), Some(frame)) = (block.pts, lock(&last_frame).last_frame_at) {
                 let gauge = reporter.metrics.av_skew.get_or_create(&stream_labels(&reporter.name));
                 gauge.set((audio - frame).seconds());
             }
-            // A scorer that is behind loses audio; it must not hold up the source.
-            if heard.try_send(ScoreInput::Audio(block)).is_err() {
+            // A scorer that is behind loses audio; it must not block the source.
+            if model_audio.try_send(ScoreInput::Audio(block)).is_err() {
                 let queue = queues::TO_SCORE_NAME;
                 count_dropped(&reporter.metrics, &reporter.name, queue, "full", 1);
             }
         }),
         audio: Arc::new(move |block| {
             if let Some(audio) = &audio {
-                let _ = audio.try_send(placed(block));
+                let _ = audio.try_send(map_time(block));
             }
         }),
     }
@@ -165,7 +166,7 @@ fn frame_tap(
         if let Some(fast) = &fast {
             let _ = fast.try_send(frame.clone());
         }
-        // Without a receiver the session is about to end.
+        // Fails only when the session is about to end.
         let _ = slow.try_send(frame);
         if begins_epoch {
             context.signal.notify();
@@ -174,34 +175,34 @@ fn frame_tap(
 }
 
 impl Intake {
-    /// The frame's place on the stream's clock. A jump of the source's clock and a change of its
-    /// size each begin an epoch.
+    /// The frame's place on the stream's clock. A jump of the source's clock begins an epoch, and so
+    /// does a change of the frame size.
     fn place(&mut self, raw: RawFrame, now: Pts) -> (Frame, Option<&'static str>) {
-        let placed = self.clock_mapper.map(raw.pts, now);
+        let mapped = self.clock_mapper.map(raw.pts, now);
         let view = raw.image.view();
         let size = (view.width, view.height);
-        let reshaped = self.size.is_some_and(|before| before != size);
-        let jumped = placed.generation != self.generation;
-        if jumped || reshaped {
+        let resized = self.size.is_some_and(|before| before != size);
+        let jumped = mapped.generation != self.generation;
+        if jumped || resized {
             self.timeline.begin_epoch();
         }
-        let why = match (self.size, jumped, reshaped) {
+        let reason = match (self.size, jumped, resized) {
             (None, ..) => Some("the source was opened"),
             (_, true, _) => Some("the source's clock jumped"),
-            (_, _, true) => Some("the frame's size changed"),
+            (_, _, true) => Some("the frame size changed"),
             _ => None,
         };
-        (self.generation, self.size) = (placed.generation, Some(size));
-        let id = self.timeline.advance_to(Some(placed.at));
+        (self.generation, self.size) = (mapped.generation, Some(size));
+        let id = self.timeline.advance_to(Some(mapped.at));
         self.next.epoch = id.epoch;
         self.next.seq = id.seq + 1;
         self.last_frame = Some(Instant::now());
         self.last_frame_at = Some(id.pts);
-        (Frame { id, duration: raw.duration, image: raw.image }, why)
+        (Frame { id, duration: raw.duration, image: raw.image }, reason)
     }
 }
 
-/// The slow lane's ends, until it starts.
+/// The slow path's queues, until it starts.
 struct AnalysisInputs<'a> {
     detect_out: Receiver<Frame>,
     score_out: Receiver<ScoreInput>,
@@ -232,20 +233,20 @@ fn watch(
         if let Some(loss) = lost(context, graph) {
             return loss;
         }
-        let shown = graph.shown();
-        let frames = lock(inputs.intake).last_frame.is_some();
-        if frames {
+        let streams = graph.discovered();
+        let has_frames = lock(inputs.intake).last_frame.is_some();
+        if has_frames {
             let since = *ready_since.get_or_insert_with(Instant::now);
-            let has_audio = shown.audios >= context.settings.source.audio_track;
-            if shown.all || has_audio || since.elapsed() > AUDIO_TIMEOUT {
-                opened(&shown.codecs);
+            let has_audio = streams.audios >= context.settings.source.audio_track;
+            if streams.all || has_audio || since.elapsed() > AUDIO_TIMEOUT {
+                opened(&streams.codecs);
                 return live(context, graph, inputs, has_audio, session_state);
             }
         } else if begun.elapsed() > stall_timeout {
-            let why = if shown.frames == 0 && shown.audios > 0 {
-                "it has audio but no frame".to_owned()
+            let why = if streams.frames == 0 && streams.audios > 0 {
+                "it has audio but no video".to_owned()
             } else {
-                format!("no frame came within {} s", stall_timeout.as_secs())
+                format!("no frame arrived within {} s", stall_timeout.as_secs())
             };
             return SourceLoss { reason: LossReason::Stalled, why };
         }
@@ -257,7 +258,7 @@ fn watch(
     }
 }
 
-/// The source is there: runs the slow lane beside it.
+/// The source is live: runs the slow path until the source is lost.
 fn live(
     context: &StreamContext,
     graph: &LiveGraph,
@@ -272,7 +273,8 @@ fn live(
         let threads = match slow.start(scope, detect_out, (score_in, score_out), &done) {
             Ok(threads) => threads,
             Err(e) => {
-                return SourceLoss { reason: LossReason::Stage, why: format!("no thread: {e}") };
+                let why = format!("a thread cannot be started: {e}");
+                return SourceLoss { reason: LossReason::Stage, why };
             }
         };
         let loss = loop {
@@ -288,14 +290,14 @@ fn live(
                 let why = format!("no frame for {:.0} s", quiet.as_secs_f64());
                 break SourceLoss { reason: LossReason::Stalled, why };
             }
-            if !has_audio && graph.shown().audios >= context.settings.source.audio_track {
+            if !has_audio && graph.discovered().audios >= context.settings.source.audio_track {
                 let why = "an audio track has appeared".to_owned();
                 break SourceLoss { reason: LossReason::Changed, why };
             }
             let wait = context.settings.source.stall_timeout.saturating_sub(quiet);
             context.signal.wait(seen, wait + TIMER_SLACK);
         };
-        // The source's threads let go of their ends of the edges, and the lane ends with them.
+        // The source's threads drop their senders, and the slow path ends with them.
         done.store(true, Ordering::Relaxed);
         graph.stop_within(CLOSE_TIMEOUT);
         let (people, failed) = threads.join();
@@ -312,8 +314,8 @@ fn lost(context: &StreamContext, graph: &LiveGraph) -> Option<SourceLoss> {
             why: "the stream was told to stop".into(),
         });
     }
-    let shown = graph.shown();
-    if let Some(why) = shown.error {
+    let streams = graph.discovered();
+    if let Some(why) = streams.error {
         return Some(SourceLoss { reason: LossReason::Unreadable, why });
     }
     if let Some(fault) = graph.bus.log().error {
@@ -337,5 +339,5 @@ fn lost(context: &StreamContext, graph: &LiveGraph) -> Option<SourceLoss> {
         return Some(SourceLoss { reason, why: context.redacted(&why) });
     }
     let why = "the source has ended".to_owned();
-    shown.ended.then_some(SourceLoss { reason: LossReason::Ended, why })
+    streams.ended.then_some(SourceLoss { reason: LossReason::Ended, why })
 }

@@ -1,4 +1,4 @@
-//! What a slate says: that there is no frame, since when, why, and when it is tried again.
+//! The text of a slate: that there is no frame, since when, why, and when the next try is.
 
 use std::time::Instant;
 
@@ -25,7 +25,7 @@ pub(crate) fn lines(stream: &str, state: &SourceState, clock: StreamClock) -> Ve
             vec![format!("{stream}: no frame"), format!("since {}", utc(since)), why.clone(), again]
         }
         SourceState::Live { .. } => {
-            vec![format!("{stream}: no frame"), "the source is quiet".to_owned()]
+            vec![format!("{stream}: no frame"), "the source sends nothing".to_owned()]
         }
         SourceState::Ended => vec![format!("{stream}: the source has ended")],
     }
@@ -36,14 +36,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slate_says_why_and_when_it_is_tried_again() {
+    fn a_slate_shows_why_and_when_the_next_try_is() {
         let now = Instant::now();
         let next_try = now + std::time::Duration::from_secs(9);
         let why = "connection refused".to_owned();
         let state = SourceState::Lost { since: now, why: why.clone(), next_try };
-        let said = lines("door", &state, StreamClock::start());
-        assert_eq!((said[0].as_str(), said[2].as_str()), ("door: no frame", why.as_str()));
-        assert!(said[1].starts_with("since 2") && said[1].ends_with("UTC"), "{said:?}");
-        assert!(said[3].starts_with("trying again in "), "{said:?}");
+        let lines = lines("door", &state, StreamClock::start());
+        assert_eq!((lines[0].as_str(), lines[2].as_str()), ("door: no frame", why.as_str()));
+        assert!(lines[1].starts_with("since 2") && lines[1].ends_with("UTC"), "{lines:?}");
+        assert!(lines[3].starts_with("trying again in "), "{lines:?}");
     }
 }

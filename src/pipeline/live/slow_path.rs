@@ -1,7 +1,7 @@
-//! The slow lane of a session: detect and track on one thread, score to decide on another.
+//! The slow path of a session: detect and track on one thread, score to decide on another.
 //!
-//! Takes frames from the source's edge, and audio that the source sends to the scorer itself; tells
-//! evidence. Both threads end when they are told that the session is over, and say who failed.
+//! Takes frames from the source's queue, and audio that the source sends directly to the scorer;
+//! gives evidence. Both threads end when the session ends, and report which stage failed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,23 +26,23 @@ use crate::stages::source::live::{LossReason, SourceLoss};
 use crate::stages::track::front_end::FrontEnd;
 use crate::telemetry::status::Heartbeat;
 
-/// How often a waiting stage looks whether the session is over.
+/// How often a waiting stage checks whether the session has ended.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What the slow lane is made from.
+/// What the slow path is built from.
 pub(super) struct SlowPath<'a> {
     pub(super) context: &'a StreamContext,
     pub(super) has_audio: bool,
     pub(super) people: u32,
 }
 
-/// The slow lane at work.
+/// The running slow path.
 pub(super) struct SlowPathThreads<'scope> {
     track: ScopedJoinHandle<'scope, Result<u32, PipelineError>>,
     score: ScopedJoinHandle<'scope, Result<(), PipelineError>>,
 }
 
-/// Says that a stage has ended, and is soon to be asked why.
+/// A loss where a stage has ended early; [`SlowPathThreads::join`] then gives the cause.
 pub(super) fn ended_early(threads: &SlowPathThreads<'_>) -> Option<SourceLoss> {
     let ended = |stage: &str| {
         Some(SourceLoss {
@@ -79,16 +79,16 @@ impl<'a> SlowPath<'a> {
             drop(end);
             tracked_frames
         })?;
-        // Nothing before the session is known, or waited for.
+        // The scorer does not wait for anything before the session.
         let first = Tick::nearest(context.now() - Span::from_ms(4_000));
         let engine = &context.analysis.engine;
-        let (scorer, join) = build::scoring(settings, engine, has_audio, first);
+        let (scorer, assembler) = build::scoring(settings, engine, has_audio, first);
         let score = named("score").spawn_scoped(scope, move || {
             let _ended = NotifyOnDrop(context.signal.clone());
             let mut monitor = ScoringMonitor::new(context);
-            let most = context.analysis.settings.schedule.max_waiting_frames;
+            let max_waiting = context.analysis.settings.schedule.max_waiting_frames;
             let to_presenter = &context.to_presenter.scored;
-            score(&score_out, scorer, join, most, to_presenter, &mut monitor)
+            score(&score_out, scorer, assembler, max_waiting, to_presenter, &mut monitor)
                 .map(drop)
                 .map_err(PipelineError::from)
         })?;
@@ -97,12 +97,12 @@ impl<'a> SlowPath<'a> {
 }
 
 impl SlowPathThreads<'_> {
-    /// Waits for both; gives the people numbered so far, and what failed first.
+    /// Waits for both threads; gives the number of people seen so far, and the first error.
     pub(super) fn join(self) -> (u32, Option<SourceLoss>) {
         let tracked = self.track.join();
         let scored = self.score.join();
         let loss = |stage: &str, why: Option<String>| {
-            let why = why.unwrap_or_else(|| "it panicked; this is a fault of the program".into());
+            let why = why.unwrap_or_else(|| "it panicked; this is a bug".into());
             Some(SourceLoss {
                 reason: LossReason::Stage,
                 why: format!("the stage `{stage}` failed: {why}"),
@@ -118,12 +118,12 @@ impl SlowPathThreads<'_> {
     }
 }
 
-/// Tells the scorer that nothing more comes, also where tracking fails or panics.
+/// Ends the scorer's input, also where tracking fails or panics.
 struct InputsGuard<'a>(&'a Sender<ScoreInput>);
 
 impl Drop for InputsGuard<'_> {
     fn drop(&mut self) {
-        // A scorer that is gone needs no telling.
+        // Fails only if the scorer has ended.
         let _ = self.0.send(ScoreInput::FramesEnd);
         let _ = self.0.send(ScoreInput::AudioEnd);
     }
@@ -138,7 +138,7 @@ fn track_frames(
 ) -> Result<u32, PipelineError> {
     let heartbeat = context.reporter.status.heartbeat("track");
     let mut fault = FaultPoint::new("track");
-    let ordinary = context.analysis.settings.plan.stride;
+    let normal_stride = context.analysis.settings.plan.stride;
     let mut tracked_frames = Vec::new();
     loop {
         let frame = match frames.recv_timeout(POLL_INTERVAL) {
@@ -147,7 +147,7 @@ fn track_frames(
             Err(_) => break,
         };
         fault.hit();
-        front_end.set_stride(context.analysis.load.budget().stride(ordinary));
+        front_end.set_stride(context.analysis.load.budget().stride(normal_stride));
         front_end.push(frame, &mut tracked_frames)?;
         for tracked_frame in tracked_frames.drain(..) {
             let late = context.now() - tracked_frame.0.id.pts;
@@ -169,7 +169,7 @@ fn track_frames(
     Ok(front_end.people())
 }
 
-/// Looks in on scoring.
+/// Applies the load level to the scorer, and sends early results.
 struct ScoringMonitor<'a> {
     context: &'a StreamContext,
     heartbeat: Arc<Heartbeat>,
@@ -193,7 +193,7 @@ impl<'a> ScoringMonitor<'a> {
 }
 
 impl ScoreObserver for ScoringMonitor<'_> {
-    fn after_input(&mut self, scorer: &mut Scorer, join: &FrameAssembler, frame: bool) {
+    fn after_input(&mut self, scorer: &mut Scorer, assembler: &FrameAssembler, frame: bool) {
         self.heartbeat.heartbeat();
         if !frame {
             return;
@@ -202,7 +202,7 @@ impl ScoreObserver for ScoringMonitor<'_> {
         let budget: LoadBudget = self.load.budget();
         scorer.set_mode_and_hop(budget.mode(self.mode), self.hop * budget.hop_factor);
         if self.context.settings.output_policy == OutputPolicy::Latest
-            && let Some(newest) = join.newest()
+            && let Some(newest) = assembler.newest()
         {
             let _ = self.context.to_presenter.early.try_send(EarlyResult(newest));
         }

@@ -1,7 +1,7 @@
-//! A live stream: its source opened again and again, its frames shown without a break.
+//! A live stream: reconnects its source, and presents frames without a break.
 //!
-//! Two threads for good: this one opens the source, runs a session, and waits before the next try;
-//! `presenter` draws and encodes whatever there is. Neither waits for the other.
+//! Two threads run as long as the stream. This one opens the source, runs a session, and waits before
+//! the next try. The presenter draws and encodes. Neither waits for the other.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -26,14 +26,14 @@ use crate::telemetry::latency::Latencies;
 use crate::telemetry::metrics::{Metrics, reason_labels, stream_labels};
 use crate::telemetry::status::{SourceState, Status};
 
-/// A stream that was stable for so long is tried again at once.
+/// The back-off is reset after this time of stable streaming.
 const BACKOFF_RESET_AFTER: Duration = Duration::from_secs(20);
 
-/// What a stream is made from.
+/// What a stream is built from.
 pub(crate) struct StreamParts {
     /// Its name.
     pub name: String,
-    /// As configured.
+    /// Its configuration.
     pub stream: StreamSettings,
     /// What its stages are built from.
     pub settings: Settings,
@@ -49,11 +49,11 @@ pub(crate) struct StreamParts {
     pub output: Output,
     /// Where its events go.
     pub hub: EventHub,
-    /// That something has changed, or that it is to end.
+    /// Notified of changes, and of the request to stop.
     pub signal: Signal,
 }
 
-/// Runs a stream until it is told to stop (or its file has ended), on this thread and one more.
+/// Runs a stream on this thread and one more, until it is asked to stop or its file has ended.
 pub(crate) fn run(parts: StreamParts, latencies: Latencies) -> std::io::Result<()> {
     let output = parts.output.clone();
     let (context, inputs) = connect(parts, latencies);
@@ -69,15 +69,15 @@ pub(crate) fn run(parts: StreamParts, latencies: Latencies) -> std::io::Result<(
     supervise(&context, &presenter);
     context.signal.stop();
     if presenter.join().is_err() {
-        // Nothing can be shown any more: the process has to start the stream anew.
-        let why = "it panicked; this is a fault of the program".to_owned();
+        // The stream has no output any more: the process has to restart it.
+        let why = "it panicked; this is a bug".to_owned();
         context.reporter.report_error("present", Some(why));
     }
     context.reporter.status.set_source(SourceState::Ended);
     Ok(())
 }
 
-/// The stream's context state, and the presenter's ends of the queues.
+/// The stream's context, and the presenter's ends of the queues.
 fn connect(parts: StreamParts, latency: Latencies) -> (StreamContext, PresenterInputs) {
     let capacity = queues::to_present(&parts.settings.schedule);
     let (frames_in, frames) = bounded(queues::FRAMES_NAME, capacity, Overflow::DropOldest);
@@ -107,7 +107,7 @@ fn connect(parts: StreamParts, latency: Latencies) -> (StreamContext, PresenterI
     (context, PresenterInputs { frames, scored, early, audio })
 }
 
-/// Opens the source, again and again.
+/// Opens the source, and reopens it when it is lost.
 fn supervise(context: &Arc<StreamContext>, presenter: &std::thread::JoinHandle<()>) {
     let source = &context.settings.source;
     let mut backoff = Backoff::new(source.retry_min, source.retry_max);
@@ -143,7 +143,7 @@ fn supervise(context: &Arc<StreamContext>, presenter: &std::thread::JoinHandle<(
     }
 }
 
-/// A file has ended: what is on its way is shown before the stream ends.
+/// After the end of a file: waits until the frames in flight have been shown.
 fn drain(context: &StreamContext) {
     let delay = u64::try_from(context.delay().ns()).unwrap_or(0);
     context.signal.wait_for_stop(Duration::from_nanos(delay));
@@ -154,13 +154,13 @@ fn opened(context: &StreamContext, was_lost_since: Option<Instant>, codecs: &[St
     let name = &reporter.name;
     reporter.status.set_source(SourceState::Live { since: Instant::now() });
     reporter.metrics.source_up.get_or_create(&stream_labels(name)).set(1);
-    let (codecs, away) =
+    let (codecs, outage) =
         (codecs.join(", "), was_lost_since.map(|since| since.elapsed().as_secs_f64()));
-    match away {
-        Some(away) => {
-            tracing::info!(stream = %name, "the source is back after {away:.1} s ({codecs})")
+    match outage {
+        Some(outage) => {
+            tracing::info!(stream = %name, "source restored after {outage:.1} s ({codecs})")
         }
-        None => tracing::info!(stream = %name, "the source is there ({codecs})"),
+        None => tracing::info!(stream = %name, "source connected ({codecs})"),
     }
     reporter.hub.status(&reporter.status);
 }
@@ -185,7 +185,7 @@ fn source_lost(
     };
     let next_try = Instant::now() + wait;
     let why = loss.why.clone();
-    tracing::warn!(stream = %name, "no source: {why}; trying again in {:.1} s", wait.as_secs_f64());
+    tracing::warn!(stream = %name, "source lost: {why}; trying again in {:.1} s", wait.as_secs_f64());
     reporter.status.set_source(SourceState::Lost { since, why, next_try });
     reporter.metrics.source_up.get_or_create(&stream_labels(name)).set(0);
     let key = reason_labels(name, "source", loss.reason.as_str());

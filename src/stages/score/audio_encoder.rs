@@ -93,11 +93,6 @@ impl AudioEncoder {
         missing
     }
 
-    /// The first tick that is not known yet.
-    pub const fn known_until(&self) -> Tick {
-        self.next
-    }
-
     /// The embedding at `tick`.
     pub fn at(&self, tick: Tick) -> AudioEmbedding<'_> {
         if self.features.is_none() {

@@ -181,7 +181,7 @@ fn preroll(
         if Instant::now() > deadline {
             return Err(SourceError::Broken {
                 path: path.to_owned(),
-                reason: format!("no frame came within {} s", OPEN_TIMEOUT.as_secs()),
+                reason: format!("no frame arrived within {} s", OPEN_TIMEOUT.as_secs()),
             });
         }
     }

@@ -1,4 +1,4 @@
-//! What a sink gets from its stream, and the handle that the stream has of it.
+//! The context that a stream gives its sinks, and the handle of a sink.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,39 +9,39 @@ use crate::stages::sink::fan_out::FanOut;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::status::Status;
 
-/// What a stream gives its sinks.
+/// The context that a stream gives its sinks.
 pub(crate) struct SinkContext<'a> {
-    /// Where packets come from.
+    /// The source of packets.
     pub fan_out: &'a FanOut,
-    /// The stream's status, and its name.
+    /// The stream's status and name.
     pub status: &'a Status,
-    /// Where sinks count.
+    /// The metrics of the process.
     pub metrics: &'a Metrics,
-    /// Asks the encoder for a keyframe; must not block.
-    pub ask_for_key: Arc<dyn Fn() + Send + Sync>,
+    /// Requests a keyframe from the encoder; must not block.
+    pub request_keyframe: Arc<dyn Fn() + Send + Sync>,
 }
 
-/// Why a sink cannot be opened. What can recover by itself is no error: the sink tries again.
+/// Why a sink cannot be opened. Errors that may go away are not reported here: the sink retries.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SinkError {
-    /// The RTSP server has no place for it.
+    /// The RTSP server refuses the mount.
     #[error("{0}")]
     Rtsp(#[from] RtspError),
     /// A mount without a server.
     #[error("the sink `rtsp-server` needs a server: set `serve.rtsp`")]
     NoServer,
-    /// The sink takes no frames: it is another part's.
+    /// The sink takes events, not encoded frames.
     #[error("this sink takes no encoded frames")]
     NotVideo,
-    /// What is configured cannot be.
+    /// The configuration is invalid.
     #[error("{0}")]
     Config(String),
-    /// No thread can be made.
-    #[error("the sink cannot have a thread: {0}; raise the limit (ulimit -u)")]
+    /// The thread cannot be started.
+    #[error("the sink's thread cannot be started: {0}; raise the limit (ulimit -u)")]
     Thread(#[from] std::io::Error),
 }
 
-/// A sink at work. It ends with its queue; a dropped handle leaves it running.
+/// A running sink. It ends with its queue; it continues if the handle is dropped.
 pub(crate) struct SinkHandle(TimedThread<()>);
 
 impl SinkHandle {
@@ -55,8 +55,8 @@ impl SinkHandle {
         self.0.is_finished()
     }
 
-    /// Waits until the sink has ended, no longer than `timeout`: a disk may never answer. Returns
-    /// whether it has.
+    /// Waits until the sink has ended, at most `timeout`, as a disk may never answer. Returns whether it
+    /// has ended.
     pub(crate) fn join(self, timeout: Duration) -> bool {
         self.0.join_within(timeout).is_some()
     }

@@ -1,9 +1,9 @@
-//! Where a live stream goes: each sink on a thread of its own, none able to hold up another.
+//! The sinks of a live stream, each on its own thread; none can block another.
 //!
-//! Takes a sink as configured and what the stream has ([`SinkContext`]); gives a handle to its thread
-//! ([`SinkHandle`]). Promises: a sink reads its own queue and nothing else; it recovers by itself, with
-//! back-off; it says in its stream's status when it fails; it ends when the queue ends. [`worker`] is the
-//! loop that all but the RTSP server share.
+//! Takes a sink's settings and its stream's [`SinkContext`]; gives a handle to its thread
+//! ([`SinkHandle`]). A sink reads only its own queue. It recovers by itself, with back-off, reports
+//! errors in its stream's status, and ends when the queue ends. [`worker`] is the loop of all sinks but
+//! the RTSP server.
 
 pub(crate) mod context;
 pub(crate) mod file;
@@ -24,11 +24,11 @@ use context::{SinkContext, SinkError, SinkHandle};
 use rtsp_server::RtspServer;
 use rtsp_server::gst::MountPlan;
 
-/// What a sink that sends at once may be behind, in bytes.
-const BEHIND_BYTES: usize = 8 << 20;
+/// Bytes that may wait in the queue of the RTSP server.
+const RTSP_QUEUE_BYTES: usize = 8 << 20;
 
-/// Opens a sink; `server` is the process' RTSP server, where there is one. From now on it takes what the
-/// stream gives.
+/// Opens a sink, which takes the stream's packets from now on; `server` is the process' RTSP server, if
+/// there is one.
 ///
 /// # Errors
 /// Where it can never work as configured.
@@ -40,13 +40,13 @@ pub(crate) fn open(
     match sink {
         SinkSettings::RtspServer { mount } => {
             let server = server.ok_or(SinkError::NoServer)?;
-            let (packets, _) = context.fan_out.add("rtsp-server", BEHIND_BYTES);
+            let (packets, _) = context.fan_out.add("rtsp-server", RTSP_QUEUE_BYTES);
             let plan = MountPlan {
                 mount: mount.clone(),
                 packets,
                 status: context.status.clone(),
                 metrics: context.metrics.clone(),
-                on_new_reader: Arc::clone(&context.ask_for_key),
+                on_new_reader: Arc::clone(&context.request_keyframe),
             };
             Ok(server.mount(plan)?)
         }

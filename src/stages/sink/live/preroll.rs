@@ -1,26 +1,26 @@
-//! Which tracks a sink has, and when what is open must be opened anew.
+//! The tracks of a sink's output, and when it must be reopened.
 //!
-//! Takes the packets of a sink's queue in order; gives them back once it is known whether there is
-//! audio ([`Preroll`]), and says whether what was opened still fits ([`Formats`]). Used by every sink
-//! that fixes its tracks when it opens: a muxer, a push.
+//! [`Preroll`] takes the packets of a sink's queue in order, and releases them once it is known whether
+//! there is audio. [`Formats`] tells whether an open output still matches the tracks. Used by every sink
+//! whose tracks are fixed when it opens: a muxer, a push.
 //!
-//! Promises: what is given back begins with a keyframe; at most [`AUDIO_TIMEOUT`] of frames are held,
-//! once; later openings hold nothing back.
+//! The released packets begin with a keyframe. At most [`AUDIO_TIMEOUT`] of frames are held back, once;
+//! later openings hold back nothing.
 
 use std::collections::VecDeque;
 
 use crate::core::time::Span;
 use crate::gst::packet::{Packet, PacketKind};
 
-/// A track without packets for so long is not there.
+/// A track without packets for this long counts as absent.
 pub(super) const AUDIO_TIMEOUT: Span = Span::from_ms(1500);
 
-/// The tracks of something that is open.
+/// The tracks of an output.
 #[derive(Clone, Debug)]
 pub(crate) struct Formats {
-    /// A frame with the format of all.
+    /// A video packet, for its format.
     pub image: Packet,
-    /// A stretch of audio with the format of all; `None` where there is no audio.
+    /// An audio packet, for its format; `None` where there is no audio.
     pub audio: Option<Packet>,
 }
 
@@ -28,21 +28,21 @@ pub(crate) struct Formats {
 #[derive(Default)]
 pub(super) struct Preroll {
     held: VecDeque<Packet>,
-    /// Whether audio has come, or the wait for it has timed out.
+    /// Whether audio has arrived, or the wait for it has timed out.
     settled: bool,
     image: Option<Packet>,
     audio: Option<Packet>,
 }
 
 impl Preroll {
-    /// Takes a packet; [`Preroll::pop`] gives what is ready.
+    /// Adds a packet; [`Preroll::pop`] gives what is ready.
     pub(super) fn push(&mut self, packet: Packet) {
         match packet.kind {
             PacketKind::Video { .. } => self.image = Some(packet.clone()),
             PacketKind::Audio => self.audio = Some(packet.clone()),
         }
-        let nothing_yet = !self.settled && self.held.is_empty();
-        if nothing_yet && packet.kind != (PacketKind::Video { keyframe: true }) {
+        let is_first = !self.settled && self.held.is_empty();
+        if is_first && packet.kind != (PacketKind::Video { keyframe: true }) {
             return;
         }
         self.held.push_back(packet);
@@ -64,7 +64,7 @@ impl Preroll {
 }
 
 impl Formats {
-    /// Whether what was opened with these tracks must be opened anew at the keyframe `now`.
+    /// Whether an output with these tracks must be reopened at the keyframe `now`.
     pub(crate) fn outdated(&self, now: &Formats) -> bool {
         let format = |p: &Packet| p.caps.clone();
         self.image.caps != now.image.caps
@@ -93,13 +93,13 @@ mod tests {
         let formats = preroll.formats(&image(120, true));
         assert!(formats.audio.is_some());
         assert!(!formats.outdated(&preroll.formats(&image(160, true))));
-        // It falls silent for good.
+        // The audio ends for good.
         let later = preroll.formats(&image(1700, true));
         assert!(later.audio.is_none() && formats.outdated(&later));
     }
 
     #[test]
-    fn audio_that_never_comes_is_not_waited_for_twice() {
+    fn missing_audio_delays_only_the_first_opening() {
         let mut preroll = Preroll::default();
         for at in (0..=1480).step_by(40) {
             preroll.push(image(at, at == 0));

@@ -1,10 +1,10 @@
 //! The loop of every sink that muxes or sends packets: record, file, HLS, push.
 //!
-//! Takes the packets of the sink's queue. Opens an output at a keyframe, once the tracks are known;
-//! closes it and opens the next where the tracks change or the sink says so; after an error waits with
-//! back-off and opens again at a keyframe. Reports in [`Status`] what fails, and logs when it works
-//! again. Promises: the thread's heartbeat goes on while the sink does; at the queue's end the output is
-//! closed. What is different between sinks is a [`PacketSink`].
+//! Takes the packets of the sink's queue. Opens an output at a keyframe, once the tracks are known.
+//! Closes it and opens the next where the tracks change or the sink requests it. After an error it waits
+//! with back-off and opens again at a keyframe. Reports errors in [`Status`], and logs when the sink
+//! works again. The heartbeat counts every turn of the loop; at the queue's end the output is closed.
+//! The differences between sinks are in [`PacketSink`].
 
 use std::time::{Duration, Instant};
 
@@ -17,47 +17,47 @@ use crate::gst::packet::{Packet, PacketKind};
 use crate::telemetry::metrics::{Metrics, reason_labels};
 use crate::telemetry::status::Status;
 
-/// How often a sink is given its turn while no packet comes.
+/// How often a sink is polled while no packet arrives.
 const IDLE_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Why an output ended early, and when the next one is tried.
+/// Why an output failed, and when the next try is.
 #[derive(Debug)]
 pub(super) struct SinkFault {
-    /// What failed, in words, for status and log.
+    /// A readable message for status and log.
     pub message: String,
-    /// The word that metrics count it by.
+    /// The reason in metrics.
     pub reason: &'static str,
-    /// When it is tried again; `None` leaves that to the back-off.
+    /// The wait before the next try; `None` for the back-off's.
     pub retry_after: Option<Duration>,
 }
 
 impl SinkFault {
-    /// A fault that the back-off paces.
+    /// A fault with the back-off's wait.
     pub(super) fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), reason: "error", retry_after: None }
     }
 }
 
-/// A place that packets go to, opened and closed by the worker.
+/// A target of packets, opened and closed by the worker.
 pub(super) trait PacketSink: Send + 'static {
-    /// What is open: a segment, a playlist, a connection.
+    /// An open output: a segment, a playlist, a connection.
     type Output: Send;
 
     /// The sink's name in status, metrics, heartbeat and thread.
     const NAME: &'static str;
-    /// Bytes of packets that may wait for it.
+    /// Bytes of packets that may wait in its queue.
     const QUEUE_BYTES: usize;
 
-    /// Called once, on the sink's thread, before anything else.
+    /// Called once on the sink's thread, before anything else.
     fn start(&mut self) {}
 
     /// Opens the output that begins with the keyframe of `formats`.
     ///
     /// # Errors
-    /// Where it cannot be opened now.
+    /// Where it cannot be opened.
     fn open(&mut self, formats: &Formats) -> Result<Self::Output, SinkFault>;
 
-    /// Whether `output` ends before the keyframe of `formats`, which comes `gap` after the frame before.
+    /// Whether `output` ends before the keyframe of `formats`, which is `gap` after the previous frame.
     fn is_over(&self, output: &Self::Output, formats: &Formats, gap: Span) -> bool;
 
     /// Takes a packet.
@@ -67,28 +67,28 @@ pub(super) trait PacketSink: Send + 'static {
     fn push(&mut self, output: &mut Self::Output, packet: &Packet) -> Result<(), SinkFault>;
 
     /// Called after every packet, and at least every [`IDLE_INTERVAL`]. Returns whether the output is
-    /// known to work by now.
+    /// known to work.
     ///
     /// # Errors
-    /// Where the output, or the place that it goes to, fails.
+    /// Where the output or its folder fails.
     fn poll(&mut self, output: Option<&mut Self::Output>) -> Result<bool, SinkFault> {
         Ok(output.is_some())
     }
 
-    /// Ends `output` whole.
+    /// Finishes `output`.
     ///
     /// # Errors
-    /// Where it cannot be ended; what is there is kept.
+    /// Where it cannot be finished; what was written is kept.
     fn close(&mut self, output: Self::Output) -> Result<(), SinkFault>;
 
-    /// Ends `output` after a fault: what is there is kept.
+    /// Closes `output` after a fault; what was written is kept.
     fn abandon(&mut self, output: Self::Output);
 }
 
 /// Starts a thread for `sink`.
 ///
 /// # Errors
-/// Where there is no thread.
+/// Where the thread cannot be started.
 pub(super) fn spawn<S: PacketSink>(
     sink: S,
     context: &SinkContext<'_>,
@@ -117,7 +117,7 @@ struct Worker<S: PacketSink> {
     last_frame: Option<Pts>,
     backoff: Backoff,
     next_try: Instant,
-    /// Whether the output that is open has been reported to work.
+    /// Whether the open output has been reported to work.
     works: bool,
 }
 
@@ -159,7 +159,7 @@ impl<S: PacketSink> Worker<S> {
         Ok(())
     }
 
-    /// At a keyframe: ends the output where that is due, and opens one where there is none.
+    /// At a keyframe: closes the output if it is over, and opens one if there is none.
     fn cut(&mut self, keyframe: &Packet) -> Result<(), SinkFault> {
         let formats = self.preroll.formats(keyframe);
         let gap = self.last_frame.map_or(Span::ZERO, |last| keyframe.at - last);
@@ -189,7 +189,7 @@ impl<S: PacketSink> Worker<S> {
         self.status.set_sink_error(S::NAME, None);
     }
 
-    /// Nothing is written until the next try. Repeated tries that fail alike are logged once.
+    /// After a fault: nothing is written until the next try. Repeated failures are logged once.
     fn stop(&mut self, fault: &SinkFault) {
         self.works = false;
         if let Some(output) = self.output.take() {

@@ -1,32 +1,31 @@
-//! What a live source is opened by. The configuration fills it; nothing here opens anything.
+//! Settings of a live source, filled from the configuration.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::core::credentials::Login;
 
-/// Where a live stream comes from.
+/// Settings of a live source.
 #[derive(Clone, Debug)]
 pub struct SourceSettings {
-    /// Its address, never with a user or password in it. Schemes: rtsp, rtsps, http, https, srt,
+    /// Its address, without user and password. Schemes: rtsp, rtsps, http, https, srt,
     /// rtmp, udp, v4l2, file, fd (standard input), test.
     pub uri: url::Url,
-    /// Who to be there, looked up when the file is read.
+    /// Credentials, looked up when the file is read.
     pub login: Option<Login>,
-    /// How RTP comes (rtsp only).
+    /// The transport of RTP (rtsp only).
     pub transport: Transport,
-    /// How long packets may be waited for that come out of order.
+    /// How long to wait for packets that arrive out of order.
     pub jitter: Duration,
-    /// Which of its audio tracks is listened to, from 1.
+    /// The audio track to use, from 1.
     pub audio_track: u32,
-    /// Whether a file begins anew at its end.
+    /// Whether a file restarts at its end.
     pub looped: bool,
-    /// Certificates in PEM that are trusted, of the camera itself or of who vouches for it; the
-    /// system's where it is `None`.
+    /// PEM file with trusted certificates: the camera's own, or its CA's. `None` for the system's.
     pub tls_ca_file: Option<PathBuf>,
-    /// Nothing for so long means that the source is gone.
+    /// The source is lost if nothing arrives for this long.
     pub stall_timeout: Duration,
-    /// The first wait before it is tried again; doubles up to `retry_max`.
+    /// The first wait before the next try; doubles up to `retry_max`.
     pub retry_min: Duration,
     /// The longest wait.
     pub retry_max: Duration,
@@ -50,12 +49,12 @@ impl SourceSettings {
     }
 }
 
-/// How RTP is carried.
+/// The transport of RTP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Transport {
-    /// UDP where it gets through, else TCP.
+    /// UDP where possible, otherwise TCP.
     Auto,
-    /// Inside the RTSP connection: nothing is lost on the way.
+    /// Inside the RTSP connection: no packet loss.
     #[default]
     Tcp,
     /// UDP only.

@@ -1,8 +1,7 @@
-//! One file until the stream ends: fragmented mp4, or Matroska.
+//! Writes one file until the stream ends: fragmented mp4, or Matroska.
 //!
-//! Takes packets; gives the file under its name when the stream ends. While it is written it has a
-//! name of its own beside ([`AtomicPath`]). A file that is there already is kept: the new one gets a
-//! number. Where the stream's format changes, the file ends and a numbered one goes on.
+//! The file has a temporary name until the stream ends ([`AtomicPath`]). An existing file is kept: the
+//! new one gets a number. Where the stream's format changes, the file ends and a numbered one begins.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -19,14 +18,16 @@ use crate::stages::sink::atomic_file::{AtomicPath, FileError};
 /// Starts the sink.
 ///
 /// # Errors
-/// Where the name ends otherwise than .mp4 or .mkv, or there is no thread.
+/// Where the name ends with neither .mp4 nor .mkv, or the thread cannot be started.
 pub(crate) fn open(path: &Path, context: &SinkContext<'_>) -> Result<SinkHandle, SinkError> {
     let wrap = match path.extension().and_then(|e| e.to_str()) {
         Some("mp4") => Wrap::Mp4,
         Some("mkv") => Wrap::Mkv,
         _ => {
             let path = path.display();
-            return Err(SinkError::Config(format!("{path}: a file's name ends with .mp4 or .mkv")));
+            return Err(SinkError::Config(format!(
+                "{path}: the file name must end with .mp4 or .mkv"
+            )));
         }
     };
     worker::spawn(FileSink { path: path.to_owned(), wrap }, context)
@@ -86,13 +87,13 @@ impl PacketSink for FileSink {
         ended.map_err(|e: Box<dyn std::error::Error>| fault(e))
     }
 
-    /// What is there is kept; a numbered file goes on when it can.
+    /// What was written is kept; a numbered file follows.
     fn abandon(&mut self, output: OpenFile) {
         let _ = output.place.commit();
     }
 }
 
-/// `path`, or the first `NAME-2.mp4`, `NAME-3.mp4`… that is not there yet.
+/// `path`, or the first of `NAME-2.mp4`, `NAME-3.mp4`… that does not exist.
 fn free_name(path: &Path) -> PathBuf {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let ending = path.extension().unwrap_or_default().to_string_lossy().into_owned();
@@ -107,7 +108,7 @@ mod tests {
 
     use super::*;
     use crate::stages::sink::fan_out::FanOut;
-    use crate::stages::sink::live::testing::gst::common_film;
+    use crate::stages::sink::live::testing::gst::common_packets;
     use crate::telemetry::metrics::Metrics;
     use crate::telemetry::status::Status;
 
@@ -115,22 +116,27 @@ mod tests {
     fn a_stream_becomes_one_file_and_an_old_one_is_kept() {
         let dir = tempfile::tempdir().expect("temp");
         for ending in ["mp4", "mkv"] {
-            let path = dir.path().join(format!("film.{ending}"));
+            let path = dir.path().join(format!("video.{ending}"));
             std::fs::write(&path, "old").expect("written");
             let (fan_out, status, metrics) =
                 (FanOut::default(), Status::new("cam"), Metrics::new());
-            let ask_for_key: std::sync::Arc<dyn Fn() + Send + Sync> = std::sync::Arc::new(|| {});
-            let context =
-                SinkContext { fan_out: &fan_out, status: &status, metrics: &metrics, ask_for_key };
+            let request_keyframe: std::sync::Arc<dyn Fn() + Send + Sync> =
+                std::sync::Arc::new(|| {});
+            let context = SinkContext {
+                fan_out: &fan_out,
+                status: &status,
+                metrics: &metrics,
+                request_keyframe,
+            };
             let handle = open(&path, &context).expect("opens");
-            for packet in common_film() {
+            for packet in common_packets() {
                 fan_out.offer(packet);
                 std::thread::sleep(Duration::from_millis(1));
             }
             drop(fan_out);
-            assert!(handle.join(Duration::from_secs(30)), "ends with its edge");
+            assert!(handle.join(Duration::from_secs(30)), "it ends with its queue");
             assert_eq!(std::fs::read(&path).expect("read"), b"old");
-            let new = path.with_file_name(format!("film-2.{ending}"));
+            let new = path.with_file_name(format!("video-2.{ending}"));
             let mut probe = std::process::Command::new("ffprobe");
             probe.args(["-v", "error", "-count_packets", "-select_streams", "v"]);
             probe.args(["-show_entries", "stream=nb_read_packets", "-of", "csv=p=0"]).arg(&new);

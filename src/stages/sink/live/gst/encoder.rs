@@ -165,7 +165,7 @@ impl Encoder {
     }
 
     /// Asks for a keyframe, for a reader that begins now.
-    pub(crate) fn ask_for_key(&self) {
+    pub(crate) fn request_keyframe(&self) {
         let event = gst_video::UpstreamForceKeyUnitEvent::builder().all_headers(true).build();
         if let Some(sink) = self.pipeline.by_name("out") {
             let _ = sink.send_event(event);

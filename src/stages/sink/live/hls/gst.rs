@@ -1,5 +1,5 @@
-//! One playlist with its segments by `hlssink2`, which writes files on threads of its own: a disk that
-//! does not answer holds up nothing here.
+//! A playlist with its segments by `hlssink2`, which writes files on its own threads: a disk that does
+//! not answer does not block the sink.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use crate::gst::packet::Packet;
 use crate::stages::sink::live::gst::{Inlet, guard};
 use crate::stages::sink::live::preroll::Formats;
 
-/// More that waits means that the disk is too slow.
-const WAITING_BYTES: u64 = 8 << 20;
-/// How long the last segment may take to be closed.
-const END_WITHIN: gst::ClockTime = gst::ClockTime::from_seconds(3);
+/// Queued bytes above this mean that the disk is too slow.
+const MAX_QUEUED_BYTES: u64 = 8 << 20;
+/// How long closing the last segment may take.
+const CLOSE_TIMEOUT: gst::ClockTime = gst::ClockTime::from_seconds(3);
 
 /// A playlist being written.
 pub(super) struct Playlist {
@@ -27,10 +27,10 @@ pub(super) struct Playlist {
 }
 
 impl Playlist {
-    /// Begins with the frame that `formats` has; segments are called `segments`, a pattern.
+    /// Starts a playlist with the tracks of `formats`; `segments` is the pattern of the segments' names.
     ///
     /// # Errors
-    /// In words: where an element is missing, or nothing can be written there.
+    /// A message where an element is missing, or the folder cannot be written to.
     pub(super) fn start(
         playlist: &Path,
         segments: &Path,
@@ -60,25 +60,25 @@ impl Playlist {
         self.formats.outdated(now)
     }
 
-    /// Hands over a packet.
+    /// Pushes a packet.
     ///
     /// # Errors
-    /// In words: where it has failed, or the disk is too slow.
+    /// A message where the pipeline has failed, or the disk is too slow.
     pub(super) fn push(&self, packet: &Packet) -> Result<(), String> {
         if let Some(fault) = self.bus.log().error {
             return Err(fault.text);
         }
-        if self.inlet.waiting_bytes() > WAITING_BYTES {
+        if self.inlet.waiting_bytes() > MAX_QUEUED_BYTES {
             return Err("the disk is too slow, or does not answer".to_owned());
         }
         self.inlet.push(packet).map_err(|e| e.to_string())
     }
 
-    /// Closes the last segment, as far as the disk lets it.
+    /// Closes the last segment; waits at most [`CLOSE_TIMEOUT`] for the disk.
     pub(super) fn finish(self) {
         self.inlet.end();
         let wanted = [gst::MessageType::Eos, gst::MessageType::Error];
-        let _ = self.pipeline.bus().map(|b| b.timed_pop_filtered(END_WITHIN, &wanted));
+        let _ = self.pipeline.bus().map(|b| b.timed_pop_filtered(CLOSE_TIMEOUT, &wanted));
     }
 }
 

@@ -1,8 +1,8 @@
-//! HTTP Live Streaming: a playlist and its segments in a folder, for any web server to hand out.
+//! HTTP Live Streaming: a playlist and its segments in a folder, for any web server.
 //!
-//! Takes packets; writes `index.m3u8` and `segment-START-NUMBER.ts`. Promises: no more segments than
-//! configured (and two that players may still read); what fails is opened anew with back-off; only
-//! files of these names are ever removed.
+//! Takes packets; writes `index.m3u8` and `segment-START-NUMBER.ts`. There are at most as many segments
+//! as configured, plus two that players may still read. After an error the playlist is reopened with
+//! back-off. Only files with these names are ever removed.
 
 mod gst;
 #[cfg(test)]
@@ -25,7 +25,7 @@ const PLAYLIST: &str = "index.m3u8";
 /// Starts the sink.
 ///
 /// # Errors
-/// Where there is no thread.
+/// Where the thread cannot be started.
 pub(crate) fn open(
     directory: &Path,
     segment: Duration,
@@ -94,7 +94,7 @@ fn remove_old(directory: &Path) {
     }
 }
 
-/// Whether a file of this name is one that we made.
+/// Whether a file name is that of a segment of this sink.
 fn is_segment(name: &str) -> bool {
     let inner = name.strip_prefix("segment-").and_then(|n| n.strip_suffix(".ts"));
     let number = |n: &str| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit());

@@ -1,4 +1,4 @@
-//! A playlist that ffprobe reads, with no more segments than asked for, also after its folder went.
+//! A playlist that ffprobe reads, with a bounded number of segments, also after its folder was removed.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -15,16 +15,16 @@ fn segments(directory: &Path) -> usize {
 }
 
 #[test]
-fn a_playlist_plays_stays_short_and_comes_back() {
+fn a_playlist_plays_stays_short_and_is_restored() {
     let dir = tempfile::tempdir().expect("temp");
     let place = dir.path().join("hls");
     fs::create_dir(&place).expect("made");
     fs::write(place.join("segment-1-00000.ts"), b"old").expect("written");
     fs::write(place.join("mine.ts"), b"mine").expect("written");
     let (fan_out, status, metrics) = (FanOut::default(), Status::new("cam"), Metrics::new());
-    let ask_for_key: Arc<dyn Fn() + Send + Sync> = Arc::new(|| {});
+    let request_keyframe: Arc<dyn Fn() + Send + Sync> = Arc::new(|| {});
     let context =
-        SinkContext { fan_out: &fan_out, status: &status, metrics: &metrics, ask_for_key };
+        SinkContext { fan_out: &fan_out, status: &status, metrics: &metrics, request_keyframe };
     let handle = open(&place, Duration::from_secs(1), 3, &context).expect("opens");
     let encoder = LiveEncoder::start(&fan_out, 2.0);
     let number = |text: &str| text.lines().filter(|l| l.ends_with(".ts")).count();
@@ -41,7 +41,7 @@ fn a_playlist_plays_stays_short_and_comes_back() {
     wait_until("it is there again", || number(&list()) >= 2);
     assert!(status.sink_errors().is_empty());
     drop((encoder, fan_out));
-    assert!(handle.join(Duration::from_secs(30)), "ends with its edge");
+    assert!(handle.join(Duration::from_secs(30)), "it ends with its queue");
     let mut probe = Command::new("ffprobe");
     probe.args(["-v", "error", "-count_packets", "-show_entries"]);
     probe.args(["stream=codec_name,nb_read_packets", "-of", "csv=p=0"]);

@@ -1,5 +1,5 @@
-//! One RECORD session by `rtspclientsink`, which is opened, and closed, on threads of its own: a peer
-//! that does not answer holds up nothing.
+//! A RECORD session by `rtspclientsink`, opened and closed on its own threads: a peer that does not
+//! answer does not block the sink.
 
 use std::time::{Duration, Instant};
 
@@ -15,13 +15,13 @@ use crate::stages::sink::live::gst::Inlet;
 use crate::stages::sink::live::preroll::Formats;
 use crate::stages::sink::live::push::Peer;
 
-/// The peer must take it within this.
-const OPENS_WITHIN: Duration = Duration::from_secs(15);
-/// More that waits means that the peer reads too slowly.
-const WAITING_BYTES: u64 = 8 << 20;
+/// How long the peer may take to accept the session.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// Queued bytes above this mean that the peer reads too slowly.
+const MAX_QUEUED_BYTES: u64 = 8 << 20;
 
-/// A session, or the attempt at one.
-pub(super) struct Sending {
+/// A session, connected or connecting.
+pub(super) struct PushSession {
     pipeline: gst::Pipeline,
     bus: BusListener,
     inlet: Inlet,
@@ -29,17 +29,17 @@ pub(super) struct Sending {
     began: Instant,
 }
 
-impl Sending {
-    /// Begins to connect.
+impl PushSession {
+    /// Starts connecting.
     ///
     /// # Errors
-    /// In words: where an element is missing.
+    /// A message where an element is missing.
     pub(super) fn start(peer: &Peer, formats: Formats) -> Result<Self, String> {
         let pipeline = gst::Pipeline::new();
         let inlet = Inlet::new(&formats, true);
         build(&pipeline, &inlet, peer).map_err(|e| e.to_string())?;
         let bus = BusListener::attach(&pipeline);
-        // The peer is asked from a thread of the pipeline's own.
+        // Connecting waits for the peer: do it on a thread of the pipeline.
         pipeline.call_async(|pipeline| {
             let _ = pipeline.set_state(gst::State::Playing);
         });
@@ -51,36 +51,36 @@ impl Sending {
         self.formats.outdated(now)
     }
 
-    /// Hands over a packet.
+    /// Pushes a packet.
     ///
     /// # Errors
-    /// In words: where the session has failed, or the peer is too slow.
+    /// A message where the session has failed, or the peer is too slow.
     pub(super) fn push(&self, packet: &Packet) -> Result<(), String> {
-        if self.inlet.waiting_bytes() > WAITING_BYTES {
+        if self.inlet.waiting_bytes() > MAX_QUEUED_BYTES {
             return Err("the peer reads too slowly, or not at all".to_owned());
         }
-        self.inlet.push(packet).map_err(|e| self.why().unwrap_or_else(|| e.to_string()))
+        self.inlet.push(packet).map_err(|e| self.error().unwrap_or_else(|| e.to_string()))
     }
 
-    /// Whether the peer takes it by now.
+    /// Whether the peer has accepted the session.
     ///
     /// # Errors
-    /// In words: where it does not, and will not.
+    /// A message where the session has failed or the connection timed out.
     pub(super) fn progress(&mut self) -> Result<bool, String> {
-        if let Some(why) = self.why() {
-            return Err(why);
+        if let Some(error) = self.error() {
+            return Err(error);
         }
         if self.pipeline.current_state() == gst::State::Playing {
             return Ok(true);
         }
-        if self.began.elapsed() > OPENS_WITHIN {
-            return Err(format!("no answer within {} s", OPENS_WITHIN.as_secs()));
+        if self.began.elapsed() > CONNECT_TIMEOUT {
+            return Err(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()));
         }
         Ok(false)
     }
 
-    fn why(&self) -> Option<String> {
-        // The library's debug text may hold the whole address: only its first words are told.
+    fn error(&self) -> Option<String> {
+        // GStreamer's debug text may hold the whole address: keep only the text before it.
         self.bus.log().error.map(|fault| {
             let text = fault.text;
             text.split(" (").next().unwrap_or_default().to_owned()
@@ -88,7 +88,7 @@ impl Sending {
     }
 }
 
-impl Drop for Sending {
+impl Drop for PushSession {
     fn drop(&mut self) {
         // Closing waits for the peer, which may never answer.
         self.pipeline.call_async(|pipeline| {
@@ -110,27 +110,27 @@ fn build(pipeline: &gst::Pipeline, inlet: &Inlet, peer: &Peer) -> Result<(), Ele
         tls::trust_rtsp(&sink, &peer.uri, peer.tls_ca_file.as_deref())?;
     }
     pipeline.add(&sink).map_err(|e| broken("rtspclientsink", e))?;
-    // The element announces its tracks in reverse: frames have to be first, as everywhere else,
-    // since a peer may know them by their place.
+    // The element announces its tracks in reverse order. The video track must be the first one, as a
+    // peer may identify tracks by their position.
     if let Some(audio) = inlet.audio() {
         let parse = make("aacparse")?;
         chain(pipeline, &[audio, &parse])?;
         track(&parse, &sink, "rtpmp4gpay")?;
     }
     let parse = make("h264parse")?;
-    // A reader of the peer's may come at any time.
+    // A reader of the peer may connect at any time.
     parse.set_property("config-interval", -1_i32);
     chain(pipeline, &[inlet.frames(), &parse])?;
     track(&parse, &sink, "rtph264pay")
 }
 
-/// Sends what comes from `parse`, packed by `pack`. By itself the element would pack audio as LATM,
-/// which fewer peers read than the form that cameras use.
-fn track(parse: &gst::Element, sink: &gst::Element, pack: &str) -> Result<(), ElementError> {
+/// Adds a track from `parse` with the payloader `payloader`. By default the element would send audio as
+/// LATM, which fewer peers read than the format of cameras.
+fn track(parse: &gst::Element, sink: &gst::Element, payloader: &str) -> Result<(), ElementError> {
     let pad = sink.request_pad_simple("sink_%u");
-    let pad = pad.ok_or_else(|| broken("rtspclientsink", "it takes no further track"))?;
-    pad.set_property("payloader", make(pack)?);
-    let from = parse.static_pad("src").ok_or_else(|| broken(&parse.name(), "it gives nothing"))?;
+    let pad = pad.ok_or_else(|| broken("rtspclientsink", "it accepts no further track"))?;
+    pad.set_property("payloader", make(payloader)?);
+    let from = parse.static_pad("src").ok_or_else(|| broken(&parse.name(), "it has no output"))?;
     from.link(&pad).map(drop).map_err(|e| broken("rtspclientsink", e))
 }
 

@@ -1,4 +1,4 @@
-//! Sent to another RTSP server by RECORD, again and again until it accepts.
+//! Sends a stream to another RTSP server by RECORD, with retries.
 
 mod gst;
 
@@ -10,23 +10,23 @@ use super::worker::{self, PacketSink, SinkFault};
 use crate::core::credentials::Login;
 use crate::core::time::Span;
 use crate::gst::packet::Packet;
-use gst::Sending;
+use gst::PushSession;
 
-/// The server that it is sent to.
+/// The server to send to.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
     /// Its address.
     pub uri: url::Url,
-    /// The login there.
+    /// Credentials.
     pub login: Option<Login>,
-    /// Certificates that are trusted; the system's where it is `None`.
+    /// Trusted certificates; `None` for the system's.
     pub tls_ca_file: Option<PathBuf>,
 }
 
 /// Starts the sink.
 ///
 /// # Errors
-/// Where there is no thread.
+/// Where the thread cannot be started.
 pub(crate) fn open(peer: Peer, context: &SinkContext<'_>) -> Result<SinkHandle, SinkError> {
     worker::spawn(PushSink { peer }, context)
 }
@@ -43,33 +43,33 @@ impl PushSink {
 }
 
 impl PacketSink for PushSink {
-    type Output = Sending;
+    type Output = PushSession;
 
     const NAME: &'static str = "rtsp-push";
     const QUEUE_BYTES: usize = 8 << 20;
 
-    fn open(&mut self, formats: &Formats) -> Result<Sending, SinkFault> {
-        Sending::start(&self.peer, formats.clone()).map_err(|why| self.fault(&why))
+    fn open(&mut self, formats: &Formats) -> Result<PushSession, SinkFault> {
+        PushSession::start(&self.peer, formats.clone()).map_err(|why| self.fault(&why))
     }
 
-    fn is_over(&self, output: &Sending, formats: &Formats, _gap: Span) -> bool {
+    fn is_over(&self, output: &PushSession, formats: &Formats, _gap: Span) -> bool {
         output.outdated(formats)
     }
 
-    fn push(&mut self, output: &mut Sending, packet: &Packet) -> Result<(), SinkFault> {
+    fn push(&mut self, output: &mut PushSession, packet: &Packet) -> Result<(), SinkFault> {
         output.push(packet).map_err(|why| self.fault(&why))
     }
 
-    fn poll(&mut self, output: Option<&mut Sending>) -> Result<bool, SinkFault> {
+    fn poll(&mut self, output: Option<&mut PushSession>) -> Result<bool, SinkFault> {
         output.map_or(Ok(false), |sending| sending.progress().map_err(|why| self.fault(&why)))
     }
 
-    fn close(&mut self, output: Sending) -> Result<(), SinkFault> {
+    fn close(&mut self, output: PushSession) -> Result<(), SinkFault> {
         drop(output);
         Ok(())
     }
 
-    fn abandon(&mut self, output: Sending) {
+    fn abandon(&mut self, output: PushSession) {
         drop(output);
     }
 }

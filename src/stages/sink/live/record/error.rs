@@ -1,4 +1,4 @@
-//! Why nothing is recorded, and how the recorder's worker treats it.
+//! Errors of the recorder, and how its worker treats them.
 
 use std::io;
 use std::path::Path;
@@ -7,33 +7,33 @@ use std::time::Duration;
 use crate::stages::sink::live::gst::MuxError;
 use crate::stages::sink::live::worker::SinkFault;
 
-/// How often a full disk is tried again.
+/// The wait before a full disk is tried again.
 pub(super) const FULL_RETRY: Duration = Duration::from_secs(2);
 
-/// Why nothing is recorded right now.
+/// Why the recording has stopped.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RecordError {
     /// The muxer failed.
     #[error("{0}")]
     Mux(#[from] MuxError),
-    /// The disk does not take it.
+    /// Writing failed.
     #[error("cannot write under the recording's directory: {0}")]
     Disk(#[from] io::Error),
     /// There is no room.
     #[error(
-        "the disk is full: {free} bytes free where {wanted} are to stay free; recording stops \
+        "the disk is full: {free} bytes are free, {required} must stay free; recording stops \
              until there is room"
     )]
     Full {
         /// Bytes free.
         free: u64,
         /// Bytes that must stay free.
-        wanted: u64,
+        required: u64,
     },
-    /// Somebody removed the file.
+    /// The file was removed.
     #[error("the segment's file was removed while it was written")]
     Removed,
-    /// The name pattern gives no name.
+    /// The name pattern is invalid.
     #[error("{0}")]
     Name(String),
 }

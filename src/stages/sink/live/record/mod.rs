@@ -1,8 +1,8 @@
-//! The recorder: segments on disk that survive a kill, a full disk, a slow one and one that goes away.
+//! The recorder: segments on disk that survive a kill, and full, slow or missing disks.
 //!
-//! Takes packets; gives mp4 files named by the time they begin. Promises: at most the last second is
-//! lost to a kill; what is being written is called `.mp4.part`; a full disk stops the recording and
-//! nothing else, and it goes on by itself; only files of the own name pattern are ever removed.
+//! Takes packets; gives mp4 files named by their start time. A kill loses at most the last second. The
+//! current segment is called `.mp4.part`. A full disk stops the recording only, until there is room
+//! again. Only files that match the name pattern are ever removed.
 
 mod error;
 mod naming;
@@ -38,7 +38,7 @@ const MAX_GAP: Span = Span::from_ms(1000);
 /// Starts the recorder.
 ///
 /// # Errors
-/// Where the name is no pattern, or there is no thread.
+/// Where the name pattern is invalid, or the thread cannot be started.
 pub(crate) fn open(
     recording: &RecorderSettings,
     context: &SinkContext<'_>,
@@ -95,7 +95,8 @@ impl PacketSink for Recorder {
         self.write(segment)
     }
 
-    /// Writes what the muxer has; now and then checks room and the folder, and removes old segments.
+    /// Writes what the muxer has; from time to time checks free space and the folder, and removes old
+    /// segments.
     fn poll(&mut self, segment: Option<&mut Segment>) -> Result<bool, SinkFault> {
         let is_recording = segment.is_some();
         if let Some(segment) = segment {
@@ -137,22 +138,22 @@ impl Recorder {
         Ok(())
     }
 
-    /// The number of the segment's length of wall-clock time that it is now.
+    /// The current slot: wall-clock time divided by the segment's length.
     fn slot(&self) -> u64 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         now.as_secs() / self.settings.segment.as_secs().max(1)
     }
 
     fn check_room(&self) -> Result<(), RecordError> {
-        let wanted = self.settings.min_free_bytes;
+        let required = self.settings.min_free_bytes;
         let mut free = self.segment_store.free_bytes()?;
-        if free < wanted {
+        if free < required {
             self.segment_store.tidy((&self.settings).into(), SystemTime::now());
             free = self.segment_store.free_bytes()?;
         }
         let gauge = self.metrics.disk_free.get_or_create(&stream_labels(&self.stream)).clone();
         gauge.set(i64::try_from(free).unwrap_or(i64::MAX));
-        if free < wanted { Err(RecordError::Full { free, wanted }) } else { Ok(()) }
+        if free < required { Err(RecordError::Full { free, required }) } else { Ok(()) }
     }
 }
 

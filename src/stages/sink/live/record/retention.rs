@@ -1,29 +1,29 @@
-//! Which segments go: by age, by all their bytes, by what is free. Plans only; removes nothing.
+//! Selects segments to remove: by age, by total size, by free space. Removes nothing itself.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use crate::stages::sink::settings::RecorderSettings;
 
-/// A whole segment on disk.
+/// A complete segment on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Segment {
-    /// Where.
+    /// Its file.
     pub path: PathBuf,
-    /// When it was last written.
+    /// Time of the last write.
     pub at: SystemTime,
     /// Its size.
     pub bytes: u64,
 }
 
-/// How long and how much is kept.
+/// Limits of what is kept.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
-    /// Older ones go.
+    /// Maximum age.
     pub max_age: Option<Duration>,
-    /// The oldest go while all are larger.
+    /// Maximum total size.
     pub max_total_bytes: Option<u64>,
-    /// The oldest go while less is free.
+    /// Minimum free space.
     pub min_free_bytes: u64,
 }
 
@@ -37,7 +37,7 @@ impl From<&RecorderSettings> for Rules {
     }
 }
 
-/// The segments that go, oldest first, given what is free (bytes) and the time `now`.
+/// The segments to remove, oldest first, given the free space in bytes and the time `now`.
 pub(super) fn plan(
     mut all: Vec<Segment>,
     rules: Rules,
@@ -47,26 +47,25 @@ pub(super) fn plan(
     all.sort_by(|a, b| (a.at, &a.path).cmp(&(b.at, &b.path)));
     let mut total: u64 = all.iter().map(|s| s.bytes).sum();
     let mut free = free_bytes;
-    let goes = |segment: &Segment| {
+    let mut exceeds = |segment: &Segment| {
         let age = now.duration_since(segment.at).unwrap_or_default();
-        let old = rules.max_age.is_some_and(|most| age > most);
-        let large = rules.max_total_bytes.is_some_and(|most| total > most);
-        let gone = old || large || free < rules.min_free_bytes;
-        if gone {
+        let too_old = rules.max_age.is_some_and(|max| age > max);
+        let too_large = rules.max_total_bytes.is_some_and(|max| total > max);
+        let exceeds = too_old || too_large || free < rules.min_free_bytes;
+        if exceeds {
             total -= segment.bytes;
             free = free.saturating_add(segment.bytes);
         }
-        gone
+        exceeds
     };
-    let mut goes = goes;
-    all.into_iter().take_while(|s| goes(s)).collect()
+    all.into_iter().take_while(|s| exceeds(s)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn gone(rules: Rules, free: u64) -> Vec<String> {
+    fn removed(rules: Rules, free: u64) -> Vec<String> {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
         let segment = |n: u64| Segment {
             path: format!("{n}").into(),
@@ -78,13 +77,13 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_go_first_and_no_more_than_must() {
+    fn the_oldest_are_removed_first_and_no_more_than_needed() {
         let none = Rules { max_age: None, max_total_bytes: None, min_free_bytes: 0 };
-        assert!(gone(none, 0).is_empty());
+        assert!(removed(none, 0).is_empty());
         let age = Rules { max_age: Some(Duration::from_secs(600)), ..none };
-        assert_eq!(gone(age, 0), ["1", "3"]);
-        assert_eq!(gone(Rules { max_total_bytes: Some(25), ..none }, 0), ["1", "3"]);
-        assert_eq!(gone(Rules { min_free_bytes: 105, ..none }, 100), ["1"]);
-        assert_eq!(gone(Rules { min_free_bytes: 1000, ..none }, 0), ["1", "3", "5", "9"]);
+        assert_eq!(removed(age, 0), ["1", "3"]);
+        assert_eq!(removed(Rules { max_total_bytes: Some(25), ..none }, 0), ["1", "3"]);
+        assert_eq!(removed(Rules { min_free_bytes: 105, ..none }, 100), ["1"]);
+        assert_eq!(removed(Rules { min_free_bytes: 1000, ..none }, 0), ["1", "3", "5", "9"]);
     }
 }

@@ -1,4 +1,4 @@
-//! One segment: an mp4 that is written as `.mp4.part` and named when it is whole.
+//! One segment: an mp4 file called `.mp4.part` until it is complete.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -13,7 +13,7 @@ use crate::stages::sink::live::preroll::Formats;
 
 /// A segment being written.
 pub(super) struct Segment {
-    /// The stretch of wall-clock time that it belongs to.
+    /// The slot of wall-clock time that it belongs to.
     pub slot: u64,
     formats: Formats,
     muxing: Muxing,
@@ -22,10 +22,10 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    /// Begins with the frame that `formats` has.
+    /// Starts a segment with the tracks of `formats`.
     ///
     /// # Errors
-    /// Where the file cannot be made.
+    /// Where the file cannot be created.
     pub(super) fn begin(
         segment_store: &SegmentStore,
         formats: &Formats,
@@ -56,7 +56,7 @@ impl Segment {
         self.formats.outdated(now)
     }
 
-    /// Whether its file is no longer under its name.
+    /// Whether its file was removed or replaced.
     pub(super) fn is_removed(&self) -> bool {
         !same_file(&self.file, &self.path)
     }
@@ -66,7 +66,7 @@ impl Segment {
         self.file.try_clone().ok()
     }
 
-    /// Takes a packet.
+    /// Pushes a packet.
     ///
     /// # Errors
     /// Where the muxer has failed.
@@ -74,10 +74,10 @@ impl Segment {
         Ok(self.muxing.push(packet)?)
     }
 
-    /// Writes what is ready; its bytes.
+    /// Writes what is ready; gives the number of bytes.
     ///
     /// # Errors
-    /// Where the disk does not take it.
+    /// Where writing fails.
     pub(super) fn write(&mut self) -> Result<u64, RecordError> {
         let mut written = 0;
         while let Some(bytes) = self.muxing.bytes() {
@@ -87,22 +87,22 @@ impl Segment {
         Ok(written)
     }
 
-    /// Writes the rest and gives the file its name.
+    /// Writes the rest and gives the file its final name.
     ///
     /// # Errors
-    /// Where the disk does not take it; what is there is kept.
+    /// Where writing fails; what was written is kept.
     pub(super) fn finish(mut self) -> Result<PathBuf, RecordError> {
         let file = &mut self.file;
         let ended = self.muxing.finish(|bytes| file.write_all(bytes).map_err(RecordError::from));
-        if let Err(trouble) = ended {
+        if let Err(error) = ended {
             self.abandon();
-            return Err(trouble);
+            return Err(error);
         }
         self.file.sync_all()?;
         Ok(name_whole(&self.path)?)
     }
 
-    /// Keeps what is whole, as far as the disk lets it.
+    /// Keeps the complete fragments, if the disk still works.
     pub(super) fn abandon(self) {
         let outcome = match whole_bytes(&self.path) {
             Ok(Some(bytes)) => {
@@ -113,12 +113,12 @@ impl Segment {
             Err(e) => Err(e),
         };
         if let Err(e) = outcome {
-            tracing::warn!(file = %self.path.display(), "left as it is: {e}");
+            tracing::warn!(file = %self.path.display(), "cannot be completed, left as it is: {e}");
         }
     }
 }
 
-/// Whether two paths name the same file.
+/// Whether `path` still names the open `file`.
 fn same_file(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let id = |m: std::fs::Metadata| (m.dev(), m.ino());

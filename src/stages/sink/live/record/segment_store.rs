@@ -1,6 +1,6 @@
-//! The folder of a recording: what lies there, what goes, and what a killed process left.
+//! The folder of a recording: its segments, their removal, and the remains of a killed process.
 //!
-//! Touches files of its own name pattern only ([`Naming::owns`]), never follows links to folders.
+//! Touches only files of its name pattern ([`Naming::owns`]); never follows links to folders.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -10,8 +10,8 @@ use std::time::SystemTime;
 use super::naming::{Naming, PART, WHOLE};
 use super::retention::{Rules, Segment, plan};
 
-/// Folders below the recording's own that are looked into.
-const DEPTH: usize = 8;
+/// Maximum depth of folders that are searched.
+const MAX_DEPTH: usize = 8;
 
 /// A recording's folder.
 #[derive(Clone, Debug)]
@@ -23,10 +23,10 @@ pub(super) struct SegmentStore {
 }
 
 impl SegmentStore {
-    /// Free bytes for a user where it lies.
+    /// Free bytes on its disk for an unprivileged user.
     ///
     /// # Errors
-    /// Where the folder is not there.
+    /// Where the folder does not exist.
     pub(super) fn free_bytes(&self) -> io::Result<u64> {
         let stat = rustix::fs::statvfs(&self.directory)?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
@@ -35,7 +35,7 @@ impl SegmentStore {
     /// Files of the pattern with `ending`.
     fn files(&self, ending: &str) -> Vec<Segment> {
         let mut found = Vec::new();
-        self.walk(&self.directory, DEPTH, &mut |path| {
+        self.walk(&self.directory, MAX_DEPTH, &mut |path| {
             let relative = path.strip_prefix(&self.directory).unwrap_or(path);
             if let Some(meta) = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file)
                 && self.naming.owns(relative, ending)
@@ -57,7 +57,7 @@ impl SegmentStore {
         }
     }
 
-    /// Removes what the rules say, and folders that are empty then. Bytes removed.
+    /// Removes segments by the rules, and folders that are then empty. Gives the number of bytes removed.
     pub(super) fn tidy(&self, rules: Rules, now: SystemTime) -> u64 {
         let free = self.free_bytes().unwrap_or(u64::MAX);
         let mut bytes = 0;
@@ -66,9 +66,9 @@ impl SegmentStore {
                 Ok(()) => bytes += segment.bytes,
                 Err(e) => tracing::warn!(file = %segment.path.display(), "cannot be removed: {e}"),
             }
-            let above = segment.path.ancestors().skip(1);
-            for folder in above.take_while(|f| *f != self.directory) {
-                // Only an empty folder goes.
+            let parents = segment.path.ancestors().skip(1);
+            for folder in parents.take_while(|f| *f != self.directory) {
+                // Fails for a folder that is not empty.
                 if fs::remove_dir(folder).is_err() {
                     break;
                 }
@@ -77,7 +77,8 @@ impl SegmentStore {
         bytes
     }
 
-    /// Gives what a killed process left its name, where it holds a whole fragment; else removes it.
+    /// Completes segments that a killed process left, or removes them where they hold no complete
+    /// fragment.
     pub(super) fn adopt(&self) {
         for part in self.files(PART) {
             let outcome = match whole_bytes(&part.path) {
@@ -86,8 +87,8 @@ impl SegmentStore {
                 Err(e) => Err(e),
             };
             match outcome {
-                Ok(()) => tracing::info!(file = %part.path.display(), "left by a killed process"),
-                Err(e) => tracing::warn!(file = %part.path.display(), "cannot be adopted: {e}"),
+                Ok(()) => tracing::info!(file = %part.path.display(), "recovered after a kill"),
+                Err(e) => tracing::warn!(file = %part.path.display(), "cannot be recovered: {e}"),
             }
         }
     }
@@ -97,11 +98,11 @@ fn keep(part: &Path, bytes: u64) -> io::Result<()> {
     let file = File::options().write(true).open(part)?;
     file.set_len(bytes)?;
     file.sync_all()?;
-    // Its time of writing stays that of its last frame, as far as it is known.
+    // Its modification time stays near that of its last frame.
     name_whole(part).map(drop)
 }
 
-/// Takes `.part` off the name, with a number where that name is taken; syncs the folder.
+/// Renames a `.part` file to its final name, with a number where that name exists; syncs the folder.
 ///
 /// # Errors
 /// Where it cannot be renamed.
@@ -121,7 +122,7 @@ pub(super) fn name_whole(part: &Path) -> io::Result<PathBuf> {
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
-/// Bytes up to the end of the last whole fragment; `None` where there is none.
+/// Bytes up to the end of the last complete fragment; `None` where there is none.
 ///
 /// # Errors
 /// Where the file cannot be read.

@@ -1,5 +1,4 @@
-//! Brings what was written to the disk every few seconds, on a thread of its own: the recorder does
-//! not wait for it.
+//! Syncs the segment to disk every few seconds, on its own thread: the recorder does not wait for it.
 
 use std::fs::File;
 use std::time::{Duration, Instant};
@@ -7,8 +6,8 @@ use std::time::{Duration, Instant};
 use super::segment::Segment;
 use crate::core::queue::{ByteSize, Capacity, Overflow, Sender, bounded};
 
-/// How often.
-const EVERY: Duration = Duration::from_secs(3);
+/// Time between two syncs.
+const SYNC_INTERVAL: Duration = Duration::from_secs(3);
 
 struct Written(File);
 
@@ -18,25 +17,25 @@ impl ByteSize for Written {
     }
 }
 
-/// The thread; it ends with this handle.
+/// The syncing thread; it ends when this is dropped.
 pub(super) struct Syncer {
     files: Sender<Written>,
     last: Instant,
 }
 
 impl Syncer {
-    /// Begins.
+    /// Starts the thread.
     ///
     /// # Errors
-    /// Where there is no thread.
+    /// Where the thread cannot be started.
     pub(super) fn start() -> std::io::Result<Self> {
-        // A sync that hangs is not waited for: the next takes its place.
+        // If a sync hangs, a newer request replaces the waiting one.
         let capacity = Capacity { items: 1, bytes: 1 << 10 };
         let (files, written) = bounded("record→sync", capacity, Overflow::DropOldest);
         let work = move || {
             for Written(file) in written {
                 if let Err(e) = file.sync_data() {
-                    tracing::warn!("what was recorded cannot be brought to the disk: {e}");
+                    tracing::warn!("the recording cannot be synced to disk: {e}");
                 }
             }
         };
@@ -44,9 +43,9 @@ impl Syncer {
         Ok(Self { files, last: Instant::now() })
     }
 
-    /// Syncs the segment where it is time to.
+    /// Syncs the segment if it is due.
     pub(super) fn sync(&mut self, segment: &Segment) {
-        if self.last.elapsed() >= EVERY {
+        if self.last.elapsed() >= SYNC_INTERVAL {
             self.last = Instant::now();
             if let Some(file) = segment.file() {
                 let _ = self.files.try_send(Written(file));

@@ -1,4 +1,4 @@
-//! Recordings that play: in segments, cut off by a kill, on a full disk, in a folder that vanishes.
+//! Recordings that play: in segments, after a kill, on a full disk, in a removed folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::*;
 use crate::gst::packet::PacketKind;
 use crate::stages::sink::fan_out::FanOut;
-use crate::stages::sink::live::testing::gst::{LiveEncoder, common_film, wait_until};
+use crate::stages::sink::live::testing::gst::{LiveEncoder, common_packets, wait_until};
 use crate::telemetry::status::Status;
 
 struct Stage {
@@ -33,7 +33,7 @@ fn record(directory: &Path, change: impl FnOnce(&mut RecorderSettings)) -> Stage
         fan_out: &fan_out,
         status: &status,
         metrics: &metrics,
-        ask_for_key: Arc::new(|| {}),
+        request_keyframe: Arc::new(|| {}),
     };
     let handle = open(&recording, &context).expect("opens");
     Stage { fan_out, status, metrics, handle }
@@ -42,7 +42,7 @@ fn record(directory: &Path, change: impl FnOnce(&mut RecorderSettings)) -> Stage
 impl Stage {
     fn end(self) {
         drop(self.fan_out);
-        assert!(self.handle.join(Duration::from_secs(30)), "the recorder ends with its edge");
+        assert!(self.handle.join(Duration::from_secs(30)), "the recorder ends with its queue");
     }
 }
 
@@ -71,15 +71,15 @@ fn plays(file: &Path) {
     let mut run = Command::new("ffmpeg");
     run.args(["-v", "error", "-xerror", "-i"]).arg(file).args(["-f", "null", "-"]);
     let run = run.output().expect("ffmpeg is installed");
-    let said = String::from_utf8_lossy(&run.stderr);
-    assert!(run.status.success() && said.is_empty(), "{}: {said}", file.display());
+    let errors = String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.success() && errors.is_empty(), "{}: {errors}", file.display());
 }
 
 #[test]
 fn a_recording_has_every_frame_and_its_audio_in_sync() {
     let dir = tempfile::tempdir().expect("temp");
     let stage = record(dir.path(), |_| {});
-    for packet in common_film() {
+    for packet in common_packets() {
         stage.fan_out.offer(packet);
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -90,7 +90,7 @@ fn a_recording_has_every_frame_and_its_audio_in_sync() {
     assert!(files(dir.path(), ".part").is_empty());
     plays(&all[0]);
     let of = |image: bool| {
-        let of = common_film().iter().filter(|p| (p.kind != PacketKind::Audio) == image);
+        let of = common_packets().iter().filter(|p| (p.kind != PacketKind::Audio) == image);
         of.map(|p| p.at.ns() as f64 / 1e9).collect::<Vec<_>>()
     };
     let (frames, audio) = (times(&all[0], "v"), times(&all[0], "a"));
@@ -100,8 +100,8 @@ fn a_recording_has_every_frame_and_its_audio_in_sync() {
     for (got, put) in frames.iter().zip(of(true)) {
         assert!((got - (put - first)).abs() < 0.002, "a frame of {put} s lies at {got} s");
     }
-    let heard: Vec<_> = of(false).into_iter().filter(|t| *t >= first).collect();
-    for (got, put) in audio.iter().rev().zip(heard.iter().rev()) {
+    let kept: Vec<_> = of(false).into_iter().filter(|t| *t >= first).collect();
+    for (got, put) in audio.iter().rev().zip(kept.iter().rev()) {
         assert!((got - (put - first)).abs() < 0.03, "audio of {put} s lies at {got} s");
     }
     assert!(bytes.get() > 10_000);
@@ -118,7 +118,7 @@ fn segments_follow_the_clock_and_a_copy_taken_midway_plays() {
         part.is_some_and(|p| whole_bytes(&p).is_ok_and(|b| b.is_some()))
     });
     let part = files(dir.path(), ".part").pop().expect("a part");
-    // As a kill leaves it: torn in the middle of whatever comes next.
+    // As after a kill: cut off in the middle of the next fragment.
     let copy = tempfile::tempdir().expect("temp");
     let day = copy.path().join("2026-01-02");
     fs::create_dir(&day).expect("made");
@@ -136,7 +136,7 @@ fn segments_follow_the_clock_and_a_copy_taken_midway_plays() {
     stage.end();
     let all = files(dir.path(), ".mp4");
     all.iter().for_each(|file| plays(file));
-    // Each begins with a keyframe, in the first second or so of its three.
+    // Each begins with a keyframe, about in the first of its three seconds.
     let starts =
         all.iter().skip(1).map(|f| f.file_stem().expect("named").to_string_lossy().into_owned());
     for start in starts {
@@ -146,11 +146,11 @@ fn segments_follow_the_clock_and_a_copy_taken_midway_plays() {
 }
 
 #[test]
-fn a_disk_without_room_is_said_and_a_folder_that_vanishes_is_made_again() {
+fn a_full_disk_is_reported_and_a_removed_folder_is_created_again() {
     let dir = tempfile::tempdir().expect("temp");
     let full = record(&dir.path().join("full"), |r| r.min_free_bytes = u64::MAX);
     let encoder = LiveEncoder::start(&full.fan_out, 1.0);
-    wait_until("it says so", || {
+    wait_until("it reports the full disk", || {
         full.status.sink_errors().get("record").is_some_and(|t| t.contains("full"))
     });
     drop(encoder);
@@ -161,17 +161,17 @@ fn a_disk_without_room_is_said_and_a_folder_that_vanishes_is_made_again() {
     wait_until("it records", || !files(&place, ".part").is_empty());
     fs::remove_dir_all(&place).expect("removed");
     wait_until("it records again", || !files(&place, ".part").is_empty());
-    wait_until("it is well", || stage.status.sink_errors().is_empty());
+    wait_until("the error is cleared", || stage.status.sink_errors().is_empty());
     drop(encoder);
     stage.end();
     assert_eq!(files(&place, ".mp4").len(), 1);
     plays(&files(&place, ".mp4")[0]);
 }
 
-/// A small file system of its own, gone with this.
-struct Small(tempfile::TempDir);
+/// A small file system, unmounted when dropped.
+struct SmallDisk(tempfile::TempDir);
 
-impl Small {
+impl SmallDisk {
     fn mount(kib: u32) -> Option<Self> {
         let dir = tempfile::tempdir().expect("temp");
         let size = format!("size={kib}k");
@@ -182,15 +182,15 @@ impl Small {
     }
 }
 
-impl Drop for Small {
+impl Drop for SmallDisk {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
     }
 }
 
 #[test]
-fn a_disk_that_is_really_full_stops_the_recording_until_there_is_room() {
-    let Some(disk) = Small::mount(3 << 10) else {
+fn a_full_disk_stops_the_recording_until_there_is_room() {
+    let Some(disk) = SmallDisk::mount(3 << 10) else {
         crate::needs::skip_on_this_machine("root, who can mount a tmpfs");
         return;
     };
@@ -200,7 +200,7 @@ fn a_disk_that_is_really_full_stops_the_recording_until_there_is_room() {
     let stage = record(place, |_| {});
     let (beside, counts) = stage.fan_out.add("beside", 8 << 20);
     let encoder = LiveEncoder::start(&stage.fan_out, 4.0);
-    wait_until("it says that the disk is full", || {
+    wait_until("it reports the full disk", || {
         let _ = std::iter::from_fn(|| beside.try_recv().ok()).count();
         stage.status.sink_errors().contains_key("record")
     });
@@ -220,7 +220,7 @@ fn a_disk_that_is_really_full_stops_the_recording_until_there_is_room() {
 }
 
 #[test]
-fn old_segments_go_and_other_files_stay() {
+fn old_segments_are_removed_and_other_files_stay() {
     let dir = tempfile::tempdir().expect("temp");
     let day = dir.path().join("2020-01-02");
     fs::create_dir(&day).expect("made");

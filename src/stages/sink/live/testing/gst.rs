@@ -60,7 +60,7 @@ pub(crate) fn film(seconds: u64, width: u32, with_audio: bool) -> Vec<Packet> {
 }
 
 /// Twenty seconds of a small frame with audio, made once.
-pub(crate) fn common_film() -> &'static [Packet] {
+pub(crate) fn common_packets() -> &'static [Packet] {
     static FILM: OnceLock<Vec<Packet>> = OnceLock::new();
     FILM.get_or_init(|| film(20, 320, true))
 }
@@ -124,7 +124,7 @@ impl LiveEncoder {
         let (fan_out, stopped) = (fan_out.clone(), Arc::clone(&stop));
         let work = move || {
             let began = Instant::now();
-            for packet in endless(common_film(), 20) {
+            for packet in endless(common_packets(), 20) {
                 let due = Duration::from_secs_f64(packet.at.ns() as f64 / 1e9 / speed);
                 std::thread::sleep(due.saturating_sub(began.elapsed()));
                 if stopped.load(std::sync::atomic::Ordering::Relaxed) {
@@ -133,7 +133,7 @@ impl LiveEncoder {
                 fan_out.offer(&packet);
             }
         };
-        common_film();
+        common_packets();
         let thread = std::thread::Builder::new().name("test-encoder".into()).spawn(work);
         Self { stop, thread: Some(thread.expect("a thread")) }
     }

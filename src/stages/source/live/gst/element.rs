@@ -1,8 +1,8 @@
-//! The element that a live source's address asks for, set up: RTSP, HTTP(S) and HLS, SRT, RTMP, UDP,
-//! cameras at this machine, files, standard input, and a test frame.
+//! The GStreamer elements for a live source's address: RTSP, HTTP(S) and HLS, SRT, RTMP, UDP, local
+//! cameras, files, standard input, and a test pattern.
 //!
-//! Gives the elements in a row; the last one shows pads, now or later, of streams that still are to
-//! be decoded. Who to be is set as properties, so no address ever carries a password.
+//! The last element has pads, now or later, with encoded streams. Credentials are set as properties,
+//! so no address ever holds a password.
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -13,32 +13,32 @@ use crate::gst::tls;
 use crate::stages::source::live::settings::SourceSettings;
 use crate::stages::source::live::settings::Transport;
 
-/// A connection that says nothing for so long is given up.
-const QUIET_SECONDS: u64 = 5;
+/// Timeout of a silent connection.
+const TIMEOUT_SECONDS: u64 = 5;
 
-/// Elements in a row, and what comes out of the last one.
-pub(super) struct Head {
-    /// In order; to be added and linked.
-    pub row: Vec<gst::Element>,
-    /// A second source for audio, where the first has none of its own (the test frame).
+/// The elements of a source.
+pub(super) struct SourceElements {
+    /// In order; the caller adds and links them.
+    pub elements: Vec<gst::Element>,
+    /// A second source for audio, where the first has none (the test pattern).
     pub audio: Option<gst::Element>,
-    /// Whether its buffers come as fast as they are taken, so that the clock has to pace them.
+    /// Whether the clock must pace the buffers, because the source sends as fast as it is read.
     pub paced: bool,
 }
 
 /// The elements for `source`.
 ///
 /// # Errors
-/// Where one is not installed, or the scheme is none that this program reads.
-pub(super) fn head(source: &SourceSettings) -> Result<Head, ElementError> {
+/// Where an element is not installed, or the scheme is unknown.
+pub(super) fn source_elements(source: &SourceSettings) -> Result<SourceElements, ElementError> {
     let uri = source.uri.as_str();
-    let (row, paced) = match source.uri.scheme() {
+    let (elements, paced) = match source.uri.scheme() {
         "rtsp" | "rtsps" => (vec![rtsp(source)?], false),
         "http" | "https" => (vec![http(source)?, make("parsebin")?], true),
         "srt" => {
             let element = make("srtsrc")?;
             element.set_property("uri", uri);
-            // Left alone it tries again for ever and says nothing of it.
+            // By default it retries forever without reporting an error.
             if element.has_property("auto-reconnect") {
                 element.set_property("auto-reconnect", false);
             }
@@ -79,11 +79,11 @@ pub(super) fn head(source: &SourceSettings) -> Result<Head, ElementError> {
             element.set_property("device", source.uri.path());
             (vec![element], false)
         }
-        "test" => (vec![test_frame()?], false),
-        other => return Err(broken(other, "no source has this scheme")),
+        "test" => (vec![test_pattern()?], false),
+        other => return Err(broken(other, "not a scheme of a source")),
     };
     let audio = (source.uri.scheme() == "test").then(test_audio).transpose()?;
-    Ok(Head { row, audio, paced })
+    Ok(SourceElements { elements, audio, paced })
 }
 
 fn rtsp(source: &SourceSettings) -> Result<gst::Element, ElementError> {
@@ -97,8 +97,8 @@ fn rtsp(source: &SourceSettings) -> Result<gst::Element, ElementError> {
     element.set_property_from_str("protocols", protocols);
     let jitter_ms = u32::try_from(source.jitter.as_millis()).unwrap_or(2_000);
     element.set_property("latency", jitter_ms);
-    element.set_property("timeout", QUIET_SECONDS * 1_000_000);
-    element.set_property("tcp-timeout", QUIET_SECONDS * 1_000_000);
+    element.set_property("timeout", TIMEOUT_SECONDS * 1_000_000);
+    element.set_property("tcp-timeout", TIMEOUT_SECONDS * 1_000_000);
     element.set_property("teardown-timeout", gst::ClockTime::from_mseconds(200).nseconds());
     element.set_property("do-retransmission", false);
     if source.uri.scheme() == "rtsps" {
@@ -114,7 +114,7 @@ fn rtsp(source: &SourceSettings) -> Result<gst::Element, ElementError> {
 fn http(source: &SourceSettings) -> Result<gst::Element, ElementError> {
     let element = make("souphttpsrc")?;
     element.set_property("location", source.uri.as_str());
-    element.set_property("timeout", u32::try_from(QUIET_SECONDS).unwrap_or(5));
+    element.set_property("timeout", u32::try_from(TIMEOUT_SECONDS).unwrap_or(5));
     element.set_property("retries", 0_i32);
     if let Some(file) = &source.tls_ca_file {
         tls::trust_http(&element, file)?;
@@ -126,7 +126,7 @@ fn http(source: &SourceSettings) -> Result<gst::Element, ElementError> {
     Ok(element)
 }
 
-fn test_frame() -> Result<gst::Element, ElementError> {
+fn test_pattern() -> Result<gst::Element, ElementError> {
     let bin = gst::parse::bin_from_description(
         "videotestsrc is-live=true pattern=smpte ! capsfilter \
          caps=\"video/x-raw,format=I420,width=640,height=360,framerate=25/1\"",
@@ -135,9 +135,9 @@ fn test_frame() -> Result<gst::Element, ElementError> {
     bin.map(|bin| bin.upcast()).map_err(|e| broken("videotestsrc", e))
 }
 
-/// A voice, where the synthesiser is installed; else a tick a second.
+/// A synthetic voice where flite is installed, otherwise one tick per second.
 fn test_audio() -> Result<gst::Element, ElementError> {
-    // It names loudspeakers as fast as it is asked: the clock holds it back.
+    // flitetestsrc produces audio as fast as it is read: the clock paces it.
     let voice =
         "flitetestsrc ! audio/x-raw,channels=1 ! audiorate ! identity sync=true ! audioconvert";
     let ticks = "audiotestsrc is-live=true wave=ticks";

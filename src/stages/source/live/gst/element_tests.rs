@@ -12,7 +12,7 @@ use crate::stages::source::live::gst::intake::{LiveGraph, Taps, build};
 const SENDS: &str = "videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=25/1 ! \
                      x264enc tune=zerolatency key-int-max=25 speed-preset=ultrafast ! h264parse ! ";
 
-/// Sends to `sink` until it is dropped; nothing where an element is missing.
+/// Sends to `sink` until it is dropped; `None` where an element is missing.
 struct Sender(gst::Pipeline);
 
 impl Sender {
@@ -42,7 +42,7 @@ fn free_port() -> u16 {
     socket.local_addr().expect("an address").port()
 }
 
-/// Reads until a second of frames is there, or it fails: then why.
+/// Reads until one second of frames has arrived, or gives the error.
 fn read(uri: &str, passphrase: Option<&str>) -> Result<(), String> {
     let mut source = SourceSettings::with_defaults(uri.parse().expect("an address"));
     source.login = passphrase.map(|p| Login { user: "x".into(), password: p.to_owned().into() });
@@ -62,7 +62,7 @@ fn read(uri: &str, passphrase: Option<&str>) -> Result<(), String> {
             break Ok(());
         }
         if begun.elapsed() > Duration::from_secs(20) {
-            break Err("nothing came".to_owned());
+            break Err("no frames arrived".to_owned());
         }
         std::thread::sleep(Duration::from_millis(20));
     };
@@ -70,7 +70,7 @@ fn read(uri: &str, passphrase: Option<&str>) -> Result<(), String> {
     end
 }
 
-/// Tries again until it works, for half a minute.
+/// Retries for up to 30 s.
 fn read_soon(uri: &str, passphrase: Option<&str>) {
     let begun = Instant::now();
     while let Err(why) = read(uri, passphrase) {
@@ -80,7 +80,7 @@ fn read_soon(uri: &str, passphrase: Option<&str>) {
 }
 
 #[test]
-fn srt_is_read_with_its_passphrase_and_told_in_words_with_another() {
+fn srt_is_read_with_its_passphrase_and_reports_a_wrong_one() {
     let uri = format!("srt://127.0.0.1:{}", free_port());
     let sink = format!(
         "srtsink uri={uri}?mode=listener passphrase=correct-horse wait-for-connection=false"
@@ -92,9 +92,9 @@ fn srt_is_read_with_its_passphrase_and_told_in_words_with_another() {
         (None, "wants a passphrase"),
         (Some("short"), "10 to 79 characters"),
     ] {
-        let said = read(&uri, passphrase).expect_err("it is refused");
-        println!("{said}");
-        assert!(said.contains(word) && said.contains("`credentials`"), "{said}");
+        let error = read(&uri, passphrase).expect_err("it is refused");
+        println!("{error}");
+        assert!(error.contains(word) && error.contains("`credentials`"), "{error}");
     }
 }
 
@@ -106,10 +106,10 @@ fn mpeg_ts_by_udp_is_read() {
     read_soon(&format!("udp://127.0.0.1:{port}"), None);
 }
 
-/// Ends with the test.
-struct Own(Child);
+/// Stops the process when the test ends.
+struct KillOnDrop(Child);
 
-impl Drop for Own {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
         let _ = Command::new("kill").arg(self.0.id().to_string()).status();
         let _ = self.0.wait();
@@ -135,7 +135,7 @@ fn rtmp_is_read_from_nginx() {
     std::fs::write(&config, text).expect("written");
     let mut command = Command::new("nginx");
     command.arg("-p").arg(dir.path()).arg("-c").arg(&config);
-    let _nginx = Own(command.stderr(Stdio::null()).spawn().expect("nginx starts"));
+    let _nginx = KillOnDrop(command.stderr(Stdio::null()).spawn().expect("nginx starts"));
     let begun = Instant::now();
     while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
         assert!(begun.elapsed() < Duration::from_secs(20), "nginx does not listen");
@@ -145,9 +145,9 @@ fn rtmp_is_read_from_nginx() {
     let sink = format!("rtmp2sink location={uri}");
     let Some(_sender) = Sender::start("flvmux streamable=true", &sink) else { return };
     read_soon(&uri, None);
-    let said = read(&format!("rtmp://127.0.0.1:{port}/other/hall"), None).expect_err("refused");
-    println!("{said}");
-    assert!(said.contains("does not take /other/hall"), "{said}");
+    let error = read(&format!("rtmp://127.0.0.1:{port}/other/hall"), None).expect_err("refused");
+    println!("{error}");
+    assert!(error.contains("does not take /other/hall"), "{error}");
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! A live source, decoded: frames as they are, audio as the model hears it and as people do.
+//! Decodes a live source: frames in the decoder's format, audio for the model and for the output.
 //!
-//! Every branch hands over what it decoded at once, on GStreamer's own threads, to [`Taps`]: they
-//! must not wait. Times are running times; the caller puts them on the stream's clock. Nothing here
-//! comes again after a failure: the caller drops the graph and builds a new one.
+//! Every branch passes what it has decoded to [`Taps`] immediately, on GStreamer's own threads; taps
+//! must not block. Times are running times; the caller maps them to the stream's clock. The graph does
+//! not recover from errors: the caller drops it and builds a new one.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
 
-use super::element::{Head, head};
+use super::element::{SourceElements, source_elements};
 use crate::core::queue::{ByteSize, Capacity, Overflow, bounded};
 use crate::core::signal::Signal;
 use crate::core::time::{Pts, Span};
@@ -24,72 +24,72 @@ use crate::gst::running_time;
 use crate::stages::source::live::settings::SourceSettings;
 use crate::stages::source::{AudioBlock, RawFrame};
 
-/// Buffers that wait between two threads of a branch.
-const BUFFERS_WAITING: u32 = 8;
+/// Maximum number of buffers that wait between two threads of a branch.
+const MAX_QUEUED_BUFFERS: u32 = 8;
 
-/// Where decoded things go. None of these may wait.
+/// Callbacks for decoded data. None of them may block.
 #[derive(Clone)]
 pub(crate) struct Taps {
     /// Frames.
     pub image: Arc<dyn Fn(RawFrame) + Send + Sync>,
     /// Audio for the model: 16 kHz, one channel.
-    pub heard: Arc<dyn Fn(AudioBlock) + Send + Sync>,
-    /// Audio for people: 48 kHz, two channels by turns.
+    pub model_audio: Arc<dyn Fn(AudioBlock) + Send + Sync>,
+    /// Audio for the output: 48 kHz, two interleaved channels.
     pub audio: Arc<dyn Fn(AudioBlock) + Send + Sync>,
-    /// Notified when something has shown up, ended or failed.
+    /// Notified when a stream was discovered, ended or failed.
     pub changed: Signal,
 }
 
 #[cfg(test)]
 impl Taps {
-    /// Nothing but a count of the frames.
+    /// Taps that only count the frames.
     pub(crate) fn counting() -> (Self, Arc<std::sync::atomic::AtomicU64>) {
         let frames = Arc::<std::sync::atomic::AtomicU64>::default();
         let count = Arc::clone(&frames);
         let image = Arc::new(move |_| {
             count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         });
-        let (heard, audio) = (Arc::new(|_| {}), Arc::new(|_| {}));
-        (Self { image, heard, audio, changed: Signal::default() }, frames)
+        let (model_audio, audio) = (Arc::new(|_| {}), Arc::new(|_| {}));
+        (Self { image, model_audio, audio, changed: Signal::default() }, frames)
     }
 }
 
-/// What has shown up so far.
+/// The streams discovered so far.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Shown {
-    /// Streams with frames.
+pub(crate) struct Discovered {
+    /// Number of video streams.
     pub frames: u32,
-    /// Streams with audio.
+    /// Number of audio streams.
     pub audios: u32,
-    /// The chosen streams' stored form, e.g. `H264, MPEG4-GENERIC`.
+    /// The codecs of the streams, e.g. `H264, MPEG4-GENERIC`.
     pub codecs: Vec<String>,
-    /// Whether no more streams are to come.
+    /// Whether all streams are known.
     pub all: bool,
     /// Whether the source has ended.
     pub ended: bool,
-    /// The first thing that went wrong while building a branch.
+    /// The first error while building a branch.
     pub error: Option<String>,
 }
 
-/// A source at work.
+/// The pipeline of a live source.
 pub(crate) struct LiveGraph {
-    /// Its pipeline.
+    /// The pipeline.
     pub pipeline: gst::Pipeline,
-    /// What the pipeline says.
+    /// The pipeline's messages.
     pub bus: BusListener,
-    shown: Arc<Mutex<Shown>>,
+    discovered: Arc<Mutex<Discovered>>,
 }
 
 impl LiveGraph {
-    /// What has shown up so far.
-    pub(crate) fn shown(&self) -> Shown {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The streams discovered so far.
+    pub(crate) fn discovered(&self) -> Discovered {
+        self.discovered.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Starts it; what comes goes to the taps.
+    /// Starts the pipeline.
     ///
     /// # Errors
-    /// Where an element refuses, in the library's words.
+    /// Where an element refuses: GStreamer's message.
     pub(crate) fn play(&self) -> Result<(), String> {
         let started = self.pipeline.set_state(gst::State::Playing);
         started.map(drop).map_err(|e| match self.bus.log().error {
@@ -98,31 +98,31 @@ impl LiveGraph {
         })
     }
 
-    /// The stream's time at which this source's running time was zero, where `now` is the stream's
-    /// time now.
+    /// The stream time at which this source's running time was zero, given the current stream time
+    /// `now`.
     pub(crate) fn base(&self, now: Pts) -> Option<Pts> {
         let (clock, base) = (self.pipeline.clock()?.time(), self.pipeline.base_time()?);
         let running = clock.nseconds().checked_sub(base.nseconds())?;
         Some(now - Span::from_ns(i64::try_from(running).ok()?))
     }
 
-    /// Takes it down; a source that does not end within `patience` is left to itself, and said so.
-    pub(crate) fn stop_within(&self, patience: Duration) {
+    /// Closes the source. After `timeout` it is left to close in the background, with a warning.
+    pub(crate) fn stop_within(&self, timeout: Duration) {
         let (one, pipeline) = (Capacity { items: 1, bytes: usize::MAX }, self.pipeline.clone());
-        let (done, waits) = bounded("closer→source", one, Overflow::Block);
+        let (done, wait) = bounded("closer→source", one, Overflow::Block);
         let closer = std::thread::Builder::new().name("closer".into()).spawn(move || {
             let _ = pipeline.set_state(gst::State::Null);
-            // Whoever waited may be gone.
+            // Fails only after the timeout.
             let _ = done.try_send(Closed);
         });
-        let closed = closer.is_ok() && waits.recv_timeout(patience).is_ok();
+        let closed = closer.is_ok() && wait.recv_timeout(timeout).is_ok();
         if !closed {
-            tracing::warn!("the source does not let go; it is left behind");
+            tracing::warn!("closing the source takes too long; not waiting for it");
         }
     }
 }
 
-/// A source has been taken down.
+/// The source has been closed.
 struct Closed;
 
 impl ByteSize for Closed {
@@ -134,34 +134,34 @@ impl ByteSize for Closed {
 struct Builder {
     pipeline: gst::glib::WeakRef<gst::Pipeline>,
     taps: Taps,
-    shown: Arc<Mutex<Shown>>,
+    discovered: Arc<Mutex<Discovered>>,
     audio_track: u32,
     paced: bool,
 }
 
-/// Builds the graph for `source` and leaves it stopped.
+/// Builds the graph for `source` without starting it.
 ///
 /// # Errors
 /// Where an element is missing.
 pub(crate) fn build(source: &SourceSettings, taps: Taps) -> Result<LiveGraph, ElementError> {
     let pipeline = gst::Pipeline::with_name("camera");
     pipeline.use_clock(Some(&gst::SystemClock::obtain()));
-    let shown = Arc::new(Mutex::new(Shown::default()));
+    let discovered = Arc::new(Mutex::new(Discovered::default()));
     let changed = taps.changed.clone();
     let bus = {
         let changed = changed.clone();
         BusListener::attach_with(&pipeline, move || changed.notify())
     };
-    let Head { row, audio, paced } = head(source)?;
-    chain(&pipeline, &row.iter().collect::<Vec<_>>())?;
+    let SourceElements { elements, audio, paced } = source_elements(source)?;
+    chain(&pipeline, &elements.iter().collect::<Vec<_>>())?;
     let builder = Arc::new(Builder {
         pipeline: pipeline.downgrade(),
         taps,
-        shown: Arc::clone(&shown),
+        discovered: Arc::clone(&discovered),
         audio_track: source.audio_track,
         paced,
     });
-    let last = row.last().ok_or_else(|| broken("source", "it has no elements"))?;
+    let last = elements.last().ok_or_else(|| broken("source", "it has no elements"))?;
     if let Some(pad) = last.static_pad("src") {
         builder.take(&pad);
     } else {
@@ -173,28 +173,28 @@ pub(crate) fn build(source: &SourceSettings, taps: Taps) -> Result<LiveGraph, El
         if let Some(pad) = audio.static_pad("src") {
             builder.take(&pad);
         }
-        lock(&shown).all = true;
+        lock(&discovered).all = true;
     }
-    let known = Arc::clone(&shown);
+    let known = Arc::clone(&discovered);
     last.connect_no_more_pads(move |_| {
         lock(&known).all = true;
         changed.notify();
     });
-    Ok(LiveGraph { pipeline, bus, shown })
+    Ok(LiveGraph { pipeline, bus, discovered })
 }
 
-fn lock(shown: &Mutex<Shown>) -> std::sync::MutexGuard<'_, Shown> {
-    shown.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(discovered: &Mutex<Discovered>) -> std::sync::MutexGuard<'_, Discovered> {
+    discovered.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Builder {
-    /// Leads a stream that showed up to where it belongs.
+    /// Connects a new stream to its branch.
     fn take(&self, pad: &gst::Pad) {
         if pad.direction() != gst::PadDirection::Src {
             return;
         }
         if let Err(e) = self.route(pad) {
-            lock(&self.shown).error.get_or_insert(e.to_string());
+            lock(&self.discovered).error.get_or_insert(e.to_string());
         }
         self.taps.changed.notify();
     }
@@ -204,11 +204,11 @@ impl Builder {
         let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
         let (kind, codec) = kind_of(&caps);
         let (frames, audios) = {
-            let mut shown = lock(&self.shown);
-            shown.frames += u32::from(kind == Kind::Image);
-            shown.audios += u32::from(kind == Kind::Audio);
-            shown.codecs.push(codec);
-            (shown.frames, shown.audios)
+            let mut discovered = lock(&self.discovered);
+            discovered.frames += u32::from(kind == Kind::Image);
+            discovered.audios += u32::from(kind == Kind::Audio);
+            discovered.codecs.push(codec);
+            (discovered.frames, discovered.audios)
         };
         match kind {
             Kind::Image if frames == 1 => self.frames(&pipeline, pad),
@@ -220,20 +220,20 @@ impl Builder {
     fn frames(&self, pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), ElementError> {
         let decode = decoder()?;
         let convert = make("videoconvert")?;
-        let fixed = make("capsfilter")?;
+        let filter = make("capsfilter")?;
         let caps = gst_video::VideoCapsBuilder::new().format_list(image::FORMATS).build();
-        fixed.set_property("caps", &caps);
-        let (tap, shown) = (Arc::clone(&self.taps.image), Arc::clone(&self.shown));
-        let outlet = self.outlet(shown, move |sample| {
+        filter.set_property("caps", &caps);
+        let tap = Arc::clone(&self.taps.image);
+        let sink = self.appsink(move |sample| {
             if let Some(raw) = raw_frame(sample) {
                 tap(raw);
             }
         });
-        let sink: &gst::Element = outlet.upcast_ref();
+        let sink: &gst::Element = sink.upcast_ref();
         chain(pipeline, &[&decode])?;
-        chain(pipeline, &[&convert, &fixed, sink])?;
+        chain(pipeline, &[&convert, &filter, sink])?;
         link_video(&decode, &convert);
-        start(&[sink, &fixed, &convert, &decode])?;
+        start(&[sink, &filter, &convert, &decode])?;
         link(pad, &decode)
     }
 
@@ -242,46 +242,42 @@ impl Builder {
         let tee = make("tee")?;
         chain(pipeline, &[&decode])?;
         chain(pipeline, &[&tee])?;
-        let taps = [(&self.taps.heard, 16_000, 1), (&self.taps.audio, 48_000, 2)];
+        let taps = [(&self.taps.model_audio, 16_000, 1), (&self.taps.audio, 48_000, 2)];
         for (tap, rate_hz, channels) in taps {
             let queue = make("queue")?;
-            queue.set_property("max-size-buffers", BUFFERS_WAITING * 8);
+            queue.set_property("max-size-buffers", MAX_QUEUED_BUFFERS * 8);
             let (convert, resample) = (make("audioconvert")?, make("audioresample")?);
-            let fixed = make("capsfilter")?;
+            let filter = make("capsfilter")?;
             let caps = gst::Caps::builder("audio/x-raw")
                 .field("format", "S16LE")
                 .field("rate", rate_hz)
                 .field("channels", channels)
                 .field("layout", "interleaved")
                 .build();
-            fixed.set_property("caps", &caps);
-            let (tap, shown) = (Arc::clone(tap), Arc::clone(&self.shown));
-            let outlet = self.outlet(shown, move |sample| {
+            filter.set_property("caps", &caps);
+            let tap = Arc::clone(tap);
+            let sink = self.appsink(move |sample| {
                 if let Some(block) = audio_block(sample) {
                     tap(block);
                 }
             });
-            let sink: &gst::Element = outlet.upcast_ref();
-            chain(pipeline, &[&queue, &convert, &resample, &fixed, sink])?;
+            let sink: &gst::Element = sink.upcast_ref();
+            chain(pipeline, &[&queue, &convert, &resample, &filter, sink])?;
             tee.link(&queue).map_err(|e| broken("tee", e))?;
-            start(&[sink, &fixed, &resample, &convert, &queue])?;
+            start(&[sink, &filter, &resample, &convert, &queue])?;
         }
         link_audio(&decode, &tee);
         start(&[&tee, &decode])?;
         link(pad, &decode)
     }
 
-    /// An outlet that hands every sample to `take` as it comes.
-    fn outlet(
-        &self,
-        shown: Arc<Mutex<Shown>>,
-        take: impl Fn(&gst::SampleRef) + Send + Sync + 'static,
-    ) -> gst_app::AppSink {
-        let changed = self.taps.changed.clone();
+    /// An appsink that passes every sample to `take` immediately.
+    fn appsink(&self, take: impl Fn(&gst::SampleRef) + Send + Sync + 'static) -> gst_app::AppSink {
+        let (changed, discovered) = (self.taps.changed.clone(), Arc::clone(&self.discovered));
         gst_app::AppSink::builder()
             .sync(self.paced)
             .async_(false)
-            .max_buffers(BUFFERS_WAITING)
+            .max_buffers(MAX_QUEUED_BUFFERS)
             .enable_last_sample(false)
             .wait_on_eos(false)
             .callbacks(
@@ -292,7 +288,7 @@ impl Builder {
                         Ok(gst::FlowSuccess::Ok)
                     })
                     .eos(move |_| {
-                        lock(&shown).ended = true;
+                        lock(&discovered).ended = true;
                         changed.notify();
                     })
                     .build(),
@@ -308,7 +304,7 @@ enum Kind {
     Other,
 }
 
-/// What a stream is, and the form it is stored in; RTP says both in fields of its own.
+/// The kind of a stream, and its codec; RTP has its own fields for both.
 fn kind_of(caps: &gst::Caps) -> (Kind, String) {
     let Some(structure) = caps.structure(0) else { return (Kind::Other, String::new()) };
     let name = structure.name().to_string();
@@ -324,8 +320,8 @@ fn kind_of(caps: &gst::Caps) -> (Kind, String) {
     (kind, codec)
 }
 
-/// A decoder that gives each frame as soon as it is decoded: threads over frames would hold one
-/// back for each thread.
+/// A decoder that outputs each frame as soon as it is decoded: frame threading would delay the output
+/// by one frame per thread.
 fn decoder() -> Result<gst::Element, ElementError> {
     let decode = make("decodebin")?;
     if let Ok(bin) = decode.clone().downcast::<gst::Bin>() {
@@ -338,7 +334,7 @@ fn decoder() -> Result<gst::Element, ElementError> {
     Ok(decode)
 }
 
-/// Streams that nobody wants must still flow.
+/// Discards an unused stream: it must still be read.
 fn drain(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), ElementError> {
     let sink = make("fakesink")?;
     sink.set_property("sync", false);

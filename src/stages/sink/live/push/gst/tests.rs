@@ -1,4 +1,4 @@
-//! A real RECORD server (gstreamer-rtsp-server) takes what is pushed.
+//! A real RECORD server (gstreamer-rtsp-server) receives what is pushed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +14,7 @@ use crate::stages::sink::live::testing::gst::{LiveEncoder, wait_until};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::status::Status;
 
-/// What arrives at the peer, as decoded frames and stretches of audio.
+/// Numbers of decoded frames and audio buffers at the peer.
 #[derive(Clone, Default)]
 struct Arrived {
     frames: Arc<AtomicU64>,
@@ -39,8 +39,8 @@ struct Peer {
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
-/// Tracks by their place, as this server and others know them.
-const TAKES: &str = "( rtph264depay name=depay0 ! avdec_h264 ! fakesink name=frames sync=false \
+/// The server identifies tracks by their position.
+const LAUNCH: &str = "( rtph264depay name=depay0 ! avdec_h264 ! fakesink name=frames sync=false \
                      async=false rtpmp4gdepay name=depay1 ! avdec_aac ! fakesink name=audios \
                      sync=false async=false )";
 
@@ -48,7 +48,7 @@ impl Peer {
     fn start(port: u16, arrived: &Arrived) -> Self {
         gst::init().expect("GStreamer starts");
         let factory = server::RTSPMediaFactory::new();
-        factory.set_launch(TAKES);
+        factory.set_launch(LAUNCH);
         factory.set_transport_mode(server::RTSPTransportMode::RECORD);
         let arrived = arrived.clone();
         factory.connect_media_configure(move |_, media| {
@@ -108,7 +108,7 @@ fn push_to(port: u16) -> Stage {
         fan_out: &fan_out,
         status: &status,
         metrics: &metrics,
-        ask_for_key: Arc::new(|| {}),
+        request_keyframe: Arc::new(|| {}),
     };
     let uri = format!("rtsp://127.0.0.1:{port}/cam").parse().expect("an address");
     let peer = To { uri, login: None, tls_ca_file: None };
@@ -120,12 +120,12 @@ fn push_to(port: u16) -> Stage {
 impl Stage {
     fn end(self) {
         drop((self.encoder, self.fan_out));
-        assert!(self.handle.join(Duration::from_secs(5)), "it ends with its edge");
+        assert!(self.handle.join(Duration::from_secs(5)), "it ends with its queue");
     }
 }
 
 #[test]
-fn a_record_server_gets_frames_and_audio_and_again_when_it_comes_back() {
+fn a_record_server_gets_frames_and_audio_also_after_a_restart() {
     let (port, first) = (free_port(), Arrived::default());
     let peer = Peer::start(port, &first);
     let stage = push_to(port);
@@ -134,18 +134,18 @@ fn a_record_server_gets_frames_and_audio_and_again_when_it_comes_back() {
     std::thread::sleep(Duration::from_secs(4));
     let seconds = began.elapsed().as_secs_f64();
     let rates = [first.frames() - before.0, first.audios() - before.1].map(|n| n as f64 / seconds);
-    println!("{:.1} frames and {:.1} stretches of audio a second", rates[0], rates[1]);
+    println!("{:.1} frames and {:.1} audio buffers per second", rates[0], rates[1]);
     assert!((23.0..27.0).contains(&rates[0]) && (44.0..50.0).contains(&rates[1]), "{rates:?}");
     assert!(stage.status.sink_errors().is_empty());
     drop(peer);
-    wait_until("the trouble is told", || stage.status.sink_errors().contains_key("rtsp-push"));
-    let said = format!("{:?}", stage.status.sink_errors());
-    assert!(said.contains("cannot send to 127.0.0.1"), "{said}");
-    let (second, back) = (Arrived::default(), Instant::now());
+    wait_until("the error is reported", || stage.status.sink_errors().contains_key("rtsp-push"));
+    let errors = format!("{:?}", stage.status.sink_errors());
+    assert!(errors.contains("cannot send to 127.0.0.1"), "{errors}");
+    let (second, restarted) = (Arrived::default(), Instant::now());
     let peer = Peer::start(port, &second);
     wait_until("it arrives again", || second.frames() > 25 && second.audios() > 50);
-    println!("again after {:?}", back.elapsed());
-    wait_until("the trouble is over", || stage.status.sink_errors().is_empty());
+    println!("again after {:?}", restarted.elapsed());
+    wait_until("the error is cleared", || stage.status.sink_errors().is_empty());
     stage.end();
     drop(peer);
 }

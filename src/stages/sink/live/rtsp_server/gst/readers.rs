@@ -95,8 +95,12 @@ impl Readers {
     }
 
     fn has_room(&self) -> bool {
-        let connections = lock(&self.0.connections).len();
-        self.count() < self.0.max_readers && connections <= self.0.max_readers + EXTRA_CONNECTIONS
+        let mut connections = lock(&self.0.connections);
+        // Closed ones take no room; the periodic cleanup would find them seconds later.
+        connections.retain(|connection| connection.client.upgrade().is_some());
+        let open = connections.len();
+        drop(connections);
+        self.count() < self.0.max_readers && open <= self.0.max_readers + EXTRA_CONNECTIONS
     }
 
     /// Takes a slot, if one is free.

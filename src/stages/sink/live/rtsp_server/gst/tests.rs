@@ -304,6 +304,16 @@ fn no_more_readers_than_allowed() {
 }
 
 #[test]
+fn closed_connections_take_no_room() {
+    let stage = stage(&serve(None, 1));
+    ready(&stage);
+    for n in 0..100 {
+        let answer = ask(stage.server.address(), "DESCRIBE", "/cam", "");
+        assert!(answer.starts_with("RTSP/1.0 200"), "connection {n}: {answer}");
+    }
+}
+
+#[test]
 fn invalid_settings_are_refused_at_start() {
     let first = RtspServer::start(&serve(None, 1)).expect("starts");
     let taken = RtspServerSettings { listen: first.address(), ..serve(None, 1) };
