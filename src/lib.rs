@@ -1,6 +1,6 @@
 //! Who is speaking in this video, right now, and what the model looked at.
 
-#![warn(unreachable_pub)]
+#![cfg_attr(all(feature = "gst", feature = "onnx"), warn(unreachable_pub))]
 // Without media or inference much of the thinking part has no caller but its tests.
 #![cfg_attr(not(all(feature = "gst", feature = "onnx")), allow(dead_code))]
 

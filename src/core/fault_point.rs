@@ -45,15 +45,15 @@ impl FaultPoint {
 /// Without the feature `chaos`: does nothing.
 #[cfg(not(feature = "chaos"))]
 #[derive(Debug)]
-pub struct FaultPoint;
+pub(crate) struct FaultPoint;
 
 #[cfg(not(feature = "chaos"))]
 impl FaultPoint {
     /// A fault point in `stage`.
-    pub const fn new(_: &str) -> Self {
+    pub(crate) const fn new(_: &str) -> Self {
         Self
     }
 
     /// Called once per item.
-    pub const fn hit(&mut self) {}
+    pub(crate) const fn hit(&mut self) {}
 }

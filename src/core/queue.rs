@@ -10,7 +10,7 @@
 //! sender, and can be waited for together with others ([`super::notify`]).
 //!
 //! Guarantees: never more than the capacity is queued (one item larger than all bytes passes alone,
-//! or it would wait for ever); every item is accounted for ([`QueueCounts::is_conserved`]); a waiting
+//! or it would wait for ever); every item is accounted for ([`super::meter::QueueCounts::is_conserved`]); a waiting
 //! thread wakes up when the other end is dropped.
 //!
 //! No other file may make channels: see `clippy.toml`.

@@ -37,6 +37,6 @@ pub(crate) fn check_graphs(package: &Package) -> GraphCheck {
 
 /// This build cannot open graphs.
 #[cfg(not(feature = "onnx"))]
-pub fn check_graphs(_package: &Package) -> GraphCheck {
+pub(crate) fn check_graphs(_package: &Package) -> GraphCheck {
     GraphCheck::NoRuntime("this program was built without the feature `onnx`".to_owned())
 }
