@@ -19,8 +19,8 @@ WHAT = {
     "heat_to_yuv": "a heatmap in the frame's colour and size",
     "paint": "all sprites of a frame: frame, faces",
     "blend": "blending them: frame, faces",
-    "edge_one_thread": "1 000 items through a queue, one thread",
-    "edge_two_threads": "1 000 items through a queue, two threads",
+    "queue_one_thread": "1 000 items through a queue, one thread",
+    "queue_two_threads": "1 000 items through a queue, two threads",
 }
 
 
