@@ -61,7 +61,7 @@ pub(crate) struct BenchOptions {
 /// As a run.
 pub(crate) fn bench(clip: &Path, bench_options: &BenchOptions) -> Result<Report, RunError> {
     let folder = tempfile::tempdir().map_err(RunError::Scratch)?;
-    let output = folder.path().join("film.mp4");
+    let output = folder.path().join("video.mp4");
     let names: Vec<Option<String>> = match bench_options.packages.as_slice() {
         [] => vec![None],
         named => named.iter().cloned().map(Some).collect(),

@@ -96,7 +96,7 @@ fn run_pipeline(pipeline: &Pipeline, report_options: ReportOptions) -> Exit {
         let display = ProgressDisplay::new();
         let (progress, done, cpu, stop) = (&progress, &done, &cpu, &stop);
         let bar = display.clone();
-        // Without this thread no progress is shown, but the run goes on.
+        // Without this thread no progress is shown, but the run continues.
         let _ = std::thread::Builder::new()
             .name("progress".into())
             .spawn_scoped(scope, move || bar.follow(progress, done, cpu));

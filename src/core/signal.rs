@@ -1,7 +1,7 @@
-//! A signal between threads: that something has changed, or that all is to stop.
+//! A signal between threads: something has changed, or all threads are to stop.
 //!
-//! Whoever waits takes the [`Seen`] mark first, then looks at everything that it waits for, then waits
-//! for a change after that mark: a change in between ends the wait at once, so none is missed.
+//! A waiting thread first takes a [`Seen`] mark, then checks its conditions, then waits for a change
+//! after the mark. A change in between ends the wait immediately, so none is missed.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -23,19 +23,19 @@ struct Inner {
 pub(crate) struct Signal(Arc<Inner>);
 
 impl Signal {
-    /// Wakes all that wait.
+    /// Wakes all waiting threads.
     pub(crate) fn notify(&self) {
         *self.0.changes.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         self.0.changed.notify_all();
     }
 
-    /// Asks all to stop, and wakes them.
+    /// Requests a stop, and wakes all waiting threads.
     pub(crate) fn stop(&self) {
         self.0.stopped.store(true, Ordering::Relaxed);
         self.notify();
     }
 
-    /// Whether all are to stop.
+    /// Whether a stop was requested.
     pub(crate) fn is_stopped(&self) -> bool {
         self.0.stopped.load(Ordering::Relaxed)
     }
@@ -45,7 +45,7 @@ impl Signal {
         Seen(*self.0.changes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Waits for a change after `seen`, no longer than `timeout`.
+    /// Waits for a change after `seen`, at most `timeout`.
     pub(crate) fn wait(&self, seen: Seen, timeout: Duration) {
         let began = Instant::now();
         let mut changes = self.0.changes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -58,7 +58,7 @@ impl Signal {
         }
     }
 
-    /// Waits until all are to stop, no longer than `timeout`. Returns whether they are.
+    /// Waits for a stop request, at most `timeout`. Returns whether there is one.
     pub(crate) fn wait_for_stop(&self, timeout: Duration) -> bool {
         let until = Instant::now() + timeout;
         loop {
@@ -72,7 +72,7 @@ impl Signal {
     }
 }
 
-/// Notifies when it is dropped: a thread that ends, for whatever reason, is noticed.
+/// Notifies when dropped, so that the end of a thread is noticed, also after a panic.
 #[derive(Debug)]
 pub(crate) struct NotifyOnDrop(pub Signal);
 

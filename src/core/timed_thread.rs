@@ -42,7 +42,7 @@ impl<T: Send + 'static> TimedThread<T> {
         self.thread.is_finished()
     }
 
-    /// Waits until the thread has ended, no longer than `timeout`. `None` where it goes on, or
+    /// Waits until the thread has ended, at most `timeout`. `None` if it still runs, or has
     /// panicked.
     pub(crate) fn join_within(self, timeout: Duration) -> Option<T> {
         let ended = matches!(self.ended.recv_timeout(timeout), Err(NoItem::Ended));

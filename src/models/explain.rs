@@ -4,8 +4,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::core::time::Span;
-
 /// Which channels count, and for how much.
 #[derive(
     Clone, Copy, PartialEq, Eq, Hash, Debug, clap::ValueEnum, serde::Serialize, serde::Deserialize,
@@ -87,10 +85,5 @@ impl ScaleRule {
     pub fn new(typical: f32) -> Option<Self> {
         let fits = typical.is_normal() && typical > 0.0;
         fits.then_some(Self { window_seconds: 10.0, quantile: 0.99, typical, floor: typical * 0.5 })
-    }
-
-    /// The same rule with a window of `span`; `None` if that is not positive.
-    pub fn with_window(self, span: Span) -> Option<Self> {
-        (span > Span::ZERO).then_some(Self { window_seconds: span.seconds(), ..self })
     }
 }

@@ -67,7 +67,7 @@ struct TapSenders {
     audio: Option<Sender<AudioBlock>>,
 }
 
-/// Runs the source until it is lost, or the stream is told to stop.
+/// Runs the source until it is lost, or the stream is asked to stop.
 pub(super) fn session(
     context: &Arc<StreamContext>,
     session_state: &mut SessionState,
@@ -311,7 +311,7 @@ fn lost(context: &StreamContext, graph: &LiveGraph) -> Option<SourceLoss> {
     if context.is_stopped() {
         return Some(SourceLoss {
             reason: LossReason::Ended,
-            why: "the stream was told to stop".into(),
+            why: "the stream was stopped".into(),
         });
     }
     let streams = graph.discovered();

@@ -1,10 +1,10 @@
-//! The encoder of a live stream: raw frames and audio in, packets out, as soon as they are ready.
+//! The encoder of a live stream: raw frames and audio in, packets out as soon as they are ready.
 //!
-//! Takes frames of one size and 48 kHz audio of two channels, each with its time on the stream's
-//! clock; gives H.264 and AAC packets on those times to `take`. A frame that finds the encoder
-//! behind is left out: the caller counts it. Which encoder works here is found out once per process,
-//! by encoding: a hardware encoder that is installed but does not start is named with the reason in
-//! plain words, and the next one is taken.
+//! Takes frames of one size and 48 kHz stereo audio, each with its time on the stream's clock; gives
+//! H.264 and AAC packets with the same times to `take`. If the encoder is behind, a frame is dropped and
+//! the caller counts it. The first encoder that works is found once per process, by test encoding. A
+//! hardware encoder that is installed but does not start is reported with a readable reason, and the
+//! next one is tried.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -20,22 +20,22 @@ use crate::gst::elements::{ElementError, broken, chain, is_installed, make};
 use crate::gst::packet::{Packet, PacketKind};
 use crate::stages::sink::settings::EncoderSettings;
 
-/// Frames that may wait for the encoder.
-const FRAMES_WAITING: u64 = 3;
-/// Bytes of audio that may wait: two seconds.
-const AUDIO_WAITING_BYTES: u64 = 2 * 48_000 * 4;
-/// How long an encoder may take to show that it works.
-const PROBE_DEADLINE: gst::ClockTime = gst::ClockTime::from_seconds(5);
-/// Encoders from the one that costs this machine least.
+/// Maximum number of frames that wait for the encoder.
+const MAX_QUEUED_FRAMES: u64 = 3;
+/// Maximum bytes of audio that wait: two seconds.
+const MAX_QUEUED_AUDIO_BYTES: u64 = 2 * 48_000 * 4;
+/// How long a test encoding may take.
+const PROBE_TIMEOUT: gst::ClockTime = gst::ClockTime::from_seconds(5);
+/// Encoders, the cheapest for the CPU first.
 const CANDIDATES: [&str; 6] =
     ["nvh264enc", "vah264enc", "vaapih264enc", "v4l2h264enc", "x264enc", "openh264enc"];
 
-/// The encoder that is used here, and what was tried before it.
+/// The encoder to use, and those that were tried before it.
 #[derive(Clone, Debug)]
 pub(crate) struct Chosen {
     /// The element.
     pub element: &'static str,
-    /// Why better ones are not used, in words.
+    /// Readable reasons why better ones are not used.
     pub passed_over: Vec<String>,
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct Chosen {
 pub(crate) fn choose(wanted: Option<&str>) -> Result<Chosen, ElementError> {
     if let Some(wanted) = wanted {
         let element = CANDIDATES.into_iter().find(|e| *e == wanted);
-        let element = element.ok_or_else(|| broken(wanted, "it is no H.264 encoder known here"))?;
+        let element = element.ok_or_else(|| broken(wanted, "it is not a known H.264 encoder"))?;
         return match probe(element) {
             Ok(()) => Ok(Chosen { element, passed_over: Vec::new() }),
             Err(why) => Err(why),
@@ -76,27 +76,27 @@ fn probe(element: &str) -> Result<(), ElementError> {
     let bus = BusListener::attach(&pipeline);
     let started = pipeline.set_state(gst::State::Playing);
     let wanted = [gst::MessageType::Eos, gst::MessageType::Error];
-    let ended = pipeline.bus().and_then(|b| b.timed_pop_filtered(PROBE_DEADLINE, &wanted));
+    let ended = pipeline.bus().and_then(|b| b.timed_pop_filtered(PROBE_TIMEOUT, &wanted));
     let _ = pipeline.set_state(gst::State::Null);
     match (started, ended, bus.log().error) {
         (Ok(_), Some(m), None) if m.type_() == gst::MessageType::Eos => Ok(()),
-        (_, _, Some(fault)) => Err(broken(element, plain(element, &fault.to_string()))),
-        _ => Err(broken(element, "it gives no frame within 5 s")),
+        (_, _, Some(fault)) => Err(broken(element, readable(element, &fault.to_string()))),
+        _ => Err(broken(element, "no frame was encoded within 5 s")),
     }
 }
 
-/// The library's words where they mislead, in plain ones.
-fn plain(element: &str, said: &str) -> String {
-    // NVENC says so when all of its sessions are taken, or the card has no encoder at all.
-    if element.starts_with("nv") && said.contains("out of memory") {
+/// GStreamer's message, replaced where it is misleading.
+fn readable(element: &str, message: &str) -> String {
+    // NVENC reports this if all of its sessions are in use, or the card has no encoder at all.
+    if element.starts_with("nv") && message.contains("out of memory") {
         return "the card has no encoder to spare: its session limit is reached (or, as on A100 and \
                 H100, it has none)"
             .into();
     }
-    said.to_owned()
+    message.to_owned()
 }
 
-/// An encoder at work for frames of one size.
+/// A running encoder for frames of one size.
 pub(crate) struct Encoder {
     pipeline: gst::Pipeline,
     bus: BusListener,
@@ -117,7 +117,7 @@ impl Encoder {
         take: Arc<dyn Fn(Packet) + Send + Sync>,
     ) -> Result<Self, ElementError> {
         let pipeline = gst::Pipeline::with_name("encoder");
-        // Times are set by the caller; no clock is waited for.
+        // The caller sets all times: the pipeline needs no clock.
         pipeline.use_clock(None::<&gst::Clock>);
         let bus = BusListener::attach(&pipeline);
         let frames = source("frames", caps);
@@ -128,18 +128,18 @@ impl Encoder {
             .field("layout", "interleaved")
             .build();
         let audio = source("audio", &audio_caps);
-        frame_row(&pipeline, settings, (element, rate), &frames, Arc::clone(&take))?;
-        audio_row(&pipeline, settings, &audio, take)?;
+        video_branch(&pipeline, settings, (element, rate), &frames, Arc::clone(&take))?;
+        audio_branch(&pipeline, settings, &audio, take)?;
         pipeline.set_state(gst::State::Playing).map_err(|e| {
-            let said = bus.log().error.map_or_else(|| e.to_string(), |f| f.to_string());
-            broken(element, plain(element, &said))
+            let message = bus.log().error.map_or_else(|| e.to_string(), |f| f.to_string());
+            broken(element, readable(element, &message))
         })?;
         Ok(Self { pipeline, bus, frames, audio })
     }
 
-    /// Encodes a frame. `false` where the encoder is so far behind that it was left out.
+    /// Encodes a frame. `false` where it was dropped because the encoder is behind.
     pub(crate) fn image(&self, mut buffer: gst::Buffer, at: Pts, span: Option<Span>) -> bool {
-        if self.frames.current_level_buffers() >= FRAMES_WAITING {
+        if self.frames.current_level_buffers() >= MAX_QUEUED_FRAMES {
             return false;
         }
         let meta = buffer.make_mut();
@@ -149,9 +149,9 @@ impl Encoder {
         self.frames.push_buffer(buffer).is_ok()
     }
 
-    /// Encodes audio that is first heard at `at`: two channels by turns.
+    /// Encodes audio that begins at `at`: two interleaved channels. `false` where it was dropped.
     pub(crate) fn audio(&self, samples: &[i16], at: Pts) -> bool {
-        if self.audio.current_level_bytes() >= AUDIO_WAITING_BYTES {
+        if self.audio.current_level_bytes() >= MAX_QUEUED_AUDIO_BYTES {
             return false;
         }
         let bytes: Vec<u8> = samples.iter().flat_map(|s| s.to_le_bytes()).collect();
@@ -164,7 +164,7 @@ impl Encoder {
         self.audio.push_buffer(buffer).is_ok()
     }
 
-    /// Asks for a keyframe, for a reader that begins now.
+    /// Requests a keyframe, for a new reader.
     pub(crate) fn request_keyframe(&self) {
         let event = gst_video::UpstreamForceKeyUnitEvent::builder().all_headers(true).build();
         if let Some(sink) = self.pipeline.by_name("out") {
@@ -172,18 +172,18 @@ impl Encoder {
         }
     }
 
-    /// What ended it, where something did.
+    /// The error that ended the encoder, if any.
     pub(crate) fn failure(&self) -> Option<String> {
         self.bus.log().error.map(|f| f.to_string())
     }
 
-    /// Ends it once everything pushed is encoded, or after `patience`.
-    pub(crate) fn finish(self, patience: Duration) {
+    /// Ends the encoder when all input is encoded, or after `timeout`.
+    pub(crate) fn finish(self, timeout: Duration) {
         let _ = self.frames.end_of_stream();
         let _ = self.audio.end_of_stream();
         let wanted = [gst::MessageType::Eos, gst::MessageType::Error];
-        let patience = gst::ClockTime::try_from(patience).ok();
-        let _ = self.pipeline.bus().map(|b| b.timed_pop_filtered(patience, &wanted));
+        let timeout = gst::ClockTime::try_from(timeout).ok();
+        let _ = self.pipeline.bus().map(|b| b.timed_pop_filtered(timeout, &wanted));
     }
 }
 
@@ -207,24 +207,24 @@ fn source(name: &str, caps: &gst::Caps) -> gst_app::AppSrc {
         .build()
 }
 
-fn frame_row(
+fn video_branch(
     pipeline: &gst::Pipeline,
     settings: &EncoderSettings,
     (element, rate): (&str, Option<Rate>),
     from: &gst_app::AppSrc,
     take: Arc<dyn Fn(Packet) + Send + Sync>,
 ) -> Result<(), ElementError> {
-    // Odd sizes become even by one line: 4:2:0 has no half pixels.
-    let (convert, parse, fixed) = (make("videoconvert")?, make("h264parse")?, make("capsfilter")?);
+    // videoconvert makes odd sizes even by one line: 4:2:0 has no half pixels.
+    let (convert, parse, filter) = (make("videoconvert")?, make("h264parse")?, make("capsfilter")?);
     parse.set_property("config-interval", -1_i32);
     let caps = gst::Caps::builder("video/x-h264")
         .field("stream-format", "byte-stream")
         .field("alignment", "au")
         .build();
-    fixed.set_property("caps", caps);
+    filter.set_property("caps", caps);
     let encoder = make(element)?;
     set_up(&encoder, element, settings, rate);
-    let sink = outlet("out", move |sample| {
+    let sink = appsink("out", move |sample| {
         let (buffer, at) = on_stream_clock(sample)?;
         let key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
         take(Packet {
@@ -235,8 +235,8 @@ fn frame_row(
         });
         Some(())
     });
-    let row = [from.upcast_ref(), &convert, &encoder, &parse, &fixed, sink.upcast_ref()];
-    chain(pipeline, &row)
+    let elements = [from.upcast_ref(), &convert, &encoder, &parse, &filter, sink.upcast_ref()];
+    chain(pipeline, &elements)
 }
 
 fn set_up(encoder: &gst::Element, element: &str, settings: &EncoderSettings, rate: Option<Rate>) {
@@ -250,7 +250,7 @@ fn set_up(encoder: &gst::Element, element: &str, settings: &EncoderSettings, rat
             encoder.set_property_from_str("speed-preset", &settings.preset);
             encoder.set_property("bitrate", kbit);
             encoder.set_property("key-int-max", keyframe_interval);
-            // Keyframes where they are due and nowhere else: segments and readers count on them.
+            // Keyframes at the interval only, as segments and readers expect them.
             encoder.set_property_from_str("option-string", "scenecut=0");
         }
         "openh264enc" => {
@@ -276,17 +276,17 @@ fn set_up(encoder: &gst::Element, element: &str, settings: &EncoderSettings, rat
     }
 }
 
-fn audio_row(
+fn audio_branch(
     pipeline: &gst::Pipeline,
     settings: &EncoderSettings,
     from: &gst_app::AppSrc,
     take: Arc<dyn Fn(Packet) + Send + Sync>,
 ) -> Result<(), ElementError> {
     let (convert, encoder) = (make("audioconvert")?, make("avenc_aac")?);
-    let (parse, fixed) = (make("aacparse")?, make("capsfilter")?);
+    let (parse, filter) = (make("aacparse")?, make("capsfilter")?);
     encoder.set_property_from_str("bitrate", &(settings.audio_kbit_per_second * 1_000).to_string());
-    // Two fifths of the default's time, and nearer to its source: SDR of two clips at 96 kbit/s 58.2 and
-    // 49.7 dB, 44.2 and 44.5 with the default.
+    // Two fifths of the default's time, and closer to the original: SDR of two clips at 96 kbit/s 58.2
+    // and 49.7 dB; 44.2 and 44.5 dB with the default.
     if encoder.has_property("aac-coder") {
         encoder.set_property_from_str("aac-coder", "fast");
     }
@@ -294,18 +294,18 @@ fn audio_row(
         .field("mpegversion", 4)
         .field("stream-format", "raw")
         .build();
-    fixed.set_property("caps", caps);
-    let sink = outlet("heard", move |sample| {
+    filter.set_property("caps", caps);
+    let sink = appsink("audio-out", move |sample| {
         let (buffer, at) = on_stream_clock(sample)?;
         take(Packet { kind: PacketKind::Audio, at, caps: sample.caps_owned()?, buffer });
         Some(())
     });
-    let row = [from.upcast_ref(), &convert, &encoder, &parse, &fixed, sink.upcast_ref()];
-    chain(pipeline, &row)
+    let elements = [from.upcast_ref(), &convert, &encoder, &parse, &filter, sink.upcast_ref()];
+    chain(pipeline, &elements)
 }
 
-/// The sample's buffer with its times on the stream's clock: x264enc moves both by a thousand hours,
-/// and its segment back again, so that no decoding time is below zero.
+/// The sample's buffer with its times on the stream's clock. x264enc shifts both times by a thousand
+/// hours, and its segment back again, so that no decoding time is negative.
 fn on_stream_clock(sample: &gst::SampleRef) -> Option<(gst::Buffer, Pts)> {
     let segment = sample.segment()?.downcast_ref::<gst::ClockTime>()?;
     let running = |t: Option<gst::ClockTime>| segment.to_running_time(t?);
@@ -317,8 +317,8 @@ fn on_stream_clock(sample: &gst::SampleRef) -> Option<(gst::Buffer, Pts)> {
     Some((buffer, Pts::from_ns(i64::try_from(pts.nseconds()).ok()?)))
 }
 
-/// An outlet that hands every sample on as it comes.
-fn outlet(
+/// An appsink that passes every sample to `take` immediately.
+fn appsink(
     name: &str,
     take: impl Fn(&gst::SampleRef) -> Option<()> + Send + Sync + 'static,
 ) -> gst_app::AppSink {
@@ -331,7 +331,7 @@ fn outlet(
             gst_app::AppSinkCallbacks::builder()
                 .new_sample(move |sink| {
                     let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-                    // A packet without a time cannot be placed; it is left out.
+                    // A packet without a time is dropped.
                     let _ = take(&sample);
                     Ok(gst::FlowSuccess::Ok)
                 })

@@ -1,8 +1,7 @@
-//! Packets into a pipeline: one source for frames, one for audio where there is any.
+//! Feeds packets into a pipeline: one source for frames, one for audio where there is any.
 //!
-//! Takes packets on the stream's clock; gives buffers whose time starts at zero with the first key
-//! frame ([`Inlet`]). Promises: nothing waits here; audio from before the first frame is left
-//! out; every buffer has a time.
+//! Takes packets on the stream's clock; gives buffers whose time starts at zero with the first keyframe
+//! ([`Inlet`]). Never blocks. Drops audio from before the first frame. Every buffer has a time.
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -13,9 +12,9 @@ use crate::core::time::{Pts, Span};
 use crate::gst::elements::{ElementError, broken};
 use crate::gst::packet::{Packet, PacketKind};
 
-/// Packets cannot go in any more: the pipeline behind has failed or ended.
+/// The pipeline has failed or ended.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the pipeline takes nothing any more")]
+#[error("the pipeline accepts no more packets")]
 pub(crate) struct InletError;
 
 /// The sources of one pipeline.
@@ -23,7 +22,7 @@ pub(crate) struct InletError;
 pub(crate) struct Inlet {
     frames: gst_app::AppSrc,
     audio: Option<gst_app::AppSrc>,
-    /// The stream's time that is zero here.
+    /// The stream time of the pipeline's zero.
     zero: Pts,
 }
 
@@ -40,7 +39,7 @@ fn source(name: &str, packet: &Packet, live: bool) -> gst_app::AppSrc {
 }
 
 impl Inlet {
-    /// Sources for these tracks; the frame that they begin with is at zero.
+    /// Sources for these tracks; their first frame is at zero.
     pub(crate) fn new(formats: &Formats, live: bool) -> Self {
         Self {
             frames: source("frames", &formats.image, live),
@@ -59,13 +58,13 @@ impl Inlet {
         self.audio.as_ref().map(|s| s.upcast_ref())
     }
 
-    /// What waits in the sources, in bytes.
+    /// Bytes that wait in the sources.
     pub(crate) fn waiting_bytes(&self) -> u64 {
         let audio = self.audio.as_ref().map_or(0, |s| s.current_level_bytes());
         self.frames.current_level_bytes() + audio
     }
 
-    /// Hands over a packet.
+    /// Pushes a packet.
     ///
     /// # Errors
     /// Where the pipeline has failed or ended.
@@ -80,7 +79,7 @@ impl Inlet {
         source.push_buffer(buffer).map(drop).map_err(|_| InletError)
     }
 
-    /// Says that nothing more comes.
+    /// Ends the stream.
     pub(crate) fn end(&self) {
         let _ = self.frames.end_of_stream();
         if let Some(audio) = &self.audio {
@@ -94,7 +93,7 @@ pub(crate) fn stamped(packet: &Packet, zero: Pts) -> Option<gst::Buffer> {
     let time = |t: Span| u64::try_from(t.ns()).ok().map(gst::ClockTime::from_nseconds);
     let pts = time(packet.at - zero)?;
     let ahead = match (packet.buffer.pts(), packet.buffer.dts()) {
-        // Where frames are reordered they are decoded earlier than shown.
+        // Reordered frames are decoded earlier than shown.
         (Some(p), Some(d)) => p.saturating_sub(d),
         _ => gst::ClockTime::ZERO,
     };
@@ -105,7 +104,7 @@ pub(crate) fn stamped(packet: &Packet, zero: Pts) -> Option<gst::Buffer> {
     Some(buffer)
 }
 
-/// Keeps buffers without a time from whatever `element` feeds: muxers stop for good at one.
+/// Drops buffers without a time behind `element`: a muxer stops for good at one.
 ///
 /// # Errors
 /// Where the element has no pad called `src`.
@@ -114,7 +113,7 @@ pub(crate) fn guard(element: &gst::Element) -> Result<(), ElementError> {
     let pad = pad.ok_or_else(|| broken(&element.name(), "it has no pad called src"))?;
     pad.add_probe(gst::PadProbeType::BUFFER, |pad, info| match info.buffer() {
         Some(buffer) if buffer.pts().is_none() => {
-            tracing::warn!(pad = %pad.name(), "a buffer without a time was kept from the muxer");
+            tracing::warn!(pad = %pad.name(), "dropped a buffer without a time before the muxer");
             gst::PadProbeReturn::Drop
         }
         _ => gst::PadProbeReturn::Ok,

@@ -1,4 +1,4 @@
-//! What the sinks of a live stream share that names GStreamer: packets into a pipeline.
+//! GStreamer code that the sinks of a live stream share: encoder, inlet and muxer.
 
 pub(crate) mod encoder;
 mod inlet;

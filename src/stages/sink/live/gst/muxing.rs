@@ -1,7 +1,7 @@
-//! Packets into one file, its bytes handed out in order: whoever writes them decides where and how.
+//! Muxes packets into the bytes of one file; the caller writes them.
 //!
-//! Takes packets; gives bytes. Promises: two fragments a second, so that what was written up to any
-//! moment plays up to the last whole fragment; nothing is ever rewritten.
+//! Takes packets; gives bytes in order. There are two fragments per second, so that a partial file plays
+//! up to its last complete fragment. Bytes are never rewritten.
 
 use std::time::{Duration, Instant};
 
@@ -15,13 +15,13 @@ use crate::gst::bus::BusListener;
 use crate::gst::elements::{ElementError, broken, chain, make};
 use crate::gst::packet::Packet;
 
-/// Length of a fragment: what a kill can cost.
+/// Length of a fragment: the maximum loss by a kill.
 const FRAGMENT_MS: u32 = 500;
 
-/// Why there are no more bytes.
+/// Why muxing failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MuxError {
-    /// An element is missing or does not fit.
+    /// An element is missing or cannot be linked.
     #[error("{0}")]
     Element(#[from] ElementError),
     /// The muxer has failed.
@@ -29,7 +29,7 @@ pub(crate) enum MuxError {
     Failed(String),
 }
 
-/// What frames and audio are wrapped in.
+/// The container format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wrap {
     /// Fragmented mp4.
@@ -52,7 +52,7 @@ impl Wrap {
     }
 }
 
-/// A file being made. Dropping it without [`Muxing::finish`] leaves out the last fragment.
+/// A file being muxed. Dropping it without [`Muxing::finish`] loses the last fragment.
 pub(crate) struct Muxing {
     pipeline: gst::Pipeline,
     bus: BusListener,
@@ -61,7 +61,7 @@ pub(crate) struct Muxing {
 }
 
 impl Muxing {
-    /// Begins with the frame that `formats` has.
+    /// Starts a file with the tracks of `formats`.
     ///
     /// # Errors
     /// Where an element is missing.
@@ -85,7 +85,7 @@ impl Muxing {
         Ok(Self { pipeline, bus, inlet, out })
     }
 
-    /// Hands over a packet.
+    /// Pushes a packet.
     ///
     /// # Errors
     /// Where the muxer has failed.
@@ -96,13 +96,13 @@ impl Muxing {
         self.inlet.push(packet).map_err(|InletError| self.failed())
     }
 
-    /// What is ready to be written, without waiting.
+    /// Bytes that are ready to be written; does not wait.
     pub(crate) fn bytes(&self) -> Option<Vec<u8>> {
         let sample = self.out.try_pull_sample(gst::ClockTime::ZERO)?;
         Some(sample.buffer()?.map_readable().ok()?.to_vec())
     }
 
-    /// Ends it: `write` gets the rest.
+    /// Ends the file; `write` gets the remaining bytes.
     ///
     /// # Errors
     /// Where the muxer has failed, or does not end within ten seconds.
@@ -127,7 +127,7 @@ impl Muxing {
 
     fn failed(&self) -> MuxError {
         let why = self.bus.log().error.map(|fault| fault.to_string());
-        MuxError::Failed(why.unwrap_or_else(|| "it takes nothing any more".to_owned()))
+        MuxError::Failed(why.unwrap_or_else(|| "it accepts no more packets".to_owned()))
     }
 }
 

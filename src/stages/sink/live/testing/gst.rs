@@ -1,5 +1,5 @@
-//! Packets as the encoder of a live stream gives them: a test frame and a test tone, encoded once
-//! for all tests of a process, and offered as fast or as slowly as a test needs.
+//! Packets like those of a live stream's encoder: a test pattern and a test tone, encoded once for all
+//! tests of a process, and offered at the speed that a test needs.
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -12,10 +12,10 @@ use crate::core::time::Pts;
 use crate::gst::packet::{Packet, PacketKind};
 use crate::stages::sink::fan_out::FanOut;
 
-/// Frames a second.
+/// Frames per second.
 pub(crate) const RATE: u64 = 25;
 
-/// A frame without content at `ms`, for tests that look at times only.
+/// A frame without content at `ms`, for tests that check only times.
 pub(crate) fn image(ms: i64, key: bool) -> Packet {
     blank(ms, PacketKind::Video { keyframe: key }, "video/x-h264")
 }
@@ -34,8 +34,8 @@ fn blank(ms: i64, kind: PacketKind, format: &str) -> Packet {
     Packet { kind, at: Pts::from_ns(ms * 1_000_000), buffer, caps }
 }
 
-/// `seconds` of a frame with audio, in time order. A flash and a beep begin every second.
-pub(crate) fn film(seconds: u64, width: u32, with_audio: bool) -> Vec<Packet> {
+/// `seconds` of video and audio, in time order. A flash and a beep begin every second.
+pub(crate) fn encoded(seconds: u64, width: u32, with_audio: bool) -> Vec<Packet> {
     gst::init().expect("GStreamer starts");
     let height = width * 3 / 4;
     let frames = seconds * RATE;
@@ -59,10 +59,10 @@ pub(crate) fn film(seconds: u64, width: u32, with_audio: bool) -> Vec<Packet> {
     packets
 }
 
-/// Twenty seconds of a small frame with audio, made once.
+/// Twenty seconds of small video with audio, encoded once.
 pub(crate) fn common_packets() -> &'static [Packet] {
-    static FILM: OnceLock<Vec<Packet>> = OnceLock::new();
-    FILM.get_or_init(|| film(20, 320, true))
+    static PACKETS: OnceLock<Vec<Packet>> = OnceLock::new();
+    PACKETS.get_or_init(|| encoded(20, 320, true))
 }
 
 fn run(line: &str, name: &str) -> Vec<Packet> {
@@ -95,9 +95,9 @@ fn packet(sample: &gst::Sample) -> Option<Packet> {
     Some(Packet { kind, at: Pts::from_ns(i64::try_from(at.nseconds()).ok()?), buffer, caps })
 }
 
-/// The packets over and over, each round later by the length of all, without an end.
-pub(crate) fn endless(film: &[Packet], seconds: u64) -> impl Iterator<Item = Packet> + '_ {
-    (0..).flat_map(move |round| film.iter().map(move |p| later(p, round * seconds)))
+/// The packets in an endless loop, each round later by `seconds`.
+pub(crate) fn endless(packets: &[Packet], seconds: u64) -> impl Iterator<Item = Packet> + '_ {
+    (0..).flat_map(move |round| packets.iter().map(move |p| later(p, round * seconds)))
 }
 
 /// The packet, `seconds` later.
@@ -111,14 +111,14 @@ pub(crate) fn later(packet: &Packet, seconds: u64) -> Packet {
     packet
 }
 
-/// Offers packets to all sinks as a live encoder does, from a thread of its own, until dropped.
+/// Offers packets to all sinks like a live encoder, from its own thread, until dropped.
 pub(crate) struct LiveEncoder {
     stop: Arc<std::sync::atomic::AtomicBool>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl LiveEncoder {
-    /// Begins; `speed` 1 is real time.
+    /// Starts; a `speed` of 1 is real time.
     pub(crate) fn start(fan_out: &FanOut, speed: f64) -> Self {
         let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
         let (fan_out, stopped) = (fan_out.clone(), Arc::clone(&stop));

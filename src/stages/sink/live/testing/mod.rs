@@ -1,3 +1,3 @@
-//! What the tests of the live sinks share: packets of a test frame and a test tone.
+//! What the tests of the live sinks share: packets of a test pattern and a test tone.
 
 pub(crate) mod gst;
