@@ -7,6 +7,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 
 use super::elements::{ElementError, broken, make};
+use super::sample_duration;
 use super::video_codec::VideoCodec;
 
 /// A container that the program writes.
@@ -53,6 +54,11 @@ impl Container {
             Self::Mkv => "matroskamux",
             Self::Webm => "webmmux",
         }
+    }
+
+    /// Whether its first frame may be later than zero where there is nothing else before.
+    pub const fn keeps_late_start(self) -> bool {
+        matches!(self, Self::Mkv | Self::Webm)
     }
 
     /// The video codec.
@@ -103,6 +109,9 @@ impl Container {
                 .ok_or_else(|| broken(self.muxer(), format!("it gives no pad {template}")))
         };
         let frames = pad("video_%u")?;
+        if matches!(self, Self::Mp4 | Self::Mov) {
+            sample_duration::attach(&frames);
+        }
         let audio = audio.then(|| pad("audio_%u")).transpose()?;
         Ok(MuxerPads { muxer, frames, audio })
     }

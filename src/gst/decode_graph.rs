@@ -12,6 +12,7 @@ use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
 
 use super::decoder_output::{link_audio, link_video};
+use super::edit_list::AddedDuration;
 use super::elements::{ElementError, broken, chain, link, make, start};
 use super::image;
 
@@ -57,6 +58,8 @@ pub(crate) struct DecodeGraph {
     pub app_sinks: AppSinks,
     /// The streams of the file.
     pub streams: Arc<Mutex<StreamInfo>>,
+    /// The part of the pipeline's duration that is not the file's.
+    pub added_duration: AddedDuration,
 }
 
 /// Builds the graph for the file at `location`, taking audio track `audio_track` (from 1).
@@ -67,8 +70,9 @@ pub(crate) fn build(location: &str, audio_track: u32) -> Result<DecodeGraph, Ele
     let pipeline = gst::Pipeline::with_name("decode");
     let source = make("filesrc")?;
     source.set_property("location", location);
-    super::edit_list::attach(&source);
+    let added_duration = super::edit_list::attach(&source);
     let parse = make("parsebin")?;
+    super::demux_times::attach(&parse);
     let multiqueue = make("multiqueue")?;
     // A multiqueue grows by itself, up to the byte limit, while a stream that is stored ahead of
     // another waits for it.
@@ -98,7 +102,7 @@ pub(crate) fn build(location: &str, audio_track: u32) -> Result<DecodeGraph, Ele
             }
         }
     });
-    Ok(DecodeGraph { pipeline, app_sinks, streams })
+    Ok(DecodeGraph { pipeline, app_sinks, streams, added_duration })
 }
 
 /// Links a demuxed stream through the multiqueue. Without it the first stream to preroll would

@@ -8,6 +8,7 @@ pub(crate) mod container;
 pub(crate) mod decode_graph;
 pub(crate) mod decoder_output;
 pub(crate) mod decoders;
+pub(crate) mod demux_times;
 pub(crate) mod edit_list;
 pub(crate) mod element_list;
 pub(crate) mod elements;
@@ -15,6 +16,8 @@ pub(crate) mod encoder;
 pub(crate) mod image;
 mod orientation;
 pub(crate) mod packet;
+pub(crate) mod reorder;
+mod sample_duration;
 pub(crate) mod tls;
 pub(crate) mod video_codec;
 

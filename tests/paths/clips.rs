@@ -1,43 +1,7 @@
 //! The recordings in `../shared/clips`, each through the whole program with the real models.
 
-use std::path::Path;
-
-use crate::ffprobe::{times, times_with_edit};
-use crate::kit::{Run, TIME_TOLERANCE, annotate, check_conserved_within, real_models, worst_shift};
+use crate::kit::{annotate, check_conserved, real_models};
 use crate::needs::shared;
-use crate::probe::Probe;
-
-/// Frames of these are later than in the recording, by so many milliseconds at most. They are MPEG
-/// program streams, and mpegpsdemux invents a hole in their times. A clip that is right again fails:
-/// take it out.
-const LATE_MS: [(&str, f64); 6] = [
-    ("grid_bbaf2n.mpg", 266.0),
-    ("grid_brbk7n.mpg", 157.6),
-    ("grid_lbax4n.mpg", 157.6),
-    ("grid_lbbc2a.mpg", 157.6),
-    ("grid_pwij3p.mpg", 157.6),
-    ("grid_sbia1a.mpg", 157.6),
-];
-
-/// Where the edit list of a clip's video begins, where that is within a frame: in seconds.
-const EDIT_STARTS: [(&str, f64); 1] = [("debate_mexca.mp4", 4_169.0 / 12_800.0)];
-
-fn of<T: Copy>(table: &[(&str, T)], clip: &str) -> Option<T> {
-    table.iter().find(|(name, _)| *name == clip).map(|(_, value)| *value)
-}
-
-fn check_times(clip: &str, input: &Path, run: &Run) -> (Probe, Probe) {
-    let source = match of(&EDIT_STARTS, clip) {
-        Some(start) => times_with_edit(input, 1, start),
-        None => times(input, 1),
-    };
-    let Some(late_ms) = of(&LATE_MS, clip) else {
-        return check_conserved_within(&source, TIME_TOLERANCE, (input, 1), run);
-    };
-    let off = worst_shift(source.since_first(), times(&run.film, 1).since_first());
-    assert!(off > TIME_TOLERANCE, "{clip} has its own times again: take it out of LATE_MS");
-    check_conserved_within(&source, late_ms / 1e3 + TIME_TOLERANCE, (input, 1), run)
-}
 
 /// Whether the face of `clip` is found, and scored where it is said to be: most of these show
 /// somebody all the time.
@@ -45,7 +9,7 @@ fn goes_through(clip: &str) {
     let (Some(clips), Some(models)) = (shared("clips"), real_models()) else { return };
     let input = clips.join(clip);
     let run = annotate(models, &input, "mp4", &[], 0);
-    let (before, after) = check_times(clip, &input, &run);
+    let (before, after) = check_conserved(&input, 1, &run);
     assert!(before.damage.is_empty() && after.damage.is_empty(), "{before:?} {after:?}");
     let with_faces = run.records.frames.iter().filter(|f| !f.contains(r#""faces":[]"#)).count();
     assert!(with_faces * 2 > before.frames, "{with_faces} of {} frames", before.frames);

@@ -26,17 +26,7 @@ impl Times {
 
 /// Decodes the video and the audio track `track` of `path`.
 pub fn times(path: &Path, track: u32) -> Times {
-    Times { frames: frame_times(path, &[]), audio: audio_times(path, track) }
-}
-
-/// As [`times`], of a file whose edit list begins `start` seconds into the video and within a frame.
-/// ffmpeg leaves that frame out and moves all others ahead, away from the audio; it is shown by all
-/// who follow the edit list, for what is left of it.
-pub fn times_with_edit(path: &Path, track: u32, start: f64) -> Times {
-    let all = frame_times(path, &["-ignore_editlist", "1"]);
-    let first = all.partition_point(|time| *time <= start) - 1;
-    let frames = all[first..].iter().map(|time| (time - start).max(0.0)).collect();
-    Times { frames, audio: audio_times(path, track) }
+    Times { frames: frame_times(path), audio: audio_times(path, track) }
 }
 
 fn time(frame: &Value) -> f64 {
@@ -44,8 +34,8 @@ fn time(frame: &Value) -> f64 {
     time.unwrap_or_else(|| panic!("a frame has no time: {frame}"))
 }
 
-fn frame_times(path: &Path, options: &[&str]) -> Vec<f64> {
-    let video = decoded(path, options, "v:0", "frame=best_effort_timestamp_time");
+fn frame_times(path: &Path) -> Vec<f64> {
+    let video = decoded(path, "v:0", "frame=best_effort_timestamp_time");
     let frames: Vec<f64> = list(&video, "frames").iter().map(time).collect();
     assert!(!frames.is_empty(), "{}: ffprobe finds no frame", path.display());
     assert!(frames.is_sorted(), "{}: ffprobe's times go back: {frames:?}", path.display());
@@ -54,7 +44,7 @@ fn frame_times(path: &Path, options: &[&str]) -> Vec<f64> {
 
 fn audio_times(path: &Path, track: u32) -> Option<(f64, f64)> {
     let wanted = "frame=best_effort_timestamp_time,nb_samples:stream=sample_rate";
-    let audio = decoded(path, &[], &format!("a:{}", track - 1), wanted);
+    let audio = decoded(path, &format!("a:{}", track - 1), wanted);
     let blocks = list(&audio, "frames");
     let (first, last) = blocks.first().zip(blocks.last())?;
     let rate: f64 = audio["streams"][0]["sample_rate"].as_str().unwrap().parse().unwrap();
@@ -65,16 +55,9 @@ fn list<'a>(found: &'a Value, key: &str) -> &'a [Value] {
     found[key].as_array().map_or(&[], Vec::as_slice)
 }
 
-fn decoded(path: &Path, options: &[&str], stream: &str, entries: &str) -> Value {
+fn decoded(path: &Path, stream: &str, entries: &str) -> Value {
     let mut ffprobe = Command::new("ffprobe");
-    ffprobe.args(options).args([
-        "-v",
-        "error",
-        "-select_streams",
-        stream,
-        "-show_entries",
-        entries,
-    ]);
+    ffprobe.args(["-v", "error", "-select_streams", stream, "-show_entries", entries]);
     let output = ffprobe.args(["-of", "json"]).arg(path).output();
     let output = output.expect("ffprobe is in the package ffmpeg");
     let complaint = String::from_utf8_lossy(&output.stderr);

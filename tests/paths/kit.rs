@@ -130,17 +130,7 @@ pub const TIME_TOLERANCE: f64 = 1e-3;
 
 /// What no run may lose: frames, size, times, the audio and its place beside the frame.
 pub fn check_conserved(input: &Path, track: u32, run: &Run) -> (Probe, Probe) {
-    check_conserved_within(&times(input, track), TIME_TOLERANCE, (input, track), run)
-}
-
-/// As [`check_conserved`], where the recording's times are `source` and those of the film may be off
-/// by `tolerance` seconds.
-pub fn check_conserved_within(
-    source: &Times,
-    tolerance: f64,
-    (input, track): (&Path, u32),
-    run: &Run,
-) -> (Probe, Probe) {
+    let source = &times(input, track);
     let (before, after) = (probe(input, track), probe(&run.film, 1));
     let film = times(&run.film, 1);
     let what = format!("{}\n  in  {before:?}\n  out {after:?}\n", input.display());
@@ -149,14 +139,14 @@ pub fn check_conserved_within(
     assert_eq!((before.frames, after.frames), (frames, frames), "frames: {what}");
     assert_eq!(run.records.frames.len(), frames, "lines of frames: {what}");
     let off = worst_shift(source.since_first(), film.since_first());
-    assert!(off <= tolerance, "the film's times are {:.1} ms off: {what}", off * 1e3);
+    assert!(off <= TIME_TOLERANCE, "the film's times are {:.1} ms off: {what}", off * 1e3);
     let off = worst_shift(source.since_first(), run.records.since_first());
-    assert!(off <= tolerance, "the records' times are {:.1} ms off: {what}", off * 1e3);
+    assert!(off <= TIME_TOLERANCE, "the records' times are {:.1} ms off: {what}", off * 1e3);
     assert_eq!((before.width, before.height), (after.width, after.height), "size: {what}");
     // The last frame is shown as long as it was.
     let longer = after.length() - before.length();
     assert!(longer.abs() <= before.frame_seconds() + 1e-3, "{longer:.3} s longer: {what}");
-    check_audio(source, &film, tolerance, &what);
+    check_audio(source, &film, TIME_TOLERANCE, &what);
     (before, after)
 }
 

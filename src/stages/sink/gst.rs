@@ -33,6 +33,12 @@ const POLL_INTERVAL: gst::ClockTime = gst::ClockTime::from_mseconds(100);
 /// Polls without progress after which a finished file counts as stuck: one minute.
 const MAX_IDLE_POLLS: u32 = 600;
 
+/// A film that begins earlier than its recording by less than this begins with it, in ns.
+const MIN_LATE_START_NS: u64 = 1_000_000;
+/// Ticks a second of an MP4 track with frames: exact for 24, 25, 30, 50 and 60 fps, and 39 hours
+/// in 32 bits.
+const MP4_TIMESCALE: u32 = 30_000;
+
 /// Why the output file cannot be written.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum FileSinkError {
@@ -94,6 +100,9 @@ pub struct FileSink {
     frames_end_ns: AtomicU64,
     /// Audio from here on is dropped, in ns.
     audio_end_ns: Arc<AtomicU64>,
+    /// When the first frame or audio packet begins, in ns.
+    first_ns: AtomicU64,
+    container: Container,
 }
 
 impl FileSink {
@@ -137,6 +146,8 @@ impl FileSink {
             changed,
             frames_end_ns: AtomicU64::new(0),
             audio_end_ns,
+            first_ns: AtomicU64::new(u64::MAX),
+            container: plan.container,
         };
         match file_sink.pipeline.set_state(gst::State::Playing) {
             Ok(_) => Ok(file_sink),
@@ -169,6 +180,7 @@ impl FileSink {
         meta.set_pts(clock_time(pts.ns()));
         meta.set_dts(gst::ClockTime::NONE);
         meta.set_duration(span.and_then(|s| clock_time(s.ns())));
+        self.first_ns.fetch_min(u64::try_from(pts.ns()).unwrap_or(0), Ordering::Relaxed);
         let end_ns = pts + span.unwrap_or_default();
         self.frames_end_ns.store(u64::try_from(end_ns.ns()).unwrap_or(0), Ordering::Relaxed);
         self.wait_for_room(|| self.frames.current_level_buffers() < MAX_FRAMES)?;
@@ -210,6 +222,7 @@ impl FileSink {
         let Some(gst::Signed::Positive(pts)) = running_time(buffer.pts()) else {
             return Ok(());
         };
+        self.first_ns.fetch_min(pts.nseconds(), Ordering::Relaxed);
         let dts = running_time(buffer.dts()).and_then(gst::Signed::positive);
         let meta = buffer.make_mut();
         meta.set_pts(pts);
@@ -242,6 +255,7 @@ impl FileSink {
     /// # Errors
     /// If encoding or writing fails, or the file stops growing without an end.
     pub fn finish(self) -> Result<(), FileSinkError> {
+        self.report_late_start();
         let _ = self.frames.end_of_stream();
         self.end_packets();
         let bus = self.pipeline.bus().ok_or_else(|| self.error("the pipeline lost its bus"))?;
@@ -262,6 +276,20 @@ impl FileSink {
             }
         }
         Err(self.error("the output did not grow for a minute and did not end"))
+    }
+
+    /// Says so where all of the film is earlier than the recording: qtmux takes the first time for
+    /// zero.
+    fn report_late_start(&self) {
+        let first_ns = self.first_ns.load(Ordering::Relaxed);
+        if self.container.keeps_late_start() || first_ns < MIN_LATE_START_NS || first_ns == u64::MAX
+        {
+            return;
+        }
+        tracing::warn!(
+            "the recording begins at {:.3} s and the film at 0; a .mkv keeps such a start",
+            first_ns as f64 / 1e9
+        );
     }
 
     fn error(&self, fallback: &str) -> FileSinkError {
@@ -324,7 +352,18 @@ fn frame_branch(
     elements.push(&queue);
     chain(pipeline, &elements)?;
     link_to_muxer(&queue, muxer_pad)?;
+    set_timescale(muxer_pad, &plan.frames);
     Ok(source)
+}
+
+/// Left alone, qtmux derives a track's timescale from the stated rate, which may be an average over
+/// frames far apart: times would be rounded to milliseconds or worse. That of NTSC's rates is exact.
+fn set_timescale(muxer_pad: &gst::Pad, frames: &gst::Caps) {
+    let rate = frames.structure(0).and_then(|s| s.get::<gst::Fraction>("framerate").ok());
+    let is_ntsc = rate.is_some_and(|rate| rate.denom() == 1_001);
+    if !is_ntsc && muxer_pad.has_property("trak-timescale") {
+        muxer_pad.set_property("trak-timescale", MP4_TIMESCALE);
+    }
 }
 
 /// Converters to 4:4:4 for H.264 frames of an odd size: halved chroma cannot hold half a pixel.

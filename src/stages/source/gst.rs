@@ -257,6 +257,7 @@ fn shape(
     let rate = info.fps();
     let to_u32 = |n: i32| u32::try_from(n).unwrap_or(0);
     let duration = graph.pipeline.query_duration::<gst::ClockTime>();
+    let added = Span::from_seconds(graph.added_duration.seconds());
     Ok(SourceShape {
         video: VideoShape {
             width: info.width(),
@@ -269,7 +270,7 @@ fn shape(
             track: audio_track,
             tracks: streams.audio_streams,
         }),
-        duration: duration.map(to_span),
+        duration: duration.map(|d| to_span(d) - added),
     })
 }
 

@@ -66,7 +66,9 @@ pub(super) fn source_elements(source: &SourceSettings) -> Result<SourceElements,
             let element = make("filesrc")?;
             element.set_property("location", path.to_string_lossy().as_ref());
             crate::gst::edit_list::attach(&element);
-            (vec![element, make("parsebin")?], true)
+            let parse = make("parsebin")?;
+            crate::gst::demux_times::attach(&parse);
+            (vec![element, parse], true)
         }
         "fd" => {
             let element = make("fdsrc")?;
